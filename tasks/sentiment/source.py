@@ -98,12 +98,16 @@ class FileSource:
             return reader.columns
 
     def types(self) -> dict[str, pa.DataType]:
-        """Of the first file's columns, if all files are Parquet."""
+        """Of the columns on whose type all files agree, if all are Parquet."""
         if self.kind != "parquet":
             return {}
-        first = self.files[0]
-        with _blaming(first, [0]), open_reader(first, self._encoding) as reader:
-            return reader.types if isinstance(reader, ParquetReader) else {}
+        agreed: dict[str, pa.DataType] | None = None
+        for file in self.files:
+            with _blaming(file, [0]), open_reader(file, self._encoding) as reader:
+                types = reader.types if isinstance(reader, ParquetReader) else {}
+            known = types if agreed is None else agreed
+            agreed = {name: kind for name, kind in known.items() if types.get(name) == kind}
+        return agreed or {}
 
     def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
         """All rows of all files; every file is looked at before the first row is given."""

@@ -50,3 +50,16 @@ def test_parquet_that_is_damaged_inside_is_an_error(tmp_path):
 
     with pytest.raises(SourceError, match=r"a\.parquet is damaged after row 0"):
         read(file)
+
+
+def test_types_are_those_that_all_parquet_files_agree_on(tmp_path):
+    """Where files differ, or are no Parquet, a column has no type of its own."""
+    texts = pa.array(["good"]).dictionary_encode()
+    for name, stars in (("a", pa.array([1])), ("b", pa.array([1.5]))):
+        table = pa.table({"text": texts, "stars": stars, "day": pa.array([0], pa.date32())})
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+
+    one = open_source(str(tmp_path / "a.parquet"))
+    assert one.types() == {"text": pa.string(), "stars": pa.int64(), "day": pa.date32()}
+    assert open_source(str(tmp_path)).types() == {"text": pa.string(), "day": pa.date32()}
+    assert open_source(str(write_bytes(tmp_path / "c.csv", b"text\n"))).types() == {}

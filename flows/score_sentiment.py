@@ -1,0 +1,97 @@
+"""The nightly run: score customer reviews for sentiment, into Parquet and SQL."""
+
+from datetime import date, time
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from prefect import flow
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from tasks import score_sentiment as steps
+from tasks.command_line import run_flow
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"{name} is no IANA time zone; use one such as Europe/Berlin or UTC")
+    return str(ZoneInfo(name))
+
+
+class ScoreSentiment(BaseModel):
+    """Score customer reviews for sentiment and write them to Parquet and SQL.
+
+    Run it again to finish a run that was killed or stopped: nothing is scored twice.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    source: str = Field(
+        min_length=1,
+        description="CSV, TSV, JSON Lines or Parquet file (each also .gz), a folder or glob of"
+        " these, or a SQL query (SELECT …) on TRIPTYCH_SOURCE_DATABASE_URL",
+    )
+    text_column: str = Field(min_length=1, description="column with the review's text")
+    id_column: str | None = Field(
+        None,
+        description="column that identifies a review; without it a digest of the text and its"
+        " occurrence number",
+    )
+    source_name: str | None = Field(
+        None,
+        min_length=1,
+        description="name of the source in all results; by default the file's or folder's."
+        " Give it if the file is named anew each night",
+    )
+    carry: tuple[str, ...] = Field(
+        (), description="input columns that travel to the Parquet output, as input_NAME"
+    )
+    report_by: str | None = Field(
+        None, description="column for the report's share of positive; dates are taken per day"
+    )
+    encoding: str = Field("utf-8", description="of text files without a byte-order mark")
+    run_date: date | None = Field(
+        None, description="the logical day; by default the day for which the run was scheduled"
+    )
+    model: str = Field(
+        "triptych-sentiment",
+        description="a bundled name, a folder in Hugging Face format, or a hub id",
+    )
+    model_revision: str | None = Field(None, description="commit or tag of a hub model")
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
+        "auto",
+        description="auto measures on this machine and keeps the fastest that agrees with"
+        " float32 on 99 %% of the labels",
+    )
+    rows_per_part: int = Field(
+        2_000, ge=1, le=1_000_000, description="rows that are scored, written and loaded at once"
+    )
+    max_rejected_share: float = Field(
+        0.05, ge=0, le=1, description="the run fails if a larger share of rows is rejected"
+    )
+    stop_at: time | None = Field(
+        None, description="end of the off-peak window: no part starts that would not end by then"
+    )
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
+        "UTC", description="of stop_at and of the default run date"
+    )
+    rescore: bool = Field(False, description="score again what was scored before")
+
+
+@flow(name="score-sentiment", flow_run_name=steps.name_run)
+def score_sentiment(params: ScoreSentiment) -> steps.Outcome:
+    """Read and check, cut into parts, score, load, publish, report."""
+    with steps.attempt(**dict(params)) as night:
+        if finished := steps.settle(night):
+            return steps.say_finished(night, finished)
+        plan = steps.cut_source(night)
+        precision = steps.check_model(night, plan)
+        complete = steps.score_parts(night, plan, precision)
+        end = steps.publish if complete else steps.stop
+        outcome = end(night, plan, precision)
+        steps.write_report(night, plan, precision, outcome)
+        steps.clear(night, outcome)
+        return outcome
+
+
+if __name__ == "__main__":
+    run_flow(ScoreSentiment, "python -m flows.score_sentiment", score_sentiment, steps.ERRORS)

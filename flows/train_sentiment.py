@@ -1,0 +1,42 @@
+"""Train the bundled sentiment model from labelled reviews."""
+
+from pathlib import Path
+
+from prefect import flow
+from pydantic import BaseModel, ConfigDict, Field
+
+from tasks import train_sentiment as steps
+from tasks.command_line import run_flow
+
+
+class TrainSentiment(BaseModel):
+    """Train a small sentiment model from random weights on labelled reviews.
+
+    Run it again with the same parameters to go on after an interruption. A GPU is used where
+    there is one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    data: Path = Field(
+        description="folder of Parquet files with the columns text, label (0 or 1) and,"
+        " optionally, split; a file's name is the data set's"
+    )
+    output: Path | None = Field(
+        None, description="the model's folder; by default under TRIPTYCH_HOME/models"
+    )
+    report_only: tuple[str, ...] = Field(
+        ("sst2_dev",), description="data sets that are evaluated and never trained on"
+    )
+    epochs: int = Field(3, ge=1, description="passes over the data")
+    seed: int = Field(20261122, ge=0, description="of everything that is drawn")
+
+
+@flow(name="train-sentiment", flow_run_name=steps.name_run)
+def train_sentiment(params: TrainSentiment) -> Path:
+    """Read the data, train, calibrate, evaluate and save the model with its card."""
+    return steps.train(**dict(params))
+
+
+if __name__ == "__main__":
+    run_flow(TrainSentiment, "python -m flows.train_sentiment", train_sentiment, steps.ERRORS)

@@ -1,0 +1,256 @@
+"""The roster of `score_sentiment`: plain functions of the sentiment room, hired as tasks.
+
+Torch is loaded by the functions that need it, in the process that needs it, and by nothing
+that `--help` runs through.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import prefect.runtime
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.futures import as_completed
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from rich.console import Console
+
+from tasks.policies import DB_RETRY, IO_RETRY, PLAIN
+from tasks.progress import RunProgress
+from tasks.sentiment import attempt as room
+from tasks.sentiment.attempt import Attempt, Outcome
+from tasks.sentiment.errors import SentimentError
+from tasks.sentiment.model import find_model
+from tasks.sentiment.night import Night, Request
+from tasks.sentiment.parts import PartResult, Plan, sample_texts
+from tasks.sentiment.source import Source, open_source
+from tasks.sentiment.window import Window
+from tasks.settings import Settings
+
+ERRORS = (SentimentError,)
+THREADS = 2  # one part is scored while another is read, written or loaded
+SAMPLE = 256  # texts on which precisions are measured
+
+
+def name_run() -> str:
+    """The run's name in the UI: flow, run date and source."""
+    params = prefect.runtime.flow_run.parameters["params"]
+    given = dict(params)
+    day = given.get("run_date") or _scheduled().astimezone(ZoneInfo(given["time_zone"])).date()
+    name = given.get("source_name")
+    if not name:
+        try:
+            name = open_source(given["source"], query_url=Settings().query_url).name
+        except SentimentError:  # the run itself will say what is wrong
+            name = given["source"][:40]
+    return f"score-sentiment {day} {name}"
+
+
+def _scheduled() -> datetime:
+    scheduled: datetime | None = prefect.runtime.flow_run.scheduled_start_time
+    return scheduled or datetime.now(UTC)
+
+
+@contextmanager
+def attempt(
+    *,
+    source: str,
+    text_column: str,
+    id_column: str | None,
+    source_name: str | None,
+    carry: tuple[str, ...],
+    report_by: str | None,
+    encoding: str,
+    run_date: date | None,
+    model: str,
+    model_revision: str | None,
+    precision: str,
+    rows_per_part: int,
+    max_rejected_share: float,
+    stop_at: time | None,
+    time_zone: str,
+    rescore: bool,
+) -> Iterator[Attempt]:
+    """Hold the night for this process; a run that does not end well is marked as failed."""
+    settings, zone, scheduled = Settings(), ZoneInfo(time_zone), _scheduled()
+    opened = open_source(source, encoding=encoding, query_url=settings.query_url)
+    folder = find_model(model, model_revision, cache=settings.home / "cache")
+    night = Attempt(
+        night=Night(
+            home=settings.home,
+            source=source_name or opened.name,
+            run_date=run_date or scheduled.astimezone(zone).date(),
+        ),
+        request=Request(
+            source=source,
+            text_column=text_column,
+            id_column=id_column,
+            carry=carry,
+            group_column=report_by,
+            encoding=encoding,
+            rows_per_part=rows_per_part,
+            model=model,
+            model_revision=model_revision,
+            model_digest=folder.digest,
+            precision=precision,
+        ),
+        run_id=prefect.runtime.flow_run.id,
+        started_at=datetime.now(UTC),
+        rescore=rescore,
+        max_rejected_share=max_rejected_share,
+        window=Window.ending(stop_at, zone, scheduled),
+        warehouse_url=settings.warehouse_url,
+    )
+    with night.night.lock():
+        try:
+            yield night
+        except BaseException as error:
+            room.fail(night, str(error) or type(error).__name__)
+            raise
+
+
+def _source(night: Attempt) -> Source:
+    return open_source(
+        night.request.source, encoding=night.request.encoding, query_url=Settings().query_url
+    )
+
+
+def settle(night: Attempt) -> Outcome | None:
+    """The outcome of the night if it is finished already; otherwise the run begins."""
+    finished = room.settle(night, _source(night))
+    if finished is None:
+        room.begin(night)
+    return finished
+
+
+def say_finished(night: Attempt, outcome: Outcome) -> Outcome:
+    """Tell whoever looks that there was nothing to do."""
+    text = (
+        f"Nothing to do: {night.night.source} of {night.night.run_date} was finished by run"
+        f" {outcome.run_id}. 0 scored, {outcome.reused:,} already there,"
+        f" {outcome.rejected:,} rejected. `--rescore` scores it again."
+    )
+    create_markdown_artifact(text, key="score-sentiment")
+    Console().print(text, soft_wrap=True, highlight=False)
+    return outcome
+
+
+@task(**IO_RETRY, task_run_name="cut {night.night.source}")
+def cut_source(night: Attempt) -> Plan:
+    """Read and check the source, and cut it into parts."""
+    return room.cut(night, _source(night))
+
+
+@task(**PLAIN)
+def check_model(night: Attempt, plan: Plan) -> str:
+    """Choose the precision on a sample of the input, and check the known answers."""
+    from tasks.sentiment.precision import open_scorer
+
+    scorer = open_scorer(
+        find_model(night.request.model, night.request.model_revision, cache=_cache(night)),
+        night.request.precision,
+        threads=_threads_per_scorer(),
+        cache=_cache(night),
+        sample=lambda: sample_texts(night.night, plan, SAMPLE),
+    )
+    return scorer.precision
+
+
+def _cache(night: Attempt) -> Any:
+    return night.night.home / "cache"
+
+
+def score_part(night: Attempt, plan: Plan, number: int, precision: str) -> PartResult | None:
+    """Score one part, if the window still has room for it."""
+    from tasks.sentiment.precision import open_scorer
+
+    return room.score(
+        night,
+        plan,
+        number,
+        lambda: open_scorer(
+            find_model(night.request.model, night.request.model_revision, cache=_cache(night)),
+            precision,
+            threads=_threads_per_scorer(),
+            cache=_cache(night),
+        ),
+    )
+
+
+def load_part(night: Attempt, result: PartResult | None) -> PartResult | None:
+    """Load a finished part into SQL."""
+    if result is not None:
+        room.load(night, result.number)
+    return result
+
+
+def score_parts(night: Attempt, plan: Plan, precision: str) -> bool:
+    """Score and load all parts; whether none was left for another night."""
+    score = task(score_part, task_run_name="score part {number}", **IO_RETRY)
+    load = task(load_part, task_run_name="load part", **DB_RETRY)
+    complete = True
+    with (
+        _task_runner() as runner,
+        RunProgress("score-sentiment-progress", "scoring", "reviews", plan.accepted) as progress,
+    ):
+        futures = []
+        for number in range(len(plan.parts)):
+            scored = runner.submit(
+                score, {"night": night, "plan": plan, "number": number, "precision": precision}
+            )
+            futures.append(runner.submit(load, {"night": night, "result": scored}))
+        for future in as_completed(futures):
+            result = future.result()
+            if result is None:
+                complete = False
+            else:
+                progress.advance(result.rows)
+    return complete
+
+
+def _workers() -> int:
+    """Worker processes of a local Dask cluster."""
+    return max(2, len(os.sched_getaffinity(0)) // 2)
+
+
+def _task_runner() -> TaskRunner[Any]:
+    wanted = Settings().task_runner
+    if wanted == "threads":
+        return ThreadPoolTaskRunner(max_workers=THREADS)
+    from prefect_dask import DaskTaskRunner
+
+    if wanted != "dask":
+        return DaskTaskRunner(address=wanted)
+    return DaskTaskRunner(
+        cluster_kwargs={
+            "n_workers": _workers(),
+            "threads_per_worker": 1,
+            "dashboard_address": None,
+        }
+    )
+
+
+def _threads_per_scorer() -> int | None:
+    """None: all cores. Workers of a local Dask cluster share them."""
+    if Settings().task_runner == "dask":
+        return max(1, len(os.sched_getaffinity(0)) // _workers())
+    return None
+
+
+publish = task(room.publish, **DB_RETRY)
+stop = task(room.stop, **DB_RETRY)
+
+
+@task(**PLAIN)
+def write_report(night: Attempt, plan: Plan, precision: str, outcome: Outcome) -> None:
+    """The report on disk, in the UI and on the terminal."""
+    raise NotImplementedError
+
+
+def clear(night: Attempt, outcome: Outcome) -> None:
+    """Delete the staging of a finished night."""
+    if outcome.status == "finished":
+        room.clear(night)

@@ -1,0 +1,108 @@
+"""The model folder that training leaves: weights, tokenizer, and a card that says what it is."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from tokenizers import Tokenizer
+from transformers import BertForSequenceClassification, PreTrainedTokenizerFast
+
+from tasks.sentiment.calibration import calibration_error, fit_temperature
+from tasks.sentiment.training import Recipe, logits_of
+
+DIGESTED = ("config.json", "model.safetensors", "tokenizer.json")
+
+
+def package(
+    model: BertForSequenceClassification,
+    tokenizer: Tokenizer,
+    corpus: pd.DataFrame,
+    recipe: Recipe,
+    data_digest: str,
+    folder: Path,
+    announce: Callable[[str], None],
+) -> dict[str, Any]:
+    """Calibrate, evaluate and save the model; the folder appears whole. Returns the card.
+
+    The temperature is fitted on the validation rows and divided out of the last layer, so that
+    whoever loads the folder gets calibrated probabilities without knowing of it. Weights are
+    saved in float16, and it is these that are evaluated.
+    """
+    validation = corpus[corpus["role"] == "validation"]
+    logits = _logits(model, tokenizer, validation, recipe)
+    temperature = fit_temperature(
+        logits, torch.from_numpy(validation["label"].to_numpy().copy()).long()
+    )
+    with torch.no_grad():
+        model.classifier.weight /= temperature
+        model.classifier.bias /= temperature
+    model = model.half().float()
+    metrics = {}
+    for dataset, rows in corpus[corpus["role"] != "train"].groupby(["dataset", "role"]):
+        name = dataset[0] if dataset[1] == "report" else f"{dataset[0]} (validation)"
+        metrics[name] = _metrics(_logits(model, tokenizer, rows, recipe), rows)
+        announce(f"{name}: {metrics[name]}")
+    aside = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(aside, ignore_errors=True)
+    model.cpu().half().save_pretrained(aside)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=recipe.max_tokens,
+        unk_token="[UNK]",
+        pad_token="[PAD]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+    ).save_pretrained(aside)
+    card = {
+        "name": folder.name,
+        "task": "sentiment of English reviews: NEGATIVE or POSITIVE",
+        "architecture": "BERT, trained from random weights",
+        "weights": sum(p.numel() for p in model.parameters()),
+        "reads": f"{recipe.max_tokens} tokens; of longer texts the first quarter and the last"
+        " three quarters of that",
+        "data": {
+            "digest": data_digest,
+            "rows": _rows_by_role(corpus),
+        },
+        "recipe": asdict(recipe),
+        "temperature": round(temperature, 4),
+        "metrics": metrics,
+        "digest": _digest(aside),
+    }
+    (aside / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    aside.rename(folder)
+    return card
+
+
+def _logits(
+    model: BertForSequenceClassification, tokenizer: Tokenizer, rows: pd.DataFrame, recipe: Recipe
+) -> torch.Tensor:
+    return logits_of(model, tokenizer, rows["text"].tolist(), recipe.max_tokens)
+
+
+def _metrics(logits: torch.Tensor, rows: pd.DataFrame) -> dict[str, float | int]:
+    labels = rows["label"].to_numpy()
+    probability = logits.double().softmax(1)[:, 1].numpy()
+    return {
+        "rows": len(rows),
+        "accuracy": round(float(((probability >= 0.5) == (labels == 1)).mean()), 4),
+        "calibration_error": round(calibration_error(probability, labels), 4),
+    }
+
+
+def _rows_by_role(corpus: pd.DataFrame) -> dict[str, dict[str, int]]:
+    rows: dict[str, dict[str, int]] = {}
+    for (dataset, role), part in corpus.groupby(["dataset", "role"]):
+        rows.setdefault(dataset, {})[role] = len(part)
+    return rows
+
+
+def _digest(folder: Path) -> str:
+    raise NotImplementedError

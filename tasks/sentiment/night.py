@@ -1,0 +1,115 @@
+"""One night: a source on a run date, its folders, its lock, and what was asked of it."""
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from tasks.sentiment.errors import RunConflict
+from tasks.sentiment.text import text_digest
+
+
+@dataclass(frozen=True)
+class Request:
+    """What decides the results of a night, besides the input itself."""
+
+    source: str  # the reference as given: a path, a glob or a query
+    text_column: str
+    id_column: str | None
+    carry: tuple[str, ...]
+    group_column: str | None
+    encoding: str
+    rows_per_part: int
+    model: str
+    model_revision: str | None
+    model_digest: str
+    precision: str
+
+    @property
+    def digest(self) -> str:
+        return text_digest(json.dumps(asdict(self), sort_keys=True))[:16]
+
+
+@dataclass(frozen=True)
+class Night:
+    """A source on a run date. `home` is absolute; all paths derive from these three."""
+
+    home: Path
+    source: str
+    run_date: date
+
+    @property
+    def slug(self) -> str:
+        """The source's name as part of a file name, unique to it."""
+        slug = re.sub(r"[^A-Za-z0-9_]+", "-", self.source).strip("-")[:60]
+        return slug if slug == self.source else f"{slug}-{text_digest(self.source)[:6]}"
+
+    @property
+    def staging(self) -> Path:
+        """What is not published yet. Deleted when the night is."""
+        return self.home / "sentiment" / "staging" / self._partition / self.slug
+
+    @property
+    def scores(self) -> Path:
+        return self.home / "sentiment" / "scores" / self._partition
+
+    @property
+    def rejected(self) -> Path:
+        return self.home / "sentiment" / "rejected" / self._partition
+
+    def report(self, run_id: str) -> Path:
+        name = f"{self.run_date.isoformat()}-{self.slug}-{run_id[:8]}.html"
+        return self.home / "sentiment" / "reports" / name
+
+    @property
+    def _partition(self) -> str:
+        return f"run_date={self.run_date.isoformat()}"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the night for this process; a killed holder lets go of it.
+
+        Raises: RunConflict: another live process holds it.
+        """
+        folder = self.home / "sentiment" / "locks"
+        with locked(folder / f"{self._partition}-{self.slug}.lock", wait=False):
+            yield
+
+
+@contextmanager
+def locked(file: Path, *, wait: bool) -> Iterator[None]:
+    """Hold an advisory lock on `file`, which is made and stays.
+
+    Raises: RunConflict: another process holds it and `wait` is false.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a+") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            handle.seek(0)
+            holder = handle.read().strip() or "unknown"
+            raise RunConflict(
+                f"process {holder} is at work on this night (lock {file}): wait for it to end"
+            ) from error
+        handle.seek(0)
+        handle.truncate()
+        handle.write(str(os.getpid()))
+        handle.flush()
+        yield
+
+
+def write_json(file: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file so that it is there whole or not at all, even after a power cut."""
+    aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    with aside.open("w", encoding="utf-8") as handle:
+        json.dump(content, handle, indent=1, ensure_ascii=False)
+        handle.flush()
+        os.fsync(handle.fileno())
+    aside.replace(file)

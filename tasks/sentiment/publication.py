@@ -1,0 +1,115 @@
+"""Publishing a night's Parquet files: all at once, or not at all.
+
+The folder of a run date holds the parts of every source scored on it, and `_manifest.json`
+names them. A new state of the folder is assembled beside it, with hard links to what stays,
+its manifest last, and then exchanged with the published one in a single step. Who reads the
+folder sees the old state or the new one, never a mixture.
+"""
+
+import ctypes
+import errno
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.sentiment.night import Night, locked, write_json
+from tasks.sentiment.parts import Plan
+
+MANIFEST = "_manifest.json"
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run date's folder: `{"sources": {name: entry}}`; empty if there is none."""
+    file = folder / MANIFEST
+    if not file.exists():
+        return {"sources": {}}
+    manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return manifest
+
+
+def publish(night: Night, plan: Plan, entry: Mapping[str, Any]) -> None:
+    """Publish the finished night: rejected rows first, then scores.
+
+    entry: what the manifest says of this source beside its files.
+    """
+    lock = night.home / "sentiment" / "locks" / f"{night.scores.name}.lock"
+    with locked(lock, wait=True):  # nights of other sources share the folder
+        for folder, kind, count in (
+            (night.rejected, "rejected", plan.rejected_parts),
+            (night.scores, "scores", len(plan.parts)),
+        ):
+            files = {
+                f"part-{night.slug}-{number:05d}.parquet": night.staging
+                / f"{kind}-{number:05d}.parquet"
+                for number in range(count)
+            }
+            _replace_source(folder, night.source, files, entry)
+
+
+def _replace_source(
+    folder: Path, source: str, files: Mapping[str, Path], entry: Mapping[str, Any]
+) -> None:
+    """Exchange the files of one source in `folder` for `files` (name there -> where it is now)."""
+    aside = folder.with_name(f".{folder.name}.new")  # dot: data set readers skip it
+    shutil.rmtree(aside, ignore_errors=True)  # a killed publisher's
+    aside.mkdir(parents=True)
+    sources = read_manifest(folder)["sources"]
+    for name, other in sources.items():
+        if name != source:
+            for file in other["files"]:
+                _place(folder / file, aside / file)
+    for name, file in files.items():
+        _place(file, aside / name)
+    sources[source] = {**entry, "files": sorted(files)}
+    write_json(aside / MANIFEST, {"sources": sources})
+    _sync(aside)
+    exchange(aside, folder)
+    _sync(folder.parent)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _place(file: Path, target: Path) -> None:
+    try:
+        os.link(file, target)
+    except OSError:  # a file system without hard links
+        shutil.copy2(file, target)
+
+
+def exchange(new: Path, current: Path) -> None:
+    """Put the folder `new` in the place of `current`; what was there, if anything, becomes `new`.
+
+    One step on Linux. Elsewhere, and on file systems that cannot, two renames with an instant
+    between them in which `current` is missing.
+    """
+    if not current.exists():
+        new.rename(current)
+        return
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        failed = libc.renameat2(
+            _AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(current), _RENAME_EXCHANGE
+        )
+    except AttributeError:  # no Linux, or a C library without it
+        failed = True
+        ctypes.set_errno(errno.ENOSYS)
+    if not failed:
+        return
+    if ctypes.get_errno() not in (errno.ENOSYS, errno.EINVAL):
+        raise OSError(ctypes.get_errno(), "cannot exchange", str(new), None, str(current))
+    old = current.with_name(f".{current.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    current.rename(old)
+    new.rename(current)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

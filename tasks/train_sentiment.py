@@ -1,0 +1,61 @@
+"""The roster of `train_sentiment`."""
+
+from pathlib import Path
+from typing import Any
+
+import prefect.runtime
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from rich.console import Console
+
+from tasks.policies import PLAIN
+from tasks.progress import RunProgress
+from tasks.sentiment.errors import SentimentError
+from tasks.settings import Settings
+
+ERRORS = (SentimentError,)
+NAME = "triptych-sentiment"
+
+
+def name_run() -> str:
+    """The run's name in the UI: flow and data folder."""
+    return f"train-sentiment {Path(prefect.runtime.flow_run.parameters['params']['data']).name}"
+
+
+@task(**PLAIN)
+def train(
+    *, data: Path, output: Path | None, report_only: tuple[str, ...], epochs: int, seed: int
+) -> Path:
+    """Train, package, and show the figures; the model's folder."""
+    from tasks.sentiment.card import package
+    from tasks.sentiment.corpus import read_corpus
+    from tasks.sentiment.training import Progress, Recipe, fingerprint, fit
+
+    home, console = Settings().home, Console(stderr=True, highlight=False)
+    corpus, digest = read_corpus(data, report_only)
+    recipe = Recipe(seed=seed, epochs=epochs)
+    state = home / "training" / fingerprint(recipe, digest)
+    folder = output or home / "models" / NAME
+    console.print(f"{len(corpus):,} texts; checkpoints in {state}", soft_wrap=True)
+    bars: list[RunProgress] = []
+
+    def show(progress: Progress) -> None:
+        if not bars:
+            done = progress.step - 1
+            bar = RunProgress("train-sentiment-progress", "training", "steps", progress.steps, done)
+            bars.append(bar.__enter__())
+        bars[0].advance(1)
+
+    try:
+        model, tokenizer = fit(corpus, recipe, state, show)
+    finally:
+        for bar in bars:
+            bar.__exit__(None, None, None)
+    card = package(model, tokenizer, corpus, recipe, digest, folder, console.print)
+    create_table_artifact(_table(card), key="train-sentiment", description=f"{folder}")
+    Console().print(f"model: {folder}", soft_wrap=True, highlight=False)
+    return folder
+
+
+def _table(card: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"data set": name, **figures} for name, figures in card["metrics"].items()]

@@ -1,0 +1,142 @@
+"""A small night for tests: good and bad rows, run through all steps without Prefect."""
+
+import csv
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pyarrow.parquet as pq
+import sqlalchemy as sa
+
+from tasks.sentiment import attempt as room
+from tasks.sentiment.attempt import Attempt, Outcome
+from tasks.sentiment.night import Night, Request
+from tasks.sentiment.source import open_source
+from tasks.sentiment.window import Window
+from tests.fakes import FakeScorer
+
+RUN_DATE = date(2026, 11, 22)
+
+
+def write_source(file: Path, rows: int, first: int = 0) -> Path:
+    """A CSV of `rows` reviews, every 25th of them blank, every 40th with a text seen before."""
+    with file.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["id", "day", "review"])
+        for i in range(first, first + rows):
+            text = "" if i % 25 == 24 else "Good" if i % 40 == 39 else f"Review {i}, it is fine."
+            writer.writerow([f"r{i}", f"2026-11-{i % 28 + 1:02d}", text])
+    return file
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a test varies."""
+
+    home: Path
+    source: Path
+    url: str
+    run_date: date = RUN_DATE
+    rows_per_part: int = 70
+    rescore: bool = False
+    max_rejected_share: float = 0.05
+    id_column: str | None = "id"
+    carry: tuple[str, ...] = ("day",)
+    model_digest: str = "digest-of-the-fake"
+    window: Window = field(default_factory=Window)
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def attempt(self) -> Attempt:
+        return Attempt(
+            night=Night(self.home, "shop", self.run_date),
+            request=Request(
+                source=str(self.source),
+                text_column="review",
+                id_column=self.id_column,
+                carry=self.carry,
+                group_column="day",
+                encoding="utf-8",
+                rows_per_part=self.rows_per_part,
+                model="fake",
+                model_revision=None,
+                model_digest=self.model_digest,
+                precision="float32",
+            ),
+            run_id=str(uuid4()),
+            started_at=datetime.now(UTC),
+            rescore=self.rescore,
+            max_rejected_share=self.max_rejected_share,
+            window=self.window,
+            warehouse_url=self.url,
+            clock=self.clock,
+        )
+
+    def run(self, scorer: FakeScorer | None = None) -> Outcome:
+        """All steps, in the order of the flow."""
+        scorer = scorer or FakeScorer()
+        attempt = self.attempt()
+        source = open_source(str(self.source))
+        with attempt.night.lock():
+            try:
+                if finished := room.settle(attempt, source):
+                    return finished
+                room.begin(attempt)
+                plan = room.cut(attempt, source)
+                results = []
+                for number in range(len(plan.parts)):
+                    result = room.score(attempt, plan, number, lambda: scorer)
+                    if result is not None:
+                        room.load(attempt, number)
+                    results.append(result)
+                if None in results:
+                    return room.stop(attempt, plan, "float32")
+                outcome = room.publish(attempt, plan, "float32")
+                room.clear(attempt)
+                return outcome
+            except BaseException as error:
+                room.fail(attempt, str(error))
+                raise
+
+    def again(self, **changes: Any) -> "Job":
+        return replace(self, **changes)
+
+    @property
+    def night(self) -> Night:
+        return Night(self.home, "shop", self.run_date)
+
+
+def published_rows(night: Night) -> list[dict[str, Any]]:
+    """All published rows, run ids and times aside, in the order of their ids."""
+    rows = []
+    for file in sorted(night.scores.glob("part-*.parquet")):
+        rows += pq.read_table(file).drop_columns(["run_id", "scored_at"]).to_pylist()
+    return sorted(rows, key=lambda row: str(row["review_id"]))
+
+
+def sql_rows(url: str, table: str) -> list[tuple[Any, ...]]:
+    """All rows of a table, run ids and times aside."""
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        result = connection.execute(sa.text(f"SELECT * FROM {table}"))
+        kept = [i for i, name in enumerate(result.keys()) if name not in ("run_id", "scored_at")]
+        rows = sorted(tuple(str(row[i]) for i in kept) for row in result)
+    engine.dispose()
+    return rows
+
+
+def runs(url: str) -> list[dict[str, Any]]:
+    """All runs, in the order they began."""
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        query = sa.text("SELECT * FROM sentiment_runs ORDER BY started_at")
+        rows = [dict(row._mapping) for row in connection.execute(query)]
+    engine.dispose()
+    return rows
+
+
+def wipe(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

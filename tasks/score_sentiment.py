@@ -24,7 +24,8 @@ from tasks.sentiment import attempt as room
 from tasks.sentiment.attempt import Attempt, Outcome
 from tasks.sentiment.errors import SentimentError
 from tasks.sentiment.model import find_model
-from tasks.sentiment.night import Night, Request
+from tasks.sentiment.gathering import gather
+from tasks.sentiment.night import Night, Request, write_text
 from tasks.sentiment.parts import PartResult, Plan, sample_texts
 from tasks.sentiment.source import Source, open_source
 from tasks.sentiment.window import Window
@@ -247,7 +248,14 @@ stop = task(room.stop, **DB_RETRY)
 @task(**PLAIN)
 def write_report(night: Attempt, plan: Plan, precision: str, outcome: Outcome) -> None:
     """The report on disk, in the UI and on the terminal."""
-    raise NotImplementedError
+    from tasks.sentiment import summary
+    from tasks.sentiment.report import render_html
+
+    report = gather(night, plan, precision, outcome)
+    write_text(night.night.report(night.run_id), render_html(report))
+    create_table_artifact(summary.render_table(report), key="score-sentiment-figures")
+    create_markdown_artifact(summary.render_markdown(report), key="score-sentiment")
+    Console().print(summary.render_terminal(report))
 
 
 def clear(night: Attempt, outcome: Outcome) -> None:

@@ -13,9 +13,8 @@ from tokenizers import Tokenizer
 from transformers import BertForSequenceClassification, PreTrainedTokenizerFast
 
 from tasks.sentiment.calibration import calibration_error, fit_temperature
+from tasks.sentiment.model import digest_of
 from tasks.sentiment.training import Recipe, logits_of
-
-DIGESTED = ("config.json", "model.safetensors", "tokenizer.json")
 
 
 def package(
@@ -73,7 +72,7 @@ def package(
         "recipe": asdict(recipe),
         "temperature": round(temperature, 4),
         "metrics": metrics,
-        "digest": _digest(aside),
+        "digest": digest_of(aside),
     }
     (aside / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
@@ -102,7 +101,3 @@ def _rows_by_role(corpus: pd.DataFrame) -> dict[str, dict[str, int]]:
     for (dataset, role), part in corpus.groupby(["dataset", "role"]):
         rows.setdefault(dataset, {})[role] = len(part)
     return rows
-
-
-def _digest(folder: Path) -> str:
-    raise NotImplementedError

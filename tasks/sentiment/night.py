@@ -106,10 +106,16 @@ def locked(file: Path, *, wait: bool) -> Iterator[None]:
 
 
 def write_json(file: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file so that it is there whole or not at all, even after a power cut."""
+    """Write a JSON file so that it is there whole or not at all."""
+    write_text(file, json.dumps(content, indent=1, ensure_ascii=False))
+
+
+def write_text(file: Path, content: str) -> None:
+    """Write a file so that it is there whole or not at all, even after a power cut."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     with aside.open("w", encoding="utf-8") as handle:
-        json.dump(content, handle, indent=1, ensure_ascii=False)
+        handle.write(content)
         handle.flush()
         os.fsync(handle.fileno())
     aside.replace(file)

@@ -1,0 +1,78 @@
+"""Peak memory of the whole nightly run on 40,000 and on 400,000 reviews.
+
+    python -m tests.benchmarks.bench_memory [--rows 40000,400000] [--precision int8]
+
+Runs the command in a process of its own, with a Prefect server beside it, and reads the peak
+resident size from the kernel. Prints a table and writes var/benchmarks/memory.json.
+"""
+
+import argparse
+import csv
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks.texts import varied_texts
+
+
+def write_reviews(file: Path, rows: int) -> None:
+    """Reviews of the demo, each made unique by a number, until there are enough."""
+    with file.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["id", "review"])
+        writer.writerows((f"r{i}", text) for i, text in enumerate(varied_texts(rows)))
+
+
+def peak_of_run(file: Path, home: Path, arguments: list[str]) -> tuple[float, float]:
+    """Peak resident size in MiB, and seconds."""
+    command = [
+        sys.executable,
+        "-m",
+        "flows.score_sentiment",
+        *("--source", str(file), "--text-column", "review", "--id-column", "id"),
+        *arguments,
+    ]
+    started = time.monotonic()
+    child = os.posix_spawn(
+        sys.executable, command, {**os.environ, "TRIPTYCH_HOME": str(home)}
+    )
+    _, status, usage = os.wait4(child, 0)
+    if os.waitstatus_to_exitcode(status) != 0:
+        raise SystemExit(f"the run failed: {' '.join(command)}")
+    return usage.ru_maxrss / 1024, time.monotonic() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rows", default="40000,400000", help="numbers of reviews")
+    parser.add_argument("--precision", default="auto", help="of the scorer")
+    parser.add_argument("--output", type=Path, default=Path("var/benchmarks/memory.json"))
+    given = parser.parse_args()
+    results = []
+    table = Table("reviews", "peak MiB", "ratio", "seconds", title="peak memory of the nightly run")
+    with tempfile.TemporaryDirectory() as scratch:
+        home = Path(scratch) / "var"
+        warm = Path(scratch) / "warm.csv"
+        write_reviews(warm, 500)
+        peak_of_run(warm, home, ["--precision", given.precision])  # converts and measures once
+        for rows in map(int, given.rows.split(",")):
+            file = Path(scratch) / f"reviews-{rows}.csv"
+            write_reviews(file, rows)
+            peak, seconds = peak_of_run(file, home, ["--precision", given.precision])
+            results.append({"rows": rows, "peak_mib": peak, "seconds": seconds})
+            ratio = peak / results[0]["peak_mib"]
+            table.add_row(f"{rows:,}", f"{peak:,.0f}", f"{ratio:.2f}", f"{seconds:,.0f}")
+            file.unlink()
+    Console().print(table)
+    given.output.parent.mkdir(parents=True, exist_ok=True)
+    given.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""Training: seeded, resumable, and honest about what it was trained on."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tasks.sentiment import training
+from tasks.sentiment.calibration import calibration_error, fit_temperature
+from tasks.sentiment.card import package
+from tasks.sentiment.corpus import TokenTable, batches_by_length, draw_epoch, read_corpus
+from tasks.sentiment.errors import CorpusError
+from tasks.sentiment.training import Progress, Recipe, fit, logits_of
+from tasks.sentiment.vocabulary import train_tokenizer
+
+TINY = Recipe(
+    seed=1,
+    epochs=3,
+    short_tokens=16,
+    max_tokens=24,
+    vocabulary=160,
+    width=32,
+    layers=1,
+    heads=2,
+    batch_tokens=256,
+    learning_rate=3e-3,
+)
+
+
+@pytest.fixture(scope="module")
+def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    rng = np.random.default_rng(0)
+    good, bad = ["great", "lovely", "perfect", "happy"], ["awful", "broken", "poor", "sad"]
+    things = ["phone", "kettle", "film", "hotel", "book", "chair"]
+
+    def sentence(label: int) -> str:
+        word = rng.choice(good if label else bad)
+        return f"the {rng.choice(things)} was {word} and item {rng.integers(1000)}"
+
+    for name, count in {"shop": 600, "gold": 60}.items():
+        labels = rng.integers(0, 2, count)
+        frame = pd.DataFrame({"text": [sentence(y) for y in labels], "label": labels})
+        frame.to_parquet(folder / f"{name}.parquet")
+    labels = rng.integers(0, 2, 200)
+    frame = pd.DataFrame({"text": [sentence(y) for y in labels], "label": labels})
+    frame["split"] = ["train"] * 120 + ["test"] * 80
+    frame.to_parquet(folder / "split.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def corpus(corpus_folder: Path) -> pd.DataFrame:
+    return read_corpus(corpus_folder, ["gold"])[0]
+
+
+def ignore(_: Progress) -> None:
+    """Reports nothing."""
+
+
+def test_corpus_gives_each_row_its_role(corpus):
+    """Report-only data sets and test splits are never trained on."""
+    roles = corpus.groupby("dataset")["role"].agg(set)
+
+    assert roles["gold"] == {"report"}
+    assert roles["split"] >= {"train", "report"}
+    assert (corpus[corpus["dataset"] == "split"]["role"] == "report").sum() == 80
+    assert "report" not in roles["shop"] and "validation" in roles["shop"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (pd.DataFrame({"text": ["a"]}), "no column label"),
+        (pd.DataFrame({"text": ["a"], "label": [2]}), "labels other than 0 and 1"),
+        (None, "no \\*.parquet file"),
+    ],
+)
+def test_corpus_says_what_is_wrong_with_the_data(tmp_path, frame, message):
+    """Bad training data is refused in one line."""
+    if frame is not None:
+        frame.to_parquet(tmp_path / "x.parquet")
+    with pytest.raises(CorpusError, match=message):
+        read_corpus(tmp_path, [])
+
+
+def test_epoch_draws_each_data_set_as_often_as_asked():
+    """Whole repeats are complete; a share is drawn anew."""
+    names = np.array(["a"] * 10 + ["b"] * 10)
+
+    drawn = draw_epoch(names, {"a": 2.0, "b": 0.5}, np.random.default_rng(0))
+
+    assert np.bincount(drawn[drawn < 10], minlength=10).tolist() == [2] * 10
+    assert len(drawn) == 25 and len(set(drawn[drawn >= 10])) == 5
+
+
+def test_batches_hold_every_row_once_within_the_budget():
+    """Nothing is lost between batches, and none is larger than the budget allows."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3, 40, 1_000)
+
+    batches = list(batches_by_length(lengths, rng.permutation(1_000), 256, rng))
+
+    assert sorted(np.concatenate(batches)) == list(range(1_000))
+    assert max(len(batch) * lengths[batch].max() for batch in batches) <= 256
+
+
+def test_negation_is_spelt_alike_from_any_source():
+    """Split or not, "isn't" becomes the same tokens."""
+    tokenizer = train_tokenizer(["it is not good", "do not buy", "can not say"] * 50, 60)
+
+    forms = ["it is not good", "it isn't good", "it is n't good", "it is n 't good", "IT ISN’T good"]
+    assert len({tuple(tokenizer.encode(form).ids) for form in forms}) == 1
+    assert tokenizer.encode("can't say").ids == tokenizer.encode("can not say").ids
+
+
+def test_long_texts_are_read_from_both_ends():
+    """A quarter of what fits comes from the head, the rest from the tail."""
+    table = TokenTable(np.arange(10, 110), np.array([0, 100]), np.array([1]))
+
+    batch = table.batch(np.array([0]), 42, 2, 3)
+
+    assert batch.ids[0].tolist() == [2, *range(10, 20), *range(80, 110), 3]
+
+
+def test_training_interrupted_and_resumed_equals_training_in_one_go(corpus, tmp_path):
+    """Killed between two checkpoints, the run ends with the very same weights."""
+    whole, _ = fit(corpus, TINY, tmp_path / "whole", ignore)
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(progress: Progress) -> None:
+        if progress.step == 31:
+            raise Interrupted
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "CHECKPOINT_EVERY", 10)
+        with pytest.raises(Interrupted):
+            fit(corpus, TINY, tmp_path / "resumed", interrupt)
+        steps: list[int] = []
+        resumed, _ = fit(corpus, TINY, tmp_path / "resumed", lambda p: steps.append(p.step))
+
+    assert steps[0] == 31
+    for name, weights in whole.state_dict().items():
+        assert torch.equal(weights, resumed.state_dict()[name]), name
+
+
+def test_trained_model_is_packaged_with_a_card_that_tells_the_truth(corpus, tmp_path):
+    """The saved folder, opened by the library, gives the accuracy that the card claims."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model, tokenizer = fit(corpus, replace(TINY, epochs=8), tmp_path / "state", ignore)
+    folder = tmp_path / "model"
+    card = package(model, tokenizer, corpus, TINY, "d" * 64, folder, lambda _: None)
+
+    assert json.loads((folder / "card.json").read_text()) == json.loads(json.dumps(card))
+    gold = corpus[corpus["dataset"] == "gold"]
+    opened = AutoModelForSequenceClassification.from_pretrained(folder).float()
+    encode = AutoTokenizer.from_pretrained(folder)
+    batch = encode(gold["text"].tolist(), padding=True, return_tensors="pt")
+    with torch.no_grad():
+        labels = opened(batch["input_ids"], batch["attention_mask"]).logits.argmax(1).numpy()
+    accuracy = (labels == gold["label"].to_numpy()).mean()
+    assert accuracy == pytest.approx(card["metrics"]["gold"]["accuracy"], abs=1e-3)
+    assert accuracy > 0.9
+    assert opened.config.id2label == {0: "NEGATIVE", 1: "POSITIVE"}
+    assert card["metrics"]["gold"]["rows"] == 60
+
+
+def test_temperature_mends_overconfidence():
+    """Logits that are three times too large are found out, and the calibration error falls."""
+    rng = np.random.default_rng(0)
+    logit = rng.normal(0, 1.5, 4_000)
+    labels = (rng.random(4_000) < 1 / (1 + np.exp(-logit))).astype(int)
+    logits = torch.tensor(np.stack([np.zeros_like(logit), 3 * logit], 1))
+
+    temperature = fit_temperature(logits, torch.tensor(labels))
+
+    def error(t: float) -> float:
+        return calibration_error((logits / t).softmax(1)[:, 1].numpy(), labels)
+
+    assert temperature == pytest.approx(3, rel=0.1)
+    assert error(temperature) < 0.03 < 0.1 < error(1.0)
+
+
+def test_calibration_error_is_zero_for_honest_and_large_for_boastful_probabilities():
+    """Eight of ten right at 0.8 is honest; half right at 1.0 is off by a half."""
+    assert calibration_error(np.full(10, 0.8), np.array([1] * 8 + [0] * 2)) == pytest.approx(0)
+    assert calibration_error(np.ones(10), np.array([1, 0] * 5)) == pytest.approx(0.5)
+
+
+def test_logits_do_not_depend_on_the_order_of_texts(corpus, tmp_path):
+    """Sorting by length is undone."""
+    model, tokenizer = fit(corpus, replace(TINY, epochs=1), tmp_path, ignore)
+    texts = corpus["text"].tolist()[:40] + ["a longer text " * 9]
+
+    forward = logits_of(model, tokenizer, texts, 24)
+    backward = logits_of(model, tokenizer, texts[::-1], 24)
+
+    assert torch.allclose(forward, backward.flip(0), atol=0.05)  # bfloat16

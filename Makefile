@@ -1,0 +1,43 @@
+# make install, demo, test, bench, up, clean. Each installs what it needs first.
+PYTHON ?= python3
+BIN := .venv/bin
+TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
+
+.PHONY: install demo test bench up clean
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "Triptych needs Python 3.11 or newer, and $(PYTHON) is older or missing;" \
+	        "name another: make install PYTHON=python3.12" >&2; exit 1; }
+	@echo "installing into .venv (a few minutes the first time)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --upgrade pip
+	@echo "installing $(TORCH)"
+	@$(BIN)/python -m pip install -q '$(TORCH)'  # asked for exactly: plain torch may pull CUDA
+	@echo "installing Triptych and everything else"
+	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[batch,postgres,dask,up,dev]'
+	@touch $@
+
+demo: install
+	@$(BIN)/python -m flows.score_sentiment \
+	    --source tasks/sentiment/demo/reviews.csv --source-name demo \
+	    --text-column review --id-column review_id \
+	    --carry product,stars --report-by written_on --max-rejected-share 0.05
+
+test: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2 -q --dist loadfile
+
+bench: install
+	$(BIN)/python -m tests.benchmarks.bench_sentiment
+
+up: install
+	@PATH="$(CURDIR)/$(BIN):$$PATH" deployments/up
+
+clean:
+	rm -rf .venv var build dist *.egg-info .mypy_cache .ruff_cache
+	find flows tasks tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 
 from tasks.sentiment.errors import CorpusError
 from tasks.sentiment.text import clean
+from tasks.sentiment.tokens import keep_head_and_tail
 
 VALIDATION_SHARE = 50  # one row in so many
 
@@ -124,18 +125,6 @@ class TokenTable:
             ids[i, len(kept) + 1] = last_id
         mask = np.arange(width)[None, :] < lengths[:, None]
         return Batch(ids, mask, self.labels[rows])
-
-
-def keep_head_and_tail(tokens: np.ndarray, room: int) -> np.ndarray:
-    """Cut `tokens` to `room`: a quarter from the head, the rest from the tail.
-
-    Head and tail beat either alone on long reviews (Sun et al. 2019, "How to Fine-Tune BERT
-    for Text Classification?", table 2: 128 head and 382 tail tokens of 510).
-    """
-    if len(tokens) <= room:
-        return tokens
-    head = room // 4
-    return np.concatenate([tokens[:head], tokens[len(tokens) - (room - head) :]])
 
 
 def batches_by_length(

@@ -1,0 +1,140 @@
+"""What computes logits: ONNX Runtime or torch.
+
+A forward pass takes ids, int32, shape (texts, tokens), and lengths, shape (texts,), and
+returns logits, float32, shape (texts, classes). Passes run on one thread each, as many side
+by side as there are cores: that scales where splitting one small pass does not.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from tasks.sentiment.encoder import is_known, read_encoder
+from tasks.sentiment.errors import ModelError
+from tasks.sentiment.model import ModelFolder
+
+PADDING = np.float32(-1e9)  # added to the attention that padding would get
+CPU_TOKENS = 512  # a batch whose states stay in a core's cache
+GPU_TOKENS = 32_768
+
+# Without one of these there is no GPU, and torch need not be loaded to find out.
+_GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+
+
+class Forward(Protocol):
+    """A model, ready to compute."""
+
+    device: str
+    token_budget: int  # tokens of a batch
+    passes: int  # how many may run side by side
+
+    def __call__(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray: ...
+
+
+class OnnxForward:
+    """ONNX Runtime on the CPU, float32 or int8."""
+
+    device = "cpu"
+    token_budget = CPU_TOKENS
+
+    def __init__(self, model: ModelFolder, *, int8: bool, threads: int) -> None:
+        """Raises: ModelError: the architecture is none that a graph is known for."""
+        import onnxruntime
+
+        from tasks.sentiment.graph import build_graph
+
+        encoder = read_encoder(model.path, model.config, model.first_position)
+        if encoder is None:
+            raise ModelError(
+                f"int8 knows BERT, DistilBERT and RoBERTa, and {model.name} is "
+                f"{model.config.get('model_type')}: use float32 or bfloat16"
+            )
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        self._session = onnxruntime.InferenceSession(
+            build_graph(encoder, int8=int8), options, providers=["CPUExecutionProvider"]
+        )
+        self.passes = threads
+
+    def __call__(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        padding = np.arange(ids.shape[1]) >= lengths[:, None]
+        mask = np.where(padding[:, None, None, :], PADDING, np.float32(0))
+        logits: np.ndarray = self._session.run(None, {"ids": ids, "mask": mask})[0]
+        return logits
+
+
+class TorchForward:
+    """torch on a GPU or the CPU, float32 or bfloat16, for any architecture."""
+
+    def __init__(
+        self, model: ModelFolder, *, bfloat16: bool, gpu: str | None, threads: int
+    ) -> None:
+        """Raises: ModelError: the weights do not fill the architecture."""
+        import torch
+
+        self._torch = torch
+        dtype = torch.bfloat16 if bfloat16 else torch.float32
+        self._network = _load_network(model.path, model.name, dtype)
+        self.device = gpu or "cpu"
+        self._network.to(self.device)
+        self.token_budget = GPU_TOKENS if gpu else CPU_TOKENS
+        self.passes = 1 if gpu else threads
+        if not gpu:
+            torch.set_num_threads(1)  # of each pass
+
+    def __call__(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        torch = self._torch
+        mask = np.arange(ids.shape[1]) < lengths[:, None]
+        with torch.inference_mode():
+            output = self._network(
+                input_ids=torch.from_numpy(ids).to(self.device).long(),
+                attention_mask=torch.from_numpy(mask).to(self.device).long(),
+            )
+            logits: np.ndarray = output.logits.float().cpu().numpy()
+        return logits
+
+
+def open_forward(model: ModelFolder, precision: str, threads: int) -> Forward:
+    """Open a model on the best device for a precision: "float32", "bfloat16" or "int8".
+
+    Raises: ModelError: the model cannot be computed so.
+    """
+    gpu = None if precision == "int8" else find_gpu()
+    if precision == "int8" or (precision == "float32" and gpu is None and is_known(model.config)):
+        return OnnxForward(model, int8=precision == "int8", threads=threads)
+    return TorchForward(model, bfloat16=precision == "bfloat16", gpu=gpu, threads=threads)
+
+
+def find_gpu() -> str | None:
+    """torch's name of the GPU to use, None where there is none."""
+    if sys.platform == "linux" and not any(Path(device).exists() for device in _GPU_DEVICES):
+        return None
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else None
+
+
+def _load_network(path: Path, name: str, dtype: Any) -> Any:
+    from transformers import AutoModelForSequenceClassification
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        network, loading = AutoModelForSequenceClassification.from_pretrained(
+            path, dtype=dtype, use_safetensors=True, output_loading_info=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"the model {name} cannot be opened: {reason}") from error
+    if loading["missing_keys"]:
+        missing = ", ".join(sorted(loading["missing_keys"])[:3])
+        raise ModelError(f"the model {name} lacks the weights {missing}")
+    return network.eval()

@@ -60,7 +60,7 @@ class ScoreSentiment(BaseModel):
     precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
         "auto",
         description="auto measures on this machine and keeps the fastest that agrees with"
-        " float32 on 99 %% of the labels",
+        " float32 on 99 of 100 labels",
     )
     rows_per_part: int = Field(
         2_000, ge=1, le=1_000_000, description="rows that are scored, written and loaded at once"

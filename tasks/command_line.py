@@ -4,6 +4,7 @@
 arguments; 130: interrupted.
 """
 
+import inspect
 import logging
 import signal
 import sys
@@ -43,7 +44,7 @@ def parse(parameters: type[Parameters], program: str, arguments: Sequence[str]) 
     class Arguments(BaseSettings, parameters):  # type: ignore[misc, valid-type]
         """The parameters, read from the command line and from nowhere else."""
 
-        __doc__ = parameters.__doc__
+        __doc__ = inspect.cleandoc(parameters.__doc__ or "")
         model_config = SettingsConfigDict(
             cli_prog_name=program,
             cli_kebab_case=True,
@@ -59,6 +60,8 @@ def parse(parameters: type[Parameters], program: str, arguments: Sequence[str]) 
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             source: CliSettingsSource[Any] = CliSettingsSource(settings_cls)
             for action in source.root_parser._actions:
+                for nothing in (" (default: None)", " (default: ())"):
+                    action.help = str(action.help).removesuffix(nothing)
                 for kind, metavar in _METAVARS.items():
                     if str(action.metavar).startswith(kind):
                         action.metavar = metavar

@@ -1,9 +1,10 @@
 """The Prefect API that a flow started from a terminal reports to.
 
-Where an API is configured (`PREFECT_API_URL` or a profile), that one. Otherwise a server of our
-own, started on a free port for as long as the flow runs, with its database and its log in the
-home folder. A server in a process of its own, since Prefect's in-process one prints tracebacks
-when the program ends before its services do.
+Where an API is configured (`PREFECT_API_URL` or a profile), that one. Otherwise, if `make up` runs
+for the same home folder, its server: two on one SQLite file would get into each other's way. Else
+a server of our own, started on a free port for as long as the flow runs, with its database and
+its log in the home folder. A server in a process of its own, since Prefect's in-process one prints
+tracebacks when the program ends before its services do.
 """
 
 import ctypes
@@ -15,12 +16,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 from prefect._internal.concurrency.services import QueueService
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+RECORD_S = 3
 START_S = 180  # the first start on an empty database takes 20 s on two cores
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -40,6 +43,10 @@ def prefect_api(home: Path, announce: Callable[[str], None]) -> Iterator[str]:
         yield configured
         return
     folder = home / "prefect"
+    if running := _running(folder):
+        with _client_of(running):
+            yield running
+        return
     is_new = not (folder / "prefect.db").exists()
     folder.mkdir(parents=True, exist_ok=True)
     announce("starting a local Prefect server" + (" (20 s the first time)" if is_new else ""))
@@ -60,11 +67,10 @@ def prefect_api(home: Path, announce: Callable[[str], None]) -> Iterator[str]:
         )
     try:
         _await_health(server, url, log)
-        with temporary_settings({PREFECT_API_URL: url}):
-            try:
-                yield url
-            finally:
-                QueueService.drain_all(timeout=10, at_exit=False)  # events and logs on their way
+        began = datetime.now(UTC)
+        with _client_of(url):
+            yield url
+        _await_records(url, began)
     finally:
         server.terminate()
         try:
@@ -72,6 +78,50 @@ def prefect_api(home: Path, announce: Callable[[str], None]) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+
+
+@contextmanager
+def _client_of(url: str) -> Iterator[None]:
+    """Report to this API, and be done with it: events and logs on their way are sent."""
+    with temporary_settings({PREFECT_API_URL: url}):
+        try:
+            yield
+        finally:
+            QueueService.drain_all(timeout=10, at_exit=False)
+
+
+def _running(folder: Path) -> str | None:
+    """The address of the server that `make up` runs on this folder, if it does.
+
+    The address alone proves nothing: by now another server may answer there.
+    """
+    try:
+        url = (folder / "server.url").read_text().strip()
+        settings = httpx.get(f"{url}/admin/settings", timeout=2).raise_for_status().json()
+        return url if Path(settings["home"]).resolve() == folder else None
+    except (OSError, httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError):
+        return None
+
+
+def _await_records(url: str, began: datetime) -> None:
+    """Let the server write down how the tasks ended; what it has not written when it ends is lost.
+
+    It does so from a queue, within a second, and a task that never ended is not waited for.
+    """
+    unfinished = {
+        "task_runs": {
+            "expected_start_time": {"after_": began.isoformat()},
+            "state": {"type": {"any_": ["PENDING", "RUNNING"]}},
+        }
+    }
+    deadline, quiet = time.monotonic() + RECORD_S, 0
+    while quiet < 2 and time.monotonic() < deadline:  # twice: the last one may not be there yet
+        time.sleep(0.15)
+        try:
+            answer = httpx.post(f"{url}/task_runs/count", json=unfinished, timeout=RECORD_S)
+        except httpx.HTTPError:
+            return
+        quiet = quiet + 1 if answer.text == "0" else 0
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -1,0 +1,161 @@
+"""The house rules: who may import whom, what starts light, and what lies where."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TOP_LEVEL = {
+    *("pyproject.toml", "README.md", "Makefile", "constraints.txt", "docker-compose.yml"),
+    *("LICENSE", "flows", "tasks", "services", "edge", "deployments", "tests"),
+}
+HEAVY = ("torch", "transformers", "onnxruntime", "tensorflow", "keras", "bentoml", "matplotlib")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Modules that match a glob never import these packages, but for the exceptions.
+
+    but: packages below a forbidden one that are allowed; doors: file names to which the rule
+    does not apply.
+    """
+
+    modules: str
+    never: tuple[str, ...]
+    but: tuple[str, ...] = ()
+    doors: tuple[str, ...] = ()
+
+
+RULES = (
+    Rule(
+        "flows/*.py",
+        never=(
+            *("pandas", "numpy", "pyarrow", "sqlalchemy", "psycopg"),
+            *("torch", "transformers", "tensorflow", "keras", "bentoml"),
+            *("services", "edge", "edge_detector"),
+            *("tasks.settings", "tasks.sentiment"),  # rosters lead to settings and rooms
+        ),
+    ),
+    Rule("tasks/*.py", never=("flows", "tests", "bentoml", "tensorflow")),
+    Rule(
+        "tasks/sentiment/**/*.py",
+        never=("prefect", "prefect_dask", "flows", "services", "edge", "edge_detector", "tasks"),
+        but=("tasks.sentiment",),
+    ),
+    Rule("services/**/*.py", never=("prefect", "flows", "tasks", "edge", "edge_detector")),
+    Rule("services/fraud/*.py", never=("bentoml",), doors=("service.py", "store.py")),
+    Rule("edge/release/**/*.py", never=("prefect", "flows", "tasks", "services")),
+    Rule("edge/release/**/*.py", never=("tensorflow", "keras"), doors=("convert.py",)),
+    Rule(
+        "edge/device/**/*.py",
+        never=("prefect", "flows", "tasks", "services", "edge", "tensorflow", "torch", "pydantic"),
+    ),
+    *(Rule(f"{top}/**/*.py", never=("tests",)) for top in ("flows", "tasks", "services", "edge")),
+)
+CASES = [
+    pytest.param(rule, file, id=f"{file.relative_to(ROOT)}-{rule.never[0]}")
+    for rule in RULES
+    for file in sorted(ROOT.glob(rule.modules))
+    if file.name not in rule.doors
+]
+FLOWS = sorted(f"flows.{file.stem}" for file in ROOT.glob("flows/*.py") if file.stem != "__init__")
+
+
+def imported(file: Path, source: str) -> Iterator[str]:
+    """The full names of all that a file imports, anywhere in it."""
+    package = file.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            origin = ".".join((*above, *filter(None, [node.module])))
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def within(name: str, packages: tuple[str, ...]) -> bool:
+    return any(f"{name}.".startswith(f"{package}.") for package in packages)
+
+
+def broken(rule: Rule, file: Path, source: str) -> list[str]:
+    names = imported(file, source)
+    return [name for name in names if within(name, rule.never) and not within(name, rule.but)]
+
+
+@pytest.mark.parametrize(("rule", "file"), CASES)
+def test_module_imports_only_what_its_place_allows(rule, file):
+    """Imports point inward: flows, rosters, rooms; rooms know neither Prefect nor each other."""
+    assert broken(rule, file, file.read_text("utf-8")) == []
+
+
+def test_rules_see_every_form_of_import():
+    """An import in a function, of a part of a package, under another name, or relative."""
+    rule = Rule("", never=("prefect", "tasks"), but=("tasks.sentiment",))
+    file = ROOT / "tasks" / "sentiment" / "fictitious.py"
+    source = (
+        "import prefect.runtime as runtime\n"
+        "def late():\n    from prefect import task\n"
+        "from tasks import settings\n"
+        "from .. import policies\n"
+        "from . import text\n"
+        "from tasks.sentiment.errors import SentimentError\n"
+        "import prefectural\n"
+    )
+    assert broken(rule, file, source) == [
+        "prefect.runtime",
+        "tasks.settings",
+        "tasks.policies",
+        "prefect.task",
+    ]
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_help_of_a_flow_loads_no_framework(flow, tmp_path):
+    """`--help` answers from the parameters alone, on standard output, with status 0."""
+    program = (
+        "import runpy, sys\n"
+        "try:\n"
+        f"    runpy.run_module({flow!r}, run_name='__main__', alter_sys=True)\n"
+        "except SystemExit as end:\n"
+        "    assert end.code == 0, end.code\n"
+        "print('loaded:', *sys.modules)\n"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", program, "--help"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert process.returncode == 0, process.stderr
+    assert process.stderr == ""
+    assert f"usage: python -m {flow}" in process.stdout
+    *_, loaded = process.stdout.splitlines()
+    assert loaded.startswith("loaded: ")
+    assert not set(HEAVY) & set(loaded.split())
+
+
+def test_packages_run_nothing_when_they_are_imported():
+    """Every `__init__.py` is empty, but for the device's, which is a package of its own."""
+    packages = [file for top in TOP_LEVEL for file in ROOT.glob(f"{top}/**/__init__.py")]
+    full = [file for file in packages if file.stat().st_size and "edge_detector" not in file.parts]
+    assert packages and full == []
+
+
+def test_tree_has_the_agreed_folders_alone():
+    """Top-level names are fixed: whatever is new goes into one of them."""
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no Git checkout")
+    tops = {Path(name).parts[0] for name in listed.split("\0") if name}
+    assert {top for top in tops if not top.startswith(".")} <= TOP_LEVEL

@@ -1,0 +1,178 @@
+"""prefect.yaml: read as data, and then for real, on a Prefect server and a worker."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+import pandas as pd
+import psutil
+import pytest
+import sqlalchemy as sa
+import yaml
+from prefect.flows import Flow, load_flow_from_entrypoint
+from prefect.server.schemas.schedules import CronSchedule
+
+from tasks.sentiment.window import Window
+
+ROOT = Path(__file__).parents[2]
+DEPLOYMENTS = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())["deployments"]
+NIGHTLY = next(deployment for deployment in DEPLOYMENTS if deployment["name"] == "nightly")
+START_S, RUN_S = 180, 180
+
+
+def names(deployments: list[dict[str, Any]]) -> list[str]:
+    return [f"{each['entrypoint'].split('.')[1]}-{each['name']}" for each in deployments]
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=names(DEPLOYMENTS))
+def test_deployment_is_of_a_flow_that_takes_its_parameters(deployment, monkeypatch):
+    """A typo in the file fails here, and not at half past one at night."""
+    monkeypatch.chdir(ROOT)
+    flow: Flow[..., Any] = load_flow_from_entrypoint(
+        deployment["entrypoint"], use_placeholder_flow=False
+    )
+    parameters = deployment.get("parameters")
+    if parameters is None:  # the form asks for what is required
+        assert deployment["name"] == "on-demand"
+        return
+
+    checked = flow.validate_parameters(parameters)["params"]
+
+    assert checked.model_fields_set == set(parameters["params"])
+    assert (ROOT / checked.source).exists()
+
+
+def test_deployments_have_names_of_their_own():
+    """Two of one name would overwrite each other in silence."""
+    assert len(set(names(DEPLOYMENTS))) == len(DEPLOYMENTS)
+    assert {"score_sentiment-nightly", "score_sentiment-on-demand"} <= set(names(DEPLOYMENTS))
+
+
+def test_nightly_begins_inside_its_window_on_every_night_of_the_year():
+    """Once a night, with at least three hours to go, daylight-saving changes included."""
+    (schedule,) = NIGHTLY["schedules"]
+    params = NIGHTLY["parameters"]["params"]
+    zone = ZoneInfo(schedule["timezone"])
+    assert params["time_zone"] == schedule["timezone"]
+    stop_at = datetime.strptime(params["stop_at"], "%H:%M").time()
+
+    cron = CronSchedule(cron=schedule["cron"], timezone=schedule["timezone"])
+    nights = asyncio.run(cron.get_dates(366, start=datetime(2026, 1, 1, tzinfo=UTC)))
+
+    assert len({night.astimezone(zone).date() for night in nights}) == 366
+    for night in nights:
+        window = Window.ending(stop_at, zone, night)
+        assert window.ends_at is not None
+        assert 3 * 3600 <= (window.ends_at - night).total_seconds() <= 5 * 3600
+
+
+def test_nightly_runs_one_at_a_time_and_drops_none():
+    """A night that comes late waits for the one before."""
+    assert NIGHTLY["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[str]:
+    """The API of a stack as `make up` starts it, in an empty home; ended as by Ctrl-C."""
+    (tmp_path / "home").mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [ROOT / "deployments" / "up"],
+        env={
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(tmp_path / "home"),
+            "TRIPTYCH_HOME": str(tmp_path / "var"),
+            "TRIPTYCH_PORT": str(port),
+        },
+        stdout=(tmp_path / "up.log").open("wb"),
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        yield f"http://127.0.0.1:{port}/api"
+    finally:
+        started = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=30)
+        finally:
+            _, alive = psutil.wait_procs(started, timeout=5)
+            for stray in alive:
+                stray.kill()
+        assert not alive
+
+
+def await_answer(ask: Callable[[], Any], seconds: float, log: Path) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if answer := ask():
+                return answer
+        except (httpx.HTTPError, KeyError):  # not there yet
+            pass
+        time.sleep(0.3)
+    pytest.fail(log.read_text()[-8_000:])
+
+
+def test_stack_deploys_the_file_and_a_worker_does_the_runs(stack, tmp_path):
+    """A real server, pool, deployment and process worker; the rows arrive in SQL and Parquet."""
+    log = tmp_path / "up.log"
+    reviews = tmp_path / "reviews.csv"
+    pd.DataFrame(
+        {
+            "id": range(40),
+            "text": ["Excellent, I love it.", "Terrible, it broke at once."] * 20,
+        }
+    ).to_csv(reviews, index=False)
+    params = {"source": str(reviews), "text_column": "text", "id_column": "id"}
+    api = httpx.Client(base_url=stack, timeout=10)
+
+    def post(path: str, **body: Any) -> Any:
+        return api.post(path, json=body).raise_for_status().json()
+
+    def worker_is_online() -> bool:
+        workers = post("/work_pools/triptych/workers/filter")
+        return any(worker["status"] == "ONLINE" for worker in workers)
+
+    await_answer(worker_is_online, START_S, log)
+    deployment = api.get("/deployments/name/score-sentiment/on-demand").json()["id"]
+    run = post(f"/deployments/{deployment}/create_flow_run", parameters={"params": params})["id"]
+
+    def ended() -> dict[str, Any] | None:
+        flow_run: dict[str, Any] = api.get(f"/flow_runs/{run}").raise_for_status().json()
+        return flow_run if flow_run["end_time"] else None
+
+    flow_run = await_answer(ended, RUN_S, log)
+    nightly = api.get("/deployments/name/score-sentiment/nightly").json()["id"]
+    nights = post(
+        "/flow_runs/filter",
+        flow_runs={
+            "deployment_id": {"any_": [nightly]},
+            "state": {"type": {"any_": ["SCHEDULED"]}},
+        },
+    )
+    api.close()
+
+    assert flow_run["state_type"] == "COMPLETED", log.read_text()[-8_000:]
+    assert flow_run["name"].endswith(" reviews")
+    assert len(nights) >= 3  # the server has put the coming nights on its calendar
+    home = tmp_path / "var"
+    parquet = pd.read_parquet(home / "sentiment" / "scores")
+    assert sorted(parquet["review_id"]) == sorted(str(number) for number in range(40))
+    engine = sa.create_engine(f"sqlite:///{home / 'triptych.db'}")
+    with engine.connect() as connection:
+        query = "SELECT label, count(*) FROM review_sentiment GROUP BY label ORDER BY label"
+        assert list(connection.execute(sa.text(query))) == [("NEGATIVE", 20), ("POSITIVE", 20)]
+    engine.dispose()

@@ -8,7 +8,7 @@ TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
 install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo "Triptych needs Python 3.11 or newer, and $(PYTHON) is older or missing;" \
 	        "name another: make install PYTHON=python3.12" >&2; exit 1; }
 	@echo "installing into .venv (a few minutes the first time)"

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import prefect.runtime
 from prefect import task
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.futures import as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from rich.console import Console

@@ -19,6 +19,9 @@ import psutil
 import pytest
 import sqlalchemy as sa
 import yaml
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
+from prefect.client.schemas.objects import StateType
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.server.schemas.schedules import CronSchedule
 
@@ -120,7 +123,7 @@ def await_answer(ask: Callable[[], Any], seconds: float, log: Path) -> Any:
         try:
             if answer := ask():
                 return answer
-        except (httpx.HTTPError, KeyError):  # not there yet
+        except httpx.HTTPError:  # not there yet
             pass
         time.sleep(0.3)
     pytest.fail(log.read_text()[-8_000:])
@@ -137,37 +140,25 @@ def test_stack_deploys_the_file_and_a_worker_does_the_runs(stack, tmp_path):
         }
     ).to_csv(reviews, index=False)
     params = {"source": str(reviews), "text_column": "text", "id_column": "id"}
-    api = httpx.Client(base_url=stack, timeout=10)
-
-    def post(path: str, **body: Any) -> Any:
-        return api.post(path, json=body).raise_for_status().json()
 
     def worker_is_online() -> bool:
-        workers = post("/work_pools/triptych/workers/filter")
-        return any(worker["status"] == "ONLINE" for worker in workers)
+        answer = httpx.post(f"{stack}/work_pools/triptych/workers/filter", json={})
+        return any(worker["status"] == "ONLINE" for worker in answer.raise_for_status().json())
 
     await_answer(worker_is_online, START_S, log)
-    deployment = api.get("/deployments/name/score-sentiment/on-demand").json()["id"]
-    run = post(f"/deployments/{deployment}/create_flow_run", parameters={"params": params})["id"]
+    with SyncPrefectClient(stack) as api:
+        deployment = api.read_deployment_by_name("score-sentiment/on-demand")
+        run = api.create_flow_run_from_deployment(deployment.id, parameters={"params": params})
+        await_answer(lambda: api.read_flow_run(run.id).end_time, RUN_S, log)
+        run = api.read_flow_run(run.id)
+        nightly = api.read_deployment_by_name("score-sentiment/nightly")
+        nights = api.read_flow_runs(
+            deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[nightly.id]))
+        )
 
-    def ended() -> dict[str, Any] | None:
-        flow_run: dict[str, Any] = api.get(f"/flow_runs/{run}").raise_for_status().json()
-        return flow_run if flow_run["end_time"] else None
-
-    flow_run = await_answer(ended, RUN_S, log)
-    nightly = api.get("/deployments/name/score-sentiment/nightly").json()["id"]
-    nights = post(
-        "/flow_runs/filter",
-        flow_runs={
-            "deployment_id": {"any_": [nightly]},
-            "state": {"type": {"any_": ["SCHEDULED"]}},
-        },
-    )
-    api.close()
-
-    assert flow_run["state_type"] == "COMPLETED", log.read_text()[-8_000:]
-    assert flow_run["name"].endswith(" reviews")
-    assert len(nights) >= 3  # the server has put the coming nights on its calendar
+    assert run.state_type == StateType.COMPLETED, log.read_text()[-8_000:]
+    assert run.name.endswith(" reviews")
+    assert len(nights) >= 3  # the server's scheduler works: the coming nights are on its calendar
     home = tmp_path / "var"
     parquet = pd.read_parquet(home / "sentiment" / "scores")
     assert sorted(parquet["review_id"]) == sorted(str(number) for number in range(40))

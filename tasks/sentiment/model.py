@@ -76,7 +76,7 @@ def find_model(reference: str, revision: str | None = None, *, cache: Path) -> M
     """
     if reference in bundled_models():
         folder = BUNDLED / reference
-    elif Path(reference).expanduser().is_dir():
+    elif reference and Path(reference).expanduser().is_dir():
         folder = Path(reference).expanduser().resolve()
     elif _HUB_ID.fullmatch(reference):
         folder = _download(reference, revision, cache / "hub")
@@ -92,13 +92,17 @@ def folder_digest(folder: Path) -> str:
     """The sha256 over names and bytes of config, weights and tokenizer, in that order."""
     tokenizer = [folder / "tokenizer.json"]
     if not tokenizer[0].is_file():
-        tokenizer = sorted(f for pattern in _VOCABULARIES for f in folder.glob(pattern))
+        tokenizer = _vocabularies(folder)
     digest = hashlib.sha256()
     for file in (folder / "config.json", *weight_files(folder), *tokenizer):
         with file.open("rb") as handle:
             content = hashlib.file_digest(handle, "sha256")
         digest.update(file.name.encode() + b"\0" + content.digest())
     return digest.hexdigest()
+
+
+def _vocabularies(folder: Path) -> list[Path]:
+    return sorted(file for pattern in _VOCABULARIES for file in folder.glob(pattern))
 
 
 def _what_is_right() -> str:
@@ -219,6 +223,8 @@ def _class_ids(config: Mapping[str, Any], name: str) -> tuple[int, int]:
 
 def _read_tokenizer(folder: Path, name: str) -> Tokenizer:
     file = folder / "tokenizer.json"
+    if not file.is_file() and not _vocabularies(folder):  # transformers would invent an empty one
+        raise ModelError(f"the model {name} has no tokenizer.json")
     try:
         if file.is_file():
             return Tokenizer.from_file(str(file))

@@ -32,18 +32,10 @@ CHUNK = 32  # texts
 SECONDS = 7.0  # per precision; a slow model is measured on fewer texts
 BFLOAT16_GAIN = 2.0
 
-_INTERESTING_FLAGS = [
-    "avx2",
-    "avx512f",
-    "avx_vnni",
-    "avx512_vnni",
-    "avx512_bf16",
-    "amx_int8",
-    "amx_bf16",
-    "asimddp",
-    "i8mm",
-    "bf16",
-]
+_INTERESTING_FLAGS = {
+    *("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
+    *("asimddp", "i8mm", "bf16"),  # ARM's
+}
 
 
 @dataclass(frozen=True)
@@ -183,7 +175,7 @@ def _cpu() -> str:
             fields[name.strip()] = value.strip()
     flags = (fields.get("flags") or fields.get("Features") or "").split()
     name = fields.get("model name") or f"{platform.machine()} {platform.processor()}".strip()
-    return " ".join([name, *(flag for flag in _INTERESTING_FLAGS if flag in flags)])
+    return " ".join([name, *sorted(_INTERESTING_FLAGS.intersection(flags))])
 
 
 def _read(file: Path) -> dict[str, Choice]:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tasks.sentiment.encoder import is_known, read_encoder
+from tasks.sentiment.encoder import Encoder, read_encoder
 from tasks.sentiment.errors import ModelError
 from tasks.sentiment.model import ModelFolder
 
@@ -39,18 +39,11 @@ class OnnxForward:
     device = "cpu"
     token_budget = CPU_TOKENS
 
-    def __init__(self, model: ModelFolder, *, int8: bool, threads: int) -> None:
-        """Raises: ModelError: the architecture is none that a graph is known for."""
+    def __init__(self, encoder: Encoder, *, int8: bool, threads: int) -> None:
         import onnxruntime
 
         from tasks.sentiment.graph import build_graph
 
-        encoder = read_encoder(model.path, model.config, model.first_position)
-        if encoder is None:
-            raise ModelError(
-                f"int8 knows BERT, DistilBERT and RoBERTa, and {model.name} is "
-                f"{model.config.get('model_type')}: use float32 or bfloat16"
-            )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -105,8 +98,15 @@ def open_forward(model: ModelFolder, precision: str, threads: int) -> Forward:
     Raises: ModelError: the model cannot be computed so.
     """
     gpu = None if precision == "int8" else find_gpu()
-    if precision == "int8" or (precision == "float32" and gpu is None and is_known(model.config)):
-        return OnnxForward(model, int8=precision == "int8", threads=threads)
+    if precision == "int8" or (precision == "float32" and gpu is None):
+        encoder = read_encoder(model.path, model.config, model.first_position)
+        if encoder is not None:
+            return OnnxForward(encoder, int8=precision == "int8", threads=threads)
+        if precision == "int8":
+            raise ModelError(
+                f"int8 knows BERT, DistilBERT and RoBERTa, and {model.name} is "
+                f"{model.config.get('model_type')}: use float32 or bfloat16"
+            )
     return TorchForward(model, bfloat16=precision == "bfloat16", gpu=gpu, threads=threads)
 
 

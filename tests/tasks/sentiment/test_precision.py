@@ -1,0 +1,153 @@
+"""The choice of precision: measured once, remembered, and right."""
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from tasks.sentiment import precision as module
+from tasks.sentiment.errors import CanaryError, ModelError
+from tasks.sentiment.model import find_model
+from tasks.sentiment.precision import Choice, choose_precision, measure, open_scorer
+from tests.tasks.sentiment.tiny_model import sample_texts, write_able_model, write_model
+
+
+@pytest.fixture
+def model(tmp_path):
+    return find_model(str(write_model(tmp_path / "model")), cache=tmp_path)
+
+
+@pytest.fixture(scope="module")
+def able(tmp_path_factory):
+    folder = write_able_model(tmp_path_factory.mktemp("able") / "model")
+    return find_model(str(folder), cache=folder)
+
+
+@pytest.fixture(autouse=True)
+def nothing_open(monkeypatch):
+    monkeypatch.setattr(module, "_opened", {})
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Measuring is replaced by a fixed outcome, and counted."""
+    calls = []
+
+    def fake(model, texts, threads):
+        calls.append(list(texts))
+        return Choice("int8", {"float32": 1.0, "int8": 3.0}, {"float32": 1.0, "int8": 1.0})
+
+    monkeypatch.setattr(module, "measure", fake)
+    return calls
+
+
+def timings(
+    monkeypatch: pytest.MonkeyPatch,
+    outcomes: Mapping[str, tuple[float, int]],
+    cpu: str = "some avx512_bf16",
+) -> list[str]:
+    """Let each precision take the given rate and flip the given number of 200 labels."""
+    monkeypatch.setattr(module, "_cpu", lambda: cpu)
+    monkeypatch.setattr(module, "find_gpu", lambda: None)
+    asked: list[str] = []
+
+    def timed(model, precision, texts, threads):
+        asked.append(precision)
+        rate, flipped = outcomes[precision]
+        return np.where(np.arange(200) < flipped, 0.1, 0.9), rate
+
+    monkeypatch.setattr(module, "_timed", timed)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "chosen"),
+    [
+        ({"float32": (10, 0), "int8": (40, 2), "bfloat16": (20, 0)}, "int8"),
+        ({"float32": (10, 0), "int8": (40, 3), "bfloat16": (20, 0)}, "bfloat16"),
+        ({"float32": (10, 0), "int8": (15, 0), "bfloat16": (20, 2)}, "bfloat16"),
+        ({"float32": (10, 0), "int8": (40, 9), "bfloat16": (5, 0)}, "float32"),
+    ],
+)
+def test_fastest_with_99_of_100_labels_is_chosen(model, monkeypatch, outcomes, chosen):
+    """Two of 200 labels may differ, three may not."""
+    timings(monkeypatch, outcomes)
+    assert measure(model, sample_texts(200), 1).precision == chosen
+
+
+def test_bfloat16_is_measured_only_where_it_can_win(model, monkeypatch):
+    """Not where the CPU lacks it, and not where int8 is twice as fast as float32."""
+    outcomes = {"float32": (10, 0), "int8": (15, 0), "bfloat16": (20, 0)}
+    asked = timings(monkeypatch, outcomes, cpu="some avx2")
+    assert measure(model, sample_texts(200), 1).precision == "int8"
+    assert asked == ["float32", "int8"]
+    asked = timings(monkeypatch, {**outcomes, "int8": (20, 0)})
+    assert measure(model, sample_texts(200), 1).precision == "int8"
+    assert asked == ["float32", "int8"]
+
+
+def test_measuring_gives_rates_and_agreement(able):
+    """The real thing on a tiny model."""
+    choice = measure(able, sample_texts(64), 1)
+    assert choice.agreement["float32"] == 1.0
+    assert choice.precision in choice.rates
+    assert all(rate > 0 for rate in choice.rates.values())
+    assert choice.agreement[choice.precision] >= 0.99
+
+
+def test_choice_is_remembered(model, tmp_path, measured):
+    """The second time nothing is measured, nor is the sample read."""
+    first = choose_precision(model, lambda: ["a", "b"], tmp_path, 2)
+    again = choose_precision(model, lambda: pytest.fail("sample was read"), tmp_path, 2)
+    assert first == again
+    assert measured == [["a", "b"]]
+
+
+def test_choice_belongs_to_model_machine_and_threads(model, able, tmp_path, measured, monkeypatch):
+    """Another model, number of threads or CPU is measured anew, and forgets nothing."""
+    for _ in range(2):
+        choose_precision(model, None, tmp_path, 2)
+        choose_precision(able, None, tmp_path, 2)
+        choose_precision(model, None, tmp_path, 4)
+    assert len(measured) == 3
+    monkeypatch.setattr(module, "_cpu", lambda: "another")
+    choose_precision(model, None, tmp_path, 2)
+    assert len(measured) == 4
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}', '{"a": {"precision": "int8"}}'])
+def test_broken_memory_is_measured_anew(model, tmp_path, measured, content):
+    """A file that cannot be read counts as none, and is replaced."""
+    (tmp_path / "precision.json").write_text(content)
+    choose_precision(model, None, tmp_path, 2)
+    choose_precision(model, None, tmp_path, 2)
+    assert len(measured) == 1
+    assert len(json.loads((tmp_path / "precision.json").read_text())) == 1
+
+
+def test_known_texts_serve_where_there_is_no_sample(model, tmp_path, measured):
+    """auto needs no input."""
+    choose_precision(model, list, tmp_path, 2)
+    assert len(measured[0]) == 10
+
+
+def test_scorer_is_opened_once_per_process(able, tmp_path, measured):
+    """Parts share one scorer, and auto shares it with its outcome."""
+    first = open_scorer(able, "auto", threads=1, cache=tmp_path)
+    assert first.precision == "int8"
+    assert open_scorer(able, "auto", threads=1, cache=tmp_path) is first
+    assert open_scorer(able, "int8", threads=1, cache=tmp_path) is first
+    assert open_scorer(able, "float32", threads=1, cache=tmp_path) is not first
+
+
+def test_open_scorer_asks_the_known_texts(model, tmp_path):
+    """A model that fails them is not handed out."""
+    with pytest.raises(CanaryError):
+        open_scorer(model, "float32", threads=1, cache=tmp_path)
+
+
+def test_unknown_precision_is_refused(model, tmp_path):
+    """The message names the four."""
+    with pytest.raises(ModelError, match="auto, float32, bfloat16, int8"):
+        open_scorer(model, "float16", cache=tmp_path)

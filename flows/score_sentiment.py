@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tasks import score_sentiment as steps
 from tasks.command_line import run_flow
+from tasks.sentiment.attempt import Outcome
 
 
 def _known_zone(name: str) -> str:
@@ -78,7 +79,7 @@ class ScoreSentiment(BaseModel):
 
 
 @flow(name="score-sentiment", flow_run_name=steps.name_run)
-def score_sentiment(params: ScoreSentiment) -> steps.Outcome:
+def score_sentiment(params: ScoreSentiment) -> Outcome:
     """Read and check, cut into parts, score, load, publish, report."""
     with steps.attempt(**dict(params)) as night:
         if finished := steps.settle(night):

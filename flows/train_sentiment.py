@@ -35,7 +35,8 @@ class TrainSentiment(BaseModel):
 @flow(name="train-sentiment", flow_run_name=steps.name_run)
 def train_sentiment(params: TrainSentiment) -> Path:
     """Read the data, train, calibrate, evaluate and save the model with its card."""
-    return steps.train(**dict(params))
+    folder: Path = steps.train(**dict(params))
+    return folder
 
 
 if __name__ == "__main__":

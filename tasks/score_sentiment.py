@@ -16,6 +16,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.futures import as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.tasks import Task
 from rich.console import Console
 
 from tasks.policies import DB_RETRY, IO_RETRY, PLAIN
@@ -23,8 +24,8 @@ from tasks.progress import RunProgress
 from tasks.sentiment import attempt as room
 from tasks.sentiment.attempt import Attempt, Outcome
 from tasks.sentiment.errors import SentimentError
-from tasks.sentiment.model import find_model
 from tasks.sentiment.gathering import gather
+from tasks.sentiment.model import find_model
 from tasks.sentiment.night import Night, Request, write_text
 from tasks.sentiment.parts import PartResult, Plan, sample_texts
 from tasks.sentiment.source import Source, open_source
@@ -190,8 +191,8 @@ def load_part(night: Attempt, result: PartResult | None) -> PartResult | None:
 
 def score_parts(night: Attempt, plan: Plan, precision: str) -> bool:
     """Score and load all parts; whether none was left for another night."""
-    score = task(score_part, task_run_name="score part {number}", **IO_RETRY)
-    load = task(load_part, task_run_name="load part", **DB_RETRY)
+    score: Task[Any, Any] = task(**IO_RETRY, task_run_name="score part {number}")(score_part)
+    load: Task[Any, Any] = task(**DB_RETRY, task_run_name="load part")(load_part)
     complete = True
     with (
         _task_runner() as runner,
@@ -221,7 +222,7 @@ def _task_runner() -> TaskRunner[Any]:
     wanted = Settings().task_runner
     if wanted == "threads":
         return ThreadPoolTaskRunner(max_workers=THREADS)
-    from prefect_dask import DaskTaskRunner
+    from prefect_dask.task_runners import DaskTaskRunner
 
     if wanted != "dask":
         return DaskTaskRunner(address=wanted)
@@ -255,7 +256,7 @@ def write_report(night: Attempt, plan: Plan, precision: str, outcome: Outcome) -
     write_text(night.night.report(night.run_id), render_html(report))
     create_table_artifact(summary.render_table(report), key="score-sentiment-figures")
     create_markdown_artifact(summary.render_markdown(report), key="score-sentiment")
-    Console().print(summary.render_terminal(report))
+    Console().print(summary.render_terminal(report), crop=False)
 
 
 def clear(night: Attempt, outcome: Outcome) -> None:

@@ -2,23 +2,24 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import torch
 from tokenizers import Tokenizer
 from transformers import BertForSequenceClassification, PreTrainedTokenizerFast
+from transformers.utils.logging import disable_progress_bar
 
 from tasks.sentiment.calibration import calibration_error, fit_temperature
-from tasks.sentiment.model import digest_of
+from tasks.sentiment.model import folder_digest
 from tasks.sentiment.training import Recipe, logits_of
 
 
 def package(
-    model: BertForSequenceClassification,
+    model: Any,
     tokenizer: Tokenizer,
     corpus: pd.DataFrame,
     recipe: Recipe,
@@ -42,14 +43,15 @@ def package(
         model.classifier.bias /= temperature
     model = model.half().float()
     metrics = {}
-    for dataset, rows in corpus[corpus["role"] != "train"].groupby(["dataset", "role"]):
-        name = dataset[0] if dataset[1] == "report" else f"{dataset[0]} (validation)"
+    for (dataset, role), rows in _groups(corpus[corpus["role"] != "train"]):
+        name = dataset if role == "report" else f"{dataset} (validation)"
         metrics[name] = _metrics(_logits(model, tokenizer, rows, recipe), rows)
         announce(f"{name}: {metrics[name]}")
     aside = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(aside, ignore_errors=True)
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # the library shows one for a single file
     model.cpu().half().save_pretrained(aside)
-    PreTrainedTokenizerFast(
+    PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         model_max_length=recipe.max_tokens,
         unk_token="[UNK]",
@@ -72,8 +74,10 @@ def package(
         "recipe": asdict(recipe),
         "temperature": round(temperature, 4),
         "metrics": metrics,
-        "digest": digest_of(aside),
+        "digest": folder_digest(aside),
     }
+    for file in aside.iterdir():
+        file.chmod(0o644)  # the weights are saved for their owner only
     (aside / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     aside.rename(folder)
@@ -98,6 +102,12 @@ def _metrics(logits: torch.Tensor, rows: pd.DataFrame) -> dict[str, float | int]
 
 def _rows_by_role(corpus: pd.DataFrame) -> dict[str, dict[str, int]]:
     rows: dict[str, dict[str, int]] = {}
-    for (dataset, role), part in corpus.groupby(["dataset", "role"]):
+    for (dataset, role), part in _groups(corpus):
         rows.setdefault(dataset, {})[role] = len(part)
     return rows
+
+
+def _groups(corpus: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    for key, rows in corpus.groupby(["dataset", "role"]):
+        dataset, role = cast(tuple[str, str], key)
+        yield (dataset, role), rows

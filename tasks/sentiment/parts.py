@@ -361,7 +361,7 @@ def finished_parts(night: Night, plan: Plan) -> list[PartResult]:
 
 def merged_statistics(night: Night, results: Iterable[PartResult]) -> ScoreStatistics:
     """The statistics of the given parts, one part in memory at a time."""
-    merged = ScoreStatistics.of([], np.empty(0), [])
+    merged = ScoreStatistics()
     for result in results:
         content = _marker(night, result.number)
         if content is not None:

@@ -100,7 +100,7 @@ def render_terminal(report: NightReport) -> RenderableType:
     )
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
+    grid.add_column(overflow="ignore", no_wrap=True)  # so that paths can be copied
     counted = (
         f"{integer(report.rows_read)} = {integer(report.scored)} scored + "
         f"{integer(report.reused)} reused + {integer(report.rejected)} rejected"

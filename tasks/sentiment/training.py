@@ -149,7 +149,7 @@ def start_as_bag_of_words(model: Any, vectors: torch.Tensor) -> None:
 def _tokenizer(texts: pd.Series, recipe: Recipe, file: Path) -> Tokenizer:
     if not file.exists():
         aside = file.with_suffix(".tmp")
-        train_tokenizer(texts, recipe.vocabulary).save(str(aside))
+        train_tokenizer(texts.tolist(), recipe.vocabulary).save(str(aside))
         aside.replace(file)
     return Tokenizer.from_file(str(file))
 

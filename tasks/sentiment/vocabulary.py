@@ -1,6 +1,6 @@
 """The tokenizer of the bundled model (WordPiece) and its first word vectors."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -9,13 +9,33 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, pr
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
-    """Learn a lower-case WordPiece vocabulary of `size` entries.
+def train_tokenizer(texts: Sequence[str], size: int) -> Tokenizer:
+    """Learn a lower-case WordPiece vocabulary of `size` entries, the same each time.
 
     "isn't", "is n't" and "is not" become the same tokens: negation decides sentiment, and
     sources differ in how they split it.
     """
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=60))
+    learner = _tokenizer({"[UNK]": 0})
+    characters = sorted(set().union(*(learner.normalizer.normalize_str(t) for t in texts)))
+    # The trainer breaks ties by the order in which it met a piece, which differs each time.
+    # Pieces that are given beforehand keep their order.
+    pieces = [f"##{character}" for character in characters if not character.isspace()]
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size, min_frequency=3, special_tokens=[*SPECIAL, *pieces]
+    )
+    learner.train_from_iterator(texts, trainer)
+    found = sorted(set(learner.get_vocab()) - set(SPECIAL))
+    tokenizer = _tokenizer({token: i for i, token in enumerate([*SPECIAL, *found])})
+    tokenizer.add_special_tokens(SPECIAL)
+    first, last = SPECIAL.index("[CLS]"), SPECIAL.index("[SEP]")
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", last), ("[CLS]", first))
+    return tokenizer
+
+
+def _tokenizer(vocabulary: dict[str, int]) -> Tokenizer:
+    tokenizer = Tokenizer(
+        models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=60)
+    )
     tokenizer.normalizer = normalizers.Sequence(
         [
             normalizers.BertNormalizer(lowercase=True),
@@ -24,11 +44,6 @@ def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
         ]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.train_from_iterator(
-        texts, trainers.WordPieceTrainer(vocab_size=size, min_frequency=3, special_tokens=SPECIAL)
-    )
-    first, last = SPECIAL.index("[CLS]"), SPECIAL.index("[SEP]")  # the trainer numbers them so
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", last), ("[CLS]", first))
     return tokenizer
 
 

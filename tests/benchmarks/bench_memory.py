@@ -39,9 +39,7 @@ def peak_of_run(file: Path, home: Path, arguments: list[str]) -> tuple[float, fl
         *arguments,
     ]
     started = time.monotonic()
-    child = os.posix_spawn(
-        sys.executable, command, {**os.environ, "TRIPTYCH_HOME": str(home)}
-    )
+    child = os.posix_spawn(sys.executable, command, {**os.environ, "TRIPTYCH_HOME": str(home)})
     _, status, usage = os.wait4(child, 0)
     if os.waitstatus_to_exitcode(status) != 0:
         raise SystemExit(f"the run failed: {' '.join(command)}")
@@ -49,7 +47,9 @@ def peak_of_run(file: Path, home: Path, arguments: list[str]) -> tuple[float, fl
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--rows", default="40000,400000", help="numbers of reviews")
     parser.add_argument("--precision", default="auto", help="of the scorer")
     parser.add_argument("--output", type=Path, default=Path("var/benchmarks/memory.json"))

@@ -84,8 +84,8 @@ def _count_boundaries(kill_at: int) -> Callable[[], int]:
 
     for name in ("replace", "rename", "link", "unlink", "rmdir", "mkdir"):
         setattr(os, name, around(getattr(os, name)))
-    publication.exchange = around(publication.exchange)  # type: ignore[assignment]
-    publication.write_json = around(publication.write_json)  # type: ignore[assignment]
+    for name in ("exchange", "write_json"):
+        setattr(publication, name, around(getattr(publication, name)))
     sa.event.listen(sa.Engine, "commit", boundary)
     return lambda: passed
 

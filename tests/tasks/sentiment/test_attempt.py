@@ -9,6 +9,7 @@ import pytest
 
 from tasks.sentiment.errors import RejectedTooMany, RunConflict, SourceChanged, SourceError
 from tasks.sentiment.publication import read_manifest
+from tasks.sentiment.reviews import ReviewChecker
 from tasks.sentiment.window import Window
 from tests.fakes import FakeScorer
 from tests.tasks.sentiment.nights import Job, published_rows, runs, sql_rows, write_source
@@ -197,21 +198,16 @@ def test_source_that_changes_while_it_is_read_fails_before_anything_is_written(j
     """The reader notices, staging is empty, and the next run starts from scratch."""
     attempt_rows = job.source.read_text()
 
-    class GrowingScorer(FakeScorer):
-        """Never asked: the cut fails first."""
-
-    from tasks.sentiment import attempt as room
-
-    real_check = room.ReviewChecker.check
+    real_check = ReviewChecker.check
 
     def check(self, row):  # the file grows while its rows are looked at
         job.source.write_text(attempt_rows + "late,2026-11-23,Late\r\n")
         return real_check(self, row)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(room.ReviewChecker, "check", check)
+        patch.setattr(ReviewChecker, "check", check)
         with pytest.raises(SourceChanged):
-            job.run(GrowingScorer())
+            job.run()
 
     assert not job.night.staging.exists() and not job.night.scores.exists()
     assert sql_rows(job.url, "review_sentiment") == []

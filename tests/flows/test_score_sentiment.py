@@ -1,0 +1,271 @@
+"""The nightly flow as its users run it: on a real Prefect API, from a terminal, on Dask."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pandas as pd
+import psutil
+import pytest
+import sqlalchemy as sa
+from prefect.client.orchestration import get_client
+from prefect.testing.utilities import prefect_test_harness
+
+from flows.score_sentiment import ScoreSentiment, score_sentiment
+from tasks.sentiment.attempt import Outcome
+from tests.benchmarks.texts import DEMO, varied_texts
+
+ROOT = Path(__file__).parents[2]
+DEMO_ROWS, DEMO_REJECTED = 619, 12
+
+
+@pytest.fixture(scope="module")
+def prefect_api() -> Iterator[None]:
+    with prefect_test_harness(server_startup_timeout=180):
+        yield
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    home = tmp_path / "var"
+    monkeypatch.setenv("TRIPTYCH_HOME", str(home))
+    return home
+
+
+def demo(**changes: Any) -> ScoreSentiment:
+    return ScoreSentiment(
+        **{
+            "source": str(DEMO),
+            "text_column": "review",
+            "id_column": "review_id",
+            "source_name": "demo",
+            "carry": ("product", "stars"),
+            "report_by": "written_on",
+            "run_date": "2026-11-22",
+            "precision": "float32",
+            **changes,
+        }
+    )
+
+
+def run(params: ScoreSentiment) -> Outcome:
+    return score_sentiment(params)
+
+
+def rows_of(home: Path, run_date: str = "2026-11-22") -> pd.DataFrame:
+    frame = pd.read_parquet(home / "sentiment" / "scores" / f"run_date={run_date}")
+    return frame.drop(columns=["run_id", "scored_at"]).set_index("review_id").sort_index()
+
+
+def sql(home: Path, query: str) -> list[Any]:
+    engine = sa.create_engine(f"sqlite:///{home / 'triptych.db'}")
+    with engine.connect() as connection:
+        rows = list(connection.execute(sa.text(query)))
+    engine.dispose()
+    return rows
+
+
+def write_reviews(file: Path, rows: int) -> Path:
+    frame = pd.DataFrame({"review": list(varied_texts(rows))})
+    frame["id"] = [f"r{i}" for i in frame.index]
+    frame.to_csv(file, index=False)
+    return file
+
+
+def test_demo_scores_its_reviews_and_shows_them(prefect_api, home):
+    """Counts add up, results are on disk and in SQL, and the run can be looked at in the UI."""
+    outcome = run(demo())
+
+    assert (outcome.rows_read, outcome.rejected) == (DEMO_ROWS, DEMO_REJECTED)
+    assert outcome.scored == DEMO_ROWS - DEMO_REJECTED == len(rows_of(home))
+    assert sql(home, "SELECT count(*) FROM review_sentiment") == [(outcome.scored,)]
+    agreement = _agreement_with_stars(rows_of(home))
+    assert agreement > 0.6  # its reviewers like irony
+    report = next((home / "sentiment" / "reports").glob("2026-11-22-demo-*.html")).read_text()
+    assert "<svg" in report and "<script" not in report
+    with get_client(sync_client=True) as client:
+        seen = client.read_flow_run(outcome.run_id)
+        artifacts = {
+            a.key: a for a in client.read_artifacts() if str(a.flow_run_id) == str(seen.id)
+        }
+    assert seen.name == "score-sentiment 2026-11-22 demo"
+    assert {"score-sentiment", "score-sentiment-figures"} <= artifacts.keys()
+    assert artifacts["score-sentiment-progress"].data == 100.0
+
+
+def _agreement_with_stars(frame: pd.DataFrame) -> float:
+    clear = frame[frame["input_stars"].isin(["1", "5"])]
+    return float(((clear["label"] == "POSITIVE") == (clear["input_stars"] == "5")).mean())
+
+
+def test_second_run_of_the_same_night_scores_nothing(prefect_api, home):
+    """The flow says so and leaves everything as it is."""
+    first = run(demo())
+    files = {f: f.stat().st_mtime_ns for f in (home / "sentiment").rglob("*") if f.is_file()}
+
+    second = run(demo())
+
+    assert (second.status, second.scored, second.reused) == ("finished", 0, first.scored)
+    assert len(sql(home, "SELECT * FROM sentiment_runs")) == 1
+    kept = {f: f.stat().st_mtime_ns for f in (home / "sentiment").rglob("*") if f.is_file()}
+    assert {k: v for k, v in kept.items() if k.suffix != ".lock"} == {
+        k: v for k, v in files.items() if k.suffix != ".lock"
+    }
+
+
+def test_dask_workers_give_the_same_rows_as_threads(prefect_api, tmp_path, monkeypatch):
+    """Two worker processes, each with the model opened once."""
+    results = {}
+    for runner in ("threads", "dask"):
+        monkeypatch.setenv("TRIPTYCH_HOME", str(tmp_path / runner))
+        monkeypatch.setenv("TRIPTYCH_TASK_RUNNER", runner)
+        outcome = run(demo(rows_per_part=100))
+        assert outcome.parts == 7
+        results[runner] = rows_of(tmp_path / runner)
+
+    pd.testing.assert_frame_equal(results["dask"], results["threads"])
+
+
+def test_dask_worker_killed_in_the_middle_costs_no_row(prefect_api, home, tmp_path, monkeypatch):
+    """The parts that it held are done by another."""
+    from distributed import LocalCluster
+
+    source = write_reviews(tmp_path / "many.csv", 3_000)
+    with LocalCluster(  # type: ignore[no-untyped-call]
+        n_workers=2, threads_per_worker=1, dashboard_address=None
+    ) as cluster:
+        monkeypatch.setenv("TRIPTYCH_TASK_RUNNER", cluster.scheduler_address)
+        victim = next(iter(cluster.workers.values())).pid
+        killed = threading.Event()
+
+        def kill_after_first_part() -> None:
+            while not list(home.rglob("scores-*.json")):
+                time.sleep(0.02)
+            os.kill(victim, signal.SIGKILL)
+            killed.set()
+
+        killer = threading.Thread(target=kill_after_first_part, daemon=True)
+        killer.start()
+        outcome = run(
+            demo(source=str(source), id_column="id", carry=(), report_by=None, rows_per_part=200)
+        )
+
+    assert killed.is_set()
+    assert (outcome.status, outcome.scored) == ("finished", 3_000)
+    assert len(rows_of(home)) == 3_000
+
+
+def command(home: Path, *arguments: str) -> subprocess.Popen[str]:
+    """The command in a bare environment, as on a new machine."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "flows.score_sentiment", *arguments],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(home.parent / "empty-home"),
+            "TRIPTYCH_HOME": str(home),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_command_leaves_a_clean_terminal_and_says_where_to_look(home):
+    """No traceback and no warning; the summary names the counts and the places."""
+    process = command(
+        home, "--source", str(DEMO), "--text-column", "review", "--id-column", "review_id"
+    )
+    output, errors = process.communicate(timeout=240)
+
+    assert process.returncode == 0, errors
+    assert not re.search(r"Traceback|Warning|Error|ERROR", output + errors), output + errors
+    assert "619 = 607 scored + 0 reused + 12 rejected" in output
+    assert "triptych.db" in output and ".html" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--source", str(DEMO)), 2, "required: --text-column"),
+        (("--source", str(DEMO), "--text-column", "review", "--stop-at", "25:00"), 2, "--stop-at"),
+        (
+            ("--source", str(DEMO), "--text-column", "review", "--time-zone", "Berlin"),
+            2,
+            "Berlin is no IANA time zone",
+        ),
+        (("--source", "nowhere.csv", "--text-column", "review"), 1, "nowhere.csv"),
+        (
+            ("--source", str(DEMO), "--text-column", "text"),
+            1,
+            "review_id, product, stars, written_on, review",
+        ),
+        (("--source", str(DEMO), "--text-column", "review", "--model", "no/such"), 1, "no/such"),
+    ],
+)
+def test_command_answers_a_mistake_in_one_line(home, arguments, code, message):
+    """The line says what was wrong and what would be right; there is no traceback."""
+    process = command(home, *arguments)
+    output, errors = process.communicate(timeout=240)
+
+    assert process.returncode == code, errors
+    assert message in errors
+    assert "Traceback" not in output + errors
+    assert len([line for line in errors.splitlines() if "error:" in line]) == 1
+
+
+def test_command_killed_while_scoring_is_finished_by_running_it_again(home, tmp_path):
+    """SIGKILL in the middle of the real thing; finished parts keep their time, none is lost."""
+    source = write_reviews(tmp_path / "many.csv", 2_000)
+    arguments = (
+        *("--source", str(source), "--text-column", "review", "--id-column", "id"),
+        *("--rows-per-part", "200", "--precision", "float32", "--run-date", "2026-11-22"),
+    )
+    process = command(home, *arguments)
+    while not list(home.rglob("scores-00001.json")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.communicate()
+    before = {file.name: file.read_text() for file in home.rglob("scores-*.json")}
+    assert 2 <= len(before) < 10
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert not alive  # its Prefect server went with it
+
+    process = command(home, *arguments)
+    _, errors = process.communicate(timeout=240)
+
+    assert process.returncode == 0, errors
+    assert len(rows_of(home)) == 2_000
+    statuses = sql(home, "SELECT status FROM sentiment_runs ORDER BY started_at")
+    assert statuses == [("failed",), ("finished",)]
+    scored_by = sql(home, "SELECT count(DISTINCT run_id) FROM review_sentiment")
+    assert scored_by == [(2,)]
+
+
+def test_command_ended_by_sigterm_says_so_and_can_go_on(home, tmp_path):
+    """A polite end leaves status 130 and a run marked as failed."""
+    source = write_reviews(tmp_path / "many.csv", 2_000)
+    process = command(
+        home,
+        *("--source", str(source), "--text-column", "review", "--rows-per-part", "100"),
+        *("--precision", "float32"),
+    )
+    while not list(home.rglob("scores-00000.json")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.terminate()
+    _, errors = process.communicate(timeout=120)
+
+    assert process.returncode == 130, errors
+    assert "interrupted" in errors and "Traceback" not in errors
+    assert sql(home, "SELECT status FROM sentiment_runs") == [("failed",)]

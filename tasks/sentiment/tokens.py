@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from tokenizers import Tokenizer
 
-PAD_TO = 4  # tokens; coarser means more padding, finer means smaller batches
+PAD_TO = 8  # tokens; coarser means more padding, finer means smaller batches
 
 
 def keep_head_and_tail(tokens: np.ndarray, room: int) -> np.ndarray:

@@ -66,7 +66,7 @@ def timings(
     [
         ({"float32": (10, 0), "int8": (40, 2), "bfloat16": (20, 0)}, "int8"),
         ({"float32": (10, 0), "int8": (40, 3), "bfloat16": (20, 0)}, "bfloat16"),
-        ({"float32": (10, 0), "int8": (15, 0), "bfloat16": (20, 2)}, "bfloat16"),
+        ({"float32": (10, 0), "int8": (14, 0), "bfloat16": (20, 2)}, "bfloat16"),
         ({"float32": (10, 0), "int8": (40, 9), "bfloat16": (5, 0)}, "float32"),
     ],
 )
@@ -77,12 +77,12 @@ def test_fastest_with_99_of_100_labels_is_chosen(model, monkeypatch, outcomes, c
 
 
 def test_bfloat16_is_measured_only_where_it_can_win(model, monkeypatch):
-    """Not where the CPU lacks it, and not where int8 is twice as fast as float32."""
-    outcomes = {"float32": (10, 0), "int8": (15, 0), "bfloat16": (20, 0)}
+    """Not where the CPU lacks it, and not where int8 is fast enough."""
+    outcomes = {"float32": (10, 0), "int8": (14, 0), "bfloat16": (20, 0)}
     asked = timings(monkeypatch, outcomes, cpu="some avx2")
     assert measure(model, sample_texts(200), 1).precision == "int8"
     assert asked == ["float32", "int8"]
-    asked = timings(monkeypatch, {**outcomes, "int8": (20, 0)})
+    asked = timings(monkeypatch, {**outcomes, "int8": (15, 0)})
     assert measure(model, sample_texts(200), 1).precision == "int8"
     assert asked == ["float32", "int8"]
 

@@ -9,7 +9,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tasks import score_sentiment as steps
 from tasks.command_line import run_flow
-from tasks.sentiment.attempt import Outcome
 
 
 def _known_zone(name: str) -> str:
@@ -79,7 +78,7 @@ class ScoreSentiment(BaseModel):
 
 
 @flow(name="score-sentiment", flow_run_name=steps.name_run)
-def score_sentiment(params: ScoreSentiment) -> Outcome:
+def score_sentiment(params: ScoreSentiment) -> steps.Outcome:
     """Read and check, cut into parts, score, load, publish, report."""
     with steps.attempt(**dict(params)) as night:
         if finished := steps.settle(night):

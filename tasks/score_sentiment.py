@@ -22,7 +22,8 @@ from rich.console import Console
 from tasks.policies import DB_RETRY, IO_RETRY, PLAIN
 from tasks.progress import RunProgress
 from tasks.sentiment import attempt as room
-from tasks.sentiment.attempt import Attempt, Outcome
+from tasks.sentiment.attempt import Attempt
+from tasks.sentiment.attempt import Outcome as Outcome  # the flow's result
 from tasks.sentiment.errors import SentimentError
 from tasks.sentiment.gathering import gather
 from tasks.sentiment.model import find_model
@@ -256,7 +257,7 @@ def write_report(night: Attempt, plan: Plan, precision: str, outcome: Outcome) -
     write_text(night.night.report(night.run_id), render_html(report))
     create_table_artifact(summary.render_table(report), key="score-sentiment-figures")
     create_markdown_artifact(summary.render_markdown(report), key="score-sentiment")
-    Console().print(summary.render_terminal(report), crop=False)
+    Console().print(summary.render_terminal(report), soft_wrap=True)
 
 
 def clear(night: Attempt, outcome: Outcome) -> None:

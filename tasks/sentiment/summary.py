@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from tasks.sentiment.excerpt import excerpt
@@ -91,40 +90,39 @@ def render_markdown(report: NightReport) -> str:
 
 
 def render_terminal(report: NightReport) -> RenderableType:
-    """The last thing the command prints."""
+    """The last thing the command prints. Print it with `soft_wrap`: paths are to be copied."""
     statistics = report.statistics
     headline = Text.assemble(
         (excerpt(report.source, 80), "bold"),
         f"  {report.run_date.isoformat()}  ",
         (report.status, "bold green" if report.status == "finished" else "bold yellow"),
     )
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="ignore", no_wrap=True)  # so that paths can be copied
     counted = (
         f"{integer(report.rows_read)} = {integer(report.scored)} scored + "
         f"{integer(report.reused)} reused + {integer(report.rejected)} rejected"
     )
-    grid.add_row("read", counted)
     share = f"{percent(statistics.positive_share)} of {integer(statistics.rows)}"
     comparison = report.comparison
     if comparison and comparison.psi is not None:
         share += f"  (before {percent(comparison.positive_share_then)}, "
         share += f"stability index {comparison.psi:.3f}: {comparison.psi_verdict})"
-    grid.add_row("positive", share)
     speed = rate(report.reviews_per_second)
-    grid.add_row("time", f"{duration(report.seconds)}, {speed} reviews per second")
-    model = f"{excerpt(report.model, 200)} ({report.model_digest[:12]}), {report.precision}"
-    grid.add_row("model", Text(model))
-    for what, place in report.where.items():
-        grid.add_row(Text(excerpt(what, 80)), Text(excerpt(place, 600)))
+    facts = {
+        "read": counted,
+        "positive": share,
+        "time": f"{duration(report.seconds)}, {speed} reviews per second",
+        "model": f"{excerpt(report.model, 200)} ({report.model_digest[:12]}), {report.precision}",
+        **{excerpt(what, 80): excerpt(place, 600) for what, place in report.where.items()},
+    }
+    width = max(map(len, facts)) + 2
+    lines = [Text.assemble((what.ljust(width), "dim"), fact) for what, fact in facts.items()]
     notes = [
         Text.assemble(("Warning: ", "bold yellow"), excerpt(text, 600))
         for text in report.all_warnings
     ]
     if report.left_over:
         notes.append(Text.assemble(("Stopped: ", "bold yellow"), report.left_over))
-    return Group(headline, *notes, grid)
+    return Group(headline, *notes, *lines)
 
 
 def _change(report: NightReport) -> list[str]:

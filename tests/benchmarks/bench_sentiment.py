@@ -113,8 +113,10 @@ def bench(
 
 
 def _pipeline(model: ModelFolder, batch_size: int | None) -> Callable[[Sequence[str]], np.ndarray]:
+    import torch
     from transformers import logging, pipeline
 
+    torch.set_num_threads(len(os.sched_getaffinity(0)))  # our scorer sets it to one
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     classify: Any = pipeline("text-classification", model=str(model.path))
     options = {"truncation": True, "max_length": model.max_tokens}

@@ -92,7 +92,7 @@ def test_demo_scores_its_reviews_and_shows_them(prefect_api, home):
     report = next((home / "sentiment" / "reports").glob("2026-11-22-demo-*.html")).read_text()
     assert "<svg" in report and "<script" not in report
     with get_client(sync_client=True) as client:
-        seen = client.read_flow_run(outcome.run_id)
+        seen = client.read_flow_run(UUID(outcome.run_id))
         artifacts = {
             a.key: a for a in client.read_artifacts() if str(a.flow_run_id) == str(seen.id)
         }
@@ -165,12 +165,14 @@ def test_dask_worker_killed_in_the_middle_costs_no_row(prefect_api, home, tmp_pa
 
 def command(home: Path, *arguments: str) -> subprocess.Popen[str]:
     """The command in a bare environment, as on a new machine."""
+    user_home = home.parent / "empty-home"
+    user_home.mkdir(exist_ok=True)
     return subprocess.Popen(
         [sys.executable, "-m", "flows.score_sentiment", *arguments],
         cwd=ROOT,
         env={
             "PATH": os.environ["PATH"],
-            "HOME": str(home.parent / "empty-home"),
+            "HOME": str(user_home),
             "TRIPTYCH_HOME": str(home),
         },
         stdout=subprocess.PIPE,

@@ -111,7 +111,7 @@ def attempt(
         try:
             yield night
         except BaseException as error:
-            room.fail(night, str(error) or type(error).__name__)
+            room.fail(night, str(error) or "interrupted")
             raise
 
 

@@ -40,6 +40,7 @@ class OnnxForward:
     token_budget = CPU_TOKENS
 
     def __init__(self, encoder: Encoder, *, int8: bool, threads: int) -> None:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when it is imported
         import onnxruntime
 
         from tasks.sentiment.graph import build_graph

@@ -5,6 +5,7 @@ returns logits, float32, shape (texts, classes). Passes run on one thread each, 
 by side as there are cores: that scales where splitting one small pass does not.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any, Protocol

@@ -28,7 +28,6 @@ class TrainSentiment(BaseModel):
     report_only: tuple[str, ...] = Field(
         ("sst2_dev",), description="data sets that are evaluated and never trained on"
     )
-    epochs: int = Field(3, ge=1, description="passes over the data")
     seed: int = Field(20261122, ge=0, description="of everything that is drawn")
 
 

@@ -23,9 +23,7 @@ def name_run() -> str:
 
 
 @task(**PLAIN)
-def train(
-    *, data: Path, output: Path | None, report_only: tuple[str, ...], epochs: int, seed: int
-) -> Path:
+def train(*, data: Path, output: Path | None, report_only: tuple[str, ...], seed: int) -> Path:
     """Train, package, and show the figures; the model's folder."""
     from tasks.sentiment.card import package
     from tasks.sentiment.corpus import read_corpus
@@ -33,7 +31,7 @@ def train(
 
     home, console = Settings().home, Console(stderr=True, highlight=False)
     corpus, digest = read_corpus(data, report_only)
-    recipe = Recipe(seed=seed, epochs=epochs)
+    recipe = Recipe(seed=seed)
     state = home / "training" / fingerprint(recipe, digest)
     folder = output or home / "models" / NAME
     console.print(f"{len(corpus):,} texts; checkpoints in {state}", soft_wrap=True)

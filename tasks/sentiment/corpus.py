@@ -149,16 +149,20 @@ def batches_by_length(
 
 
 def draw_epoch(
-    datasets: np.ndarray, repeats: Mapping[str, float], rng: np.random.Generator
+    datasets: np.ndarray,
+    repeats: Mapping[str, float],
+    other_repeats: float,
+    rng: np.random.Generator,
 ) -> np.ndarray:
-    """Row numbers of one epoch, shuffled: each data set as often as `repeats` says (default 1).
+    """Row numbers of one epoch, shuffled: each data set as often as `repeats` says, the others
+    `other_repeats` times.
 
     A share such as 0.5 draws half of the rows, anew in each epoch.
     """
     drawn = []
     for name in sorted(set(datasets)):
         rows = np.flatnonzero(datasets == name)
-        whole, share = divmod(repeats.get(name, 1.0), 1)
+        whole, share = divmod(repeats.get(name, other_repeats), 1)
         drawn.append(np.tile(rows, int(whole)))
         drawn.append(rng.permutation(rows)[: round(share * len(rows))])
     return rng.permutation(np.concatenate(drawn))

@@ -10,7 +10,7 @@ probabilities mean what they say.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 from torch.nn import functional
 from transformers import BertConfig, BertForSequenceClassification
 
-from tasks.sentiment.corpus import TokenTable, batches_by_length, draw_epoch
+from tasks.sentiment.corpus import Batch, TokenTable, batches_by_length, draw_epoch
 from tasks.sentiment.text import text_digest
 from tasks.sentiment.vocabulary import SPECIAL, train_tokenizer, word_vectors
 
@@ -32,32 +32,81 @@ SPECIAL_IDS = len(SPECIAL)
 
 
 @dataclass(frozen=True)
+class Stage:
+    """Passes over the data under one learning-rate curve: a warm-up, then a cosine."""
+
+    lengths: tuple[int, ...]  # how many tokens of a text each pass reads
+    repeats: Mapping[str, float]  # how often a pass draws the rows of a data set
+    other_repeats: float  # of the data sets that `repeats` does not name
+    batch_tokens: int
+    learning_rate: float
+    mask_share: tuple[float, float]  # at the first step and at the last
+    warm_up_share: float = 0.05
+
+
+MAIN = Stage(
+    lengths=(192, 192, 384),
+    repeats={
+        "sst2_sentences": 2.0,
+        "rt_polarity": 2.0,
+        "customer_reviews_cr": 2.0,
+        "yelp_sentences": 0.6,  # weak labels: the stars of the whole review
+    },
+    other_repeats=1.0,
+    batch_tokens=8_192,
+    learning_rate=7e-4,
+    mask_share=(0.15, 0.05),
+    warm_up_share=0.04,
+)
+# Small batches and hardly a mask, with the weight on what is hardest: whole films and sentences.
+CLOSING = Stage(
+    lengths=(384,),
+    repeats={
+        "imdb": 0.75,
+        "fdu_mtl16": 0.6,
+        "amazon_blitzer": 0.6,
+        "skytrax": 0.5,
+        "sst2_sentences": 3.0,
+        "sst2_phrases": 2.0,
+        "rt_polarity": 3.0,
+        "customer_reviews_cr": 1.0,
+        "yelp_sentences": 0.15,
+    },
+    other_repeats=0.3,
+    batch_tokens=4_096,
+    learning_rate=4e-4,
+    mask_share=(0.06, 0.02),
+    warm_up_share=0.06,
+)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that, with the data, decides the weights."""
 
     seed: int = 20261122
-    epochs: int = 3
-    long_epochs: int = 1  # how many of them, at the end, read `max_tokens`
-    short_tokens: int = 192  # what the others read
+    stages: tuple[Stage, ...] = (MAIN, CLOSING)
     max_tokens: int = 384
     vocabulary: int = 16_000
     width: int = 256
     layers: int = 4
     heads: int = 4
-    batch_tokens: int = 8_192
-    learning_rate: float = 7e-4
-    warm_up_share: float = 0.04
     weight_decay: float = 0.05
     label_smoothing: float = 0.05
-    mask_share: tuple[float, float] = (0.15, 0.05)  # first step, last step
-    repeats: Mapping[str, float] = field(
-        default_factory=lambda: {
-            "sst2_sentences": 2.0,
-            "rt_polarity": 2.0,
-            "customer_reviews_cr": 2.0,
-            "yelp_sentences": 0.6,  # weak labels: the stars of the whole review
-        }
-    )
+
+
+@dataclass(frozen=True)
+class Step:
+    """A batch to learn from. done: share of its stage's steps that lie before it."""
+
+    rows: np.ndarray
+    max_tokens: int
+    stage: Stage
+    done: float
+
+    @property
+    def opens_stage(self) -> bool:
+        return self.done == 0
 
 
 @dataclass(frozen=True)
@@ -89,16 +138,16 @@ def fit(
     torch.manual_seed(recipe.seed)
     model = build(recipe)
     plan = _plan(table, train["dataset"].to_numpy(), recipe)
-    state = _State(model, recipe, len(plan), folder / "checkpoint.pt", device)
+    state = _State(model, recipe, folder / "checkpoint.pt", device)
     if not state.load():
         vectors = word_vectors(table.flat, table.offsets, recipe.vocabulary, recipe.width)
         start_as_bag_of_words(model, vectors)
     first, last, mask = (SPECIAL.index(token) for token in ("[CLS]", "[SEP]", "[MASK]"))
     tokens = 0
     while state.step < len(plan):
-        rows, max_tokens = plan[state.step]
-        batch = table.batch(rows, max_tokens, first, last)
-        loss = state.learn(batch.ids, batch.mask, batch.labels, mask)
+        step = plan[state.step]
+        batch = table.batch(step.rows, step.max_tokens, first, last)
+        loss = state.learn(step, batch, mask)
         tokens += batch.ids.size
         if state.step % CHECKPOINT_EVERY == 0 or state.step == len(plan):
             state.save()
@@ -154,17 +203,18 @@ def _tokenizer(texts: pd.Series, recipe: Recipe, file: Path) -> Tokenizer:
     return Tokenizer.from_file(str(file))
 
 
-def _plan(table: TokenTable, datasets: np.ndarray, recipe: Recipe) -> list[tuple[np.ndarray, int]]:
-    """All steps of the training: the rows of each batch and how many tokens it reads."""
-    steps: list[tuple[np.ndarray, int]] = []
-    for epoch in range(recipe.epochs):
-        rng = np.random.default_rng([recipe.seed, epoch])
-        is_long = epoch >= recipe.epochs - recipe.long_epochs
-        max_tokens = recipe.max_tokens if is_long else recipe.short_tokens
-        order = draw_epoch(datasets, recipe.repeats, rng)
-        lengths = table.lengths(max_tokens)
-        batches = batches_by_length(lengths, order, recipe.batch_tokens, rng)
-        steps.extend((rows, max_tokens) for rows in batches)
+def _plan(table: TokenTable, datasets: np.ndarray, recipe: Recipe) -> list[Step]:
+    """All steps of the training."""
+    steps: list[Step] = []
+    for number, stage in enumerate(recipe.stages):
+        batches: list[tuple[np.ndarray, int]] = []
+        for epoch, max_tokens in enumerate(stage.lengths):
+            rng = np.random.default_rng([recipe.seed, number, epoch])
+            order = draw_epoch(datasets, stage.repeats, stage.other_repeats, rng)
+            rows = batches_by_length(table.lengths(max_tokens), order, stage.batch_tokens, rng)
+            batches.extend((batch, max_tokens) for batch in rows)
+        count = len(batches)
+        steps.extend(Step(rows, n, stage, i / count) for i, (rows, n) in enumerate(batches))
     return steps
 
 
@@ -175,53 +225,60 @@ class _State:
         self,
         model: Any,
         recipe: Recipe,
-        steps: int,
         file: Path,
         device: torch.device,
     ) -> None:
         self.model = model.to(device).train()
-        self.recipe, self.steps, self.file, self.device = recipe, steps, file, device
-        self.step = 0
+        self.recipe, self.file, self.device = recipe, file, device
+        self.step = self.step_of_stage = 0
         self.average = {k: v.detach().clone() for k, v in model.named_parameters()}
+        self.optimizer = self._new_optimizer()
+
+    def _new_optimizer(self) -> torch.optim.AdamW:
+        model = self.model
         matrices = [p for p in model.parameters() if p.ndim > 1]
         others = [p for p in model.parameters() if p.ndim <= 1]
-        self.optimizer = torch.optim.AdamW(
+        return torch.optim.AdamW(
             [
-                {"params": matrices, "weight_decay": recipe.weight_decay},
+                {"params": matrices, "weight_decay": self.recipe.weight_decay},
                 {"params": others, "weight_decay": 0.0},
             ],
-            lr=recipe.learning_rate,
             betas=(0.9, 0.98),
             fused=True,
         )
 
-    def learn(self, ids: np.ndarray, mask: np.ndarray, labels: np.ndarray, mask_id: int) -> float:
-        recipe, done = self.recipe, self.step / self.steps
-        torch.manual_seed(recipe.seed + self.step)  # the same masks after a resume
-        words = torch.from_numpy(ids).to(self.device)
-        seen = torch.from_numpy(mask).to(self.device)
-        target = torch.from_numpy(labels).long().to(self.device)
-        first, last = recipe.mask_share
-        hidden = (torch.rand(words.shape) < first + (last - first) * done).to(self.device)
-        hidden &= seen & (words > mask_id)  # never the special tokens, which come first
+    def learn(self, step: Step, batch: Batch, mask_id: int) -> float:
+        """Take one step; a new stage starts from the average, with a new optimiser."""
+        if step.opens_stage and self.step:
+            self.model.load_state_dict(self.average, strict=False)
+            self.optimizer, self.step_of_stage = self._new_optimizer(), 0
+        torch.manual_seed(self.recipe.seed + self.step)  # the same masks after a resume
+        words = torch.from_numpy(batch.ids).to(self.device)
+        seen = torch.from_numpy(batch.mask).to(self.device)
+        target = torch.from_numpy(batch.labels).long().to(self.device)
+        first, last = step.stage.mask_share
+        hidden = torch.rand(words.shape) < first + (last - first) * step.done
+        hidden = hidden.to(self.device) & seen
+        hidden &= words > mask_id  # never the special tokens, which come first
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             logits = self.model(words.masked_fill(hidden, mask_id), seen.long()).logits
         loss = functional.cross_entropy(
-            logits.float(), target, label_smoothing=recipe.label_smoothing
+            logits.float(), target, label_smoothing=self.recipe.label_smoothing
         )
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), GRADIENT_NORM)
         for group in self.optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * _rate(done, recipe.warm_up_share)
+            group["lr"] = step.stage.learning_rate * _rate(step.done, step.stage.warm_up_share)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
+        self.step_of_stage += 1
         self._average()
         return float(loss.detach())
 
     @torch.no_grad()
     def _average(self) -> None:
-        decay = min(AVERAGE_DECAY, self.step / (self.step + 10))
+        decay = min(AVERAGE_DECAY, self.step_of_stage / (self.step_of_stage + 10))
         mine = [p.detach() for p in self.model.parameters()]
         torch._foreach_lerp_(list(self.average.values()), mine, 1 - decay)
 
@@ -235,6 +292,7 @@ class _State:
         torch.save(
             {
                 "step": self.step,
+                "step_of_stage": self.step_of_stage,
                 "model": self.model.state_dict(),
                 "average": self.average,
                 "optimizer": self.optimizer.state_dict(),
@@ -250,6 +308,7 @@ class _State:
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.average, self.step = saved["average"], saved["step"]
+        self.step_of_stage = saved["step_of_stage"]
         return True
 
 

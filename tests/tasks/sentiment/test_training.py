@@ -15,20 +15,25 @@ from tasks.sentiment.calibration import calibration_error, fit_temperature
 from tasks.sentiment.card import package
 from tasks.sentiment.corpus import TokenTable, batches_by_length, draw_epoch, read_corpus
 from tasks.sentiment.errors import CorpusError
-from tasks.sentiment.training import Progress, Recipe, fit, logits_of
+from tasks.sentiment.training import Progress, Recipe, Stage, fit, logits_of
 from tasks.sentiment.vocabulary import train_tokenizer
 
+STAGE = Stage(
+    lengths=(16, 24),
+    repeats={"shop": 1.0},
+    other_repeats=2.0,
+    batch_tokens=256,
+    learning_rate=3e-3,
+    mask_share=(0.1, 0.0),
+)
 TINY = Recipe(
     seed=1,
-    epochs=3,
-    short_tokens=16,
+    stages=(STAGE, replace(STAGE, lengths=(24,), learning_rate=1e-3)),
     max_tokens=24,
     vocabulary=160,
     width=32,
     layers=1,
     heads=2,
-    batch_tokens=256,
-    learning_rate=3e-3,
 )
 
 
@@ -102,7 +107,7 @@ def test_epoch_draws_each_data_set_as_often_as_asked():
     """Whole repeats are complete; a share is drawn anew."""
     names = np.array(["a"] * 10 + ["b"] * 10)
 
-    drawn = draw_epoch(names, {"a": 2.0, "b": 0.5}, np.random.default_rng(0))
+    drawn = draw_epoch(names, {"a": 2.0}, 0.5, np.random.default_rng(0))
 
     assert np.bincount(drawn[drawn < 10], minlength=10).tolist() == [2] * 10
     assert len(drawn) == 25 and len(set(drawn[drawn >= 10])) == 5
@@ -180,7 +185,12 @@ def test_trained_model_is_packaged_with_a_card_that_tells_the_truth(corpus, tmp_
     """The saved folder, opened by the library, gives the accuracy that the card claims."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    model, tokenizer = fit(corpus, replace(TINY, epochs=8), tmp_path / "state", ignore)
+    model, tokenizer = fit(
+        corpus,
+        replace(TINY, stages=(replace(STAGE, lengths=(24,) * 6),)),
+        tmp_path / "state",
+        ignore,
+    )
     folder = tmp_path / "model"
     card = package(model, tokenizer, corpus, TINY, "d" * 64, folder, lambda _: None)
 
@@ -222,7 +232,9 @@ def test_calibration_error_is_zero_for_honest_and_large_for_boastful_probabiliti
 
 def test_logits_do_not_depend_on_the_order_of_texts(corpus, tmp_path):
     """Sorting by length is undone."""
-    model, tokenizer = fit(corpus, replace(TINY, epochs=1), tmp_path, ignore)
+    model, tokenizer = fit(
+        corpus, replace(TINY, stages=(replace(STAGE, lengths=(24,)),)), tmp_path, ignore
+    )
     texts = [*corpus["text"].tolist()[:40], "a longer text " * 9]
 
     forward = logits_of(model, tokenizer, texts, 24)

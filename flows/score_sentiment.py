@@ -17,6 +17,18 @@ def _known_zone(name: str) -> str:
     return str(ZoneInfo(name))
 
 
+def _distinct(columns: tuple[str, ...]) -> tuple[str, ...]:
+    if "" in columns or len(set(columns)) < len(columns):
+        raise ValueError("name each column once, and none of them empty")
+    return columns
+
+
+def _without_offset(stop_at: time | None) -> time | None:
+    if stop_at is not None and stop_at.tzinfo is not None:
+        raise ValueError("give a time of day without an offset; the zone is time_zone")
+    return stop_at
+
+
 class ScoreSentiment(BaseModel):
     """Score customer reviews for sentiment and write them to Parquet and SQL.
 
@@ -33,6 +45,7 @@ class ScoreSentiment(BaseModel):
     text_column: str = Field(min_length=1, description="column with the review's text")
     id_column: str | None = Field(
         None,
+        min_length=1,
         description="column that identifies a review; without it a digest of the text and its"
         " occurrence number",
     )
@@ -42,11 +55,13 @@ class ScoreSentiment(BaseModel):
         description="name of the source in all results; by default the file's or folder's."
         " Give it if the file is named anew each night",
     )
-    carry: tuple[str, ...] = Field(
+    carry: Annotated[tuple[str, ...], AfterValidator(_distinct)] = Field(
         (), description="input columns that travel to the Parquet output, as input_NAME"
     )
     report_by: str | None = Field(
-        None, description="column for the report's share of positive; dates are taken per day"
+        None,
+        min_length=1,
+        description="column for the report's share of positive; dates are taken per day",
     )
     encoding: str = Field("utf-8", description="of text files without a byte-order mark")
     run_date: date | None = Field(
@@ -68,7 +83,7 @@ class ScoreSentiment(BaseModel):
     max_rejected_share: float = Field(
         0.05, ge=0, le=1, description="the run fails if a larger share of rows is rejected"
     )
-    stop_at: time | None = Field(
+    stop_at: Annotated[time | None, AfterValidator(_without_offset)] = Field(
         None, description="end of the off-peak window: no part starts that would not end by then"
     )
     time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(

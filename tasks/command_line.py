@@ -19,6 +19,7 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings.exceptions import SettingsError
 from rich.console import Console
 
 Parameters = TypeVar("Parameters", bound=BaseModel)
@@ -70,6 +71,9 @@ def parse(parameters: type[Parameters], program: str, arguments: Sequence[str]) 
     try:
         given = Arguments()
         return parameters(**{name: getattr(given, name) for name in given.model_fields_set})
+    except SettingsError as error:
+        fail(str(error), program=program)
+        sys.exit(2)
     except ValidationError as error:
         for fault in error.errors():
             option = "--" + ".".join(str(part) for part in fault["loc"]).replace("_", "-")

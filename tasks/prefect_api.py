@@ -48,7 +48,10 @@ def prefect_api(home: Path, announce: Callable[[str], None]) -> Iterator[str]:
             yield running
         return
     is_new = not (folder / "prefect.db").exists()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ApiError(f"{folder} cannot be written: {error.strerror}") from error
     announce("starting a local Prefect server" + (" (20 s the first time)" if is_new else ""))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

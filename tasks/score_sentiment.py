@@ -4,7 +4,6 @@ Torch is loaded by the functions that need it, in the process that needs it, and
 that `--help` runs through.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
@@ -29,6 +28,7 @@ from tasks.sentiment.gathering import gather
 from tasks.sentiment.model import find_model
 from tasks.sentiment.night import Night, Request, write_text
 from tasks.sentiment.parts import PartResult, Plan, sample_texts
+from tasks.sentiment.scorer import usable_cores
 from tasks.sentiment.source import Source, open_source
 from tasks.sentiment.window import Window
 from tasks.settings import Settings
@@ -111,7 +111,10 @@ def attempt(
         try:
             yield night
         except BaseException as error:
-            room.fail(night, str(error) or "interrupted")
+            try:
+                room.fail(night, str(error) or "interrupted")
+            except SentimentError as second:  # the first error is the one to tell
+                error.add_note(f"the run could not be marked as failed: {second}")
             raise
 
 
@@ -122,11 +125,15 @@ def _source(night: Attempt) -> Source:
 
 
 def settle(night: Attempt) -> Outcome | None:
-    """The outcome of the night if it is finished already; otherwise the run begins."""
+    """The outcome of the night if it is finished already; otherwise the run begins.
+
+    A night whose report is missing is run again: all is taken over, and the report written.
+    """
     finished = room.settle(night, _source(night))
-    if finished is None:
-        room.begin(night)
-    return finished
+    if finished is not None and night.night.report(finished.run_id).exists():
+        return finished
+    room.begin(night)
+    return None
 
 
 def say_finished(night: Attempt, outcome: Outcome) -> Outcome:
@@ -216,7 +223,7 @@ def score_parts(night: Attempt, plan: Plan, precision: str) -> bool:
 
 def _workers() -> int:
     """Worker processes of a local Dask cluster."""
-    return max(2, len(os.sched_getaffinity(0)) // 2)
+    return max(2, usable_cores() // 2)
 
 
 def _task_runner() -> TaskRunner[Any]:
@@ -239,7 +246,7 @@ def _task_runner() -> TaskRunner[Any]:
 def _threads_per_scorer() -> int | None:
     """None: all cores. Workers of a local Dask cluster share them."""
     if Settings().task_runner == "dask":
-        return max(1, len(os.sched_getaffinity(0)) // _workers())
+        return max(1, usable_cores() // _workers())
     return None
 
 

@@ -13,19 +13,21 @@ A step finds what earlier attempts, killed or stopped, have left, and goes on fr
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 
 from tasks.sentiment import parts, publication
-from tasks.sentiment.errors import RejectedTooMany, SourceError
+from tasks.sentiment.errors import RejectedTooMany, RunConflict, SourceError
 from tasks.sentiment.ledger import Ledger
 from tasks.sentiment.night import Night, Request
 from tasks.sentiment.parts import Cutter, PartResult, Plan, TextScorer
 from tasks.sentiment.reviews import ReviewChecker
 from tasks.sentiment.source import Source
 from tasks.sentiment.tables import RunRow, ScoredRow
+from tasks.sentiment.text import text_digest
 from tasks.sentiment.warehouse import Warehouse
 from tasks.sentiment.window import Pace, Window
 
@@ -115,8 +117,8 @@ def _settled(attempt: Attempt, entry: Mapping[str, Any]) -> Outcome | None:
     warehouse = attempt.warehouse()
     warehouse.prepare()
     run = warehouse.run(entry["run_id"])
-    if run is None:
-        return None
+    if run is None or warehouse.has_unfinished_run_since(run):
+        return None  # another run was killed or stopped since, perhaps in the middle of loading
     if run.status != "finished":
         warehouse.update_run(run.run_id, **_finishing(entry))
     parts.discard(attempt.night)
@@ -178,6 +180,8 @@ def cut(attempt: Attempt, source: Source) -> Plan:
         plan is not None
         and plan.request_digest == attempt.request.digest
         and plan.rescore == attempt.rescore
+        and plan.database == database_digest(attempt.warehouse_url)
+        and fingerprint is not None  # what a query finds may differ by now
         and plan.fingerprint == fingerprint
     )
     if plan is None or not is_same:
@@ -189,12 +193,24 @@ def cut(attempt: Attempt, source: Source) -> Plan:
     return plan
 
 
+def database_digest(url: str) -> str:
+    """Tells databases apart without keeping a password."""
+    return text_digest(url)[:16]
+
+
 def _cut_anew(attempt: Attempt, source: Source, fingerprint: str | None) -> Plan:
     request = attempt.request
     group = (request.group_column,) if request.group_column else ()
     columns = [request.text_column, request.id_column, *group, *request.carry]
     rows = source.rows(list(dict.fromkeys(column for column in columns if column)))
-    cutter = Cutter(attempt.night, request, attempt.run_id, attempt.rescore, source.types())
+    cutter = Cutter(
+        attempt.night,
+        request,
+        attempt.run_id,
+        attempt.rescore,
+        database_digest(attempt.warehouse_url),
+        source.types(),
+    )
     count = 0
     try:
         with Ledger(attempt.night.staging) as ledger:
@@ -313,18 +329,25 @@ def _finishing(entry: Mapping[str, Any]) -> dict[str, Any]:
 def clear(attempt: Attempt) -> None:
     """Delete the staging of the published night, and of earlier nights that it has caught up
     with: same source, same reference."""
-    night, reference = attempt.night, attempt.request.source
-    for folder in night.staging.parent.parent.glob(f"*/{night.slug}"):
-        other = replace(
-            night, run_date=datetime.fromisoformat(folder.parent.name.split("=")[1]).date()
-        )
-        plan = parts.read_plan(other)
-        if other == night or (
-            other.run_date < night.run_date and plan is not None and plan.source == reference
-        ):
-            parts.discard(other)
-            if not any(folder.parent.iterdir()):
-                folder.parent.rmdir()
+    night = attempt.night
+    _discard_staging(night)
+    for folder in night.staging.parent.parent.glob(f"run_date=*/{night.slug}"):
+        try:
+            day = date.fromisoformat(folder.parent.name.removeprefix("run_date="))
+        except ValueError:  # not ours
+            continue
+        if day < night.run_date:
+            other = replace(night, run_date=day)
+            with suppress(RunConflict), other.lock():  # one that is at work is left alone
+                plan = parts.read_plan(other)
+                if plan is not None and plan.source == attempt.request.source:
+                    _discard_staging(other)
+
+
+def _discard_staging(night: Night) -> None:
+    parts.discard(night)
+    with suppress(OSError):  # other sources are staged there, or it is gone
+        night.staging.parent.rmdir()
 
 
 def stop(attempt: Attempt, plan: Plan, precision: str) -> Outcome:
@@ -344,15 +367,19 @@ def stop(attempt: Attempt, plan: Plan, precision: str) -> Outcome:
 
 
 def fail(attempt: Attempt, message: str) -> None:
-    """Mark the run as failed, with the counts of what it has finished."""
+    """Mark the run as failed, with the counts of what it has finished; if it has begun."""
+    warehouse = attempt.warehouse()
+    run = warehouse.run(attempt.run_id)
+    if run is None or run.status == "finished":
+        return
     plan = parts.read_plan(attempt.night)
     counts: dict[str, Any] = {}
-    if plan is not None:
+    if plan is not None and plan.request_digest == attempt.request.digest:
         outcome = Outcome.of(
             "failed", attempt.run_id, plan, parts.finished_parts(attempt.night, plan)
         )
         counts = asdict(outcome)
         counts.pop("run_id")
-    attempt.warehouse().update_run(
+    warehouse.update_run(
         attempt.run_id, **{**counts, "status": "failed"}, ended_at=attempt.clock(), message=message
     )

@@ -64,7 +64,13 @@ class ParquetReader:
                 ) from error
             if batch is None:
                 return
-            values = [_values(batch.column(name)) for name in names]
+            try:
+                values = [_values(batch.column(name)) for name in names]
+            except (OverflowError, ValueError) as error:
+                raise SourceError(
+                    f"{self._file} has a value after row {row_number} that cannot be read"
+                    f" ({_line(error)}): nothing was written"
+                ) from error
             for cells in zip(*values, strict=True):
                 row_number += 1
                 yield RawRow(row_number, self._file, dict(zip(names, cells, strict=True)), None)

@@ -75,6 +75,7 @@ class Plan:
 
     request_digest: str
     rescore: bool
+    database: str  # digest of the address that finished parts were loaded into
     source: str  # the reference as given
     fingerprint: str | None
     content_digest: str
@@ -83,7 +84,6 @@ class Plan:
     parts: tuple[int, ...]  # rows of each
     rejected_parts: int
     rejected_reasons: Mapping[str, tuple[int, tuple[int, ...]]]  # count, first row numbers
-    run_id: str
 
     @property
     def accepted(self) -> int:
@@ -137,10 +137,11 @@ class Cutter:
         request: Request,
         run_id: str,
         rescore: bool,
+        database: str,
         carried_types: Mapping[str, pa.DataType],
     ) -> None:
         self._night, self._request, self._run_id = night, request, run_id
-        self._rescore = rescore
+        self._rescore, self._database = rescore, database
         self._schema = INPUT
         for column in request.carry:
             kind = carried_types.get(column, pa.string())
@@ -176,6 +177,7 @@ class Cutter:
         plan = Plan(
             request_digest=self._request.digest,
             rescore=self._rescore,
+            database=self._database,
             source=self._request.source,
             fingerprint=fingerprint,
             content_digest=self._content.hexdigest(),
@@ -184,7 +186,6 @@ class Cutter:
             parts=tuple(self._parts),
             rejected_parts=self._rejected_parts,
             rejected_reasons=self._reasons,
-            run_id=self._run_id,
         )
         if plan.accepted + plan.rejected != rows_read:
             raise AssertionError(f"rows got lost in the cut: {plan}")
@@ -201,12 +202,12 @@ class Cutter:
             [r.review_id for r in reviews],
             [r.text for r in reviews],
             [r.text_digest for r in reviews],
-            [_as_text(r.carried[-1]) if has_group else None for r in reviews],
+            [as_text(r.carried[-1]) if has_group else None for r in reviews],
         ]
         for i in range(len(self._request.carry)):
             kind = self._schema.field(len(INPUT) + i).type
             values: Iterable[object] = (r.carried[i] for r in reviews)
-            columns.append(list(map(_as_text, values) if kind == pa.string() else values))
+            columns.append(list(map(as_text, values) if kind == pa.string() else values))
         table = pa.table(
             [pa.array(c, f.type) for c, f in zip(columns, self._schema, strict=True)],
             schema=self._schema,
@@ -244,14 +245,15 @@ def _rejected_row(row: Rejected) -> dict[str, object]:
     }
 
 
-def _as_text(value: object) -> str | None:
+def as_text(value: object) -> str | None:
+    """A carried value as text; what has parts as JSON."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, int | float):
-        return str(value)
-    return json.dumps(value, default=str, ensure_ascii=False)
+    if isinstance(value, bool | Mapping | list | tuple):
+        return json.dumps(value, default=str, ensure_ascii=False)
+    return str(value)
 
 
 def write_parquet(table: pa.Table, file: Path) -> None:
@@ -343,6 +345,8 @@ def read_result(night: Night, number: int) -> PartResult | None:
 
 def sample_texts(night: Night, plan: Plan, count: int) -> list[str]:
     """About `count` texts, evenly from the first, middle and last part."""
+    if not plan.parts:
+        return []
     numbers = sorted({0, len(plan.parts) // 2, len(plan.parts) - 1})
     texts: list[str] = []
     for number in numbers:

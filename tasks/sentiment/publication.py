@@ -3,7 +3,8 @@
 The folder of a run date holds the parts of every source scored on it, and `_manifest.json`
 names them. A new state of the folder is assembled beside it, with hard links to what stays,
 its manifest last, and then exchanged with the published one in a single step. Who reads the
-folder sees the old state or the new one, never a mixture.
+folder sees the old state or the new one, never a mixture. The replaced state stays beside it,
+hidden, until the next change, for readers that have begun with it.
 """
 
 import ctypes
@@ -54,8 +55,11 @@ def _replace_source(
     folder: Path, source: str, files: Mapping[str, Path], entry: Mapping[str, Any]
 ) -> None:
     """Exchange the files of one source in `folder` for `files` (name there -> where it is now)."""
+    old = folder.with_name(f".{folder.name}.old")
+    if old.exists() and not folder.exists():  # killed between the two renames of `exchange`
+        old.rename(folder)
     aside = folder.with_name(f".{folder.name}.new")  # dot: data set readers skip it
-    shutil.rmtree(aside, ignore_errors=True)  # a killed publisher's
+    shutil.rmtree(aside, ignore_errors=True)  # a killed publisher's, or the state before last
     aside.mkdir(parents=True)
     sources = read_manifest(folder)["sources"]
     for name, other in sources.items():
@@ -69,7 +73,6 @@ def _replace_source(
     _sync(aside)
     exchange(aside, folder)
     _sync(folder.parent)
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _place(file: Path, target: Path) -> None:

@@ -67,6 +67,8 @@ def open_source(reference: str, *, encoding: str = "utf-8", query_url: str | Non
             return FileSource(*find_files(reference), encoding=encoding)
         except OSError as error:
             raise SourceError(f"{reference} cannot be read: {error.strerror}") from error
+        except RuntimeError as error:  # ~someone who is not there
+            raise SourceError(f"{reference} cannot be read: {error}") from error
     if query_url is None:
         raise SourceError("a query needs the address of the database to run on")
     return QuerySource(reference.strip(), query_url)

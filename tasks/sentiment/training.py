@@ -58,26 +58,6 @@ MAIN = Stage(
     mask_share=(0.15, 0.05),
     warm_up_share=0.04,
 )
-# Small batches and hardly a mask, with the weight on what is hardest: whole films and sentences.
-CLOSING = Stage(
-    lengths=(384,),
-    repeats={
-        "imdb": 0.75,
-        "fdu_mtl16": 0.6,
-        "amazon_blitzer": 0.6,
-        "skytrax": 0.5,
-        "sst2_sentences": 3.0,
-        "sst2_phrases": 2.0,
-        "rt_polarity": 3.0,
-        "customer_reviews_cr": 1.0,
-        "yelp_sentences": 0.15,
-    },
-    other_repeats=0.3,
-    batch_tokens=4_096,
-    learning_rate=4e-4,
-    mask_share=(0.06, 0.02),
-    warm_up_share=0.06,
-)
 
 
 @dataclass(frozen=True)
@@ -85,7 +65,7 @@ class Recipe:
     """Everything that, with the data, decides the weights."""
 
     seed: int = 20261122
-    stages: tuple[Stage, ...] = (MAIN, CLOSING)
+    stages: tuple[Stage, ...] = (MAIN,)
     max_tokens: int = 384
     vocabulary: int = 16_000
     width: int = 256

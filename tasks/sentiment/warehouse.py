@@ -200,11 +200,12 @@ class Warehouse:
         """The run of this id."""
         return next(iter(self._runs(SENTIMENT_RUNS.c.run_id == run_id, limit=1)), None)
 
-    def finished_run(self, source: str, run_date: date) -> RunRow | None:
-        """The newest finished run of the source's night."""
+    def has_unfinished_run_since(self, run: RunRow) -> bool:
+        """Whether a run of the same night that began later did not finish."""
         table = SENTIMENT_RUNS.c
-        night = (table.source == source, table.run_date == run_date, table.status == "finished")
-        return next(iter(self._runs(*night, limit=1)), None)
+        night = (table.source == run.source, table.run_date == run.run_date)
+        later = (table.started_at > run.started_at, table.status != "finished")
+        return bool(self._runs(*night, *later, limit=1))
 
     def previous_finished_runs(
         self, source: str, before_started_at: datetime, limit: int

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from tasks.sentiment import attempt as room
 from tasks.sentiment.attempt import Attempt, Outcome
 from tasks.sentiment.night import Night, Request
-from tasks.sentiment.source import open_source
+from tasks.sentiment.source import Source, open_source
 from tasks.sentiment.window import Window
 from tests.fakes import FakeScorer
 
@@ -75,11 +75,14 @@ class Job:
             clock=self.clock,
         )
 
+    def open(self) -> Source:
+        return open_source(str(self.source))
+
     def run(self, scorer: FakeScorer | None = None) -> Outcome:
         """All steps, in the order of the flow."""
         scorer = scorer or FakeScorer()
         attempt = self.attempt()
-        source = open_source(str(self.source))
+        source = self.open()
         with attempt.night.lock():
             try:
                 if finished := room.settle(attempt, source):

@@ -1,17 +1,22 @@
 """What one night after another does to the published results."""
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sa
 
 from tasks.sentiment.errors import RejectedTooMany, RunConflict, SourceChanged, SourceError
+from tasks.sentiment.parts import as_text
 from tasks.sentiment.publication import read_manifest
 from tasks.sentiment.reviews import ReviewChecker
+from tasks.sentiment.source import open_source
 from tasks.sentiment.window import Window
 from tests.fakes import FakeScorer
+from tests.tasks.sentiment.kill import run_and_kill_at
 from tests.tasks.sentiment.nights import Job, published_rows, runs, sql_rows, write_source
 
 ROWS = 200
@@ -213,6 +218,102 @@ def test_source_that_changes_while_it_is_read_fails_before_anything_is_written(j
     assert sql_rows(job.url, "review_sentiment") == []
     assert runs(job.url)[-1]["status"] == "failed"
     assert job.run().scored == GOOD + 1
+
+
+def test_another_request_killed_over_a_finished_night_is_put_right(job):
+    """SQL that a killed run of another model has begun to change is brought back."""
+    job.run()
+    before = (published_rows(job.night), sql_rows(job.url, "review_sentiment"))
+    other = job.again(model_digest="digest-of-another")
+    boundary = 0
+    while sql_rows(job.url, "review_sentiment") == before[1]:
+        boundary += 5
+        assert run_and_kill_at(other, boundary) is None
+
+    outcome = job.run()
+
+    assert outcome.status == "finished" and outcome.scored > 0
+    assert (published_rows(job.night), sql_rows(job.url, "review_sentiment")) == before
+    assert {run["status"] for run in runs(job.url)} == {"finished", "failed"}
+
+
+def test_night_moved_to_another_database_in_the_middle_is_whole_there(job, tmp_path):
+    """Parts that were loaded elsewhere are done again, so that no row is missing."""
+    boundary = 0
+    while not list(job.night.staging.glob("scores-*.json")):
+        boundary += 5
+        assert run_and_kill_at(job, boundary) is None
+    moved = job.again(url=f"sqlite:///{tmp_path}/moved.db")
+
+    moved.run()
+
+    assert len(sql_rows(moved.url, "review_sentiment")) == GOOD
+
+
+def test_later_night_leaves_an_earlier_one_at_work_alone(job):
+    """Staging of a live night is not cleaned up by another's end."""
+    yesterday = job.again(run_date=date(2026, 11, 21))
+    yesterday.again(window=Window(datetime(2026, 11, 21, tzinfo=UTC))).run()
+    with yesterday.night.lock():
+        job.run()
+        assert yesterday.night.staging.exists()
+    job.again(rescore=True).run()
+    assert not yesterday.night.staging.exists()
+
+
+def test_query_is_read_anew_after_a_failed_night(tmp_path):
+    """What a query finds may have been mended; an old cut of it is not trusted."""
+    url = f"sqlite:///{tmp_path}/triptych.db"
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE feed (id TEXT, day TEXT, review TEXT)"))
+        rows = [{"i": i, "t": "" if i % 2 else f"text {i}"} for i in range(10)]
+        connection.execute(sa.text("INSERT INTO feed VALUES (:i, '2026-11-22', :t)"), rows)
+
+    class QueryJob(Job):
+        def open(self):
+            return open_source("SELECT * FROM feed", query_url=url)
+
+    job = QueryJob(home=tmp_path / "var", source=Path("SELECT * FROM feed"), url=url)
+    with pytest.raises(RejectedTooMany):
+        job.run()
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE feed SET review = 'mended ' || id WHERE review = ''"))
+    engine.dispose()
+
+    assert job.run().scored == 10
+
+
+def test_night_of_rejects_alone_is_finished_when_all_may_be_rejected(job):
+    """With a share of 1 even a file of blanks is a night: no scores, all rows in the rejects."""
+    job.source.write_text("id,day,review\r\na,2026-11-22,\r\nb,2026-11-22, \r\n")
+
+    outcome = job.again(max_rejected_share=1.0).run()
+
+    assert (outcome.status, outcome.scored, outcome.rejected, outcome.parts) == (
+        "finished",
+        0,
+        2,
+        0,
+    )
+    assert len(sql_rows(job.url, "rejected_reviews")) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Decimal("19.90"), "19.90"),
+        (True, "true"),
+        (4.5, "4.5"),
+        (date(2026, 11, 22), "2026-11-22"),
+        ([1, "a"], '[1, "a"]'),
+        ({"a": None}, '{"a": null}'),
+        (None, None),
+    ],
+)
+def test_carried_values_become_plain_text(value, text):
+    """Only what has parts is written as JSON."""
+    assert as_text(value) == text
 
 
 def test_empty_source_is_an_error(job):

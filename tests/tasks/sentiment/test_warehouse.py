@@ -338,15 +338,19 @@ def test_previous_runs_are_the_finished_ones_newest_first(warehouse):
     assert before(3, 10) == ["run-2", "run-0"]
 
 
-def test_finished_run_is_the_newest_of_the_night(warehouse):
-    """A rescored night has several; stopped ones do not count."""
-    assert warehouse.finished_run("toys", NIGHT) is None
-    for hour, status in enumerate(["finished", "finished", "stopped"]):
-        run = begun(f"run-{hour}", started_at=BEGUN + timedelta(hours=hour))
-        warehouse.begin_run(replace(run, status=status))
+def test_unfinished_run_after_another_is_found(warehouse):
+    """Only of the same night, only later, and only if it did not finish."""
+    first = begun("run-0", status="finished")
+    warehouse.begin_run(first)
+    assert not warehouse.has_unfinished_run_since(first)
 
-    assert warehouse.finished_run("toys", NIGHT).run_id == "run-1"
-    assert warehouse.finished_run("toys", NIGHT + timedelta(days=1)) is None
+    later = begun("run-1", started_at=BEGUN + timedelta(hours=1))
+    warehouse.begin_run(replace(later, status="finished"))
+    warehouse.begin_run(replace(later, run_id="other", run_date=NIGHT + timedelta(days=1)))
+    assert not warehouse.has_unfinished_run_since(first)
+
+    warehouse.begin_run(replace(later, run_id="run-2", status="stopped"))
+    assert warehouse.has_unfinished_run_since(first)
 
 
 def test_table_of_another_layout_is_one_clear_line(database_url):

@@ -276,14 +276,11 @@ def score_part(
     find_scores: Callable[[Sequence[str]], Mapping[str, ScoredRow]],
     clock: Callable[[], datetime],
 ) -> PartResult:
-    """Score one part, or return what an earlier run finished of it.
+    """Score one part that is not finished.
 
     scorer: opened only if there is something to score.
     find_scores: rows of earlier nights by review id; taken over where the text is the same.
     """
-    finished = read_result(night, number)
-    if finished is not None:
-        return finished
     started = time.monotonic()
     table = pq.read_table(night.staging / f"input-{number:05d}.parquet")
     ids, texts = table["review_id"].to_pylist(), table["text"].to_pylist()

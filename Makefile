@@ -17,7 +17,7 @@ install: .venv/installed
 	@echo "installing $(TORCH)"
 	@$(BIN)/python -m pip install -q '$(TORCH)'  # asked for exactly: plain torch may pull CUDA
 	@echo "installing Triptych and everything else"
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[batch,postgres,dask,up,dev]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[batch,train,postgres,dask,up,dev]'
 	@touch $@
 
 demo: install

@@ -126,11 +126,29 @@ class TokenTable:
         mask = np.arange(width)[None, :] < lengths[:, None]
         return Batch(ids, mask, self.labels[rows])
 
+    def aligned(self, values: np.ndarray, rows: np.ndarray, max_tokens: int) -> np.ndarray:
+        """`values` of the tokens, shape (tokens,), as they stand in the batch of the same rows;
+        zero at special tokens and padding."""
+        width = int(self.lengths(max_tokens)[rows].max())
+        placed = np.zeros((len(rows), width), dtype=values.dtype)
+        for i, row in enumerate(rows):
+            kept = keep_head_and_tail(
+                values[self.offsets[row] : self.offsets[row + 1]], max_tokens - 2
+            )
+            placed[i, 1 : len(kept) + 1] = kept
+        return placed
+
 
 def batches_by_length(
-    lengths: np.ndarray, order: np.ndarray, token_budget: int, rng: np.random.Generator
+    lengths: np.ndarray,
+    order: np.ndarray,
+    token_budget: int,
+    rng: np.random.Generator,
+    most_texts: int = 8192,
 ) -> Iterator[np.ndarray]:
     """Cut a shuffled `order` of rows into batches of similar length within the token budget.
+
+    A batch has at most `most_texts` rows.
 
     Rows are sorted by length within windows of 8,192, so that batches stay random between
     windows and little is spent on padding within them.
@@ -141,7 +159,7 @@ def batches_by_length(
         window = window[np.argsort(lengths[window], kind="stable")[::-1]]
         at = 0
         while at < len(window):
-            size = max(1, token_budget // int(lengths[window[at]]))
+            size = max(1, min(most_texts, token_budget // int(lengths[window[at]])))
             batches.append(window[at : at + size])
             at += size
     for i in rng.permutation(len(batches)):

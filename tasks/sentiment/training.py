@@ -2,15 +2,15 @@
 
 The tokenizer and the first word vectors come from the training texts, and the network starts
 as a bag of those words: position embeddings at zero, attention even, its value path a
-rotation. So it has learnt most of what it ever will within the first minutes. Masked words are
-the only regulariser; there is no dropout. What is kept is the exponential average of the
-weights, its logits divided by a temperature fitted on the validation rows, so that
-probabilities mean what they say.
+rotation. Beside the labels it learns from a linear teacher (teacher.py) what each text and each
+token amount to. Masked words regularise it; there is no dropout. What is kept is the exponential
+average of the weights, its logits divided by a temperature fitted on the validation rows, so
+that probabilities mean what they say.
 """
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from torch.nn import functional
 from transformers import BertConfig, BertForSequenceClassification
 
 from tasks.sentiment.corpus import Batch, TokenTable, batches_by_length, draw_epoch
+from tasks.sentiment.teacher import Lesson
 from tasks.sentiment.text import text_digest
 from tasks.sentiment.vocabulary import SPECIAL, train_tokenizer, word_vectors
 
@@ -29,35 +30,7 @@ CHECKPOINT_EVERY = 200  # steps
 AVERAGE_DECAY = 0.999
 GRADIENT_NORM = 1.0
 SPECIAL_IDS = len(SPECIAL)
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Passes over the data under one learning-rate curve: a warm-up, then a cosine."""
-
-    lengths: tuple[int, ...]  # how many tokens of a text each pass reads
-    repeats: Mapping[str, float]  # how often a pass draws the rows of a data set
-    other_repeats: float  # of the data sets that `repeats` does not name
-    batch_tokens: int
-    learning_rate: float
-    mask_share: tuple[float, float]  # at the first step and at the last
-    warm_up_share: float = 0.05
-
-
-MAIN = Stage(
-    lengths=(192, 192, 384),
-    repeats={
-        "sst2_sentences": 2.0,
-        "rt_polarity": 2.0,
-        "customer_reviews_cr": 2.0,
-        "yelp_sentences": 0.6,  # weak labels: the stars of the whole review
-    },
-    other_repeats=1.0,
-    batch_tokens=8_192,
-    learning_rate=7e-4,
-    mask_share=(0.15, 0.05),
-    warm_up_share=0.04,
-)
+CLS, SEP, MASK = (SPECIAL.index(token) for token in ("[CLS]", "[SEP]", "[MASK]"))
 
 
 @dataclass(frozen=True)
@@ -65,28 +38,39 @@ class Recipe:
     """Everything that, with the data, decides the weights."""
 
     seed: int = 20261122
-    stages: tuple[Stage, ...] = (MAIN,)
+    lengths: tuple[int, ...] = (128, 192, 192, 256, 384)  # how many tokens of a text a pass reads
+    repeats: Mapping[str, float] = field(  # how often a pass draws the rows of a data set
+        default_factory=lambda: {
+            "sst2_sentences": 3.0,
+            "rt_polarity": 3.0,
+            "customer_reviews_cr": 2.0,
+            "yelp_sentences": 0.3,  # weak labels: the stars of the whole review
+        }
+    )
+    other_repeats: float = 1.0  # of the data sets that `repeats` does not name
+    batch_tokens: int = 8_192
+    batch_texts: int = 256  # so that short texts get their share of the steps
     max_tokens: int = 384
     vocabulary: int = 16_000
     width: int = 256
     layers: int = 4
     heads: int = 4
+    learning_rate: float = 3e-3  # of word vectors and inner matrices; a third for the rest
+    warm_up_share: float = 0.03
     weight_decay: float = 0.05
-    label_smoothing: float = 0.05
+    label_smoothing: float = 0.02
+    mask_share: tuple[float, float] = (0.15, 0.05)  # at the first step and at the last
+    teacher_share: float = 0.5  # of the target; the label is the rest
+    token_weight: float = 2.0  # of the loss on what each token adds, falling to 0 at the end
 
 
 @dataclass(frozen=True)
 class Step:
-    """A batch to learn from. done: share of its stage's steps that lie before it."""
+    """A batch to learn from. done: share of all steps that lie before it."""
 
     rows: np.ndarray
     max_tokens: int
-    stage: Stage
     done: float
-
-    @property
-    def opens_stage(self) -> bool:
-        return self.done == 0
 
 
 @dataclass(frozen=True)
@@ -114,6 +98,10 @@ def fit(
     train = corpus[corpus["role"] == "train"]
     tokenizer = _tokenizer(train["text"], recipe, folder / "tokenizer.json")
     table = TokenTable.encode(tokenizer, train["text"].tolist(), train["label"].to_numpy())
+    repeats = train["dataset"].map(lambda name: recipe.repeats.get(name, recipe.other_repeats))
+    lesson = Lesson.read_or_teach(
+        folder / "lesson.npz", table, repeats.to_numpy(), recipe.vocabulary, recipe.seed
+    )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(recipe.seed)
     model = build(recipe)
@@ -122,12 +110,12 @@ def fit(
     if not state.load():
         vectors = word_vectors(table.flat, table.offsets, recipe.vocabulary, recipe.width)
         start_as_bag_of_words(model, vectors)
-    first, last, mask = (SPECIAL.index(token) for token in ("[CLS]", "[SEP]", "[MASK]"))
     tokens = 0
     while state.step < len(plan):
         step = plan[state.step]
-        batch = table.batch(step.rows, step.max_tokens, first, last)
-        loss = state.learn(step, batch, mask)
+        batch = table.batch(step.rows, step.max_tokens, CLS, SEP)
+        shares = table.aligned(lesson.shares, step.rows, step.max_tokens)
+        loss = state.learn(step, batch, lesson.probability[step.rows], shares)
         tokens += batch.ids.size
         if state.step % CHECKPOINT_EVERY == 0 or state.step == len(plan):
             state.save()
@@ -185,21 +173,18 @@ def _tokenizer(texts: pd.Series, recipe: Recipe, file: Path) -> Tokenizer:
 
 def _plan(table: TokenTable, datasets: np.ndarray, recipe: Recipe) -> list[Step]:
     """All steps of the training."""
-    steps: list[Step] = []
-    for number, stage in enumerate(recipe.stages):
-        batches: list[tuple[np.ndarray, int]] = []
-        for epoch, max_tokens in enumerate(stage.lengths):
-            rng = np.random.default_rng([recipe.seed, number, epoch])
-            order = draw_epoch(datasets, stage.repeats, stage.other_repeats, rng)
-            rows = batches_by_length(table.lengths(max_tokens), order, stage.batch_tokens, rng)
-            batches.extend((batch, max_tokens) for batch in rows)
-        count = len(batches)
-        steps.extend(Step(rows, n, stage, i / count) for i, (rows, n) in enumerate(batches))
-    return steps
+    batches: list[tuple[np.ndarray, int]] = []
+    for epoch, max_tokens in enumerate(recipe.lengths):
+        rng = np.random.default_rng([recipe.seed, epoch])
+        order = draw_epoch(datasets, recipe.repeats, recipe.other_repeats, rng)
+        lengths = table.lengths(max_tokens)
+        rows = batches_by_length(lengths, order, recipe.batch_tokens, rng, recipe.batch_texts)
+        batches.extend((batch, max_tokens) for batch in rows)
+    return [Step(rows, n, i / len(batches)) for i, (rows, n) in enumerate(batches)]
 
 
 class _State:
-    """Weights, their average, the optimiser and the step: what a checkpoint holds."""
+    """Weights, their average, the optimisers and the step: what a checkpoint holds."""
 
     def __init__(
         self,
@@ -209,56 +194,77 @@ class _State:
         device: torch.device,
     ) -> None:
         self.model = model.to(device).train()
+        # Reads off the last layer but one what each token adds, so that the last can add it up.
+        self.token_head = torch.nn.Linear(recipe.width, 1).to(device)
         self.recipe, self.file, self.device = recipe, file, device
-        self.step = self.step_of_stage = 0
+        self.step = 0
         self.average = {k: v.detach().clone() for k, v in model.named_parameters()}
-        self.optimizer = self._new_optimizer()
+        self.optimizers = self._optimizers()
 
-    def _new_optimizer(self) -> torch.optim.AdamW:
-        model = self.model
-        matrices = [p for p in model.parameters() if p.ndim > 1]
-        others = [p for p in model.parameters() if p.ndim <= 1]
-        return torch.optim.AdamW(
+    def _optimizers(self) -> tuple[torch.optim.Optimizer, ...]:
+        """Muon for the inner matrices (Jordan et al. 2024), which stands learning rates at which
+        AdamW alone diverges here, and AdamW for all else."""
+        recipe = self.recipe
+        words = self.model.bert.embeddings.word_embeddings.weight
+        inner = [*self.model.bert.encoder.parameters(), *self.model.bert.pooler.parameters()]
+        matrices = [p for p in inner if p.ndim == 2]
+        known = {id(p) for p in (words, *matrices)}
+        others = [p for p in self.model.parameters() if id(p) not in known]
+        slow = recipe.learning_rate / 3
+        muon = torch.optim.Muon(
+            [{"params": matrices, "peak": recipe.learning_rate}],
+            weight_decay=recipe.weight_decay,
+            adjust_lr_fn="match_rms_adamw",
+        )
+        adamw = torch.optim.AdamW(
             [
-                {"params": matrices, "weight_decay": self.recipe.weight_decay},
-                {"params": others, "weight_decay": 0.0},
+                {"params": [words], "peak": recipe.learning_rate},
+                {"params": others, "peak": slow, "weight_decay": 0.0},
+                {"params": self.token_head.parameters(), "peak": slow},
             ],
+            weight_decay=recipe.weight_decay,
             betas=(0.9, 0.98),
             fused=True,
         )
+        return muon, adamw
 
-    def learn(self, step: Step, batch: Batch, mask_id: int) -> float:
-        """Take one step; a new stage starts from the average, with a new optimiser."""
-        if step.opens_stage and self.step:
-            self.model.load_state_dict(self.average, strict=False)
-            self.optimizer, self.step_of_stage = self._new_optimizer(), 0
-        torch.manual_seed(self.recipe.seed + self.step)  # the same masks after a resume
+    def learn(self, step: Step, batch: Batch, probability: np.ndarray, shares: np.ndarray) -> float:
+        """Take one step. probability, shape (texts,), and shares, shape (texts, longest): the
+        teacher's. Returns the loss on the texts' labels."""
+        recipe = self.recipe
+        torch.manual_seed(recipe.seed + self.step)  # the same masks after a resume
         words = torch.from_numpy(batch.ids).to(self.device)
         seen = torch.from_numpy(batch.mask).to(self.device)
-        target = torch.from_numpy(batch.labels).long().to(self.device)
-        first, last = step.stage.mask_share
+        positive = (1 - recipe.teacher_share) * batch.labels + recipe.teacher_share * probability
+        positive += recipe.label_smoothing * (0.5 - positive)
+        target = torch.from_numpy(np.stack([1 - positive, positive], 1)).float().to(self.device)
+        first, last = recipe.mask_share
         hidden = torch.rand(words.shape) < first + (last - first) * step.done
         hidden = hidden.to(self.device) & seen
-        hidden &= words > mask_id  # never the special tokens, which come first
+        hidden &= words > MASK  # never the special tokens, which come first
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            logits = self.model(words.masked_fill(hidden, mask_id), seen.long()).logits
-        loss = functional.cross_entropy(
-            logits.float(), target, label_smoothing=self.recipe.label_smoothing
+            output = self.model(
+                words.masked_fill(hidden, MASK), seen.long(), output_hidden_states=True
+            )
+            added = self.token_head(output.hidden_states[-2])[..., 0]
+        loss = functional.cross_entropy(output.logits.float(), target)
+        token_loss = functional.smooth_l1_loss(
+            added.float()[seen], torch.from_numpy(shares).to(self.device)[seen]
         )
-        torch.autograd.backward(loss)
+        torch.autograd.backward(loss + recipe.token_weight * (1 - step.done) * token_loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), GRADIENT_NORM)
-        for group in self.optimizer.param_groups:
-            group["lr"] = step.stage.learning_rate * _rate(step.done, step.stage.warm_up_share)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * _rate(step.done, recipe.warm_up_share)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         self.step += 1
-        self.step_of_stage += 1
         self._average()
         return float(loss.detach())
 
     @torch.no_grad()
     def _average(self) -> None:
-        decay = min(AVERAGE_DECAY, self.step_of_stage / (self.step_of_stage + 10))
+        decay = min(AVERAGE_DECAY, self.step / (self.step + 10))
         mine = [p.detach() for p in self.model.parameters()]
         torch._foreach_lerp_(list(self.average.values()), mine, 1 - decay)
 
@@ -272,10 +278,10 @@ class _State:
         torch.save(
             {
                 "step": self.step,
-                "step_of_stage": self.step_of_stage,
                 "model": self.model.state_dict(),
+                "token_head": self.token_head.state_dict(),
                 "average": self.average,
-                "optimizer": self.optimizer.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             },
             aside,
         )
@@ -286,9 +292,10 @@ class _State:
             return False
         saved: dict[str, Any] = torch.load(self.file, map_location=self.device, weights_only=True)
         self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        self.token_head.load_state_dict(saved["token_head"])
+        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
         self.average, self.step = saved["average"], saved["step"]
-        self.step_of_stage = saved["step_of_stage"]
         return True
 
 
@@ -305,13 +312,12 @@ def logits_of(
 ) -> torch.Tensor:
     """Logits, shape (texts, 2), float32, in the order of the texts."""
     table = TokenTable.encode(tokenizer, texts, np.zeros(len(texts)))
-    first, last = SPECIAL.index("[CLS]"), SPECIAL.index("[SEP]")
     lengths = table.lengths(max_tokens)
     order = np.argsort(lengths, kind="stable")[::-1]
     device = next(model.parameters()).device
     logits = torch.empty(len(texts), 2)
     for rows in batches_by_length(lengths, order, 8_192, np.random.default_rng(0)):
-        batch = table.batch(rows, max_tokens, first, last)
+        batch = table.batch(rows, max_tokens, CLS, SEP)
         with torch.autocast(device.type, dtype=torch.bfloat16):
             output = model(
                 torch.from_numpy(batch.ids).to(device),

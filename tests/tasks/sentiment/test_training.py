@@ -15,24 +15,22 @@ from tasks.sentiment.calibration import calibration_error, fit_temperature
 from tasks.sentiment.card import package
 from tasks.sentiment.corpus import TokenTable, batches_by_length, draw_epoch, read_corpus
 from tasks.sentiment.errors import CorpusError
-from tasks.sentiment.training import Progress, Recipe, Stage, fit, logits_of
+from tasks.sentiment.training import Progress, Recipe, fit, logits_of
 from tasks.sentiment.vocabulary import train_tokenizer
 
-STAGE = Stage(
-    lengths=(16, 24),
+TINY = Recipe(
+    seed=1,
+    lengths=(16, 24, 24),
     repeats={"shop": 1.0},
     other_repeats=2.0,
     batch_tokens=256,
+    batch_texts=16,
     learning_rate=3e-3,
     mask_share=(0.1, 0.0),
-)
-TINY = Recipe(
-    seed=1,
-    stages=(STAGE, replace(STAGE, lengths=(24,), learning_rate=1e-3)),
     max_tokens=24,
     vocabulary=160,
     width=32,
-    layers=1,
+    layers=2,
     heads=2,
 )
 
@@ -118,10 +116,11 @@ def test_batches_hold_every_row_once_within_the_budget():
     rng = np.random.default_rng(0)
     lengths = rng.integers(3, 40, 1_000)
 
-    batches = list(batches_by_length(lengths, rng.permutation(1_000), 256, rng))
+    batches = list(batches_by_length(lengths, rng.permutation(1_000), 256, rng, 20))
 
     assert sorted(np.concatenate(batches)) == list(range(1_000))
     assert max(len(batch) * lengths[batch].max() for batch in batches) <= 256
+    assert max(map(len, batches)) == 20
 
 
 def test_negation_is_spelt_alike_from_any_source():
@@ -156,6 +155,8 @@ def test_long_texts_are_read_from_both_ends():
     batch = table.batch(np.array([0]), 42, 2, 3)
 
     assert batch.ids[0].tolist() == [2, *range(10, 20), *range(80, 110), 3]
+    shares = table.aligned(table.flat * 2, np.array([0]), 42)
+    assert shares[0].tolist() == [0, *range(20, 40, 2), *range(160, 220, 2), 0]
 
 
 def test_training_interrupted_and_resumed_equals_training_in_one_go(corpus, tmp_path):
@@ -187,7 +188,7 @@ def test_trained_model_is_packaged_with_a_card_that_tells_the_truth(corpus, tmp_
 
     model, tokenizer = fit(
         corpus,
-        replace(TINY, stages=(replace(STAGE, lengths=(24,) * 6),)),
+        replace(TINY, lengths=(24,) * 6),
         tmp_path / "state",
         ignore,
     )
@@ -232,9 +233,7 @@ def test_calibration_error_is_zero_for_honest_and_large_for_boastful_probabiliti
 
 def test_logits_do_not_depend_on_the_order_of_texts(corpus, tmp_path):
     """Sorting by length is undone."""
-    model, tokenizer = fit(
-        corpus, replace(TINY, stages=(replace(STAGE, lengths=(24,)),)), tmp_path, ignore
-    )
+    model, tokenizer = fit(corpus, replace(TINY, lengths=(24,)), tmp_path, ignore)
     texts = [*corpus["text"].tolist()[:40], "a longer text " * 9]
 
     forward = logits_of(model, tokenizer, texts, 24)

@@ -107,7 +107,7 @@ def run_flow(
     try:
         settings = Settings()
         with prefect_api(settings.home, _announce):
-            _quieten_prefect()
+            quieten_prefect()
             flow(given)
     except ValidationError as error:
         for fault in error.errors():
@@ -133,7 +133,7 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _quieten_prefect() -> None:
+def quieten_prefect() -> None:
     """Keep Prefect's own log lines off the terminal; they stay in its API and UI."""
     for name in ("", "prefect", "prefect.flow_runs", "prefect.task_runs"):
         for handler in logging.getLogger(name).handlers:

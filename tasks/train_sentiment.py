@@ -19,7 +19,8 @@ NAME = "triptych-sentiment"
 
 def name_run() -> str:
     """The run's name in the UI: flow and data folder."""
-    return f"train-sentiment {Path(prefect.runtime.flow_run.parameters['params']['data']).name}"
+    given = dict(prefect.runtime.flow_run.parameters["params"])  # a dict if deployed
+    return f"train-sentiment {Path(given['data']).name}"
 
 
 @task(**PLAIN)
@@ -45,7 +46,7 @@ def train(*, data: Path, output: Path | None, report_only: tuple[str, ...], seed
         bars[0].advance(1)
 
     try:
-        model, tokenizer = fit(corpus, recipe, state, show)
+        model, tokenizer = fit(corpus, recipe, state, show, console.print)
     finally:
         for bar in bars:
             bar.__exit__(None, None, None)

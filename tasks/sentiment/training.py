@@ -88,17 +88,21 @@ def fit(
     recipe: Recipe,
     folder: Path,
     report: Callable[[Progress], None],
+    announce: Callable[[str], None] = lambda _: None,
 ) -> tuple[BertForSequenceClassification, Tokenizer]:
     """Train on the corpus rows of role `train`; continue from `folder` where it has a checkpoint.
 
     Two calls with the same corpus and recipe give the same weights on the same machine,
-    interrupted or not. A GPU is used where torch sees one.
+    interrupted or not. A GPU is used where torch sees one. `announce` hears what goes on before
+    the first step, which takes minutes on a large corpus.
     """
     folder.mkdir(parents=True, exist_ok=True)
     train = corpus[corpus["role"] == "train"]
+    announce("vocabulary and token ids")
     tokenizer = _tokenizer(train["text"], recipe, folder / "tokenizer.json")
     table = TokenTable.encode(tokenizer, train["text"].tolist(), train["label"].to_numpy())
     repeats = train["dataset"].map(lambda name: recipe.repeats.get(name, recipe.other_repeats))
+    announce("linear teacher")
     lesson = Lesson.read_or_teach(
         folder / "lesson.npz", table, repeats.to_numpy(), recipe.vocabulary, recipe.seed
     )
@@ -108,6 +112,7 @@ def fit(
     plan = _plan(table, train["dataset"].to_numpy(), recipe)
     state = _State(model, recipe, folder / "checkpoint.pt", device)
     if not state.load():
+        announce("word vectors")
         vectors = word_vectors(table.flat, table.offsets, recipe.vocabulary, recipe.width)
         start_as_bag_of_words(model, vectors)
     tokens = 0

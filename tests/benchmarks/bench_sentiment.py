@@ -4,16 +4,20 @@
 
 All peers run one after another in one process on the same texts, with a model of DistilBERT's
 shape and with the bundled one. The original script is `pipeline(text)` for one text after
-another. Prints a table and writes var/benchmarks/sentiment.json.
+another. Prints each result as it comes, a table in the end, and writes
+var/benchmarks/sentiment.json. Takes about ten minutes on two cores.
 """
 
 import argparse
+import contextlib
+import io
 import json
 import os
 import platform
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,7 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from transformers.utils import logging
 
 from tasks.sentiment.model import ModelFolder, find_model
 from tasks.sentiment.precision import choose_precision
@@ -30,11 +35,13 @@ from tests.benchmarks.distilbert_shape import write_distilbert_shape
 from tests.benchmarks.texts import DEMO, varied_texts
 
 BUNDLED = "triptych-sentiment"
+FLOW = "the whole flow, "
 
 
 @dataclass(frozen=True)
 class Result:
-    """One way to score. agreement: share of labels that are float32's; None for the flow."""
+    """One way to score. agreement and largest_difference: of labels and probabilities, from our
+    float32 scorer's on the same texts; None for the flow and for float32 itself."""
 
     model: str
     way: str
@@ -67,57 +74,58 @@ def main() -> None:
     texts = list(varied_texts(20_000, given.source, given.text_column))
     results: list[Result] = []
     with tempfile.TemporaryDirectory() as scratch:
-        cache = Path(scratch) / "var" / "cache"
-        bundled = find_model(BUNDLED, cache=cache)
-        folder = Path(scratch) / "distilbert-shape"
-        write_distilbert_shape(folder, bundled, texts[:600])
-        for model, sizes in (
-            (find_model(str(folder), cache=cache), Sizes(100, 200, 1_000, 2_000)),
-            (bundled, Sizes(500, 1_000, 20_000, 20_000)),
-        ):
-            name = Path(model.name).name
-            sized = Sizes(*(max(32, size // part) for size in asdict(sizes).values()))
-            results += bench(model, name, texts, sized, Path(scratch))
+        for result in bench_all(texts, part, Path(scratch)):
+            results.append(result)
+            progress = f"{result.model}, {result.way}: {result.reviews_per_second:,.1f} reviews/s"
+            print(progress, file=sys.stderr, flush=True)
+            write(results, given.source.name, given.output)
     Console().print(render(results))
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    document = {
-        "cpu": platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "source": given.source.name,
-        "results": [asdict(result) for result in results],
-    }
-    given.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    for model in dict.fromkeys(result.model for result in results):
+        print(f"{model}: the flow reaches {share_of_scorer(results, model):.0%} of the bare scorer")
+
+
+def bench_all(texts: Sequence[str], part: int, scratch: Path) -> Iterator[Result]:
+    """All peers on both models, with a `part`-th of the reviews."""
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    cache = scratch / "var" / "cache"
+    bundled = find_model(BUNDLED, cache=cache)
+    folder = scratch / "distilbert-shape"
+    write_distilbert_shape(folder, bundled, texts[:600])
+    for model, sizes in (
+        (find_model(str(folder), cache=cache), Sizes(100, 200, 1_000, 2_000)),
+        (bundled, Sizes(500, 1_000, 20_000, 20_000)),
+    ):
+        name = Path(model.name).name
+        sized = Sizes(*(max(32, size // part) for size in asdict(sizes).values()))
+        yield from bench(model, name, texts, sized, scratch)
 
 
 def bench(
     model: ModelFolder, name: str, texts: Sequence[str], sizes: Sizes, scratch: Path
-) -> list[Result]:
+) -> Iterator[Result]:
     """All peers on one model."""
-    results = []
-    reference = Scorer(model, "float32").score(texts[: sizes.loop])
+    float32 = Scorer(model, "float32")
+    rate, truth = _timed(float32.score, texts[: sizes.scorer])
+    exact = Result(name, "our scorer, float32", sizes.scorer, rate, None, None)
     for way, count, batch_size in (
         ("pipeline(text), one by one", sizes.loop, None),
         ("pipeline(texts, batch_size=32)", sizes.pipeline, 32),
     ):
         rate, probability = _timed(_pipeline(model, batch_size), texts[:count])
-        results.append(_compared(name, way, count, rate, probability, reference))
-    full = Scorer(model, "float32").score(texts[: sizes.scorer])
-    for precision in ("float32", "bfloat16", "int8"):
-        scorer = Scorer(model, precision)
-        rate, probability = _timed(scorer.score, texts[: sizes.scorer])
-        results.append(
-            _compared(name, f"our scorer, {precision}", sizes.scorer, rate, probability, full)
-        )
-    results.append(_flow(model, name, texts[: sizes.flow], scratch))
-    return results
+        yield _compared(name, way, count, rate, probability, truth)
+    yield exact
+    for precision in ("bfloat16", "int8"):
+        rate, probability = _timed(Scorer(model, precision).score, texts[: sizes.scorer])
+        yield _compared(name, f"our scorer, {precision}", sizes.scorer, rate, probability, truth)
+    yield _flow(model, name, texts[: sizes.flow], scratch)
 
 
 def _pipeline(model: ModelFolder, batch_size: int | None) -> Callable[[Sequence[str]], np.ndarray]:
     import torch
-    from transformers import logging, pipeline
+    from transformers import pipeline
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))  # our scorer sets it to one
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     classify: Any = pipeline("text-classification", model=str(model.path))
     options = {"truncation": True, "max_length": model.max_tokens}
 
@@ -145,15 +153,14 @@ def _timed(
 def _compared(
     name: str, way: str, count: int, rate: float, probability: np.ndarray, truth: np.ndarray
 ) -> Result:
-    both = min(len(probability), len(truth))
-    mine, theirs = probability[:both], truth[:both]
+    truth = truth[: len(probability)]
     return Result(
         model=name,
         way=way,
         reviews=count,
         reviews_per_second=rate,
-        agreement=float(((mine >= 0.5) == (theirs >= 0.5)).mean()),
-        largest_difference=float(np.abs(mine - theirs).max()),
+        agreement=float(((probability >= 0.5) == (truth >= 0.5)).mean()),
+        largest_difference=float(np.abs(probability - truth).max()),
     )
 
 
@@ -164,20 +171,42 @@ def _flow(model: ModelFolder, name: str, texts: Sequence[str], scratch: Path) ->
     """
     os.environ["TRIPTYCH_HOME"] = str(scratch / "var")
     from flows.score_sentiment import ScoreSentiment, score_sentiment
+    from tasks.command_line import quieten_prefect
     from tasks.prefect_api import prefect_api
 
     file = scratch / f"{name}.csv"
     pd.DataFrame({"id": range(len(texts)), "review": texts}).to_csv(file, index=False)
     cores = len(os.sched_getaffinity(0))
     choice = choose_precision(model, lambda: texts[:256], scratch / "var" / "cache", cores)
-    with prefect_api(scratch / "var", lambda _: None):
+    silence = contextlib.redirect_stdout(io.StringIO())
+    with prefect_api(scratch / "var", lambda _: None), silence:
+        quieten_prefect()
         started = time.perf_counter()
         outcome = score_sentiment(
             ScoreSentiment(source=str(file), text_column="review", id_column="id", model=model.name)
         )
         seconds = time.perf_counter() - started
-    way = f"the whole flow, {choice.precision}"
+    way = f"{FLOW}{choice.precision}"
     return Result(name, way, outcome.scored, outcome.scored / seconds, None, None)
+
+
+def write(results: Sequence[Result], source: str, output: Path) -> None:
+    """Write what is known so far."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    document = {
+        "cpu": platform.processor() or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "source": source,
+        "results": [asdict(result) for result in results],
+    }
+    output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def share_of_scorer(results: Sequence[Result], model: str) -> float:
+    """The flow's rate over that of our scorer in the same precision."""
+    rates = {result.way: result.reviews_per_second for result in results if result.model == model}
+    flow = next(way for way in rates if way.startswith(FLOW))
+    return rates[flow] / rates[f"our scorer, {flow.removeprefix(FLOW)}"]
 
 
 def render(results: Sequence[Result]) -> Table:

@@ -3,8 +3,6 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,8 +20,9 @@ from prefect.testing.utilities import prefect_test_harness
 from flows.score_sentiment import ScoreSentiment, score_sentiment
 from tasks.sentiment.attempt import Outcome
 from tests.benchmarks.texts import DEMO, varied_texts
+from tests.flows.command import command
 
-ROOT = Path(__file__).parents[2]
+FLOW = "flows.score_sentiment"
 DEMO_ROWS, DEMO_REJECTED = 619, 12
 
 
@@ -163,28 +162,10 @@ def test_dask_worker_killed_in_the_middle_costs_no_row(prefect_api, home, tmp_pa
     assert len(rows_of(home)) == 3_000
 
 
-def command(home: Path, *arguments: str) -> subprocess.Popen[str]:
-    """The command in a bare environment, as on a new machine."""
-    user_home = home.parent / "empty-home"
-    user_home.mkdir(exist_ok=True)
-    return subprocess.Popen(
-        [sys.executable, "-m", "flows.score_sentiment", *arguments],
-        cwd=ROOT,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(user_home),
-            "TRIPTYCH_HOME": str(home),
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def test_command_leaves_a_clean_terminal_and_says_where_to_look(home):
     """No traceback and no warning; the summary names the counts and the places."""
     process = command(
-        home, "--source", str(DEMO), "--text-column", "review", "--id-column", "review_id"
+        FLOW, home, "--source", str(DEMO), "--text-column", "review", "--id-column", "review_id"
     )
     output, errors = process.communicate(timeout=240)
 
@@ -215,7 +196,7 @@ def test_command_leaves_a_clean_terminal_and_says_where_to_look(home):
 )
 def test_command_answers_a_mistake_in_one_line(home, arguments, code, message):
     """The line says what was wrong and what would be right; there is no traceback."""
-    process = command(home, *arguments)
+    process = command(FLOW, home, *arguments)
     output, errors = process.communicate(timeout=240)
 
     assert process.returncode == code, errors
@@ -231,7 +212,7 @@ def test_command_killed_while_scoring_is_finished_by_running_it_again(home, tmp_
         *("--source", str(source), "--text-column", "review", "--id-column", "id"),
         *("--rows-per-part", "200", "--precision", "float32", "--run-date", "2026-11-22"),
     )
-    process = command(home, *arguments)
+    process = command(FLOW, home, *arguments)
     while not list(home.rglob("scores-00001.json")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
@@ -243,7 +224,7 @@ def test_command_killed_while_scoring_is_finished_by_running_it_again(home, tmp_
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive  # its Prefect server went with it
 
-    process = command(home, *arguments)
+    process = command(FLOW, home, *arguments)
     _, errors = process.communicate(timeout=240)
 
     assert process.returncode == 0, errors
@@ -258,6 +239,7 @@ def test_command_ended_by_sigterm_says_so_and_can_go_on(home, tmp_path):
     """A polite end leaves status 130 and a run marked as failed."""
     source = write_reviews(tmp_path / "many.csv", 2_000)
     process = command(
+        FLOW,
         home,
         *("--source", str(source), "--text-column", "review", "--rows-per-part", "100"),
         *("--precision", "float32"),

@@ -1,0 +1,26 @@
+"""A flow's command in a bare environment, as on a new machine."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(module: str, home: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start `python -m module`, with TRIPTYCH_HOME at `home` and an empty HOME beside it."""
+    user_home = home.parent / "empty-home"
+    user_home.mkdir(exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(user_home),
+            "TRIPTYCH_HOME": str(home),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

@@ -5,13 +5,10 @@ They run through the same cleaning and cutting as reviews do: one has entities a
 is longer than most models read and gives its verdict at the end.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
-
-import numpy as np
 
 from tasks.sentiment.errors import CanaryError
+from tasks.sentiment.parts import TextScorer
 from tasks.sentiment.text import clean
 
 _RETOLD = (
@@ -61,12 +58,6 @@ CANARIES = (
         "Very poor quality, useless and broken on arrival. I hate it and want a refund.", "NEGATIVE"
     ),
 )
-
-
-class TextScorer(Protocol):
-    """Positive probabilities of cleaned texts, shape (texts,)."""
-
-    def score(self, texts: Sequence[str]) -> np.ndarray: ...
 
 
 def check_canaries(scorer: TextScorer) -> None:

@@ -51,3 +51,8 @@ class RunConflict(SentimentError):
 
 class CorpusError(SentimentError):
     """The training data cannot be used as it is."""
+
+
+def first_line(error: BaseException | None) -> str:
+    """What another library's error says in its first line, or its name where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

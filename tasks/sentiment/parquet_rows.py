@@ -7,7 +7,7 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.sentiment.errors import SourceError
+from tasks.sentiment.errors import SourceError, first_line
 from tasks.sentiment.raw_rows import RawRow, refuse_repeated, require_columns
 
 _ROWS_PER_BATCH = 2_048
@@ -26,7 +26,7 @@ class ParquetReader:
         try:
             self._parquet = pq.ParquetFile(content, buffer_size=_BUFFER_BYTES, pre_buffer=False)
         except pa.ArrowException as error:
-            raise SourceError(f"{file} cannot be read as Parquet: {_line(error)}") from error
+            raise SourceError(f"{file} cannot be read as Parquet: {first_line(error)}") from error
         self._columns: list[str] = self._parquet.schema_arrow.names
         refuse_repeated(self._columns, file)
 
@@ -59,7 +59,7 @@ class ParquetReader:
                 batch = next(batches, None)
             except (pa.ArrowException, OSError) as error:
                 raise SourceError(
-                    f"{self._file} is damaged after row {row_number} ({_line(error)}): "
+                    f"{self._file} is damaged after row {row_number} ({first_line(error)}): "
                     "nothing was written"
                 ) from error
             if batch is None:
@@ -69,7 +69,7 @@ class ParquetReader:
             except (OverflowError, ValueError) as error:
                 raise SourceError(
                     f"{self._file} has a value after row {row_number} that cannot be read"
-                    f" ({_line(error)}): nothing was written"
+                    f" ({first_line(error)}): nothing was written"
                 ) from error
             for cells in zip(*values, strict=True):
                 row_number += 1
@@ -103,7 +103,3 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         return pa.string()
     return kind
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, CursorResult, create_engine, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from tasks.sentiment.errors import SourceError
+from tasks.sentiment.errors import SourceError, first_line
 from tasks.sentiment.raw_rows import RawRow, refuse_repeated, require_columns
 
 FILE = "query"
@@ -72,9 +72,9 @@ def open_query(query: str, query_url: str) -> Iterator[QueryReader]:
             with streaming.exec_driver_sql(query) as result:
                 yield QueryReader(result)
     except DBAPIError as error:
-        raise SourceError(f"the database refuses the query: {_line(error.orig)}") from error
+        raise SourceError(f"the database refuses the query: {first_line(error.orig)}") from error
     except (SQLAlchemyError, ImportError) as error:
-        raise SourceError(f"the query cannot be run: {_line(error)}") from error
+        raise SourceError(f"the query cannot be run: {first_line(error)}") from error
 
 
 def _is_missing(database: str | None) -> bool:
@@ -93,7 +93,3 @@ def _tolerate_wrong_encoding(connection: Connection) -> None:
 
 def _decoded(text: bytes) -> str:
     return text.decode("utf-8", "surrogateescape")
-
-
-def _line(error: BaseException | None) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

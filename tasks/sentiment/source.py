@@ -12,7 +12,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from tasks.sentiment.errors import SourceError
+from tasks.sentiment.errors import SourceError, first_line
 from tasks.sentiment.input_files import BROKEN_GZIP, InputFile, find_files, open_reader
 from tasks.sentiment.parquet_rows import ParquetReader
 from tasks.sentiment.query_rows import is_query, open_query
@@ -179,23 +179,19 @@ def _blaming(file: InputFile, read: list[int]) -> Iterator[None]:
     except BROKEN_GZIP as error:
         file.check_unchanged()
         raise SourceError(
-            f"{file.name} breaks off after row {read[0]} ({_line(error)}): "
+            f"{file.name} breaks off after row {read[0]} ({first_line(error)}): "
             "it is truncated or damaged, nothing was written"
         ) from error
     except UnicodeError as error:
         file.check_unchanged()
         raise SourceError(
-            f"{file.name} cannot be decoded after row {read[0]} ({_line(error)}): "
+            f"{file.name} cannot be decoded after row {read[0]} ({first_line(error)}): "
             "name its encoding, nothing was written"
         ) from error
     except OSError as error:
         raise SourceError(
-            f"{file.name} cannot be read after row {read[0]}: {error.strerror or _line(error)}"
+            f"{file.name} cannot be read after row {read[0]}: {error.strerror or first_line(error)}"
         ) from error
     except SourceError:
         file.check_unchanged()
         raise
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -38,7 +38,7 @@ class Recipe:
     """Everything that, with the data, decides the weights."""
 
     seed: int = 20261122
-    lengths: tuple[int, ...] = (128, 192, 192, 256, 384)  # how many tokens of a text a pass reads
+    lengths: tuple[int, ...] = (128, 192, 256, 384)  # how many tokens of a text a pass reads
     repeats: Mapping[str, float] = field(  # how often a pass draws the rows of a data set
         default_factory=lambda: {
             "sst2_sentences": 3.0,

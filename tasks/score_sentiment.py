@@ -25,7 +25,7 @@ from tasks.sentiment.attempt import Attempt
 from tasks.sentiment.attempt import Outcome as Outcome  # the flow's result
 from tasks.sentiment.errors import SentimentError
 from tasks.sentiment.gathering import gather
-from tasks.sentiment.model import find_model
+from tasks.sentiment.model import ModelFolder, find_model, find_same_model
 from tasks.sentiment.night import Night, Request, write_text
 from tasks.sentiment.parts import PartResult, Plan, sample_texts
 from tasks.sentiment.scorer import usable_cores
@@ -160,13 +160,20 @@ def check_model(night: Attempt, plan: Plan) -> str:
     from tasks.sentiment.precision import open_scorer
 
     scorer = open_scorer(
-        find_model(night.request.model, night.request.model_revision, cache=_cache(night)),
+        _model(night),
         night.request.precision,
         threads=_threads_per_scorer(),
         cache=_cache(night),
         sample=lambda: sample_texts(night.night, plan, SAMPLE),
     )
     return scorer.precision
+
+
+def _model(night: Attempt) -> ModelFolder:
+    asked = night.request
+    return find_same_model(
+        asked.model, asked.model_revision, asked.model_digest, cache=_cache(night)
+    )
 
 
 def _cache(night: Attempt) -> Any:
@@ -182,7 +189,7 @@ def score_part(night: Attempt, plan: Plan, number: int, precision: str) -> PartR
         plan,
         number,
         lambda: open_scorer(
-            find_model(night.request.model, night.request.model_revision, cache=_cache(night)),
+            _model(night),
             precision,
             threads=_threads_per_scorer(),
             cache=_cache(night),

@@ -11,6 +11,7 @@ from rich.console import Console
 from tasks.policies import PLAIN
 from tasks.progress import RunProgress
 from tasks.sentiment.errors import SentimentError
+from tasks.sentiment.night import locked
 from tasks.settings import Settings
 
 ERRORS = (SentimentError,)
@@ -26,15 +27,16 @@ def name_run() -> str:
 @task(**PLAIN)
 def train(*, data: Path, output: Path | None, report_only: tuple[str, ...], seed: int) -> Path:
     """Train, package, and show the figures; the model's folder."""
-    from tasks.sentiment.card import package
+    from tasks.sentiment.card import check_output, package
     from tasks.sentiment.corpus import read_corpus
     from tasks.sentiment.training import Progress, Recipe, fingerprint, fit
 
     home, console = Settings().home, Console(stderr=True, highlight=False)
+    folder = (output or home / "models" / NAME).resolve()
+    check_output(folder)
     corpus, digest = read_corpus(data, report_only)
     recipe = Recipe(seed=seed)
-    state = home / "training" / fingerprint(recipe, digest)
-    folder = output or home / "models" / NAME
+    state = home / "training" / fingerprint(recipe, digest, report_only)
     console.print(f"{len(corpus):,} texts; checkpoints in {state}", soft_wrap=True)
     bars: list[RunProgress] = []
 
@@ -45,12 +47,13 @@ def train(*, data: Path, output: Path | None, report_only: tuple[str, ...], seed
             bars.append(bar.__enter__())
         bars[0].advance(1)
 
-    try:
-        model, tokenizer = fit(corpus, recipe, state, show, console.print)
-    finally:
-        for bar in bars:
-            bar.__exit__(None, None, None)
-    card = package(model, tokenizer, corpus, recipe, digest, folder, console.print)
+    with locked(state / "training.lock", wait=False):
+        try:
+            model, tokenizer = fit(corpus, recipe, state, show, console.print)
+        finally:
+            for bar in bars:
+                bar.__exit__(None, None, None)
+        card = package(model, tokenizer, corpus, recipe, digest, folder, console.print)
     create_table_artifact(_table(card), key="train-sentiment", description=f"{folder}")
     Console().print(f"model: {folder}", soft_wrap=True, highlight=False)
     return folder

@@ -1,6 +1,7 @@
 """Databases for the tests: a SQLite file, and a real PostgreSQL, one server per test process."""
 
 import itertools
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of whoever runs the tests stay out of them, and their databases untouched."""
+    for name in [name for name in os.environ if name.startswith("TRIPTYCH_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")

@@ -137,7 +137,7 @@ def _settled(attempt: Attempt, entry: Mapping[str, Any]) -> Outcome | None:
 
 
 def begin(attempt: Attempt) -> None:
-    """Write the run's row; runs of this night that never ended become `failed`."""
+    """Write the run's row; runs of the source that were killed become `failed`."""
     warehouse = attempt.warehouse()
     warehouse.prepare()
     warehouse.begin_run(
@@ -163,6 +163,16 @@ def begin(attempt: Attempt) -> None:
             message="",
         )
     )
+    for run in warehouse.running(attempt.night.source):
+        if run.run_date != attempt.night.run_date:
+            other = replace(attempt.night, run_date=run.run_date)
+            with suppress(RunConflict), other.lock():  # one that is at work is left alone
+                warehouse.update_run(
+                    run.run_id,
+                    status="failed",
+                    ended_at=attempt.started_at,
+                    message=f"killed; noticed by {attempt.run_id}",
+                )
 
 
 def cut(attempt: Attempt, source: Source) -> Plan:

@@ -14,7 +14,9 @@ from transformers import BertForSequenceClassification, PreTrainedTokenizerFast
 from transformers.utils.logging import disable_progress_bar
 
 from tasks.sentiment.calibration import calibration_error, fit_temperature
+from tasks.sentiment.errors import ModelError
 from tasks.sentiment.model import folder_digest
+from tasks.sentiment.publication import exchange
 from tasks.sentiment.training import Recipe, logits_of
 
 
@@ -79,9 +81,17 @@ def package(
     for file in aside.iterdir():
         file.chmod(0o644)  # the weights are saved for their owner only
     (aside / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    aside.rename(folder)
+    exchange(aside, folder)
+    shutil.rmtree(aside, ignore_errors=True)
     return card
+
+
+def check_output(folder: Path) -> None:
+    """Raises: ModelError: something is there that is no model of ours, and would be replaced."""
+    if (folder / "card.json").is_file() or not folder.exists():
+        return
+    if not folder.is_dir() or any(folder.iterdir()):
+        raise ModelError(f"{folder} holds something else that would be replaced: name another")
 
 
 def _logits(

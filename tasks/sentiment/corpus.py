@@ -5,7 +5,7 @@ optionally, `split`. The file's stem is the data set's name. A row has one of th
 
 - `report`: every row of a data set named in `report_only`, and, in a data set that has
   rows of split `train`, every row of another split;
-- `validation`: one in fifty of the rest, chosen by the digest of the text;
+- `validation`: one in 43 of the rest, chosen by the digest of the text;
 - `train`: all others.
 """
 
@@ -16,13 +16,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from tokenizers import Tokenizer
 
-from tasks.sentiment.errors import CorpusError
+from tasks.sentiment.errors import CorpusError, first_line
 from tasks.sentiment.text import clean
 from tasks.sentiment.tokens import keep_head_and_tail
 
-VALIDATION_SHARE = 50  # one row in so many
+VALIDATION_DIGESTS = 6  # of the 256 values that a digest's first byte has
+LEAST_OF_EACH_LABEL = 20  # rows to learn from
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ def read_corpus(folder: Path, report_only: Sequence[str]) -> tuple[pd.DataFrame,
 
     Returns: a frame with the columns text, label, dataset and role, and the digest of the
         files' names and bytes.
-    Raises: CorpusError: no Parquet file, a missing column, or a label other than 0 and 1.
+    Raises: CorpusError: no Parquet file or one that cannot be read, a missing column, a text
+        that is no string, a label other than 0 and 1, or too few rows to learn from.
     """
     files = sorted(folder.glob("*.parquet"))
     if not files:
@@ -48,12 +51,17 @@ def read_corpus(folder: Path, report_only: Sequence[str]) -> tuple[pd.DataFrame,
     frames = []
     for file in files:
         digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
-        frame = pd.read_parquet(file)
+        try:
+            frame = pd.read_parquet(file)
+        except (pa.ArrowException, OSError) as error:
+            raise CorpusError(f"{file.name} cannot be read: {first_line(error)}") from error
         missing = {"text", "label"} - set(frame.columns)
         if missing:
             raise CorpusError(f"{file.name} has no column {', '.join(sorted(missing))}")
         if not frame["label"].isin([0, 1]).all():
             raise CorpusError(f"{file.name} has labels other than 0 and 1")
+        if not frame["text"].map(lambda text: isinstance(text, str)).all():
+            raise CorpusError(f"{file.name} has rows whose text is no string")
         frames.append(
             pd.DataFrame(
                 {
@@ -65,7 +73,17 @@ def read_corpus(folder: Path, report_only: Sequence[str]) -> tuple[pd.DataFrame,
             )
         )
     corpus = pd.concat(frames, ignore_index=True)
-    return corpus[corpus["text"] != ""].reset_index(drop=True), digest.hexdigest()
+    corpus = corpus[corpus["text"] != ""].reset_index(drop=True)
+    labels = corpus.loc[corpus["role"] == "train", "label"]
+    if (
+        min((labels == 0).sum(), (labels == 1).sum()) < LEAST_OF_EACH_LABEL
+        or not (corpus["role"] == "validation").any()
+    ):
+        raise CorpusError(
+            f"{folder} has too few texts to learn from: at least {LEAST_OF_EACH_LABEL} of each"
+            " label and some hundred in all"
+        )
+    return corpus, digest.hexdigest()
 
 
 def _roles(frame: pd.DataFrame, *, reports: bool) -> np.ndarray:
@@ -78,7 +96,7 @@ def _roles(frame: pd.DataFrame, *, reports: bool) -> np.ndarray:
 
 
 def _is_validation(text: str) -> bool:
-    return hashlib.sha256(text.encode()).digest()[0] * VALIDATION_SHARE < 256
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[0] < VALIDATION_DIGESTS
 
 
 @dataclass(frozen=True)

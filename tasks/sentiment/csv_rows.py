@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 
 from tasks.sentiment.errors import SourceError
-from tasks.sentiment.raw_rows import RawRow, excerpt, refuse_repeated, require_columns
+from tasks.sentiment.raw_rows import RawRow, beginning, refuse_repeated, require_columns
 
 MAX_LINE_CHARACTERS = 32_000_000  # a longer line is not text that anybody wrote
 MAX_OPEN_CHARACTERS = 16_000_000  # a quoted record over several lines; more means a lost quote
@@ -72,11 +72,11 @@ class CsvReader:
         only = places[0] if places else 0
         for row_number, fields in enumerate(self._records, start=1):
             if isinstance(fields, str):
-                yield RawRow(row_number, file, None, MISPLACED_QUOTE, excerpt(fields))
+                yield RawRow(row_number, file, None, MISPLACED_QUOTE, beginning(fields))
             elif len(fields) != width:
                 fault = f"{_counted(len(fields), 'field')} where the header has {width}"
                 start = self._delimiter.join(cell[:200] for cell in fields[:200])
-                yield RawRow(row_number, file, None, fault, excerpt(start))
+                yield RawRow(row_number, file, None, fault, beginning(start))
             elif pick is not None:
                 yield RawRow(row_number, file, dict(zip(names, pick(fields), strict=True)), None)
             else:

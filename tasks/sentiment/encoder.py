@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import deserialize
+from safetensors import SafetensorError, deserialize
 
-from tasks.sentiment.errors import ModelError
+from tasks.sentiment.errors import ModelError, first_line
 
 SINGLE_FILE = "model.safetensors"
 SHARD_INDEX = "model.safetensors.index.json"
@@ -219,7 +219,11 @@ def read_encoder(folder: Path, config: Mapping[str, Any], first_position: int) -
 def _read_tensors(file: Path) -> dict[str, Array]:
     kinds = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
     tensors = {}
-    for name, entry in deserialize(file.read_bytes()):  # type: ignore[no-untyped-call]
+    try:
+        entries = deserialize(file.read_bytes())  # type: ignore[no-untyped-call]
+    except SafetensorError as error:
+        raise ModelError(f"{file} is damaged: {first_line(error)}") from error
+    for name, entry in entries:
         if entry["dtype"] == "BF16":  # the upper half of a float32
             bits = np.frombuffer(entry["data"], "<u2").astype("<u4") << 16
             values = bits.view("<f4")

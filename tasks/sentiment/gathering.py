@@ -44,7 +44,7 @@ def gather(attempt: Attempt, plan: Plan, precision: str, outcome: Outcome) -> Ni
         rejected_reasons=plan.rejected_reasons,
         comparison=compare_to_previous(
             statistics,
-            rows_read=outcome.rows_read,
+            rows_read=plan.rows_read,  # also of a stopped night: all rejects are known
             rejected=outcome.rejected,
             previous=[_previous(run) for run in previous if run.histogram],
         ),

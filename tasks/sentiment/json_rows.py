@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
 from tasks.sentiment.errors import SourceError
-from tasks.sentiment.raw_rows import RawRow, excerpt, require_columns
+from tasks.sentiment.raw_rows import RawRow, beginning, require_columns
 
 MAX_LINE_CHARACTERS = 32_000_000
 OBJECTS_LOOKED_AT = 100  # an object need not have every key: those of the first ones count
@@ -55,7 +55,7 @@ class JsonReader:
                 values = {name: found.get(name) for name in columns}
                 yield RawRow(row_number, self._file, values, None)
             else:
-                yield RawRow(row_number, self._file, None, found, excerpt(line))
+                yield RawRow(row_number, self._file, None, found, beginning(line))
 
 
 def _look_ahead(lines: Iterator[str]) -> tuple[list[str], list[dict[str, object]]]:

@@ -17,7 +17,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from tasks.sentiment.encoder import SHARD_INDEX, SINGLE_FILE, weight_files
-from tasks.sentiment.errors import ModelError
+from tasks.sentiment.errors import ModelError, first_line
 
 BUNDLED = Path(__file__).with_name("models")
 HUB_EXAMPLE = "distilbert/distilbert-base-uncased-finetuned-sst-2-english"
@@ -67,12 +67,28 @@ def bundled_models() -> list[str]:
     return sorted(folder.parent.name for folder in BUNDLED.glob("*/config.json"))
 
 
+def find_same_model(
+    reference: str, revision: str | None, digest: str, *, cache: Path
+) -> ModelFolder:
+    """The model of this digest.
+
+    Raises: ModelError: as for find_model, or its files are others by now or on this machine.
+    """
+    model = find_model(reference, revision, cache=cache)
+    if model.digest != digest:
+        raise ModelError(
+            f"the model {reference} has changed since the run began, or is another one on this"
+            f" machine ({model.digest[:12]}, not {digest[:12]}): run again"
+        )
+    return model
+
+
 def find_model(reference: str, revision: str | None = None, *, cache: Path) -> ModelFolder:
     """Open a bundled name, a folder or a hub id; hub files are kept under `cache`.
 
     revision: commit, tag or branch, for hub ids only.
     Raises: ModelError: there is no such model, or it is not a two-class sentiment model with
-        safetensors weights and a tokenizer.
+        safetensors weights and a tokenizer that belongs to them.
     """
     if reference in bundled_models():
         folder = BUNDLED / reference
@@ -153,6 +169,7 @@ def _open(folder: Path, name: str, stamp: tuple[tuple[str, int, int], ...]) -> M
     _check_weights(folder, name)
     negative_id, positive_id = _class_ids(config, name)
     tokenizer = _read_tokenizer(folder, name)
+    _check_vocabulary(tokenizer, config, name)
     pad_id = config.get("pad_token_id")
     pad_id = 0 if pad_id is None else int(pad_id)
     offset = pad_id + 1 if config.get("model_type") in _OFFSET_POSITIONS else 0
@@ -172,6 +189,15 @@ def _open(folder: Path, name: str, stamp: tuple[tuple[str, int, int], ...]) -> M
         pad_id=pad_id,
         tokenizer=tokenizer,
     )
+
+
+def _check_vocabulary(tokenizer: Tokenizer, config: Mapping[str, Any], name: str) -> None:
+    known = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+    if known > int(config.get("vocab_size", known)):
+        raise ModelError(
+            f"the model {name} has weights for {config['vocab_size']} tokens and a tokenizer of"
+            f" {known}: they do not belong together"
+        )
 
 
 def _read_json(folder: Path, file: str, name: str) -> dict[str, Any]:
@@ -232,7 +258,8 @@ def _read_tokenizer(folder: Path, name: str) -> Tokenizer:
 
         tokenizer = AutoTokenizer.from_pretrained(folder).backend_tokenizer
     except Exception as error:  # of many kinds, depending on what is wrong with the files
-        raise ModelError(f"the model {name} has no usable tokenizer: {error}") from error
+        reason = first_line(error)
+        raise ModelError(f"the model {name} has no usable tokenizer: {reason}") from error
     if not isinstance(tokenizer, Tokenizer):
         raise ModelError(f"the model {name} has no fast tokenizer")
     return tokenizer

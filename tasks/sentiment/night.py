@@ -96,7 +96,7 @@ def locked(file: Path, *, wait: bool) -> Iterator[None]:
             handle.seek(0)
             holder = handle.read().strip() or "unknown"
             raise RunConflict(
-                f"process {holder} is at work on this night (lock {file}): wait for it to end"
+                f"process {holder} is at work here (lock {file}): wait for it to end"
             ) from error
         handle.seek(0)
         handle.truncate()

@@ -29,6 +29,7 @@ from tasks.sentiment.text import clean
 
 SCHEME = 1  # of measuring and of the graphs; a higher number forgets what was remembered
 AGREEMENT = 0.99
+ENOUGH = 100  # texts; what fewer of them show is not remembered
 CHUNK = 32  # texts scored at once at first; then twice as many, and so on
 SECONDS = 8.0  # about the longest per precision; a slow model is measured on fewer texts
 INT8_SUFFICES = 1.5  # times as fast as float32
@@ -97,7 +98,8 @@ def choose_precision(
     cache: Path,
     threads: int,
 ) -> Choice:
-    """The remembered choice for this model and machine, or a new one, measured and remembered.
+    """The remembered choice for this model and machine, or a new one. It is remembered if it was
+    measured on a hundred texts or more.
 
     Raises: ModelError: the model cannot be computed at all.
     """
@@ -106,9 +108,10 @@ def choose_precision(
     remembered = _read(file)
     if key in remembered:
         return remembered[key]
-    texts = list(sample()) if sample else []
+    texts = list(dict.fromkeys(sample())) if sample else []
     choice = measure(model, texts or [clean(canary.raw_text) for canary in CANARIES], threads)
-    _write(file, {**_read(file), key: choice})
+    if len(texts) >= ENOUGH:
+        _write(file, {**_read(file), key: choice})
     return choice
 
 

@@ -44,7 +44,7 @@ class RowReader(Protocol):
         """All rows, once, in their order."""
 
 
-def excerpt(text: str) -> str:
+def beginning(text: str) -> str:
     """The beginning of `text`, at most 200 characters, printable, on one line."""
     start = " ".join(text[: 2 * EXCERPT_CHARACTERS].split())[:EXCERPT_CHARACTERS]
     if start.isprintable():

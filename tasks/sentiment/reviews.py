@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from numbers import Number
 from typing import Protocol
 
-from tasks.sentiment.raw_rows import RawRow, excerpt
+from tasks.sentiment.raw_rows import RawRow, beginning
 from tasks.sentiment.text import clean, text_digest
 
 MAX_TEXT_CHARACTERS = 1_000_000
@@ -101,7 +101,7 @@ class ReviewChecker:
         values = row.values
         if values is None:
             reason = row.fault or "unreadable"
-            return Rejected(row.row_number, row.file, None, reason, excerpt(row.excerpt))
+            return Rejected(row.row_number, row.file, None, reason, beginning(row.excerpt))
         raw_text = values[self._text_column]
         carried = tuple([values[name] for name in self._carry])
         review_id, fault = None, _fault_of_text(raw_text)
@@ -128,8 +128,9 @@ class ReviewChecker:
     ) -> Rejected:
         text = values[self._text_column]
         raw_id = values[self._id_column] if self._id_column else None
-        review_id = excerpt(_start(raw_id)) or None
-        return Rejected(row.row_number, row.file, review_id, reason, excerpt(remark + _start(text)))
+        review_id = beginning(_start(raw_id)) or None
+        shown = beginning(remark + _start(text))
+        return Rejected(row.row_number, row.file, review_id, reason, shown)
 
 
 def _start(value: object) -> str:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from safetensors import SafetensorError
 
 from tasks.sentiment.encoder import Encoder, read_encoder
-from tasks.sentiment.errors import ModelError
+from tasks.sentiment.errors import ModelError, first_line
 from tasks.sentiment.model import ModelFolder
 
 PADDING = np.float32(-1e9)  # added to the attention that padding would get
@@ -133,9 +134,8 @@ def _load_network(path: Path, name: str, dtype: Any) -> Any:
         network, loading = AutoModelForSequenceClassification.from_pretrained(
             path, dtype=dtype, use_safetensors=True, output_loading_info=True
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"the model {name} cannot be opened: {reason}") from error
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"the model {name} cannot be opened: {first_line(error)}") from error
     if loading["missing_keys"]:
         missing = ", ".join(sorted(loading["missing_keys"])[:3])
         raise ModelError(f"the model {name} lacks the weights {missing}")

@@ -5,8 +5,7 @@ times, counted, divided by the root of the text's length and weighted by the log
 two labels (after Wang and Manning 2012, "Baselines and Bigrams: Simple, Good Sentiment and Topic
 Classification"). Within seconds it knows more sequences than a small network finds out in an
 hour from one label per text, so the network is given two things to learn beside the labels: the
-teacher's probability for each text, from a fit that has not seen the text, and what each token
-adds to it.
+teacher's probability for each text, from a fit without that row, and what each token adds to it.
 """
 
 import warnings
@@ -20,6 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from tasks.sentiment.corpus import TokenTable
+from tasks.sentiment.errors import CorpusError
 
 ORDERS = (1, 2, 3)  # tokens in a sequence
 SEEN_AT_LEAST = 3
@@ -45,14 +45,20 @@ class Lesson:
     def read_or_teach(
         cls, file: Path, table: TokenTable, weights: np.ndarray, vocabulary: int, seed: int
     ) -> "Lesson":
-        """The lesson in `file`, which is written first if it is not there."""
+        """The lesson in `file`, which is written first if it is not there.
+
+        Raises: CorpusError: the file holds the lesson of another table.
+        """
         if not file.exists():
             lesson = teach(table, weights, vocabulary, seed)
             aside = file.with_suffix(".tmp.npz")
             np.savez(aside, probability=lesson.probability, shares=lesson.shares)
             aside.replace(file)
         with np.load(file) as saved:
-            return cls(saved["probability"], saved["shares"])
+            lesson = cls(saved["probability"], saved["shares"])
+        if (len(lesson.probability), len(lesson.shares)) != (len(table), len(table.flat)):
+            raise CorpusError(f"{file} is of other texts: delete its folder to begin anew")
+        return lesson
 
 
 def teach(table: TokenTable, weights: np.ndarray, vocabulary: int, seed: int) -> Lesson:

@@ -9,7 +9,7 @@ that probabilities mean what they say.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from tasks.sentiment.teacher import Lesson
 from tasks.sentiment.text import text_digest
 from tasks.sentiment.vocabulary import SPECIAL, train_tokenizer, word_vectors
 
+SCHEME = 1  # of training; a higher number does not go on from what other code began
 CHECKPOINT_EVERY = 200  # steps
 AVERAGE_DECAY = 0.999
 GRADIENT_NORM = 1.0
@@ -35,7 +36,7 @@ CLS, SEP, MASK = (SPECIAL.index(token) for token in ("[CLS]", "[SEP]", "[MASK]")
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that, with the data, decides the weights."""
+    """Everything that, with the data and the code, decides the weights."""
 
     seed: int = 20261122
     lengths: tuple[int, ...] = (128, 192, 256, 384)  # how many tokens of a text a pass reads
@@ -235,7 +236,7 @@ class _State:
 
     def learn(self, step: Step, batch: Batch, probability: np.ndarray, shares: np.ndarray) -> float:
         """Take one step. probability, shape (texts,), and shares, shape (texts, longest): the
-        teacher's. Returns the loss on the texts' labels."""
+        teacher's. Returns the loss on the texts' targets."""
         recipe = self.recipe
         torch.manual_seed(recipe.seed + self.step)  # the same masks after a resume
         words = torch.from_numpy(batch.ids).to(self.device)
@@ -332,6 +333,7 @@ def logits_of(
     return logits
 
 
-def fingerprint(recipe: Recipe, data_digest: str) -> str:
-    """Names a training: the same recipe on the same data."""
-    return text_digest(json.dumps(asdict(recipe), sort_keys=True) + data_digest)[:16]
+def fingerprint(recipe: Recipe, data_digest: str, report_only: Sequence[str]) -> str:
+    """Names a training: the same code and recipe on the same rows of the same data."""
+    asked = json.dumps([SCHEME, asdict(recipe), sorted(set(report_only))], sort_keys=True)
+    return text_digest(asked + data_digest)[:16]

@@ -18,7 +18,6 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any
 
-import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
@@ -49,12 +48,6 @@ PREPARE_LOCK = 20_261_122  # any number, the same in every process
 
 _SCORE_NAMES = [field.name for field in fields(ScoredRow)]
 _RUN_NAMES = {field.name for field in fields(RunRow)}
-_SCORE_SCHEMA = pa.schema(
-    [(name, pa.string()) for name in _SCORE_NAMES[:3]]
-    + [(name, pa.float64()) for name in _SCORE_NAMES[3:5]]
-    + [(name, pa.string()) for name in _SCORE_NAMES[5:9]]
-    + [("run_date", pa.date32()), ("scored_at", pa.timestamp("us", tz="UTC"))]
-)
 
 
 class Warehouse:
@@ -84,17 +77,11 @@ class Warehouse:
             METADATA.create_all(connection)
             self._check_layout(connection)
 
-    def ping(self) -> None:
-        """Ask the database for an answer, so that a wrong address shows before any work."""
-        with self._database.transaction(writes=False) as connection:
-            connection.execute(sa.select(1))
-
-    def load_scores(self, rows: Sequence[ScoredRow] | pa.Table) -> int:
+    def load_scores(self, rows: Sequence[ScoredRow]) -> int:
         """Insert or update one row per (source, review_id), the last one where a key repeats.
 
-        rows: a table has the columns of ScoredRow among its columns.
         Returns: the number of different keys.
-        Raises: ValueError: a column is missing, or a time has no zone.
+        Raises: ValueError: a time has no zone.
         """
         records = _in_key_order(rows)
         if not records:
@@ -200,6 +187,11 @@ class Warehouse:
         """The run of this id."""
         return next(iter(self._runs(SENTIMENT_RUNS.c.run_id == run_id, limit=1)), None)
 
+    def running(self, source: str) -> list[RunRow]:
+        """The source's runs that say so of themselves, killed ones among them."""
+        table = SENTIMENT_RUNS.c
+        return self._runs(table.source == source, table.status == "running", limit=1000)
+
     def has_unfinished_run_since(self, run: RunRow) -> bool:
         """Whether a run of the same night that began later did not finish."""
         table = SENTIMENT_RUNS.c
@@ -243,17 +235,10 @@ class Warehouse:
                 )
 
 
-def _in_key_order(rows: Sequence[ScoredRow] | pa.Table) -> list[Record]:
+def _in_key_order(rows: Sequence[ScoredRow]) -> list[Record]:
     """One record per (source, review_id), the last of each, by the order of the keys."""
-    if isinstance(rows, pa.Table):
-        missing = [name for name in _SCORE_NAMES if name not in rows.column_names]
-        if missing:
-            raise ValueError(f"the table of scores has no column {', '.join(missing)}")
-        columns = rows.select(_SCORE_NAMES).cast(_SCORE_SCHEMA).columns
-        records: Iterable[Record] = zip(*(c.to_pylist() for c in columns), strict=True)
-    else:
-        if any(row.scored_at.tzinfo is None for row in rows):
-            raise ValueError("scored_at has no time zone")
-        records = map(attrgetter(*_SCORE_NAMES), rows)
+    if any(row.scored_at.tzinfo is None for row in rows):
+        raise ValueError("scored_at has no time zone")
+    records: Iterable[Record] = map(attrgetter(*_SCORE_NAMES), rows)
     last = {record[:2]: record for record in records}
     return [last[key] for key in sorted(last)]

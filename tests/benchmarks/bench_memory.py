@@ -39,7 +39,10 @@ def peak_of_run(file: Path, home: Path, arguments: list[str]) -> tuple[float, fl
         *arguments,
     ]
     started = time.monotonic()
-    child = os.posix_spawn(sys.executable, command, {**os.environ, "TRIPTYCH_HOME": str(home)})
+    own = ("TRIPTYCH_", "PREFECT_API_")  # the user's database and server stay as they are
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(own)}
+    environment["TRIPTYCH_HOME"] = str(home)
+    child = os.posix_spawn(sys.executable, command, environment)
     _, status, usage = os.wait4(child, 0)
     if os.waitstatus_to_exitcode(status) != 0:
         raise SystemExit(f"the run failed: {' '.join(command)}")

@@ -169,6 +169,8 @@ def _flow(model: ModelFolder, name: str, texts: Sequence[str], scratch: Path) ->
 
     The precision is chosen beforehand, as it is on every night but the first.
     """
+    for name_of_setting in [n for n in os.environ if n.startswith(("TRIPTYCH_", "PREFECT_API_"))]:
+        del os.environ[name_of_setting]  # the user's database and server stay as they are
     os.environ["TRIPTYCH_HOME"] = str(scratch / "var")
     from flows.score_sentiment import ScoreSentiment, score_sentiment
     from tasks.command_line import quieten_prefect

@@ -48,6 +48,19 @@ def test_command_trains_a_model_that_the_nightly_run_can_use(data, tmp_path):
     assert good > bad
 
 
+def test_command_never_replaces_what_is_no_model(data, tmp_path):
+    """An output folder with something else in it is refused before hours of training."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("the only copy")
+    process = command(FLOW, tmp_path / "var", "--data", str(data), "--output", str(folder))
+    _, errors = process.communicate(timeout=240)
+
+    assert process.returncode == 1, errors
+    assert f"error: {folder} holds something else" in errors
+    assert (folder / "thesis.txt").read_text() == "the only copy"
+
+
 def test_command_says_what_is_wrong_with_the_data(tmp_path):
     """One line, and no model."""
     process = command(FLOW, tmp_path / "var", "--data", str(tmp_path))

@@ -5,7 +5,6 @@ import random
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -88,8 +87,3 @@ def _count_boundaries(kill_at: int) -> Callable[[], int]:
         setattr(publication, name, around(getattr(publication, name)))
     sa.event.listen(sa.Engine, "commit", boundary)
     return lambda: passed
-
-
-def folders(home: Path) -> list[str]:
-    """All files below a folder, for saying what a kill left behind."""
-    return sorted(str(file.relative_to(home)) for file in home.rglob("*") if file.is_file())

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
+from tasks.sentiment import attempt as room
 from tasks.sentiment.errors import RejectedTooMany, RunConflict, SourceChanged, SourceError
 from tasks.sentiment.parts import as_text
 from tasks.sentiment.publication import read_manifest
@@ -170,6 +171,18 @@ def test_window_stops_the_run_and_the_next_night_goes_on(job):
     assert not set(first.scored) & set(second.scored) - {"Good"}
     assert len(published_rows(tomorrow.night)) == GOOD
     assert not job.night.staging.exists()  # the night that was caught up with
+
+
+def test_run_killed_last_night_is_failed_and_one_at_work_is_left_alone(job):
+    """`running` is said only by runs that run."""
+    killed, live = (job.again(run_date=date(2026, 11, day)).attempt() for day in (19, 20))
+    room.begin(killed)
+    with live.night.lock():
+        room.begin(live)
+        job.run()
+
+    assert [run["status"] for run in runs(job.url)] == ["failed", "running", "finished"]
+    assert runs(job.url)[0]["message"].startswith("killed; noticed by")
 
 
 def test_stopped_night_goes_on_under_its_own_date_too(job):

@@ -8,7 +8,8 @@ import pytest
 
 from tasks.sentiment import model as module
 from tasks.sentiment.errors import ModelError
-from tasks.sentiment.model import find_model, folder_digest
+from tasks.sentiment.model import find_model, find_same_model, folder_digest
+from tasks.sentiment.scorer import Scorer
 from tests.tasks.sentiment.tiny_model import (
     MAX_TOKENS,
     rewrite_config,
@@ -179,3 +180,34 @@ def test_hub_download_asks_for_the_needed_files_only(folder, tmp_path, monkeypat
     assert (model.path, model.name) == (folder, "somebody/some-model")
     assert (asked["reference"], asked["revision"]) == ("somebody/some-model", "abc123")
     assert not any("bin" in pattern or "h5" in pattern for pattern in asked["allow_patterns"])
+
+
+def test_model_that_changes_during_a_run_is_refused(folder, tmp_path):
+    """A row never bears the digest of a model that did not score it."""
+    digest = find_model(str(folder), cache=tmp_path).digest
+    assert find_same_model(str(folder), None, digest, cache=tmp_path).digest == digest
+
+    rewrite_config(folder, id2label={"0": "POSITIVE", "1": "NEGATIVE"})
+
+    with pytest.raises(ModelError, match="has changed since the run began"):
+        find_same_model(str(folder), None, digest, cache=tmp_path)
+
+
+def test_tokenizer_of_more_tokens_than_the_weights_have_is_refused(folder, tmp_path):
+    """It comes from another model."""
+    size = json.loads((folder / "config.json").read_text())["vocab_size"]
+    rewrite_config(folder, vocab_size=size - 1)
+
+    with pytest.raises(ModelError, match="they do not belong together"):
+        find_model(str(folder), cache=tmp_path)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_damaged_weights_are_refused_in_one_line(folder, tmp_path, precision):
+    """A download that broke off says so."""
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+
+    with pytest.raises(ModelError) as caught:
+        Scorer(find_model(str(folder), cache=tmp_path), precision)
+    assert "\n" not in str(caught.value)

@@ -96,23 +96,35 @@ def test_measuring_gives_rates_and_agreement(able):
     assert choice.agreement[choice.precision] >= 0.99
 
 
+def hundred() -> list[str]:
+    return [f"text {i}" for i in range(100)]
+
+
 def test_choice_is_remembered(model, tmp_path, measured):
     """The second time nothing is measured, nor is the sample read."""
-    first = choose_precision(model, lambda: ["a", "b"], tmp_path, 2)
+    first = choose_precision(model, hundred, tmp_path, 2)
     again = choose_precision(model, lambda: pytest.fail("sample was read"), tmp_path, 2)
     assert first == again
-    assert measured == [["a", "b"]]
+    assert measured == [hundred()]
+
+
+@pytest.mark.parametrize("sample", [None, list, lambda: ["a"] * 200, lambda: hundred()[1:]])
+def test_what_few_texts_show_is_not_remembered(model, tmp_path, measured, sample):
+    """A trial on five rows does not decide for all nights."""
+    for _ in range(2):
+        choose_precision(model, sample, tmp_path, 2)
+    assert len(measured) == 2
 
 
 def test_choice_belongs_to_model_machine_and_threads(model, able, tmp_path, measured, monkeypatch):
     """Another model, number of threads or CPU is measured anew, and forgets nothing."""
     for _ in range(2):
-        choose_precision(model, None, tmp_path, 2)
-        choose_precision(able, None, tmp_path, 2)
-        choose_precision(model, None, tmp_path, 4)
+        choose_precision(model, hundred, tmp_path, 2)
+        choose_precision(able, hundred, tmp_path, 2)
+        choose_precision(model, hundred, tmp_path, 4)
     assert len(measured) == 3
     monkeypatch.setattr(module, "_cpu", lambda: "another")
-    choose_precision(model, None, tmp_path, 2)
+    choose_precision(model, hundred, tmp_path, 2)
     assert len(measured) == 4
 
 
@@ -120,8 +132,8 @@ def test_choice_belongs_to_model_machine_and_threads(model, able, tmp_path, meas
 def test_broken_memory_is_measured_anew(model, tmp_path, measured, content):
     """A file that cannot be read counts as none, and is replaced."""
     (tmp_path / "precision.json").write_text(content)
-    choose_precision(model, None, tmp_path, 2)
-    choose_precision(model, None, tmp_path, 2)
+    choose_precision(model, hundred, tmp_path, 2)
+    choose_precision(model, hundred, tmp_path, 2)
     assert len(measured) == 1
     assert len(json.loads((tmp_path / "precision.json").read_text())) == 1
 

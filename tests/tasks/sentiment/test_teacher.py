@@ -68,14 +68,15 @@ def test_probabilities_come_from_fits_without_the_text(table):
 def test_sequences_end_with_their_text():
     """No sequence runs from one text into the next."""
     table = TokenTable(
-        np.array([1, 2, 1, 2, 1, 2], dtype=np.int32), np.array([0, 2, 4, 6]), np.array([0, 1, 1])
+        np.array([1, 2] * 4, dtype=np.int32), np.array([0, 2, 4, 6, 8]), np.array([0, 1, 1, 0])
     )
 
     words, pairs, triples = teacher._sequences(table, 3)
 
-    assert words[0].tolist() == [0, 1, 2, 3, 4, 5]
-    assert pairs[0].tolist() == [1, 3, 5]  # "2 1" lies across texts
-    assert triples[0].tolist() == []
+    assert words[0].tolist() == list(range(8))
+    assert pairs[0].tolist() == [1, 3, 5, 7]  # "2 1" is there three times, across texts
+    assert triples[0].tolist() == []  # and so are "1 2 1" and "2 1 2", twice or more
+    assert words[1].max() < pairs[1].min()  # each has a column of its own
 
 
 def test_lesson_is_kept_for_the_next_start(table, lesson, tmp_path, monkeypatch):

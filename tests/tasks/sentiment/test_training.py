@@ -15,7 +15,7 @@ from tasks.sentiment.calibration import calibration_error, fit_temperature
 from tasks.sentiment.card import package
 from tasks.sentiment.corpus import TokenTable, batches_by_length, draw_epoch, read_corpus
 from tasks.sentiment.errors import CorpusError
-from tasks.sentiment.training import Progress, Recipe, fit, logits_of
+from tasks.sentiment.training import Progress, Recipe, fingerprint, fit, logits_of
 from tasks.sentiment.vocabulary import train_tokenizer
 
 TINY = Recipe(
@@ -90,6 +90,9 @@ def test_corpus_gives_each_row_its_role(corpus):
     [
         (pd.DataFrame({"text": ["a"]}), "no column label"),
         (pd.DataFrame({"text": ["a"], "label": [2]}), "labels other than 0 and 1"),
+        (pd.DataFrame({"text": ["a", None], "label": [0, 1]}), "text is no string"),
+        (pd.DataFrame({"text": ["good", "bad"] * 100, "label": [1] * 200}), "too few texts"),
+        (pd.DataFrame({"text": ["a", "b"] * 15, "label": [0, 1] * 15}), "too few texts"),
         (None, "no \\*.parquet file"),
     ],
 )
@@ -99,6 +102,25 @@ def test_corpus_says_what_is_wrong_with_the_data(tmp_path, frame, message):
         frame.to_parquet(tmp_path / "x.parquet")
     with pytest.raises(CorpusError, match=message):
         read_corpus(tmp_path, [])
+
+
+def test_file_that_is_no_parquet_is_named(tmp_path):
+    """One line, not a traceback of the reader."""
+    (tmp_path / "x.parquet").write_text("text,label")
+    with pytest.raises(CorpusError, match=r"x\.parquet cannot be read"):
+        read_corpus(tmp_path, [])
+
+
+def test_training_is_named_by_what_it_learns_from():
+    """Another recipe, other data, or other rows kept for reporting: another training."""
+    names = {
+        fingerprint(TINY, "data", ["gold"]),
+        fingerprint(TINY, "data", ["gold", "split"]),
+        fingerprint(TINY, "other data", ["gold"]),
+        fingerprint(replace(TINY, seed=2), "data", ["gold"]),
+    }
+    assert len(names) == 4
+    assert fingerprint(TINY, "data", ["gold", "gold"]) in names
 
 
 def test_epoch_draws_each_data_set_as_often_as_asked():

@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
@@ -146,21 +145,6 @@ def test_load_keeps_the_last_of_a_repeated_key(warehouse):
     """A key twice in one load is one row: the last."""
     assert warehouse.load_scores([scored(score=0.7), scored(score=0.8)]) == 1
     assert warehouse.find_scores("toys", ["r1"], "m1")["r1"].score == 0.8
-
-
-def test_load_takes_an_arrow_table(warehouse):
-    """Extra columns, dictionaries and dates as text are what a part file may have."""
-    rows = [scored("r1"), scored("r2", label="NEGATIVE")]
-    columns = {name: [getattr(row, name) for row in rows] for name in reversed(ScoredRow.__slots__)}
-    columns["run_date"] = [row.run_date.isoformat() for row in rows]
-    table = pa.table(columns | {"input_stars": [5, 1]})
-    at = table.column_names.index("label")
-    table = table.set_column(at, "label", table["label"].dictionary_encode())
-
-    assert warehouse.load_scores(table) == 2
-    assert list(warehouse.find_scores("toys", ["r1", "r2"], "m1").values()) == rows
-    with pytest.raises(ValueError, match="no column text_digest"):
-        warehouse.load_scores(table.drop_columns(["text_digest"]))
 
 
 def test_load_of_nothing_is_nothing(warehouse):
@@ -356,7 +340,6 @@ def test_unfinished_run_after_another_is_found(warehouse):
 def test_table_of_another_layout_is_one_clear_line(database_url):
     """A table of the same name that is not ours is named, with what it lacks."""
     warehouse = Warehouse(database_url)
-    warehouse.ping()
     query(database_url, "CREATE TABLE review_sentiment (source text, review_id text)")
 
     with pytest.raises(WarehouseError, match=r"review_sentiment .* no column label, score"):
@@ -419,7 +402,7 @@ def test_sqlite_folder_that_cannot_be_made_is_one_clear_line(tmp_path):
     """A file stands where the folder should be."""
     (tmp_path / "var").write_text("")
     with pytest.raises(WarehouseError, match="cannot make the folder"):
-        Warehouse(f"sqlite:///{tmp_path}/var/triptych.db").ping()
+        Warehouse(f"sqlite:///{tmp_path}/var/triptych.db").prepare()
 
 
 def test_postgres_connection_that_is_lost_is_busy(fresh_postgres_url):
@@ -449,7 +432,7 @@ def test_postgres_that_is_not_there_is_busy_without_the_password(tmp_path):
     pytest.importorskip("psycopg")
     url = f"postgresql+psycopg://ann:s3cret@/reviews?host={tmp_path}&sslpassword=s4cret"
     with pytest.raises(WarehouseBusy) as caught:
-        Warehouse(url).ping()
+        Warehouse(url).prepare()
 
     message = str(caught.value)
     assert "ann:***@/reviews" in message
@@ -462,7 +445,7 @@ def test_postgres_of_unknown_host_is_one_line_without_the_password():
     """Nobody answers for a name under .invalid (RFC 6761), and no waiting changes that."""
     pytest.importorskip("psycopg")
     with pytest.raises(WarehouseError) as caught:
-        Warehouse("postgresql://ann:s3cret@nowhere.invalid/reviews").ping()
+        Warehouse("postgresql://ann:s3cret@nowhere.invalid/reviews").prepare()
 
     assert "ann:***@nowhere.invalid/reviews" in str(caught.value)
     assert "s3cret" not in str(caught.value)
@@ -473,7 +456,7 @@ def test_postgres_database_that_is_unknown_is_not_busy(postgres_url):
     """Waiting does not make a database."""
     unknown = sa.make_url(postgres_url).set(database="nowhere")
     with pytest.raises(WarehouseError, match="does not exist") as caught:
-        Warehouse(unknown.render_as_string(hide_password=False)).ping()
+        Warehouse(unknown.render_as_string(hide_password=False)).prepare()
     assert not isinstance(caught.value, WarehouseBusy)
 
 

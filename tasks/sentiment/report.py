@@ -62,7 +62,6 @@ class NightReport:
     # reason -> (rows, numbers of some of them)
     rejected_reasons: Mapping[str, tuple[int, Sequence[int]]] = field(default_factory=dict)
     comparison: Comparison | None = None
-    warnings: Sequence[str] = ()  # beside those of the comparison
     where: Mapping[str, str] = field(default_factory=dict)  # what -> path, table or address
     parameters: Mapping[str, object] = field(default_factory=dict)
     ended_at: datetime | None = None
@@ -73,10 +72,9 @@ class NightReport:
         return self.scored / self.seconds if self.scored and self.seconds > 0 else None
 
     @property
-    def all_warnings(self) -> tuple[str, ...]:
-        """The warnings of the comparison and the others, each once."""
-        compared = self.comparison.warnings if self.comparison else ()
-        return tuple(dict.fromkeys((*compared, *self.warnings)))
+    def warnings(self) -> tuple[str, ...]:
+        """What is out of the ordinary beside the nights before."""
+        return self.comparison.warnings if self.comparison else ()
 
     @property
     def left_over(self) -> str | None:

@@ -48,7 +48,7 @@ def render_table(report: NightReport) -> list[dict[str, object]]:
         figures.append(("Positive before", percent(comparison.positive_share_then)))
         figures.append(("Stability index", f"{comparison.psi:.3f} ({comparison.psi_verdict})"))
     figures += [
-        ("Warnings", integer(len(report.all_warnings))),
+        ("Warnings", integer(len(report.warnings))),
         ("Time", duration(report.seconds)),
         ("Reviews per second", rate(report.reviews_per_second)),
         ("Model", excerpt(report.model, 200)),
@@ -63,7 +63,7 @@ def render_markdown(report: NightReport) -> str:
     """The night as unindented markdown, for an artifact."""
     title = markdown_escaped(report.source, 200)
     blocks = [f"# Sentiment of {title}, {report.run_date.isoformat()}"]
-    blocks += [f"> **Warning:** {markdown_escaped(text, 600)}" for text in report.all_warnings]
+    blocks += [f"> **Warning:** {markdown_escaped(text, 600)}" for text in report.warnings]
     if report.left_over:
         blocks.append(f"> **Stopped.** {report.left_over}")
     blocks.append(
@@ -117,8 +117,7 @@ def render_terminal(report: NightReport) -> RenderableType:
     width = max(map(len, facts)) + 2
     lines = [Text.assemble((what.ljust(width), "dim"), fact) for what, fact in facts.items()]
     notes = [
-        Text.assemble(("Warning: ", "bold yellow"), excerpt(text, 600))
-        for text in report.all_warnings
+        Text.assemble(("Warning: ", "bold yellow"), excerpt(text, 600)) for text in report.warnings
     ]
     if report.left_over:
         notes.append(Text.assemble(("Stopped: ", "bold yellow"), report.left_over))

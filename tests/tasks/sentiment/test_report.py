@@ -11,12 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.sentiment.drift import compare_to_previous
+from tasks.sentiment.drift import Comparison, compare_to_previous
 from tasks.sentiment.report import NightReport, PartThroughput, duration, render_html
 from tasks.sentiment.statistics import ScoreStatistics
 
 HOSTILE = "<script>alert(1)</script> \"'><img src=x onerror=alert(2)> \u202e {{ 7*7 }} " + "x" * 300
 START = datetime(2026, 11, 22, 2, tzinfo=UTC)
+
+
+def warning(text: str) -> Comparison:
+    """A comparison that found something, with nothing to show beside it."""
+    return Comparison((), None, None, None, None, None, None, None, warnings=(text,))
 
 
 def a_night(
@@ -103,7 +108,7 @@ def test_report_escapes_hostile_words(place):
         "source": lambda: a_night(source=HOSTILE),
         "reason": lambda: a_night(rejected_reasons={HOSTILE: (1, (1,))}),
         "parameter": lambda: a_night(parameters={HOSTILE: HOSTILE}),
-        "where": lambda: a_night(where={HOSTILE: HOSTILE}, warnings=[HOSTILE]),
+        "where": lambda: a_night(where={HOSTILE: HOSTILE}, comparison=warning(HOSTILE)),
     }[place]()
     html = render_html(night)
     page = Page(html)
@@ -173,7 +178,7 @@ def test_report_of_a_stopped_night_says_what_is_left():
 
 def test_report_puts_warnings_before_all_figures():
     """A warning is read first."""
-    html = render_html(a_night(warnings=["The canary coughed."]))
+    html = render_html(a_night(comparison=warning("The canary coughed.")))
     assert html.index("The canary coughed.") < html.index('<dl class="tiles">')
     assert 'role="alert"' in html
 

@@ -1,6 +1,7 @@
 """Promises of the short forms of a night."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -81,7 +82,9 @@ def test_summaries_of_a_stopped_night_say_what_is_left():
 
 def test_summaries_carry_warnings_and_the_comparison():
     """What is out of the ordinary is said everywhere."""
-    night = compared_night(warnings=["The canary coughed."])
+    night = compared_night()
+    assert night.comparison is not None
+    night = replace(night, comparison=replace(night.comparison, warnings=("The canary coughed.",)))
     for text in (render_markdown(night), on_terminal(night)):
         assert "The canary coughed" in text
         assert "90.0 %" in text

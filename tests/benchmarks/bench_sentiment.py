@@ -14,6 +14,7 @@ import io
 import json
 import os
 import platform
+import random
 import sys
 import tempfile
 import time
@@ -41,7 +42,8 @@ FLOW = "the whole flow, "
 @dataclass(frozen=True)
 class Result:
     """One way to score. agreement and largest_difference: of labels and probabilities, from our
-    float32 scorer's on the same texts; None for the flow and for float32 itself."""
+    float32 scorer's on those of the same texts that the model reads whole (of longer ones, the
+    pipeline reads the head alone); None for the flow and for float32 itself."""
 
     model: str
     way: str
@@ -72,6 +74,7 @@ def main() -> None:
     given = parser.parse_args()
     part = 10 if given.quick else 1
     texts = list(varied_texts(20_000, given.source, given.text_column))
+    random.Random(0).shuffle(texts)  # so that the first few are as long as all are
     results: list[Result] = []
     with tempfile.TemporaryDirectory() as scratch:
         for result in bench_all(texts, part, Path(scratch)):
@@ -79,7 +82,7 @@ def main() -> None:
             progress = f"{result.model}, {result.way}: {result.reviews_per_second:,.1f} reviews/s"
             print(progress, file=sys.stderr, flush=True)
             write(results, given.source.name, given.output)
-    Console().print(render(results))
+    Console(width=140).print(render(results))  # also where it is written to a file
     for model in dict.fromkeys(result.model for result in results):
         print(f"{model}: the flow reaches {share_of_scorer(results, model):.0%} of the bare scorer")
 
@@ -93,8 +96,8 @@ def bench_all(texts: Sequence[str], part: int, scratch: Path) -> Iterator[Result
     folder = scratch / "distilbert-shape"
     write_distilbert_shape(folder, bundled, texts[:600])
     for model, sizes in (
-        (find_model(str(folder), cache=cache), Sizes(100, 200, 1_000, 2_000)),
-        (bundled, Sizes(500, 1_000, 20_000, 20_000)),
+        (find_model(str(folder), cache=cache), Sizes(500, 200, 1_000, 2_000)),
+        (bundled, Sizes(2_000, 1_000, 20_000, 20_000)),
     ):
         name = Path(model.name).name
         sized = Sizes(*(max(32, size // part) for size in asdict(sizes).values()))
@@ -107,17 +110,20 @@ def bench(
     """All peers on one model."""
     float32 = Scorer(model, "float32")
     rate, truth = _timed(float32.score, texts[: sizes.scorer])
+    whole = np.array([len(model.tokenizer.encode(t)) for t in texts[: sizes.scorer]])
+    whole = whole <= model.max_tokens
     exact = Result(name, "our scorer, float32", sizes.scorer, rate, None, None)
     for way, count, batch_size in (
         ("pipeline(text), one by one", sizes.loop, None),
         ("pipeline(texts, batch_size=32)", sizes.pipeline, 32),
     ):
         rate, probability = _timed(_pipeline(model, batch_size), texts[:count])
-        yield _compared(name, way, count, rate, probability, truth)
+        yield _compared(name, way, count, rate, probability, truth, whole)
     yield exact
     for precision in ("bfloat16", "int8"):
         rate, probability = _timed(Scorer(model, precision).score, texts[: sizes.scorer])
-        yield _compared(name, f"our scorer, {precision}", sizes.scorer, rate, probability, truth)
+        way = f"our scorer, {precision}"
+        yield _compared(name, way, sizes.scorer, rate, probability, truth, whole)
     yield _flow(model, name, texts[: sizes.flow], scratch)
 
 
@@ -151,9 +157,17 @@ def _timed(
 
 
 def _compared(
-    name: str, way: str, count: int, rate: float, probability: np.ndarray, truth: np.ndarray
+    name: str,
+    way: str,
+    count: int,
+    rate: float,
+    probability: np.ndarray,
+    truth: np.ndarray,
+    whole: np.ndarray,
 ) -> Result:
-    truth = truth[: len(probability)]
+    both = min(len(probability), len(truth))
+    whole = whole[:both]
+    probability, truth = probability[:both][whole], truth[:both][whole]
     return Result(
         model=name,
         way=way,

@@ -51,17 +51,7 @@ def package(
         announce(f"{name}: {metrics[name]}")
     aside = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(aside, ignore_errors=True)
-    disable_progress_bar()  # type: ignore[no-untyped-call]  # the library shows one for a single file
-    model.cpu().half().save_pretrained(aside)
-    PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=tokenizer,
-        model_max_length=recipe.max_tokens,
-        unk_token="[UNK]",
-        pad_token="[PAD]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-    ).save_pretrained(aside)
+    _save(model, tokenizer, recipe.max_tokens, aside)
     card = {
         "name": folder.name,
         "task": "sentiment of English reviews: NEGATIVE or POSITIVE",
@@ -78,8 +68,6 @@ def package(
         "metrics": metrics,
         "digest": folder_digest(aside),
     }
-    for file in aside.iterdir():
-        file.chmod(0o644)  # the weights are saved for their owner only
     (aside / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     exchange(aside, folder)
     shutil.rmtree(aside, ignore_errors=True)
@@ -92,6 +80,23 @@ def check_output(folder: Path) -> None:
         return
     if not folder.is_dir() or any(folder.iterdir()):
         raise ModelError(f"{folder} holds something else that would be replaced: name another")
+
+
+def _save(model: Any, tokenizer: Tokenizer, max_tokens: int, folder: Path) -> None:
+    """Weights in float16, configuration and tokenizer, readable by all."""
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # the library shows one for a single file
+    model.cpu().half().save_pretrained(folder)
+    PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=tokenizer,
+        model_max_length=max_tokens,
+        unk_token="[UNK]",
+        pad_token="[PAD]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+    ).save_pretrained(folder)
+    for file in folder.iterdir():
+        file.chmod(0o644)  # the weights are saved for their owner only
 
 
 def _logits(

@@ -80,8 +80,6 @@ class Progress:
 
     step: int
     steps: int
-    loss: float
-    tokens: int  # since this process started
 
 
 def fit(
@@ -116,16 +114,14 @@ def fit(
         announce("word vectors")
         vectors = word_vectors(table.flat, table.offsets, recipe.vocabulary, recipe.width)
         start_as_bag_of_words(model, vectors)
-    tokens = 0
     while state.step < len(plan):
         step = plan[state.step]
         batch = table.batch(step.rows, step.max_tokens, CLS, SEP)
         shares = table.aligned(lesson.shares, step.rows, step.max_tokens)
-        loss = state.learn(step, batch, lesson.probability[step.rows], shares)
-        tokens += batch.ids.size
+        state.learn(step, batch, lesson.probability[step.rows], shares)
         if state.step % CHECKPOINT_EVERY == 0 or state.step == len(plan):
             state.save()
-        report(Progress(state.step, len(plan), loss, tokens))
+        report(Progress(state.step, len(plan)))
     return state.averaged(), tokenizer
 
 
@@ -234,9 +230,9 @@ class _State:
         )
         return muon, adamw
 
-    def learn(self, step: Step, batch: Batch, probability: np.ndarray, shares: np.ndarray) -> float:
+    def learn(self, step: Step, batch: Batch, probability: np.ndarray, shares: np.ndarray) -> None:
         """Take one step. probability, shape (texts,), and shares, shape (texts, longest): the
-        teacher's. Returns the loss on the texts' targets."""
+        teacher's."""
         recipe = self.recipe
         torch.manual_seed(recipe.seed + self.step)  # the same masks after a resume
         words = torch.from_numpy(batch.ids).to(self.device)
@@ -266,7 +262,6 @@ class _State:
             optimizer.zero_grad(set_to_none=True)
         self.step += 1
         self._average()
-        return float(loss.detach())
 
     @torch.no_grad()
     def _average(self) -> None:

@@ -33,8 +33,12 @@ RIGHT = [0.9 if canary.label == "POSITIVE" else 0.1 for canary in CANARIES]
 
 
 def test_right_answers_pass():
-    """Nothing happens."""
-    check_canaries(FakeScorer(RIGHT))
+    """All known texts are asked, and nothing happens."""
+    scorer = FakeScorer(RIGHT)
+
+    check_canaries(scorer)
+
+    assert len(scorer.texts) == len(CANARIES)
 
 
 def test_wrong_answer_is_told_with_text_label_and_probability():

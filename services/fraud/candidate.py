@@ -1,0 +1,192 @@
+"""A candidate: a trained network, its TFLite form and its card in one folder.
+
+The last days of the transactions test it. Before them lies the delay, in which labels are not
+known yet, and before that the days it is trained on.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from services.fraud.card import Card, FeatureRange, code_version, describe_features
+from services.fraud.conversion import canaries, check_parity, convert, tflite_probabilities
+from services.fraud.errors import TransactionsError
+from services.fraud.evaluation import (
+    Metrics,
+    Split,
+    alert_threshold,
+    baseline_split,
+    day_numbers,
+    day_of,
+    evaluate,
+)
+from services.fraud.features import HISTORY_DAYS, table_features
+from services.fraud.floor import logistic_floor
+from services.fraud.training import Recipe, fit
+from services.fraud.transactions import data_digest
+
+KERAS_FILE = "model.keras"
+TFLITE_FILE = "model.tflite"
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Material:
+    """Labelled transactions with their features, and what is done with which of them."""
+
+    table: pd.DataFrame
+    rows: Array  # features, shape (n, 15)
+    split: Split
+    digest: str
+
+    @property
+    def is_fraud(self) -> Array:
+        labels: Array = self.table["is_fraud"].to_numpy(dtype=bool)
+        return labels
+
+    def evaluate(self, probabilities: Array) -> Metrics:
+        """The quality of probabilities for the test rows."""
+        return evaluate(*self._test(), probabilities, self.is_fraud[self.split.test])
+
+    def threshold(self, probabilities: Array, alerts_per_day: float) -> float:
+        """The threshold that keeps the budget on the test rows."""
+        return alert_threshold(*self._test(), probabilities, alerts_per_day)
+
+    def periods(self) -> dict[str, str]:
+        """First and last day of training and of the test."""
+        split = self.split
+        return {
+            "train": _period(split.start_train, split.train_days),
+            "test": _period(split.start_test, split.test_days),
+        }
+
+    def _test(self) -> tuple[Array, Array]:
+        tested = self.table[self.split.test]
+        return day_numbers(tested["time"].to_numpy()), tested["customer_id"].to_numpy()
+
+
+def _period(start: date, days: int) -> str:
+    return f"{start} to {start + timedelta(days=days - 1)}"
+
+
+def gather(
+    table: pd.DataFrame,
+    *,
+    rows: Array | None = None,
+    start_test: date | None = None,
+    train_days: int = 7,
+    delay_days: int = 7,
+    test_days: int = 7,
+) -> Material:
+    """Compute the features and choose what trains and what tests.
+
+    Args:
+        rows: the features, if they are computed already.
+        start_test: by default so that the test ends with the last day of the table.
+
+    Raises: TransactionsError: no labels, too few days, or no frauds where some are needed.
+    """
+    if "is_fraud" not in table:
+        raise TransactionsError("the transactions have no column is_fraud: nothing to learn from")
+    if table.empty:
+        raise TransactionsError("there are no transactions")
+    days = day_numbers(table["time"].to_numpy())
+    if start_test is None:
+        start_test = day_of(days[-1]) - timedelta(days=test_days - 1)
+    start_train = start_test - timedelta(days=train_days + delay_days)
+    first, last = day_of(days[0]), day_of(days[-1])
+    if start_train < first or start_test + timedelta(days=test_days - 1) > last:
+        raise TransactionsError(
+            f"training would begin on {start_train} and the test end on"
+            f" {start_test + timedelta(days=test_days - 1)}, but the transactions are of {first}"
+            f" to {last}: take fewer --train-days or --test-days, or another --test-start"
+        )
+    split = baseline_split(table, start_train, train_days, delay_days, test_days)
+    is_fraud = table["is_fraud"].to_numpy(dtype=bool)
+    if len(np.unique(is_fraud[split.train])) < 2:
+        raise TransactionsError(
+            f"the {int(split.train.sum()):,} transactions to train on, of {train_days} days from"
+            f" {start_train}, hold no fraud or nothing else"
+        )
+    rows = table_features(table) if rows is None else rows
+    return Material(table, rows, split, data_digest(table))
+
+
+def history_missing(material: Material) -> int:
+    """Days that are missing before the first train day for its windows to be full."""
+    first = day_of(day_numbers(material.table["time"].to_numpy()[:1])[0])
+    return max(0, HISTORY_DAYS - (material.split.start_train - first).days)
+
+
+def make_candidate(
+    material: Material,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    alerts_per_day: float = 100,
+    show: Callable[[int], None] = lambda epochs: None,
+) -> Card:
+    """Train, convert, prove, evaluate; the folder then holds a model for the store.
+
+    Raises: ModelError: the TFLite form answers otherwise than the network.
+    """
+    train, test, is_fraud = material.split.train, material.split.test, material.is_fraud
+    network = fit(material.rows[train], is_fraud[train], recipe, show)
+    floor = logistic_floor(material.rows[train], is_fraud[train], material.rows[test])
+    return package(
+        network,
+        folder,
+        features=describe_features(material.rows[train], is_fraud[train]),
+        material=material,
+        alerts_per_day=alerts_per_day,
+        floor_metrics=material.evaluate(floor),
+        recipe=asdict(recipe),
+    )
+
+
+def package(
+    network: Any,
+    folder: Path,
+    *,
+    features: tuple[FeatureRange, ...],
+    material: Material,
+    alerts_per_day: float,
+    floor_metrics: Metrics,
+    recipe: dict[str, Any],
+) -> Card:
+    """Save both forms of a network, and the card that describes them."""
+    parity_rows = material.rows[material.split.test]
+    tflite = write_forms(network, folder)
+    parity = check_parity(network, tflite, parity_rows)
+    probabilities = tflite_probabilities(tflite, parity_rows)
+    card = Card(
+        features=features,
+        threshold=material.threshold(probabilities, alerts_per_day),
+        alerts_per_day=alerts_per_day,
+        metrics=material.evaluate(probabilities),
+        floor_metrics=floor_metrics,
+        periods=material.periods(),
+        recipe=recipe,
+        data_digest=material.digest,
+        code_version=code_version(),
+        trained_at=datetime.now(UTC),
+        parity=parity,
+        canary=canaries(tflite, parity_rows),
+    )
+    card.write(folder)
+    return card
+
+
+def write_forms(network: Any, folder: Path) -> Path:
+    """Write `model.keras` and `model.tflite`; returns the latter."""
+    folder.mkdir(parents=True, exist_ok=True)
+    network.save(folder / KERAS_FILE)
+    tflite = folder / TFLITE_FILE
+    tflite.write_bytes(convert(network))
+    return tflite

@@ -1,0 +1,98 @@
+"""From a Keras network to its TFLite form, and the proof that both answer the same."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from services.fraud.card import Canary, Parity
+from services.fraud.errors import ModelError
+from services.fraud.framework import held_back, open_keras, open_tensorflow
+
+TOLERANCE = 1e-5
+PARITY_ROWS = 10_000
+BATCH = 1_024
+
+Array = np.ndarray[Any, Any]
+
+
+def convert(network: Any) -> bytes:
+    """The TFLite form in float32; takes any number of rows.
+
+    Raises: ModelError: the network has a layer that TFLite does not know.
+    """
+    tensorflow = open_tensorflow()
+    try:
+        with held_back():
+            return bytes(tensorflow.lite.TFLiteConverter.from_keras_model(network).convert())
+    except Exception as error:  # the converter raises whatever its parts do
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise ModelError(f"the network cannot be converted to TFLite: {reason[0][:300]}") from error
+
+
+def check_parity(network: Any, tflite: Path, rows: Array) -> Parity:
+    """Compare both forms on at least `PARITY_ROWS` rows made of the values in these.
+
+    Raises: ModelError: they differ by more than `TOLERANCE`.
+    """
+    asked = _many_rows(rows)
+    difference = np.abs(keras_probabilities(network, asked) - tflite_probabilities(tflite, asked))
+    largest = float(difference.max())
+    if not largest <= TOLERANCE:  # NaN is no parity either
+        place = int(np.argmax(np.nan_to_num(difference, nan=np.inf)))
+        raise ModelError(
+            f"Keras and TFLite differ by {largest:.2g} where {TOLERANCE:g} is allowed,"
+            f" on the features {asked[place].tolist()}"
+        )
+    return Parity(rows=len(asked), largest_difference=largest)
+
+
+def _many_rows(rows: Array) -> Array:
+    """The rows and, where they are few, others whose values are drawn from their columns."""
+    rows = np.asarray(rows, dtype=np.float32)
+    missing = PARITY_ROWS - len(rows)
+    if missing <= 0:
+        return rows
+    places = np.random.default_rng(0).integers(0, len(rows), (missing, rows.shape[1]))
+    return np.concatenate([rows, np.take_along_axis(rows, places, axis=0)])
+
+
+def keras_probabilities(network: Any, rows: Array) -> Array:
+    """The Keras form's answers, shape (n,)."""
+    open_keras()
+    found = network.predict(np.asarray(rows, np.float32), batch_size=8 * BATCH, verbose=0)
+    answers: Array = np.asarray(found, dtype=np.float64)[:, 0]
+    return answers
+
+
+def tflite_probabilities(tflite: Path, rows: Array) -> Array:
+    """The TFLite form's answers, shape (n,), by the runtime that the service uses."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    rows = np.asarray(rows, dtype=np.float32)
+    with held_back():
+        interpreter: Any = Interpreter(model_path=str(tflite), num_threads=1)
+        source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+        found = np.empty(len(rows), np.float64)
+        for start in range(0, len(rows), BATCH):
+            part = rows[start : start + BATCH]
+            interpreter.resize_tensor_input(source["index"], part.shape)
+            interpreter.allocate_tensors()
+            interpreter.set_tensor(source["index"], part)
+            interpreter.invoke()
+            found[start : start + BATCH] = interpreter.get_tensor(target["index"])[:, 0]
+    return found
+
+
+def canaries(tflite: Path, rows: Array, count: int = 8) -> tuple[Canary, ...]:
+    """Some of the rows with their answers, from the least to the most suspicious."""
+    answers = tflite_probabilities(tflite, rows)
+    order = np.argsort(answers, kind="stable")
+    places = order[np.linspace(0, len(order) - 1, min(count, len(order))).astype(int)]
+    return tuple(
+        Canary(
+            features=tuple(np.asarray(rows[i], np.float32).astype(float).tolist()),
+            probability=float(np.clip(answers[i], 0, 1)),
+        )
+        for i in dict.fromkeys(places.tolist())
+    )

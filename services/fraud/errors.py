@@ -1,0 +1,38 @@
+"""What can go wrong in the fraud room, named by whose fault it is.
+
+FraudError
+├── TransactionsError   the transactions that were given
+├── ModelError          a model, its card, or a store without one
+├── PromotionRefused    a candidate that the gate or a block keeps from becoming champion
+├── StateUnavailable    the windows of customers and terminals cannot be read
+├── LogError            the database that answers are logged in
+└── TransactionConflict a transaction that is known with another content
+"""
+
+
+class FraudError(Exception):
+    """Base of all errors that this room raises on purpose; the message is fit for a user."""
+
+
+class TransactionsError(FraudError):
+    """A file of transactions cannot be read or does not hold what it should."""
+
+
+class ModelError(FraudError):
+    """A model cannot be used: it is missing, damaged, or does not fit its card."""
+
+
+class PromotionRefused(FraudError):
+    """A candidate does not become champion; the message holds the figures."""
+
+
+class StateUnavailable(FraudError):
+    """The state database cannot be read or is damaged."""
+
+
+class LogError(FraudError):
+    """The database of answers cannot be used as asked."""
+
+
+class TransactionConflict(FraudError):
+    """A transaction is known by its id, with another content; the message names what differs."""

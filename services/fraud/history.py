@@ -1,0 +1,124 @@
+"""What is written into the state beside requests: snapshots, labels, and the removal of old rows.
+
+All of it goes in chunks with pauses between them, so that a request waits for one chunk at
+most; what a killed process leaves half done is done by repeating it.
+"""
+
+import itertools
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from services.fraud.features import DAY_S, HISTORY_DAYS
+from services.fraud.snapshot import Pointer, Row, read_snapshot
+from services.fraud.state_file import INDICES, LONG_PATIENCE_S, FileLock, StateFile
+
+CHUNK_ROWS = 200  # the lock is held for 2 ms
+PAUSE_S = 0.001
+BULK_CACHE_KIB = 32 * 1_024
+LOADED_ASK_EVERY_S = 0.02
+
+_INSERT = (
+    "INSERT OR IGNORE INTO transactions"
+    " (transaction_id, customer_id, terminal_id, cents, time, is_fraud) VALUES (?, ?, ?, ?, ?, ?)"
+)
+_RAISE = "UPDATE transactions SET is_fraud = 1 WHERE transaction_id = ? AND NOT is_fraud"
+_LABEL = "UPDATE transactions SET is_fraud = ? WHERE transaction_id = ?"
+_KEEP = "INSERT OR REPLACE INTO facts VALUES (?, ?)"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a load has changed; nothing if the snapshot had been loaded before.
+
+    Attributes:
+        added: transactions that were not known.
+        labelled: known ones that have turned out to be fraud.
+        removed: those that no window reaches any more.
+    """
+
+    added: int = 0
+    labelled: int = 0
+    removed: int = 0
+
+
+def load(file: StateFile, pointer: Pointer) -> Loaded:
+    """Take in a snapshot; one process at a time, and who comes later finds it done.
+
+    A row whose transaction is known changes nothing but its label, and that only to fraud: the
+    snapshot may be older than a label that came here.
+
+    Raises: StateUnavailable: the snapshot cannot be read; sqlite3.Error: nor the state written.
+    """
+    with closing(FileLock(file.path.with_name(f"{file.path.name}.loading"))) as lock:
+        while not lock.acquire(LONG_PATIENCE_S, LOADED_ASK_EVERY_S):
+            pass  # its holder is at work: otherwise the lock would have fallen
+        facts = dict(file.connection.execute("SELECT name, value FROM facts"))
+        if facts.get("snapshot") == pointer.digest:
+            return Loaded()
+        added, labelled = _load_at_once(file, pointer) or _load_beside(file, pointer)
+        as_of = max(pointer.as_of, facts.get("as_of") or pointer.as_of)
+        with file.writing() as connection:
+            connection.executemany(_KEEP, [("snapshot", pointer.digest), ("as_of", as_of)])
+        removed = prune(file, as_of - (HISTORY_DAYS + 1) * DAY_S)
+        file.shorten_log()
+        return Loaded(added, labelled, removed)
+
+
+def write_labels(file: StateFile, labels: Iterable[tuple[str, bool]]) -> int:
+    """Set labels by transaction_id; how many of them are of known transactions."""
+    rows = ((int(is_fraud), key) for key, is_fraud in labels)
+    return sum(_write(file, _LABEL, chunk) for chunk in _chunks(rows))
+
+
+def prune(file: StateFile, before: int) -> int:
+    """Remove the transactions older than a time; how many there were."""
+    found = file.connection.execute("SELECT seq FROM transactions WHERE time < ?", (before,))
+    old = found.fetchall()  # without an index: once a night, and no writer waits for a reader
+    delete = "DELETE FROM transactions WHERE seq = ?"
+    return sum(_write(file, delete, chunk) for chunk in _chunks(old))
+
+
+def _load_at_once(file: StateFile, pointer: Pointer) -> tuple[int, int] | None:
+    """Into an empty state: in one transaction, indices last. None if it is not empty."""
+    connection = file.connection
+    connection.execute(f"PRAGMA cache_size = -{BULK_CACHE_KIB}")
+    with file.writing():
+        if connection.execute("SELECT 1 FROM transactions LIMIT 1").fetchone():
+            return None
+        for name in INDICES:
+            connection.execute(f"DROP INDEX {name}")
+        added = sum(
+            connection.executemany(_INSERT, rows).rowcount for rows in read_snapshot(pointer)
+        )
+        for name, columns in INDICES.items():
+            connection.execute(f"CREATE INDEX {name} ON {columns}")
+    return added, 0
+
+
+def _load_beside(file: StateFile, pointer: Pointer) -> tuple[int, int]:
+    added = labelled = 0
+    for rows in read_snapshot(pointer, CHUNK_ROWS):
+        added += _write(file, _INSERT, rows)
+        labelled += _write(file, _RAISE, [(row[0],) for row in rows if row[-1]])
+    return added, labelled
+
+
+def _write(file: StateFile, statement: str, rows: Sequence[tuple[Any, ...] | Row]) -> int:
+    """Run a statement for each of some rows in one transaction; how many rows it changed."""
+    if not rows:
+        return 0
+    with file.writing() as connection:
+        changed = connection.executemany(statement, rows).rowcount
+    time.sleep(PAUSE_S)
+    return changed
+
+
+def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
+    rows = iter(rows)
+    while chunk := list(itertools.islice(rows, CHUNK_ROWS)):
+        yield chunk

@@ -1,0 +1,167 @@
+"""Which model answers, which answered before, and which runs in the shadow: one small file.
+
+- Every change is one atomic replacement of `registry.json`, so that a service which looks at it
+  at any moment sees the standing before or after.
+- Changes are made under a file lock; none is lost between two processes.
+- While promotion is blocked, nothing is promoted without the explicit wish to; going back is
+  always possible.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from services.fraud.errors import ModelError, PromotionRefused
+
+KEPT = 20  # earlier champions
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The models by their tags; `previous` are earlier champions, newest first."""
+
+    champion: str | None = None
+    previous: tuple[str, ...] = ()
+    shadow: str | None = None
+    changed_at: str | None = None  # ISO, UTC
+    reason: str = ""
+
+
+class Registry:
+    """The registry in the home folder; a missing one is empty."""
+
+    def __init__(self, home: Path, clock: Callable[[], datetime] = _utc_now) -> None:
+        self.file = home / "fraud" / "registry.json"
+        self._block = home / "fraud" / "promotion_block.json"
+        self._lock = home / "fraud" / "registry.lock"
+        self._clock = clock
+
+    def read(self) -> Standing:
+        """How things stand.
+
+        Raises: ModelError: the file cannot be read or is damaged.
+        """
+        try:
+            entries = json.loads(self.file.read_bytes())
+            return Standing(**{**entries, "previous": tuple(entries["previous"])})
+        except FileNotFoundError:
+            return Standing()
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise ModelError(f"{self.file} is damaged: {error}; promote a model anew") from error
+
+    def promote(self, tag: str, reason: str, *, override_block: bool = False) -> Standing:
+        """Make a model the champion; the one before is kept for `rollback`.
+
+        Raises: PromotionRefused: promotion is blocked; says why and how to promote all the same.
+        """
+        with self._locked():
+            block = self.blocked()
+            if block is not None and not override_block:
+                raise PromotionRefused(
+                    f"{tag} is not promoted, for promotion is blocked: {block}"
+                    " (--override-block promotes all the same)"
+                )
+            standing = self._read_or_empty()
+            if standing.champion == tag:
+                return standing
+            earlier = (standing.champion, *standing.previous)
+            return self._write(
+                replace(
+                    standing,
+                    champion=tag,
+                    previous=tuple(t for t in earlier if t not in (None, tag))[:KEPT],
+                    shadow=None if standing.shadow == tag else standing.shadow,
+                    reason=reason,
+                )
+            )
+
+    def rollback(self) -> str:
+        """Go back to the champion before, and once more the next time; returns its tag.
+
+        Raises: PromotionRefused: there was none.
+        """
+        with self._locked():
+            standing = self.read()
+            if not standing.previous:
+                raise PromotionRefused(f"no earlier champion to go back to in {self.file}")
+            tag, *rest = standing.previous
+            self._write(
+                replace(
+                    standing,
+                    champion=tag,
+                    previous=tuple(rest),
+                    shadow=None if standing.shadow == tag else standing.shadow,
+                    reason=f"rolled back from {standing.champion}",
+                )
+            )
+            return tag
+
+    def shadow(self, tag: str | None) -> Standing:
+        """Let a model score along without being heard; None ends it.
+
+        Raises: PromotionRefused: it is the champion already.
+        """
+        with self._locked():
+            standing = self.read()
+            if tag is not None and tag == standing.champion:
+                raise PromotionRefused(f"{tag} is the champion: it cannot be its own shadow")
+            return self._write(replace(standing, shadow=tag))
+
+    def block(self, reason: str) -> None:
+        """Keep any model from being promoted; the last reason counts."""
+        with self._locked():
+            entry = {"reason": reason, "blocked_at": self._clock().isoformat()}
+            _replace(self._block, entry)
+
+    def unblock(self) -> None:
+        """Allow promotion again; no matter if it was allowed."""
+        with self._locked():
+            self._block.unlink(missing_ok=True)
+
+    def blocked(self) -> str | None:
+        """Why promotion is blocked; None if it is not. A damaged file blocks."""
+        try:
+            return str(json.loads(self._block.read_bytes())["reason"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError):
+            return f"{self._block} is damaged"
+
+    def _read_or_empty(self) -> Standing:
+        """For a promotion, which mends a damaged file."""
+        try:
+            return self.read()
+        except ModelError:
+            return Standing()
+
+    def _write(self, standing: Standing) -> Standing:
+        standing = replace(standing, changed_at=self._clock().isoformat())
+        _replace(self.file, asdict(standing))
+        return standing
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._lock.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock.open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)  # let go when the file is closed
+            yield
+
+
+def _replace(file: Path, entry: dict[str, Any]) -> None:
+    aside = file.with_suffix(f".{os.getpid()}.new")
+    with aside.open("w", encoding="utf-8") as handle:
+        json.dump(entry, handle, indent=1)
+        handle.write("\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+    aside.replace(file)

@@ -1,0 +1,215 @@
+"""Requests and answers of the service: the one definition, also of its OpenAPI document.
+
+No pydantic model here keeps a value that it refused: what callers send is never logged.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from services.fraud.features import FEATURES
+
+LARGEST = 1e12  # of a feature: float32 holds it, and sums of it, without overflow
+LARGEST_AMOUNT = 1e9
+AHEAD = timedelta(hours=1)  # by which a till's clock may be fast
+EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+
+
+def _in_whole_cents(amount: float) -> float:
+    if abs(amount * 100 - round(amount * 100)) > 1e-6 * max(1.0, amount):
+        raise ValueError("give at most two decimals")
+    return amount
+
+
+def _in_the_past(time: datetime) -> datetime:
+    utc = time if time.tzinfo else time.replace(tzinfo=UTC)
+    if utc > datetime.now(UTC) + AHEAD:
+        raise ValueError("lies in the future")
+    if utc < EARLIEST:
+        raise ValueError("lies before 1970")
+    return utc
+
+
+FeatureValue = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=LARGEST)]
+FeatureRow = Annotated[
+    list[FeatureValue],
+    Field(
+        min_length=len(FEATURES),
+        max_length=len(FEATURES),
+        description="The 15 features, in this order: " + ", ".join(FEATURES),
+        examples=[[57.16, 0, 0, 1, 57.16, 5, 48.9, 41, 54.1, 2, 0.0, 6, 0.0, 27, 0.0]],
+    ),
+]
+Identifier = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64, pattern=r"^[!-~]+$"),
+    Field(description="1 to 64 printable ASCII characters without blanks"),
+]
+Time = Annotated[
+    datetime,
+    # A number would be taken for seconds or milliseconds, whichever is likelier.
+    Field(strict=True, description="ISO 8601, past; without an offset it is UTC"),
+    AfterValidator(_in_the_past),
+]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class DetectRequest(_Request):
+    """One transaction whose features the caller has computed."""
+
+    transaction_data: FeatureRow
+
+
+class RawTransaction(_Request):
+    """One transaction as it comes from the till; the service computes its features."""
+
+    transaction_id: Identifier
+    customer_id: Identifier
+    terminal_id: Identifier
+    amount: Annotated[
+        float,
+        Field(
+            strict=True,
+            allow_inf_nan=False,
+            ge=0,
+            le=LARGEST_AMOUNT,
+            description="in the currency of the training data, with at most two decimals",
+            examples=[57.16],
+        ),
+        AfterValidator(_in_whole_cents),
+    ]
+    time: Time
+
+
+class BatchRequest(_Request):
+    """Many transactions at once. A row that is wrong fails alone."""
+
+    transaction_data: Annotated[list[FeatureRow], Field(min_length=1, max_length=1_000_000)]
+
+
+class Label(_Request):
+    """What a transaction has turned out to be."""
+
+    transaction_id: Identifier
+    is_fraud: Annotated[bool, Field(strict=True)]
+    labelled_at: Annotated[Time | None, Field(description="default: now")] = None
+
+
+class LabelsRequest(_Request):
+    """Labels that have become known; the latest of a transaction counts."""
+
+    labels: Annotated[list[Label], Field(min_length=1, max_length=100_000)]
+
+
+Probability = Annotated[float, Field(ge=0, le=1, description="of fraud")]
+Threshold = Annotated[float, Field(ge=0, le=1, description="from which on it is called fraud")]
+Model = Annotated[str, Field(description="tag of the model that answered")]
+RequestId = Annotated[str, Field(description="of this answer, in the header X-Request-ID too")]
+
+
+class DetectAnswer(_Answer):
+    """Whether a transaction is fraud."""
+
+    is_fraud: bool
+    probability: Probability
+    threshold: Threshold
+    model: Model
+    request_id: RequestId
+
+
+class Reason(_Answer):
+    """A feature that moved the probability."""
+
+    feature: str
+    value: float
+    typical: Annotated[float, Field(description="median of genuine transactions in training")]
+    effect: Annotated[
+        float,
+        Field(
+            description="log-odds of fraud with this value less those with the typical one;"
+            " above 0 it speaks for fraud"
+        ),
+    ]
+
+
+class ScoreAnswer(DetectAnswer):
+    """Whether a raw transaction is fraud, and why. A retry gets the same answer."""
+
+    transaction_id: str
+    reasons: Annotated[list[Reason], Field(description="strongest first, at most three")]
+    state_age_s: Annotated[
+        float | None,
+        Field(description="from the history's last snapshot to the transaction; null without one"),
+    ]
+    degraded: Annotated[
+        list[Literal["no_snapshot", "old_snapshot", "not_recorded"]],
+        Field(description="why the windows may be incomplete; empty if they are not"),
+    ]
+
+
+class FieldError(_Answer):
+    """One thing that is wrong with a request."""
+
+    field: Annotated[str, Field(description="path to it, such as transaction_data.3")]
+    message: str
+
+
+class BatchResult(_Answer):
+    """Of one row: a probability, or what is wrong with it."""
+
+    is_fraud: bool | None
+    probability: Probability | None
+    error: FieldError | None
+
+
+class BatchAnswer(_Answer):
+    """Results in the order of the rows."""
+
+    results: list[BatchResult]
+    rows: int
+    rejected: int
+    threshold: Threshold
+    model: Model
+    request_id: RequestId
+
+
+class LabelsAnswer(_Answer):
+    """What became of the labels. All are kept, also those of unknown transactions."""
+
+    accepted: int
+    known: Annotated[int, Field(description="of transactions in the current windows")]
+    request_id: RequestId
+
+
+class Problem(_Answer):
+    """Why a request was not answered."""
+
+    code: Annotated[str, Field(description="stable, for programs", examples=["invalid_request"])]
+    message: Annotated[str, Field(description="for people")]
+    fields: Annotated[list[FieldError], Field(description="empty if no field is to blame")]
+    request_id: RequestId
+
+
+class ErrorAnswer(_Answer):
+    """The shape of every error."""
+
+    error: Problem
+
+
+class Readiness(_Answer):
+    """Whether the service can answer, and with what."""
+
+    ready: bool
+    model: Model | None
+    shadow: str | None
+    state_as_of: Annotated[datetime | None, Field(description="time of the last snapshot")]
+    state_age_s: Annotated[float | None, Field(description="age of the last snapshot now")]
+    waiting_for: Annotated[str | None, Field(description="what is missing, if anything")]

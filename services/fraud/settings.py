@@ -1,0 +1,66 @@
+"""What changes per environment: variables named TRIPTYCH_…, read at the service's door alone."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """Where the service finds its model and state, whom it answers, and how much at once."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TRIPTYCH_", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    home: Path = Field(Path("var"), description="Everything that is written lies under it.")
+    database_url: SecretStr | None = Field(
+        None, description="SQLAlchemy address; default: SQLite in the home folder."
+    )
+    api_keys: SecretStr | None = Field(
+        None,
+        description="Keys that callers may present, separated by commas; several are valid at"
+        " once, for rotation. Without any, only this machine is answered.",
+    )
+    fraud_workers: int = Field(1, ge=1, description="Processes that answer.")
+    fraud_max_in_flight: int = Field(
+        64, ge=1, description="Requests that a worker has in hand; more get 503 at once."
+    )
+    fraud_body_timeout_s: float = Field(
+        5.0, gt=0, description="A request whose body takes longer to arrive gets 408."
+    )
+    fraud_batch_max_bytes: int = Field(
+        64 * 2**20, ge=1, description="Largest body of /score_batch and /labels."
+    )
+    fraud_max_state_age_h: float = Field(
+        36.0, gt=0, description="Answers from an older state say that they are degraded."
+    )
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().resolve()
+
+    @field_validator("api_keys")
+    @classmethod
+    def _long_enough(cls, keys: SecretStr | None) -> SecretStr | None:
+        if keys is not None and any(len(key) < 16 for key in split_keys(keys)):
+            raise ValueError("each key needs at least 16 characters")
+        return keys
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that are valid now."""
+        return split_keys(self.api_keys) if self.api_keys else ()
+
+    @property
+    def log_url(self) -> str:
+        """The address of the database that answers are logged in."""
+        if self.database_url is None:
+            return f"sqlite:///{self.home / 'triptych.db'}"
+        return self.database_url.get_secret_value()
+
+
+def split_keys(keys: SecretStr) -> tuple[str, ...]:
+    """The keys in a comma-separated list, without blanks around them."""
+    return tuple(filter(None, (key.strip() for key in keys.get_secret_value().split(","))))

@@ -1,0 +1,224 @@
+"""The SQLite file of the state, shared by all processes of a machine.
+
+- Reading never waits. Writing is one process at a time, in the order of a file lock that is
+  asked every 50 us; SQLite's own waiting sleeps for milliseconds. The lock is the kernel's: it
+  falls when its holder dies.
+- A killed process loses nothing that was committed: it is in the system's memory. A power cut
+  may lose the last moments, and never damages the file (write-ahead log, synchronous=NORMAL).
+- No request waits for the disk. With its automatic checkpoints, every 200th transaction would
+  take 10 to 80 ms; here a thread moves the log into the file while others go on writing. Only
+  if they leave no gap for 128 MB are they held up for that long once.
+"""
+
+import fcntl
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from services.fraud.errors import StateUnavailable
+
+ASK_EVERY_S = 50e-6
+IMPATIENCE = 0.1  # of the patience, after having waited in vain
+LONG_PATIENCE_S = 30.0  # where no request waits
+SHORTEN_AFTER = 1_000  # rows written by this process
+LOG_MAX_PAGES = 32_768  # of 4 KiB
+VERSION = 1  # of the schema
+INDICES = {
+    "customers": "transactions (customer_id, time, cents)",
+    "terminals": "transactions (terminal_id, time, is_fraud)",
+}
+_SCHEMA = """
+CREATE TABLE transactions (
+    seq INTEGER PRIMARY KEY,  -- the order of arrival
+    transaction_id TEXT NOT NULL UNIQUE,
+    customer_id TEXT NOT NULL,
+    terminal_id TEXT NOT NULL,
+    time INTEGER NOT NULL,  -- s since 1970, UTC
+    cents INTEGER NOT NULL,
+    is_fraud INTEGER NOT NULL DEFAULT 0,
+    answer BLOB  -- NULL: it came from a snapshot
+);
+CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+""" + "".join(f"CREATE INDEX {name} ON {columns};" for name, columns in INDICES.items())
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+class FileLock:
+    """Excludes other processes, and other objects of this class, by a lock on a file."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises: OSError: the file cannot be made."""
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def acquire(self, patience_s: float, ask_every_s: float = ASK_EVERY_S) -> bool:
+        """Wait for the lock; whether it was got in time."""
+        deadline = time.monotonic() + patience_s
+        while True:
+            try:
+                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    return False
+                time.sleep(ask_every_s)
+
+    def release(self) -> None:
+        """Let the next one have it."""
+        fcntl.flock(self._handle, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Release it for good."""
+        os.close(self._handle)
+
+
+class StateFile:
+    """A connection to the file; transactions on it are for one thread at a time."""
+
+    def __init__(self, path: Path, *, patience_s: float) -> None:
+        """Open the file; make it, with its folder, if it does not exist.
+
+        Args: patience_s: how long a writer waits for the others before it gives up.
+
+        Raises: StateUnavailable: it is damaged, or cannot be opened.
+        """
+        self.path = path
+        self._patience_s = self._patient_s = patience_s
+        self._shortened_at = 0
+        self._shortening: threading.Thread | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(path.with_name(f"{path.name}.lock"))
+        except OSError as error:
+            raise StateUnavailable(f"state {path} cannot be opened: {error}") from error
+        try:
+            self.connection = _connect(path, patience_s)
+            try:
+                self._prepare()
+            except BaseException:
+                self.connection.close()
+                raise
+        except BaseException as error:
+            self._lock.close()
+            if isinstance(error, sqlite3.Error):
+                raise self.explain(error) from error
+            raise
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction: committed at the end, rolled back on any exception.
+
+        Raises: sqlite3.Error: nothing was written; the wait was too long, or the disk is full.
+        """
+        connection = self.connection
+        self._begin()
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:  # some errors have rolled back already
+                connection.execute("ROLLBACK")
+            raise
+        finally:
+            self._lock.release()
+        if connection.total_changes - self._shortened_at >= SHORTEN_AFTER:
+            self._start_shortening()
+
+    def explain(self, error: sqlite3.Error) -> StateUnavailable:
+        """What to tell a user of an error that kept from reading."""
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:  # low byte: primary code
+            return StateUnavailable(
+                f"state {self.path} is damaged ({error}): stop the service, remove"
+                f" {self.path.name}* there, and start again: it is rebuilt from the snapshot"
+            )
+        return StateUnavailable(f"state {self.path} cannot be used: {error}")
+
+    def shorten_log(self) -> None:
+        """Move what the log holds into the file; for any thread.
+
+        The log begins anew once all of it was moved when a writer comes. Where they leave no
+        gap for that, they are held back once it is long.
+        """
+        with suppress(sqlite3.Error), closing(_connect(self.path, LONG_PATIENCE_S)) as own:
+            if _checkpoint(own) < LOG_MAX_PAGES:
+                return
+            _checkpoint(own)  # what came meanwhile: little is then left to do under the lock
+            with closing(FileLock(self.path.with_name(f"{self.path.name}.lock"))) as lock:
+                if lock.acquire(LONG_PATIENCE_S):
+                    _checkpoint(own)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._shortening:
+            self._shortening.join()
+        self.connection.close()
+        self._lock.close()
+
+    def _begin(self) -> None:
+        try:
+            if not self._lock.acquire(self._patience_s):
+                raise sqlite3.OperationalError("another process has been writing for too long")
+            try:
+                self.connection.execute("BEGIN IMMEDIATE")
+            except BaseException:
+                self._lock.release()
+                raise
+        except sqlite3.Error:
+            # Whatever holds it, the next request should not wait as long again.
+            self._set_patience(self._patient_s * IMPATIENCE)
+            raise
+        if self._patience_s < self._patient_s:
+            self._set_patience(self._patient_s)
+
+    def _set_patience(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self.connection.execute(f"PRAGMA busy_timeout = {round(patience_s * 1_000)}")
+
+    def _start_shortening(self) -> None:
+        if self._shortening and self._shortening.is_alive():
+            return
+        self._shortened_at = self.connection.total_changes
+        self._shortening = threading.Thread(target=self.shorten_log, daemon=True)
+        self._shortening.start()
+
+    def _prepare(self) -> None:
+        if self._version() == VERSION:
+            return
+        if not self._lock.acquire(LONG_PATIENCE_S):
+            raise sqlite3.OperationalError("another process has been making it for too long")
+        try:
+            if self._version() == VERSION:  # made by another process meanwhile
+                return
+            if self.connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+                raise StateUnavailable(
+                    f"state {self.path} is of another version: stop the service, remove"
+                    f" {self.path.name}* there, and start again"
+                )
+            self.connection.execute("PRAGMA journal_mode = WAL")  # stays with the file
+            self.connection.executescript(
+                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
+            )
+        finally:
+            self._lock.release()
+
+    def _version(self) -> int:
+        version: int = self.connection.execute("PRAGMA user_version").fetchone()[0]
+        return version
+
+
+def _connect(path: Path, patience_s: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=patience_s, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    return connection
+
+
+def _checkpoint(connection: sqlite3.Connection) -> int:
+    """Move what can be moved without making others wait; how many pages the log has."""
+    pages: int = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
+    return pages

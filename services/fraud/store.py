@@ -1,0 +1,115 @@
+"""Models as BentoML keeps them: folders by tag, with their metadata, and no pickle.
+
+The store lies at BENTOML_HOME if that is set, else in the home folder. Versions are the instant
+of saving, so that they sort by time. A folder is handed out only if its files are those that
+were saved: one whose writer was killed half-way is none.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from services.fraud.errors import ModelError
+
+MODEL = "fraud_detector"
+FILES = ("model.keras", "model.tflite", "card.json")
+_TAG = re.compile(rf"{MODEL}:[a-z0-9][a-z0-9._-]*")
+
+
+def save(folder: Path, home: Path, labels: Mapping[str, str] | None = None) -> str:
+    """Copy a model folder into the store; returns its tag, `fraud_detector:version`.
+
+    Raises: ModelError: a file is missing, or the store cannot be written.
+    """
+    if missing := [name for name in FILES if not (folder / name).is_file()]:
+        raise ModelError(f"{folder} is no model: no {', '.join(missing)}")
+    bentoml, store = _open(home)
+    metadata = {"sha256": {name: _digest(folder / name) for name in FILES}}
+    try:
+        with bentoml.models.create(
+            f"{MODEL}:{_new_version()}",
+            labels={"framework": "keras", "runtime": "litert", **(labels or {})},
+            metadata=metadata,
+            _model_store=store,
+        ) as model:
+            for name in FILES:
+                shutil.copyfile(folder / name, model.path_of(name))
+    except (OSError, bentoml.exceptions.BentoMLException) as error:
+        raise ModelError(f"the model store in {store_folder(home)}: {error}") from error
+    return str(model.tag)
+
+
+def folder(tag: str, home: Path) -> Path:
+    """The files of a model; checked against their digests.
+
+    Raises: ModelError: no such model, or a damaged one; names those there are.
+    """
+    bentoml, store = _open(home)
+    if not _TAG.fullmatch(tag):
+        raise ModelError(f"{tag} is no tag of a fraud model, such as {MODEL}:VERSION")
+    listed = tags(home)
+    if tag not in listed:  # asked of BentoML, the beginning of a version would do
+        known = ", ".join(listed[:5]) or "none"
+        raise ModelError(f"no model {tag} in {store_folder(home)}; newest there: {known}")
+    try:
+        model = store.get(tag)
+    except (OSError, bentoml.exceptions.BentoMLException) as error:
+        raise ModelError(f"model {tag} cannot be opened: {error}") from error
+    found = Path(model.path)
+    if not _is_whole(found, model.info.metadata):
+        raise ModelError(f"model {tag} in {found} is damaged: its files are not those saved")
+    return found
+
+
+def tags(home: Path) -> list[str]:
+    """All models in the store, newest first."""
+    versions = store_folder(home) / "models" / MODEL
+    if not versions.is_dir():
+        return []
+    whole = (f.name for f in versions.iterdir() if all((f / name).is_file() for name in FILES))
+    return [f"{MODEL}:{name}" for name in sorted(whole, reverse=True)]
+
+
+def store_folder(home: Path) -> Path:
+    """Where the store lies."""
+    return Path(os.environ.get("BENTOML_HOME") or home / "bentoml").expanduser()
+
+
+def _open(home: Path) -> tuple[Any, Any]:
+    """BentoML, which is loaded here and not before, and the store of this home.
+
+    The store is named to each call: BentoML itself finds one, at its first use, for the whole
+    process.
+    """
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # it would report usage to its makers
+    import bentoml
+    from bentoml._internal.models import ModelStore
+
+    path = store_folder(home) / "models"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be written: {error.strerror}") from error
+    return bentoml, ModelStore(path)
+
+
+def _new_version() -> str:
+    """The instant to the microsecond, at which two processes hardly meet."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
+
+
+def _is_whole(path: Path, metadata: Mapping[str, Any]) -> bool:
+    digests = metadata.get("sha256", {})
+    return set(digests) == set(FILES) and all(
+        (path / name).is_file() and _digest(path / name) == digest
+        for name, digest in digests.items()
+    )
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,0 +1,167 @@
+"""The network and its training.
+
+Raw features in, a probability out; what prepares the features is part of the network:
+
+- Amounts, averages and counts go through log(1 + x), and the amount also goes in as it is.
+- A terminal's risks also go in as their square roots, and as numbers of frauds: two frauds out
+  of two say less than ten out of ten.
+- One step of the amount, at the value that tells frauds and genuine transactions apart best in
+  the training rows: networks this small blur what happens at a limit.
+- All of it is standardised on the training rows, and clipped.
+
+Then several small networks of dense layers, trained side by side on the same batches; the
+probability comes from the mean of their log-odds. Frauds weigh as much as genuine rows, so that
+probabilities stay shares.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from services.fraud.features import FEATURES
+from services.fraud.framework import open_keras, seed_everything
+
+AMOUNT = FEATURES.index("TX_AMOUNT")
+FLAGS = (FEATURES.index("TX_DURING_WEEKEND"), FEATURES.index("TX_DURING_NIGHT"))
+AMOUNTS = (AMOUNT, *(i for i, name in enumerate(FEATURES) if "AVG_AMOUNT" in name))
+COUNTS = tuple(i for i, name in enumerate(FEATURES) if "NB_TX" in name)
+RISKS = tuple(i for i, name in enumerate(FEATURES) if "RISK" in name)
+TERMINAL_COUNTS = tuple(i for i, name in enumerate(FEATURES) if name.startswith("TERMINAL_ID_NB"))
+
+MIN_STEP_FRAUDS = 5  # on either side of the step
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that a training run depends on, but for its data."""
+
+    seed: int = 0
+    widths: tuple[int, ...] = (64, 64)  # of the dense layers of one network
+    branches: int = 4  # networks
+    activation: str = "swish"
+    epochs: int = 16
+    batch_rows: int = 256
+    learning_rate: float = 2e-3  # at the start; falls to 0 along a cosine
+    weight_decay: float = 0.01
+    clip: float = 10.0  # standard deviations
+
+
+def fit(
+    rows: Array,
+    is_fraud: Array,
+    recipe: Recipe,
+    show: Callable[[int], None] = lambda epochs: None,
+) -> Any:
+    """Train a network; a `keras.Model` from float32 (n, 15) to probabilities (n, 1).
+
+    show: called after each epoch with the number of those done.
+    """
+    keras = open_keras()
+    seed_everything(recipe.seed)
+    rows = np.asarray(rows, dtype=np.float32)
+    truth = np.asarray(is_fraud, dtype=np.float32)[:, np.newaxis]
+    preparation = _preparation(rows, truth[:, 0] > 0, recipe)
+    prepared = preparation.predict(rows, batch_size=8_192, verbose=0)
+    trunk = _trunk(prepared.shape[1], recipe)
+    batches = -(-len(rows) // recipe.batch_rows)
+    trunk.compile(
+        keras.optimizers.AdamW(
+            keras.optimizers.schedules.CosineDecay(recipe.learning_rate, batches * recipe.epochs),
+            weight_decay=recipe.weight_decay,
+        ),
+        keras.losses.BinaryCrossentropy(from_logits=True),
+        steps_per_execution=min(batches, 64),
+        jit_compile=False,  # compiling takes longer than a short training
+    )
+    trunk.fit(
+        prepared,
+        np.repeat(truth, recipe.branches, axis=1),
+        batch_size=recipe.batch_rows,
+        epochs=recipe.epochs,
+        verbose=0,
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=lambda n, logs: show(n + 1))],
+    )
+    return _network(preparation, trunk)
+
+
+def _preparation(rows: Array, is_fraud: Array, recipe: Recipe) -> Any:
+    """From raw features to what the dense layers read; made of Keras's own operations alone,
+    so that anyone can open the saved model."""
+    keras = open_keras()
+    ops, take = keras.ops, keras.ops.take
+    features = keras.Input((len(FEATURES),), name="features")
+    amount = take(features, [AMOUNT], axis=1)
+    risks = take(features, RISKS, axis=1)
+    step = amount_step(rows[:, AMOUNT], is_fraud)
+    parts = [
+        ops.log1p(ops.maximum(take(features, AMOUNTS + COUNTS, axis=1), 0.0)),
+        take(features, FLAGS, axis=1),
+        amount,
+        risks,
+        ops.sqrt(ops.maximum(risks, 0.0)),
+        ops.multiply(risks, take(features, TERMINAL_COUNTS, axis=1)),
+    ]
+    if step is not None:
+        parts.append(ops.cast(ops.greater(amount, step), "float32"))
+    joined = keras.Model(features, ops.concatenate(parts, axis=1))
+    values = joined.predict(rows, batch_size=8_192, verbose=0).astype(np.float64)
+    variance = np.maximum(values.var(axis=0), 1e-6)
+    scale = keras.layers.Normalization(mean=values.mean(axis=0), variance=variance)
+    standardised = scale(joined.output)
+    return keras.Model(features, ops.clip(standardised, -recipe.clip, recipe.clip))
+
+
+def amount_step(amounts: Array, is_fraud: Array) -> float | None:
+    """The amount that splits frauds from genuine rows with the largest gain of information.
+
+    None if no split leaves `MIN_STEP_FRAUDS` frauds on each side.
+    """
+    order = np.argsort(amounts, kind="stable")
+    values = np.asarray(amounts, dtype=np.float64)[order]
+    frauds = np.cumsum(np.asarray(is_fraud, dtype=bool)[order])
+    rows = np.arange(1, len(values) + 1)
+    total = frauds[-1] if len(frauds) else 0
+    can_split = (
+        (np.diff(values, append=values[-1:]) > 0)
+        & (frauds >= MIN_STEP_FRAUDS)
+        & (total - frauds >= MIN_STEP_FRAUDS)
+    )
+    if not can_split.any():
+        return None
+    below, above = rows[can_split], len(values) - rows[can_split]
+    left, right = frauds[can_split], total - frauds[can_split]
+    entropy = below * _entropy(left / below) + above * _entropy(right / above)
+    place = np.flatnonzero(can_split)[np.argmin(entropy)]
+    return float((values[place] + values[place + 1]) / 2)
+
+
+def _entropy(share: Array) -> Array:
+    inside = np.clip(share, 1e-12, 1 - 1e-12)
+    result: Array = -(inside * np.log(inside) + (1 - inside) * np.log(1 - inside))
+    return result
+
+
+def _trunk(width: int, recipe: Recipe) -> Any:
+    """Dense networks side by side; their log-odds, shape (n, branches)."""
+    keras = open_keras()
+    prepared = keras.Input((width,))
+    log_odds = []
+    for _ in range(recipe.branches):
+        hidden = prepared
+        for units in recipe.widths:
+            hidden = keras.layers.Dense(units, activation=recipe.activation)(hidden)
+        log_odds.append(keras.layers.Dense(1)(hidden))
+    joined = keras.ops.concatenate(log_odds, axis=1) if recipe.branches > 1 else log_odds[0]
+    return keras.Model(prepared, joined)
+
+
+def _network(preparation: Any, trunk: Any) -> Any:
+    """Both in one, without the traces of training."""
+    keras = open_keras()
+    log_odds = keras.ops.mean(trunk(preparation.output), axis=1, keepdims=True)
+    probability = keras.layers.Activation("sigmoid", name="probability")(log_odds)
+    return keras.Model(preparation.input, probability, name="fraud_detector")

@@ -1,0 +1,344 @@
+"""The service's HTTP: who may ask, what is taken, how much at once, and the shape of errors.
+
+Plain ASGI, because every layer between a socket and a model that answers in microseconds shows
+in the latency. What is asked is decided by `Detector`; what goes in and out is in `schema`.
+"""
+
+import asyncio
+import hmac
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from services.fraud import batch
+from services.fraud.detector import Detector, NotReady
+from services.fraud.errors import StateUnavailable, TransactionConflict
+from services.fraud.metrics import Metrics
+from services.fraud.openapi import document
+from services.fraud.refusal import CLOSE, Headers, Refusal, too_large, wait
+from services.fraud.schema import DetectRequest, LabelsRequest, RawTransaction, Readiness
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Request = TypeVar("Request", bound=BaseModel)
+
+SMALL_BODY = 64 * 2**10
+LONG_AT_ONCE = 2  # in a worker: each holds its body and its rows in memory
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/healthz", "/metrics", "/docs.json", "/"})
+LOOPBACK = ("127.", "::1", "localhost")
+JSON = "application/json"
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a worker takes."""
+
+    max_in_flight: int = 64
+    body_timeout_s: float = 5.0
+    batch_max_bytes: int = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One path: its method, the media types and the size of body that it takes."""
+
+    path: str
+    method: str
+    answer: Callable[..., Any]
+    types: tuple[str, ...] = ()
+    max_bytes: int = 0
+    is_long: bool = False  # answered by a thread, a few at once
+
+
+class Web:
+    """The HTTP door of one worker."""
+
+    def __init__(
+        self,
+        detector: Detector,
+        metrics: Metrics,
+        *,
+        keys: tuple[str, ...] = (),
+        limits: Limits = Limits(),
+    ) -> None:
+        self._detector, self._metrics, self._limits = detector, metrics, limits
+        self._digests = [sha256(key.encode()).digest() for key in keys]
+        self._in_flight = self._long = 0
+        self._openapi = orjson.dumps(document(with_keys=bool(keys)))
+        big = limits.batch_max_bytes
+        endpoints = (
+            Endpoint("/detect_fraud", "POST", self._detect, (JSON,), SMALL_BODY),
+            Endpoint("/score_transaction", "POST", self._score, (JSON,), SMALL_BODY),
+            Endpoint("/score_batch", "POST", self._batch, (JSON, *batch.TABLES), big, True),
+            Endpoint("/labels", "POST", self._labels, (JSON,), big, True),
+            Endpoint("/livez", "GET", self._livez),
+            Endpoint("/readyz", "GET", self._readyz),
+            Endpoint("/docs.json", "GET", self._docs),
+        )
+        self._endpoints = {endpoint.path: endpoint for endpoint in endpoints}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, behind: App) -> None:
+        """Answer a request, or leave it to the application behind: its page and its figures."""
+        endpoint = self._endpoints.get(scope["path"])
+        if endpoint is None and _is_page(scope["path"]):
+            endpoint = _PAGE
+        began = time.perf_counter()
+        request_id = os.urandom(16).hex()
+        headers: Headers = ()
+        try:
+            asked = dict(scope["headers"])  # in lower case, says ASGI
+            self._check_caller(scope, asked)
+            if endpoint is None:
+                raise Refusal(404, "not_found", "no such path; /docs.json lists all")
+            if endpoint is _PAGE:
+                await behind(scope, receive, send)
+                return
+            status, answer, media = await self._process(endpoint, scope, asked, receive, request_id)
+        except Refusal as refusal:
+            status, headers, media = refusal.status, refusal.headers, JSON.encode()
+            answer = refusal.body(request_id)
+        except Exception as error:  # its text may hold what the caller sent: the place alone
+            logger.error("%s: %s at %s", request_id, type(error).__name__, _place(error))
+            status, media = 500, JSON.encode()
+            answer = _FAULT.body(request_id)
+        path = endpoint.path if endpoint else "other"
+        self._metrics.answered(path, status, time.perf_counter() - began)
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": (
+                    (b"content-type", media),
+                    (b"content-length", b"%d" % len(answer)),
+                    (b"x-request-id", request_id.encode()),
+                    *headers,
+                ),
+            }
+        )
+        await send({"type": "http.response.body", "body": answer})
+
+    async def _process(
+        self,
+        endpoint: Endpoint,
+        scope: Scope,
+        asked: dict[bytes, bytes],
+        receive: Receive,
+        request_id: str,
+    ) -> tuple[int, bytes, bytes]:
+        """Status, body and media type of an answer.
+
+        A turn begins when the body is there, so that slow callers keep nobody out.
+        """
+        _check_method(endpoint, scope["method"])
+        if not endpoint.max_bytes:
+            status, answer = endpoint.answer()
+            return status, answer, JSON.encode()
+        media_type = _check_body(endpoint, asked)
+        if endpoint.is_long and self._long >= LONG_AT_ONCE:
+            raise self._busy()
+        self._long += endpoint.is_long
+        try:
+            body = await self._body(endpoint, receive)
+            if self._in_flight >= self._limits.max_in_flight:
+                raise self._busy()
+            self._in_flight += 1
+            try:
+                # Let all that has arrived by now start first: only so are they counted.
+                await asyncio.sleep(0)
+                began = time.perf_counter()
+                if not endpoint.is_long:
+                    return 200, _called(endpoint.answer, body, request_id, began), JSON.encode()
+                accept = asked.get(b"accept", b"").decode("latin-1")
+                answer, media = await asyncio.to_thread(
+                    _called, endpoint.answer, body, media_type, accept, request_id, began
+                )
+                return 200, answer, media
+            finally:
+                self._in_flight -= 1
+        finally:
+            self._long -= endpoint.is_long
+
+    def _busy(self) -> Refusal:
+        self._metrics.shed.inc()
+        return wait("busy", "too many requests in flight; try again in a second", 1)
+
+    async def _body(self, endpoint: Endpoint, receive: Receive) -> bytes:
+        patience_s = self._limits.body_timeout_s * (6 if endpoint.is_long else 1)
+        try:
+            async with asyncio.timeout(patience_s):
+                message = await receive()
+                body: bytes = message.get("body", b"")
+                if not message.get("more_body") and len(body) <= endpoint.max_bytes:
+                    return body
+                parts, size = [body], len(body)
+                while message.get("more_body"):
+                    message = await receive()
+                    parts.append(message.get("body", b""))
+                    size += len(parts[-1])
+                    if size > endpoint.max_bytes:
+                        raise too_large(endpoint.path, endpoint.max_bytes)
+                if message["type"] == "http.disconnect":
+                    raise Refusal(400, "disconnected", "the body did not arrive whole")
+                return b"".join(parts)
+        except TimeoutError:
+            raise Refusal(
+                408,
+                "too_slow",
+                f"the body did not arrive within {patience_s:g} s",
+                headers=CLOSE,
+            ) from None
+
+    def _check_caller(self, scope: Scope, asked: dict[bytes, bytes]) -> None:
+        if not self._digests:
+            server = scope.get("server")
+            if server is None or str(server[0]).startswith(LOOPBACK):
+                return
+            raise Refusal(
+                403,
+                "no_keys_set",
+                "this service answers callers on its own machine alone until TRIPTYCH_API_KEYS"
+                " names keys for it",
+            )
+        if scope["path"] in OPEN_PATHS or scope["path"].startswith("/static_content/"):
+            return
+        given = asked.get(b"x-api-key") or asked.get(b"authorization", b"").removeprefix(b"Bearer ")
+        digest = sha256(given).digest()
+        # All are compared, so that the time tells nothing about which one is close.
+        if not sum(hmac.compare_digest(digest, known) for known in self._digests):
+            raise Refusal(
+                401,
+                "no_valid_key",
+                "give a valid key: Authorization: Bearer KEY, or X-API-Key: KEY",
+                headers=((b"www-authenticate", b"Bearer"),),
+            )
+
+    def _detect(self, body: bytes, request_id: str, began: float) -> bytes:
+        given = _parsed(DetectRequest, body)
+        return self._detector.detect(given.transaction_data, request_id, began)
+
+    def _score(self, body: bytes, request_id: str, began: float) -> bytes:
+        return self._detector.score(_parsed(RawTransaction, body), request_id, began)
+
+    def _batch(
+        self, body: bytes, media_type: str, accept: str, request_id: str, began: float
+    ) -> tuple[bytes, bytes]:
+        try:
+            rows = batch.read(body, media_type)
+        except batch.Unreadable as error:
+            raise Refusal(422, "invalid_request", "see fields", [error.field()]) from None
+        found = self._detector.score_rows(rows.features, rows.refused, body, request_id, began)
+        return batch.write(rows, found, media_type, accept, request_id)
+
+    def _labels(
+        self, body: bytes, media_type: str, accept: str, request_id: str, began: float
+    ) -> tuple[bytes, bytes]:
+        labels = _parsed(LabelsRequest, body).labels
+        known = self._detector.label(labels)
+        answer = {"accepted": len(labels), "known": known, "request_id": request_id}
+        return orjson.dumps(answer), b"application/json"
+
+    def _livez(self) -> tuple[int, bytes]:
+        return 200, b"{}"
+
+    def _readyz(self) -> tuple[int, bytes]:
+        found = Readiness(**self._detector.readiness())
+        return (200 if found.ready else 503), found.model_dump_json().encode()
+
+    def _docs(self) -> tuple[int, bytes]:
+        return 200, self._openapi
+
+
+def _nothing() -> None:
+    raise AssertionError("answered by the application behind")
+
+
+_PAGE = Endpoint("page", "GET", _nothing)
+_FAULT = Refusal(500, "internal", "a fault of the service, which has been logged")
+
+
+def _called(answer: Callable[..., Any], *arguments: Any) -> Any:
+    """What an endpoint answers; the errors of the room become refusals."""
+    try:
+        return answer(*arguments)
+    except NotReady as error:
+        raise wait("not_ready", str(error), 5) from None
+    except TransactionConflict as error:
+        raise Refusal(409, "conflict", str(error)) from None
+    except StateUnavailable as error:
+        logger.error("%s", error)
+        raise wait(
+            "state_unavailable",
+            "the windows of customers and terminals cannot be read; /detect_fraud needs none",
+            5,
+        ) from None
+
+
+def _parsed(request: type[Request], body: bytes) -> Request:
+    try:
+        return request.model_validate_json(body)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+    if faults[0]["type"] == "json_invalid":
+        raise Refusal(400, "invalid_json", faults[0]["msg"])
+    fields = [
+        {
+            "field": ".".join(str(part) for part in fault["loc"]) or "body",
+            "message": fault["msg"].removeprefix("Value error, "),
+        }
+        for fault in faults[:20]
+    ]
+    raise Refusal(422, "invalid_request", "the request is not as documented; see fields", fields)
+
+
+def _check_method(endpoint: Endpoint, method: str) -> None:
+    if method != endpoint.method and not (method == "HEAD" and endpoint.method == "GET"):
+        raise Refusal(
+            405,
+            "method_not_allowed",
+            f"use {endpoint.method}",
+            headers=((b"allow", endpoint.method.encode()),),
+        )
+
+
+def _check_body(endpoint: Endpoint, asked: dict[bytes, bytes]) -> str:
+    """The media type of a body that may be read."""
+    given = asked.get(b"content-type", b"").decode("latin-1")
+    media_type = given.partition(";")[0].strip().lower()
+    if media_type not in endpoint.types:
+        raise Refusal(
+            415,
+            "unsupported_media_type",
+            f"send {' or '.join(endpoint.types)} in Content-Type",
+            headers=CLOSE,
+        )
+    length = asked.get(b"content-length", b"0")
+    if not length.isdigit() or int(length) > endpoint.max_bytes:
+        raise too_large(endpoint.path, endpoint.max_bytes)
+    return media_type
+
+
+def _is_page(path: str) -> bool:
+    """Whether the server behind has it: its page, and its figures."""
+    return path in ("/", "/metrics", "/healthz", "/schema.json") or path.startswith(
+        "/static_content/"
+    )
+
+
+def _place(error: BaseException) -> str:
+    """Module and line where it was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "?"
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"

@@ -1,0 +1,35 @@
+"""A small simulated world and a model trained on it, once per test process."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from services.fraud.candidate import Material, gather, make_candidate
+from services.fraud.simulator import simulate
+from services.fraud.training import Recipe
+
+TINY = Recipe(widths=(16,), branches=2, epochs=3, batch_rows=128)
+
+
+@pytest.fixture(scope="session")
+def transactions() -> pd.DataFrame:
+    """Sixty days of few customers, about 23,000 transactions."""
+    return simulate(customers=200, terminals=1_500, days=60, seed=1)
+
+
+@pytest.fixture(scope="session")
+def material(transactions: pd.DataFrame) -> Material:
+    """The transactions with features, a week to train on and one to test."""
+    return gather(transactions)
+
+
+@pytest.fixture(scope="session")
+def model_folder(material: Material, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """model.keras, model.tflite and card.json of a network that has learnt a little.
+
+    Never write to it.
+    """
+    folder = tmp_path_factory.mktemp("model") / "candidate"
+    make_candidate(material, TINY, folder, alerts_per_day=5)
+    return folder

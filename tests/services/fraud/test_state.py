@@ -1,0 +1,484 @@
+"""The state: the windows of a table, kept as transactions arrive, whatever happens meanwhile."""
+
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.fraud import history, state_file
+from services.fraud.errors import StateUnavailable, TransactionConflict
+from services.fraud.features import DAY_S, Windows, assemble, table_features
+from services.fraud.history import Loaded
+from services.fraud.snapshot import read_pointer, write_snapshot
+from services.fraud.state import RawTransaction, State
+from tests.services.fraud.streams import START, replay, stream, transactions
+
+ROOT = Path(__file__).parents[3]
+DAY_15 = START + 15 * DAY_S
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "fraud" / "state.db"
+
+
+@pytest.fixture
+def state(path: Path) -> Iterator[State]:
+    with closing(State(path)) as state:
+        yield state
+
+
+def sale(number: int, at: int = DAY_15, **other) -> RawTransaction:
+    """A transaction of one customer at one terminal."""
+    return replace(RawTransaction(f"sale-{number}", "alice", "till", 1_000 + number, at), **other)
+
+
+def count(windows: Windows) -> bytes:
+    """An answer that shows what was seen: the customer's day, and the terminal's frauds."""
+    return f"{windows.customer_counts[0]} {windows.terminal_frauds[0]}".encode()
+
+
+def never(_windows: Windows) -> bytes:
+    raise AssertionError("decided again")
+
+
+def features(table, windows: list[Windows]) -> np.ndarray:
+    rows = zip(transactions(table), windows, strict=True)
+    return np.array([assemble(row.cents, row.time, seen) for row, seen in rows])
+
+
+@contextmanager
+def worker(path: Path, name: str, number: int) -> Iterator[subprocess.Popen[str]]:
+    """Another process that records transactions of alice."""
+    command = [sys.executable, "-m", "tests.services.fraud.streams", str(path), name, str(number)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
+def full_disk(path: Path) -> Iterator[None]:
+    """No file grows any more, as if the disk were full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = max(file.stat().st_size for file in path.parent.iterdir())
+    resource.setrlimit(resource.RLIMIT_FSIZE, (min(size, 4_096), limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """A program that is none of ours keeps everybody from writing."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as outsider:
+        outsider.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+def test_online_features_equal_the_tables_on_12_000_transactions_in_a_row(state):
+    """Bit by bit, with labels that arrive after seven days, and several in the same second."""
+    table = stream(12_000)
+    windows = replay(state, table, labels=table)
+    np.testing.assert_array_equal(features(table, windows), table_features(table))
+
+
+def test_online_features_equal_the_tables_after_a_start_from_a_snapshot(state, tmp_path):
+    """Once a window reaches back no further than the snapshot, nothing shows that there was one."""
+    table = stream(6_000)
+    as_of = START + 45 * DAY_S
+    before, after = table[table["time"] <= as_of], table[table["time"] > as_of]
+    known = before["time"] <= as_of - 7 * DAY_S
+    labelled = before.assign(is_fraud=before["is_fraud"] & known)
+    write_snapshot(labelled, as_of, tmp_path)
+    state.load(read_pointer(tmp_path))
+
+    windows = replay(state, after, labels=table)
+
+    np.testing.assert_array_equal(features(after, windows), table_features(table)[len(before) :])
+
+
+def test_features_of_transactions_from_a_snapshot_are_those_of_their_own_time(state, tmp_path):
+    """A row that came without an answer is decided on as if it arrived in its turn, once."""
+    table = stream(1_000, days=30)
+    write_snapshot(table, START + 30 * DAY_S, tmp_path)
+    state.load(read_pointer(tmp_path))
+
+    seen = []
+    for transaction in transactions(table):
+        outcome = state.once(transaction, lambda windows: seen.append(windows) or b"first")
+        assert (outcome.new, outcome.recorded) == (True, True)
+
+    np.testing.assert_array_equal(features(table, seen), table_features(table))
+    assert state.rows == len(table)
+    assert state.once(next(transactions(table)), never).answer == b"first"
+
+
+def test_retry_gets_the_first_answer_and_leaves_one_row(state):
+    """Whatever has happened in between, and from whichever worker."""
+    first = state.once(sale(1), count)
+    state.once(sale(2), count)
+    again = state.once(sale(1), never)
+    assert (first.answer, first.new, first.recorded) == (b"1 0", True, True)
+    assert (again.answer, again.new, again.recorded) == (b"1 0", False, True)
+    assert state.rows == 2
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ({"customer_id": "bob"}, "customer_id"),
+        ({"cents": 7, "terminal_id": "shop"}, "terminal_id and amount"),
+        ({"time": DAY_15 + 1}, "time"),
+    ],
+)
+def test_known_id_with_other_content_is_a_conflict(state, other, named):
+    """The message names the fields, not what is in them, and nothing changes."""
+    state.once(sale(1), count)
+    with pytest.raises(TransactionConflict) as caught:
+        state.once(sale(1, **other), never)
+    assert str(caught.value) == f"this transaction_id is known with another {named}"
+    with pytest.raises(TransactionConflict):
+        state.windows(sale(1, **other))
+    assert state.once(sale(1), never).answer == b"1 0"
+
+
+def test_decision_that_fails_leaves_nothing_behind(state):
+    """The next attempt is the first one."""
+
+    def fail(_windows: Windows) -> bytes:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        state.once(sale(1), fail)
+    assert state.rows == 0
+    assert state.once(sale(1), count).new
+
+
+def test_late_transaction_sees_only_what_came_before_its_own_time(state):
+    """And those that follow see it."""
+    state.once(sale(1, DAY_15), count)
+    assert state.once(sale(2, DAY_15 - 60), count).answer == b"1 0"
+    assert state.once(sale(3, DAY_15 + 60), count).answer == b"3 0"
+
+
+def test_windows_can_be_asked_without_recording(state):
+    """They include the transaction itself, known or not."""
+    state.once(sale(1), count)
+    asked = state.windows(sale(2, DAY_15 + 2 * DAY_S))
+    assert asked.customer_counts == (1, 2, 2)
+    assert asked.customer_cents == (1_002, 2_003, 2_003)
+    assert state.windows(sale(1)).customer_counts == (1, 1, 1)
+    assert state.rows == 1
+
+
+def test_label_changes_risk_only_after_the_delay(state):
+    """A terminal's fraud counts from seven days on, for as long as a window reaches back."""
+    state.once(sale(1), count)
+    assert state.label([("sale-1", True), ("unknown", True)]) == 1
+    frauds = [
+        state.windows(sale(9, DAY_15 + after)).terminal_frauds
+        for after in (7 * DAY_S - 1, 7 * DAY_S, 8 * DAY_S - 1, 8 * DAY_S, 14 * DAY_S, 37 * DAY_S)
+    ]
+    assert frauds == [(0, 0, 0), (1, 1, 1), (1, 1, 1), (0, 1, 1), (0, 0, 1), (0, 0, 0)]
+
+
+def test_label_can_be_repeated_and_corrected(state):
+    """The last one counts."""
+    state.once(sale(1), count)
+    later = sale(9, DAY_15 + 7 * DAY_S)
+    for labels, frauds in (([True, True], 1), ([True, False], 0), ([True], 1)):
+        assert state.label(("sale-1", is_fraud) for is_fraud in labels) == len(labels)
+        assert state.windows(later).terminal_frauds[0] == frauds
+
+
+def test_workers_see_each_others_transactions_and_lose_none(path):
+    """Three processes at once: each transaction of the customer sees all that came before it."""
+    with worker(path, "a", 400) as a, worker(path, "b", 400) as b, closing(State(path)) as mine:
+        seen = [
+            int(mine.once(sale(number, START), count).answer.split()[0]) for number in range(400)
+        ]
+        lines = (a.communicate()[0] + b.communicate()[0]).splitlines()
+        assert mine.rows == 1_200
+    assert {line.split()[1] for line in lines} == {"1"}
+    seen += [int(line.split()[0]) for line in lines]
+    assert sorted(seen) == list(range(1, 1_201))
+
+
+def test_killed_worker_loses_nothing_that_it_answered(path):
+    """Killed while it writes, ten times: others go on at once, with every row it committed."""
+    told = 0
+    with closing(State(path)) as mine:
+        for life in range(10):
+            with worker(path, f"life-{life}", 10**6) as process:
+                lines = [process.stdout.readline() for _ in range(20 + 7 * life)]
+                process.send_signal(signal.SIGKILL)
+                lines += process.stdout.read().splitlines()
+            told = max(told, int(lines[-1].split()[0]))
+            outcome = mine.once(sale(life, START), count)
+            assert outcome.recorded
+            assert int(outcome.answer.split()[0]) > told
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_worker_that_stands_still_with_the_lock_fails_no_answer(path):
+    """A stopped process keeps its locks; the others answer without recording until it goes on."""
+    with worker(path, "slow", 10**6) as process, closing(State(path)) as mine:
+        process.stdout.readline()
+        while True:  # until it is stopped inside its transaction
+            process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+            outcome = mine.once(sale(1), count)
+            if not outcome.recorded:
+                break
+            with closing(sqlite3.connect(path)) as connection, connection:
+                connection.execute("DELETE FROM transactions WHERE transaction_id = 'sale-1'")
+            process.send_signal(signal.SIGCONT)
+            process.stdout.readline()
+        assert outcome.answer.startswith(b"1 ")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert mine.once(sale(1), count).recorded
+
+
+def test_locked_database_never_fails_an_answer(state, path, caplog):
+    """It is decided on what can be read, said to be unrecorded, and logged once."""
+    state.once(sale(1), count)
+    with locked(path):
+        began = time.perf_counter()
+        outcomes = [state.once(sale(number, DAY_15 + 1), count) for number in range(2, 12)]
+        took_s = time.perf_counter() - began
+        assert state.once(sale(1), never).answer == b"1 0"
+        with pytest.raises(TransactionConflict):
+            state.once(sale(1, cents=7), never)
+    assert [(o.answer, o.new, o.recorded) for o in outcomes] == [(b"2 0", True, False)] * 10
+    assert took_s < 1  # only the first one waited for long
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert state.once(sale(2, DAY_15 + 1), count).recorded
+
+
+def test_full_disk_never_fails_an_answer(state, path):
+    """And it is decided only once; with space again, all is recorded."""
+    for number in range(100):
+        state.once(sale(number), count)
+    calls = []
+    with full_disk(path):
+        outcome = state.once(
+            sale(100, cents=1), lambda windows: calls.append(1) or b"%d" % len(calls)
+        )
+        assert state.once(sale(1), never).recorded
+    assert (outcome.answer, outcome.new, outcome.recorded) == (b"1", True, False)
+    assert state.once(sale(101), count).answer == b"101 0"
+    assert state.rows == 101
+
+
+def test_state_survives_a_restart(path):
+    """Answers, windows and the snapshot's time are still there."""
+    with closing(State(path)) as before:
+        before.once(sale(1), count)
+    with closing(State(path)) as after:
+        assert after.once(sale(1), never).answer == b"1 0"
+        assert after.once(sale(2), count).answer == b"2 0"
+
+
+def test_empty_state_knows_of_no_snapshot(state):
+    """A service may start without history."""
+    assert (state.as_of, state.snapshot, state.rows) == (None, None, 0)
+
+
+def test_load_beside_requests_keeps_what_is_known(state, tmp_path):
+    """Answers and labels stay, what is missing is added, and new frauds are taken over."""
+    table = stream(1_000, days=30)
+    rows = list(transactions(table))
+    for row in rows[:500]:
+        state.once(row, lambda _windows: b"live")
+    state.label([("0", True), ("1", False)])
+    as_of = START + 30 * DAY_S
+    table.loc[:499, "is_fraud"] = False
+    table.loc[[1, 2], "is_fraud"] = True
+    write_snapshot(table, as_of, tmp_path)
+    pointer = read_pointer(tmp_path)
+
+    assert state.load(pointer) == Loaded(added=500, labelled=2)
+    assert state.load(pointer) == Loaded()
+
+    assert (state.as_of, state.snapshot, state.rows) == (as_of, pointer.digest, 1_000)
+    assert state.once(rows[0], never).answer == b"live"
+    with closing(sqlite3.connect(state._path)) as connection:
+        query = "SELECT transaction_id FROM transactions WHERE is_fraud AND seq <= 500"
+        assert {key for (key,) in connection.execute(query)} == {"0", "1", "2"}
+
+
+def test_load_removes_what_no_window_reaches(state, tmp_path):
+    """Older than 38 days before the snapshot."""
+    state.once(sale(1, START), count)
+    state.once(sale(2, START + 2 * DAY_S), count)
+    as_of = START + 39 * DAY_S
+    write_snapshot(stream(10).iloc[:0], as_of, tmp_path)
+    assert state.load(read_pointer(tmp_path)) == Loaded(removed=1)
+    assert state.once(sale(2, START + 2 * DAY_S), never)
+    assert state.rows == 1
+
+
+def test_older_snapshot_does_not_make_the_history_older(state, tmp_path):
+    """What came with the newer one is still there."""
+    for as_of in (START + 30 * DAY_S, START + 20 * DAY_S):
+        write_snapshot(stream(100, days=30), as_of, tmp_path)
+        state.load(read_pointer(tmp_path))
+    assert state.as_of == START + 30 * DAY_S
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_killed_load_is_repeated_by_the_next_process(path, tmp_path, beside):
+    """Half of a snapshot is never taken for a whole one."""
+    table = stream(3_000, days=30)
+    write_snapshot(table, START + 30 * DAY_S, tmp_path)
+    with closing(State(path)) as state:
+        if beside:
+            state.once(sale(1), count)
+        child = os.fork()
+        if child == 0:
+            _load_and_die(path, tmp_path)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        assert state.as_of is None
+        half = state.rows
+        assert 1 < half < 3_000 if beside else half == 0
+
+        loaded = state.load(read_pointer(tmp_path))
+
+        assert loaded.added == 3_000 + beside - half
+        assert state.as_of == START + 30 * DAY_S
+        np.testing.assert_array_equal(
+            features(table, [state.windows(row) for row in transactions(table)])[:, 3:9],
+            table_features(table)[:, 3:9],
+        ) if not beside else None
+
+
+def _load_and_die(path: Path, home: Path) -> None:
+    """In a child: killed after 1,000 rows of the snapshot."""
+    try:
+        read = history.read_snapshot
+
+        def deadly(pointer, rows=200):
+            for number, chunk in enumerate(read(pointer, 200)):
+                if number == 5:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                yield chunk
+
+        history.read_snapshot = deadly
+        State(path).load(read_pointer(home))
+    finally:
+        os._exit(1)
+
+
+def test_requests_go_on_while_a_snapshot_is_loaded(state, tmp_path):
+    """From another thread, beside a state that serves: each is recorded, none waits for long."""
+    state.once(sale(0), count)
+    write_snapshot(stream(4_000, days=30), START + 30 * DAY_S, tmp_path)
+    loader = threading.Thread(target=state.load, args=(read_pointer(tmp_path),))
+    loader.start()
+    recorded = []
+    while loader.is_alive():
+        number = len(recorded) + 1
+        recorded.append(state.once(sale(number, DAY_15 + number), count).recorded)
+        time.sleep(0.001)
+    assert len(recorded) > 10 and all(recorded)
+    assert state.rows == 4_001 + len(recorded)
+
+
+def test_two_loads_of_a_snapshot_do_it_once(path, state, tmp_path):
+    """The later one waits, and finds it done."""
+    write_snapshot(stream(2_000, days=30), START + 30 * DAY_S, tmp_path)
+    pointer = read_pointer(tmp_path)
+    results: list[Loaded] = []
+    loaders = [
+        threading.Thread(target=lambda: results.append(state.load(pointer))) for _ in range(3)
+    ]
+    for loader in loaders:
+        loader.start()
+    for loader in loaders:
+        loader.join()
+    assert sorted(result.added for result in results) == [0, 0, 2_000]
+
+
+def test_damaged_snapshot_changes_nothing(state, tmp_path):
+    """The state goes on with what it has."""
+    write_snapshot(stream(100), START + 30 * DAY_S, tmp_path).write_bytes(b"PAR1")
+    with pytest.raises(StateUnavailable, match="snapshot .* is damaged"):
+        state.load(read_pointer(tmp_path))
+    assert (state.as_of, state.rows) == (None, 0)
+    assert state.once(sale(1), count).recorded
+
+
+def test_prune_removes_what_is_older(state):
+    """By the time of the transactions, not of their arrival."""
+    for number in range(500):
+        state.once(sale(number, START + 500 - number), count)
+    assert state.prune(START + 400) == 399
+    assert state.rows == 101
+    assert state.prune(START + 400) == 0
+
+
+@pytest.mark.parametrize("harm", ["no database", "a page", "another version"])
+def test_damaged_state_says_what_to_do(path, harm):
+    """It can be removed: it is rebuilt from the snapshot."""
+    with closing(State(path)) as state:
+        for number in range(200):
+            state.once(sale(number), count)
+    content = bytearray(path.read_bytes())
+    if harm == "no database":
+        content[:100] = bytes(range(100))
+    elif harm == "a page":
+        content[4_096:] = b"x" * (len(content) - 4_096)
+    else:
+        content[60:64] = (99).to_bytes(4, "big")  # user_version
+    path.write_bytes(content)
+
+    advice = r"stop the service, remove state\.db\* there, and start again"
+    with pytest.raises(StateUnavailable, match=advice), closing(State(path)) as damaged:
+        damaged.once(sale(1), never)
+
+
+def test_state_that_cannot_be_opened_is_named(tmp_path):
+    """A file stands where its folder should be."""
+    (tmp_path / "fraud").write_text("")
+    with pytest.raises(StateUnavailable, match=r"state .*state\.db cannot be opened"):
+        State(tmp_path / "fraud" / "state.db")
+
+
+def test_log_is_moved_into_the_file_beside_requests(state, path, monkeypatch):
+    """It does not grow with the transactions, even where they leave no gap."""
+    monkeypatch.setattr(state_file, "SHORTEN_AFTER", 50)
+    monkeypatch.setattr(state_file, "LOG_MAX_PAGES", 300)
+    for number in range(2_000):
+        state.once(sale(number, START + number * 60), count)
+    assert path.with_name("state.db-wal").stat().st_size < 2_000 * 4_096
+    assert path.stat().st_size > 100_000
+
+
+def test_state_loads_no_table_library_of_its_own(tmp_path):
+    """Neither pandas nor pyarrow is needed to answer."""
+    program = (
+        "import ast, sys, pathlib\n"
+        "for name in ('state', 'state_file', 'history', 'snapshot'):\n"
+        "    tree = ast.parse(pathlib.Path(f'services/fraud/{name}.py').read_text())\n"
+        "    for node in tree.body:\n"
+        "        if isinstance(node, (ast.Import, ast.ImportFrom)):\n"
+        "            assert 'pandas' not in ast.unparse(node) and 'arrow' not in ast.unparse(node)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

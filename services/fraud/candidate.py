@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from services.fraud.card import Card, FeatureRange, code_version, describe_features
+from services.fraud.card import Card, code_version, describe_features
 from services.fraud.conversion import canaries, check_parity, convert, tflite_probabilities
 from services.fraud.errors import TransactionsError
 from services.fraud.evaluation import (
@@ -134,53 +134,40 @@ def make_candidate(
 ) -> Card:
     """Train, convert, prove, evaluate; the folder then holds a model for the store.
 
+    show: told after each epoch how many are done.
+
     Raises: ModelError: the TFLite form answers otherwise than the network.
     """
-    train, test, is_fraud = material.split.train, material.split.test, material.is_fraud
-    network = fit(material.rows[train], is_fraud[train], recipe, show)
-    floor = logistic_floor(material.rows[train], is_fraud[train], material.rows[test])
-    return package(
-        network,
-        folder,
-        features=describe_features(material.rows[train], is_fraud[train]),
-        material=material,
-        alerts_per_day=alerts_per_day,
-        floor_metrics=material.evaluate(floor),
-        recipe=asdict(recipe),
-    )
-
-
-def package(
-    network: Any,
-    folder: Path,
-    *,
-    features: tuple[FeatureRange, ...],
-    material: Material,
-    alerts_per_day: float,
-    floor_metrics: Metrics,
-    recipe: dict[str, Any],
-) -> Card:
-    """Save both forms of a network, and the card that describes them."""
-    parity_rows = material.rows[material.split.test]
+    train = material.split.train
+    network = fit(material.rows[train], material.is_fraud[train], recipe, show)
     tflite = write_forms(network, folder)
-    parity = check_parity(network, tflite, parity_rows)
-    probabilities = tflite_probabilities(tflite, parity_rows)
+    tested = material.rows[material.split.test]
+    probabilities = tflite_probabilities(tflite, tested)
     card = Card(
-        features=features,
         threshold=material.threshold(probabilities, alerts_per_day),
         alerts_per_day=alerts_per_day,
-        metrics=material.evaluate(probabilities),
-        floor_metrics=floor_metrics,
-        periods=material.periods(),
-        recipe=recipe,
-        data_digest=material.digest,
-        code_version=code_version(),
+        recipe=asdict(recipe),
         trained_at=datetime.now(UTC),
-        parity=parity,
-        canary=canaries(tflite, parity_rows),
+        code_version=code_version(),
+        parity=check_parity(network, tflite, tested),
+        canary=canaries(tflite, tested),
+        **known_from(material, probabilities),
     )
     card.write(folder)
     return card
+
+
+def known_from(material: Material, probabilities: Array) -> dict[str, Any]:
+    """What a card says from the transactions: features, and quality on the test rows."""
+    train, test, is_fraud = material.split.train, material.split.test, material.is_fraud
+    floor = logistic_floor(material.rows[train], is_fraud[train], material.rows[test])
+    return {
+        "features": describe_features(material.rows[train], is_fraud[train]),
+        "metrics": material.evaluate(probabilities),
+        "floor_metrics": material.evaluate(floor),
+        "periods": material.periods(),
+        "data_digest": material.digest,
+    }
 
 
 def write_forms(network: Any, folder: Path) -> Path:

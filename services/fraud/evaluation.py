@@ -14,12 +14,14 @@ Plain arrays in, plain numbers out.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from services.fraud.features import DAY_S
+
+if TYPE_CHECKING:  # the service reads metrics from cards, and needs no tables for that
+    import pandas as pd
 
 CARDS_PER_DAY = 100
 CALIBRATION_BINS = 10
@@ -169,7 +171,7 @@ def _cards_by_day(
 ) -> Iterator[tuple[Array, Array, Array]]:
     """For each day, in order: cards, their highest probabilities, whether they had a fraud."""
     day_numbers = np.unique(days, return_inverse=True)[1]
-    codes = pd.factorize(np.asarray(customers))[0]
+    codes = _codes(customers)
     width = int(codes.max()) + 1 if len(codes) else 1
     # One sort for all days: by day and card.
     keys, places = np.unique(day_numbers * width + codes, return_inverse=True)
@@ -182,6 +184,14 @@ def _cards_by_day(
     for part in np.split(np.arange(len(keys)), edges):
         if len(part):
             yield cards[part], highest[part], compromised[part]
+
+
+def _codes(keys: Any) -> Array:
+    """Whole numbers from 0 up in place of keys of any kind."""
+    import pandas as pd
+
+    codes: Array = pd.factorize(np.asarray(keys))[0]
+    return codes
 
 
 @dataclass(frozen=True)
@@ -197,7 +207,7 @@ class Split:
 
 
 def baseline_split(
-    table: pd.DataFrame,
+    table: "pd.DataFrame",
     start_train: date,
     train_days: int = 7,
     delay_days: int = 7,
@@ -212,7 +222,7 @@ def baseline_split(
     first = (start_train - date(1970, 1, 1)).days
     first_test = first + train_days + delay_days
     is_fraud = table["is_fraud"].to_numpy(dtype=bool)
-    cards = pd.factorize(table["customer_id"])[0]
+    cards = _codes(table["customer_id"])
     train = (days >= first) & (days < first + train_days)
     known_on = np.full(int(cards.max(initial=-1)) + 1, np.iinfo(np.int64).max)
     learnt = is_fraud & (days >= first)

@@ -49,7 +49,6 @@ SEEDS = 2**32 // STREAMS_PER_SEED
 PUBLISHED_START = date(2018, 4, 1)
 
 Integers = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

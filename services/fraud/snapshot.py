@@ -112,7 +112,9 @@ def read_snapshot(pointer: Pointer, rows: int = 4_096) -> Iterator[list[Row]]:
                     " written with it; write a snapshot again"
                 )
             file.seek(0)
-            for batch in pq.ParquetFile(file).iter_batches(rows, columns=list(COLUMNS)):
+            for batch in pq.ParquetFile(file).iter_batches(
+                rows, columns=list(COLUMNS), use_threads=False
+            ):
                 yield list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
     except FileNotFoundError as error:
         raise StateUnavailable(

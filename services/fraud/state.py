@@ -99,13 +99,15 @@ class State:
     thread meanwhile: what writes opens the file on its own.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, patience_s: float = PATIENCE_S) -> None:
         """Open the state, or make an empty one.
+
+        Args: patience_s: how long `once` waits for others before it gives up recording.
 
         Raises: StateUnavailable: it is damaged; the message says what to do.
         """
         self._path = path
-        self._file = StateFile(path, patience_s=PATIENCE_S)
+        self._file = StateFile(path, patience_s=patience_s)
         self._execute = self._file.connection.execute
         self._writable = True  # as far as is known; a change to False is logged
 

@@ -1,14 +1,15 @@
 """Whether a champion still does what its card promises, and what follows for promotion.
 
 Quality has fallen if, over the labelled days and at least so many frauds, average precision or
-AUC ROC lie further below the figures of the card's test period than allowed, or if far more
-cards a day are flagged than the budget. A block that somebody else has put stays.
+AUC ROC lie further below the figures of the card's test period than allowed, or far more cards
+a day are flagged than the budget. With fewer frauds nothing is judged. A block that somebody
+else has put stays.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-from services.fraud.audit import Audit
+from services.fraud.audit import Audit, ModelQuality
 from services.fraud.registry import Registry
 
 OWN = "audit of "  # how the reason of a block begins that an audit may lift
@@ -57,18 +58,12 @@ def judge(audit: Audit, limits: Limits) -> Verdict:
         return Verdict("unknown", ("There is no champion.",))
     if champion is None:
         return Verdict("unknown", (f"{audit.champion} answered on none of the audited days.",))
-    reasons = []
-    budget = champion.alert_budget
-    if budget and champion.alerts_per_day > limits.max_alert_ratio * budget:
-        reasons.append(
-            f"{champion.alerts_per_day:,.0f} cards a day are flagged, and the budget is"
-            f" {budget:,.0f}."
-        )
     metrics, expected = champion.metrics, champion.expected
     frauds = metrics.frauds if metrics else 0
+    reasons = _too_many_alerts(champion, limits)
     if metrics is None or frauds < limits.min_frauds:
-        missing = f"{frauds:,} labelled frauds are too few to judge by: {limits.min_frauds} needed."
-        return Verdict("fallen" if reasons else "unknown", (*reasons, missing))
+        few = f"{frauds:,} labelled frauds are too few to judge by; {limits.min_frauds} are needed."
+        return Verdict("unknown", (few, *reasons))
     if expected is None:
         unknown = "The model's card has no figures of a test period to compare with."
         return Verdict("fallen" if reasons else "unknown", (*reasons, unknown))
@@ -89,6 +84,13 @@ def judge(audit: Audit, limits: Limits) -> Verdict:
     if reasons:
         return Verdict("fallen", tuple(reasons))
     return Verdict("held", (f"Judged by {frauds:,} labelled frauds.",))
+
+
+def _too_many_alerts(champion: ModelQuality, limits: Limits) -> list[str]:
+    budget, alerts = champion.alert_budget, champion.alerts_per_day
+    if not budget or alerts <= limits.max_alert_ratio * budget:
+        return []
+    return [f"{alerts:,.0f} cards a day are flagged, and the budget is {budget:,.0f}."]
 
 
 def enforce(verdict: Verdict, registry: Registry, audit: Audit) -> Verdict:

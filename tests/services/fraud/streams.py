@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 
 from services.fraud.features import DAY_S, DELAY_DAYS, Windows
+from services.fraud.snapshot import Pointer, read_pointer, write_snapshot
 from services.fraud.state import RawTransaction, State
 
 START = 1_533_081_600  # 2018-08-01
+PATIENT_S = 30.0  # where a busy machine is no part of what is tested
 
 
 def stream(rows: int, *, days: int = 60, seed: int = 0, keys: tuple[int, int] = (200, 100)):
@@ -49,6 +51,14 @@ def transactions(table: pd.DataFrame) -> Iterator[RawTransaction]:
         )
 
 
+def snapshot(table: pd.DataFrame, as_of: int, home: Path) -> Pointer:
+    """Write a snapshot, and follow the pointer to it."""
+    write_snapshot(table, as_of, home)
+    pointer = read_pointer(home)
+    assert pointer is not None
+    return pointer
+
+
 def replay(state: State, table: pd.DataFrame, labels: pd.DataFrame) -> list[Windows]:
     """Give rows to the state as they come, and each of `labels` once it is old enough."""
     seen: list[Windows] = []
@@ -73,7 +83,7 @@ def replay(state: State, table: pd.DataFrame, labels: pd.DataFrame) -> list[Wind
 
 def write_transactions(path: Path, name: str, count: int) -> None:
     """What a worker does: record transactions of one customer, and say how many it has seen."""
-    state = State(path)
+    state = State(path, patience_s=PATIENT_S)
     for number in range(count):
         outcome = state.once(
             RawTransaction(f"{name}-{number}", "alice", "till", 100, START),

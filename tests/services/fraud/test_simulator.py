@@ -123,8 +123,8 @@ def test_fewer_days_are_the_first_of_more_days(table):
     same = table[days_of(table) < 30]
     columns = ["customer_id", "terminal_id", "time"]
 
-    def rows(part: pd.DataFrame) -> list[object]:
-        return sorted(part.itertuples(index=False))
+    def rows(part: pd.DataFrame) -> list[tuple[int, ...]]:
+        return sorted(map(tuple, part.to_numpy().tolist()))
 
     assert rows(short[columns]) == rows(same[columns])
     columns += ["cents", "scenario"]

@@ -1,16 +1,19 @@
 """Snapshots: whole or not at all, and checked before they are believed."""
 
 import json
+import os
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from services.fraud import snapshot
 from services.fraud.errors import StateUnavailable, TransactionsError
 from services.fraud.features import DAY_S
 from services.fraud.snapshot import (
     COLUMNS,
     POINTER,
+    Pointer,
+    Row,
     folder,
     read_pointer,
     read_snapshot,
@@ -21,18 +24,27 @@ from tests.services.fraud.streams import START, stream
 AS_OF = START + 60 * DAY_S
 
 
+def current(home: Path) -> Pointer:
+    pointer = read_pointer(home)
+    assert pointer is not None
+    return pointer
+
+
+def rows_of(pointer: Pointer) -> list[Row]:
+    return [row for chunk in read_snapshot(pointer, 100) for row in chunk]
+
+
 def test_snapshot_gives_back_the_last_38_days_in_order(tmp_path):
     """Row by row, ids as text; the bound at the far end is left out, the near one is not."""
     table = stream(2_000)
     table.loc[len(table) - 1, "time"] = AS_OF
     path = write_snapshot(table, AS_OF, tmp_path)
 
-    pointer = read_pointer(tmp_path)
-    rows = [row for chunk in read_snapshot(pointer, 100) for row in chunk]
+    pointer = current(tmp_path)
 
     recent = table[table["time"] > AS_OF - 38 * DAY_S]
     expected = recent.astype(dict.fromkeys(COLUMNS[:3], str))[list(COLUMNS)]
-    assert rows == list(expected.itertuples(index=False, name=None))
+    assert rows_of(pointer) == list(expected.itertuples(index=False, name=None))
     assert (pointer.file, pointer.as_of, pointer.rows) == (path, AS_OF, len(recent))
 
 
@@ -40,21 +52,20 @@ def test_snapshot_leaves_out_what_comes_after_its_time(tmp_path):
     """A table may reach further than the moment that is asked for."""
     table = stream(500)
     write_snapshot(table, START + 30 * DAY_S, tmp_path)
-    rows = [row for chunk in read_snapshot(read_pointer(tmp_path)) for row in chunk]
-    assert len(rows) == (table["time"] <= START + 30 * DAY_S).sum()
+    assert len(rows_of(current(tmp_path))) == (table["time"] <= START + 30 * DAY_S).sum()
 
 
 def test_snapshot_of_no_transactions_can_be_read(tmp_path):
     """A shop that has just opened."""
     write_snapshot(stream(10).iloc[:0], AS_OF, tmp_path)
-    assert read_pointer(tmp_path).rows == 0
-    assert list(read_snapshot(read_pointer(tmp_path))) == []
+    assert current(tmp_path).rows == 0
+    assert rows_of(current(tmp_path)) == []
 
 
 def test_snapshot_written_twice_is_one_file(tmp_path):
     """A night that is repeated changes nothing."""
     first = write_snapshot(stream(100), AS_OF, tmp_path)
-    pointer = read_pointer(tmp_path)
+    pointer = current(tmp_path)
     assert write_snapshot(stream(100), AS_OF, tmp_path) == first
     assert read_pointer(tmp_path) == pointer
 
@@ -64,14 +75,14 @@ def test_three_newest_snapshots_are_kept(tmp_path):
     paths = [write_snapshot(stream(50), AS_OF + day, tmp_path) for day in range(5)]
     names = {path.name for path in paths[2:]}
     assert {path.name for path in folder(tmp_path).iterdir()} == {*names, POINTER}
-    assert read_pointer(tmp_path).file == paths[-1]
+    assert current(tmp_path).file == paths[-1]
 
 
 @pytest.mark.parametrize("failing", [1, 2])
 def test_snapshot_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch, failing):
     """Whether the disk is full at the snapshot or at the pointer."""
     write_snapshot(stream(50), AS_OF, tmp_path)
-    before = read_pointer(tmp_path)
+    before = current(tmp_path)
     calls = []
 
     def full(_handle: int) -> None:
@@ -79,12 +90,12 @@ def test_snapshot_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeyp
         if len(calls) == 2 * failing - 1:  # a file, its folder, the pointer, its folder
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(snapshot.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         write_snapshot(stream(60), AS_OF + 1, tmp_path)
 
     assert read_pointer(tmp_path) == before
-    assert sum(map(len, read_snapshot(before))) == before.rows
+    assert len(rows_of(before)) == before.rows
     assert not list(folder(tmp_path).glob(".*"))
 
 
@@ -122,14 +133,14 @@ def test_damaged_snapshot_yields_no_row(tmp_path):
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(StateUnavailable, match="is damaged"):
-        next(read_snapshot(read_pointer(tmp_path)))
+        next(read_snapshot(current(tmp_path)))
 
 
 def test_missing_snapshot_is_named(tmp_path):
     """Its pointer was left behind."""
     write_snapshot(stream(50), AS_OF, tmp_path).unlink()
     with pytest.raises(StateUnavailable, match="is gone"):
-        next(read_snapshot(read_pointer(tmp_path)))
+        next(read_snapshot(current(tmp_path)))
 
 
 def test_snapshot_needs_labels_and_ids_of_their_own(tmp_path):
@@ -137,5 +148,5 @@ def test_snapshot_needs_labels_and_ids_of_their_own(tmp_path):
     with pytest.raises(TransactionsError, match="needs the columns is_fraud"):
         write_snapshot(stream(50).drop(columns="is_fraud"), AS_OF, tmp_path)
     with pytest.raises(TransactionsError, match="50 rows repeat a transaction_id"):
-        write_snapshot(pd.concat([stream(50), stream(50)]), START + 38 * DAY_S, tmp_path)
+        write_snapshot(pd.concat([stream(50, days=30)] * 2), START + 30 * DAY_S, tmp_path)
     assert read_pointer(tmp_path) is None

@@ -1,0 +1,113 @@
+"""The service in this process, asked through HTTP's own messages, or as BentoML serves it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from prometheus_client import CollectorRegistry
+
+from services.fraud import store
+from services.fraud.registry import Registry
+from services.fraud.settings import ServiceSettings
+from services.fraud.worker import Worker
+
+ROOT = Path(__file__).parents[3]
+GENUINE = [57.16, 0, 0, 1, 57.16, 5, 48.9, 41, 54.1, 2, 0.0, 6, 0.0, 27, 0.0]
+START_S = 60
+
+
+def promoted(model_folder: Path, home: Path) -> str:
+    """The tag of a model that has been put into the store of a home, as champion."""
+    tag = store.save(model_folder, home)
+    Registry(home).promote(tag, "for a test")
+    return tag
+
+
+async def nothing_behind(scope, receive, send) -> None:
+    """The application behind, which answers what the service does not."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"behind"})
+
+
+class InProcess:
+    """A worker and a client of it.
+
+    server, client: the addresses that the worker sees.
+    """
+
+    def __init__(self, home: Path, *, server: str = "127.0.0.1", **settings: Any) -> None:
+        self.worker = Worker(ServiceSettings(home=home, **settings), CollectorRegistry())
+
+        async def application(scope, receive, send) -> None:
+            scope["server"] = (server, 3000)
+            await self.worker.web(scope, receive, send, nothing_behind)
+
+        self.client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(application), base_url="http://service"
+        )
+
+    def __enter__(self) -> "InProcess":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.worker.close()
+
+
+@contextmanager
+def served(home: Path, **environment: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """BentoML's server on a free port, ready: its address and process. Its log: home/serve.log."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "serve.log").open("wb") as log:
+        server = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "bentoml", "serve"),
+                *("services.fraud.service:FraudDetector", "--port", str(port)),
+            ],
+            cwd=ROOT,
+            env={
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "HOME": str(home / "empty"),
+                "TRIPTYCH_HOME": str(home),
+                "BENTOML_DO_NOT_TRACK": "True",
+                **environment,
+            },
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        await_ready(url, server)
+        yield url, server
+    finally:
+        if server.poll() is None:
+            server.send_signal(signal.SIGTERM)
+        try:
+            server.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def await_ready(url: str, server: subprocess.Popen[bytes]) -> None:
+    """Wait until the service says that it is ready."""
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        assert server.poll() is None, "the server ended at once"
+        try:
+            if httpx.get(f"{url}/readyz", timeout=2).is_success:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"not ready in {START_S} s")

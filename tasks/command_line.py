@@ -76,8 +76,11 @@ def parse(parameters: type[Parameters], program: str, arguments: Sequence[str]) 
         sys.exit(2)
     except ValidationError as error:
         for fault in error.errors():
-            option = "--" + ".".join(str(part) for part in fault["loc"]).replace("_", "-")
-            fail(f"{option}: {fault['msg'].removeprefix('Value error, ')}", program=program)
+            message = fault["msg"].removeprefix("Value error, ")
+            if fault["loc"]:  # else it is about several parameters
+                option = ".".join(str(part) for part in fault["loc"]).replace("_", "-")
+                message = f"--{option}: {message}"
+            fail(message, program=program)
         sys.exit(2)
 
 

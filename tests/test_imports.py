@@ -15,7 +15,10 @@ TOP_LEVEL = {
     *("pyproject.toml", "README.md", "Makefile", "constraints.txt", "docker-compose.yml"),
     *("LICENSE", "flows", "tasks", "services", "edge", "deployments", "tests"),
 }
-HEAVY = ("torch", "transformers", "onnxruntime", "tensorflow", "keras", "bentoml", "matplotlib")
+HEAVY = (
+    *("torch", "transformers", "onnxruntime", "tensorflow", "keras", "ai_edge_litert"),
+    *("bentoml", "matplotlib"),
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ RULES = (
     ),
     Rule("services/**/*.py", never=("prefect", "flows", "tasks", "edge", "edge_detector")),
     Rule("services/fraud/*.py", never=("bentoml",), doors=("service.py", "store.py")),
+    Rule("services/fraud/*.py", never=("tensorflow", "keras"), doors=("framework.py",)),
     Rule("edge/release/**/*.py", never=("prefect", "flows", "tasks", "services")),
     Rule("edge/release/**/*.py", never=("tensorflow", "keras"), doors=("convert.py",)),
     Rule(

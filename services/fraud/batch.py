@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from services.fraud.features import FEATURES
-from services.fraud.schema import LARGEST, BatchRequest, FeatureRow
+from services.fraud.schema import LARGEST, MOST_ROWS, BatchRequest, FeatureRow
 
 if TYPE_CHECKING:  # pyarrow takes 60 MB: only a worker that gets tables loads it
     import pyarrow as pa
@@ -23,7 +23,6 @@ STREAM = "application/vnd.apache.arrow.stream"
 FILE = "application/vnd.apache.arrow.file"
 PARQUET = "application/vnd.apache.parquet"
 TABLES = (STREAM, FILE, PARQUET)
-MOST_ROWS = 1_000_000
 _row = TypeAdapter(FeatureRow)
 
 

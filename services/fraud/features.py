@@ -13,11 +13,13 @@ equal transactions give equal features, bit by bit, in whatever order they were 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
+
+if TYPE_CHECKING:  # takes 75 MB, and a worker of the service has no tables
+    import pandas as pd
 
 DAY_S = 86_400
 HOUR_S = 3_600
@@ -79,7 +81,7 @@ def assemble(cents: Whole, time: Whole, windows: Windows) -> list[Any]:
     return features
 
 
-def table_features(transactions: pd.DataFrame) -> npt.NDArray[np.float64]:
+def table_features(transactions: "pd.DataFrame") -> npt.NDArray[np.float64]:
     """The features of every row of a labelled table, shape (n, 15), in the rows' order.
 
     The first `HISTORY_DAYS` of a table see windows that are not full.
@@ -93,7 +95,7 @@ def table_features(transactions: pd.DataFrame) -> npt.NDArray[np.float64]:
     return features
 
 
-def table_windows(transactions: pd.DataFrame) -> Windows:
+def table_windows(transactions: "pd.DataFrame") -> Windows:
     """The windows of every row of a labelled table, as arrays in the rows' order."""
     time = transactions["time"].to_numpy(np.int64)
     customers = _Groups(transactions["customer_id"], time)
@@ -115,7 +117,9 @@ def table_windows(transactions: pd.DataFrame) -> Windows:
 class _Groups:
     """Rows laid out by key, and by time within a key; windows are then ranges of places."""
 
-    def __init__(self, keys: pd.Series, time: Integers) -> None:
+    def __init__(self, keys: "pd.Series", time: Integers) -> None:
+        import pandas as pd
+
         codes = pd.factorize(keys)[0].astype(np.int64)
         self._order = np.lexsort((time, codes))  # stable: equal times keep the table's order
         since = time - time.min(initial=np.iinfo(np.int64).max)

@@ -90,7 +90,7 @@ def _configuration(file: Path) -> Any:
             with zipfile.ZipFile(file) as archive:
                 return json.loads(archive.read("config.json"))
         if file.suffix in _HDF5:
-            import h5py
+            import h5py  # type: ignore[import-untyped]
 
             if h5py.is_hdf5(file):
                 with h5py.File(file, "r") as opened:

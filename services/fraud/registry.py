@@ -36,6 +36,12 @@ class Standing:
     changed_at: str | None = None  # ISO, UTC
     reason: str = ""
 
+    def role(self, tag: str) -> str:
+        """What a model is at present: champion, shadow, or a candidate."""
+        if tag == self.champion:
+            return "champion"
+        return "shadow" if tag == self.shadow else "candidate"
+
 
 class Registry:
     """The registry in the home folder; a missing one is empty."""

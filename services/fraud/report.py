@@ -4,8 +4,9 @@ Promises: no address outside the file is asked for anything; every word that com
 or from the operator is escaped; an audit without labels, or without answers, has a page too.
 """
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from markupsafe import Markup
 
 from services.fraud import charts
 from services.fraud.audit import Audit, DayQuality, ModelQuality
+from services.fraud.audit_run import AuditRun
 from services.fraud.drift import PSI_LARGE, Drift
 from services.fraud.labels import LoadedLabels
 from services.fraud.nightly_snapshot import WrittenSnapshot
+from services.fraud.tables import FRAUD_DAILY_METRICS, FRAUD_DRIFT
 from services.fraud.verdict import Limits, Verdict
 
 
@@ -72,6 +75,51 @@ class AuditReport:
                 " were given with incomplete windows."
             )
         return found
+
+
+def compose(
+    run: AuditRun,
+    audit: Audit,
+    verdict: Verdict,
+    loaded: LoadedLabels | None,
+    snapshot: WrittenSnapshot | None,
+    *,
+    ended_at: datetime,
+) -> AuditReport:
+    """Put together what a reader gets to see."""
+    address = run.database.address
+    tables = f"{FRAUD_DAILY_METRICS.name}, {FRAUD_DRIFT.name}"
+    where = {"report": str(run.report), "tables": f"{address}: {tables}"}
+    if snapshot:
+        where["snapshot file"] = str(snapshot.path)
+    return AuditReport(
+        run_id=run.run_id,
+        audit=audit,
+        verdict=verdict,
+        limits=run.limits,
+        loaded=loaded,
+        snapshot=snapshot,
+        where=where,
+        parameters={
+            **{f.name: getattr(run.period, f.name) for f in fields(run.period)},
+            **{f.name: getattr(run.limits, f.name) for f in fields(run.limits)},
+            "labels": run.labels,
+            "transactions": run.transactions,
+        },
+        ended_at=ended_at,
+    )
+
+
+def write_html(report: AuditReport, file: Path) -> None:
+    """Write the page so that it is there whole or not at all.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    aside.write_text(render_html(report), encoding="utf-8")
+    aside.replace(file)
 
 
 def integer(value: float) -> str:
@@ -191,10 +239,9 @@ def _alerts(report: AuditReport) -> dict[str, Any] | None:
 def _calibration(champion: ModelQuality | None) -> dict[str, Any] | None:
     if champion is None or not champion.calibration:
         return None
-    told = "; ".join(
-        f"{percent(p)} answered, {percent(s)} seen" for p, s, _ in champion.calibration
-    )
-    svg = Markup(charts.calibration(champion.calibration, name="calibration"))
+    bins = champion.calibration
+    told = "; ".join(f"{percent(p)} answered, {percent(q)} seen" for p, q, _ in bins)
+    svg = Markup(charts.calibration(bins, name="calibration"))
     return {"svg": svg, "alt": f"Plot of answered probabilities beside seen frauds: {told}."}
 
 

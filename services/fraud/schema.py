@@ -4,7 +4,7 @@ No pydantic model here keeps a value that it refused: what callers send is never
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -12,6 +12,7 @@ from services.fraud.features import FEATURES
 
 LARGEST = 1e12  # of a feature: float32 holds it, and sums of it, without overflow
 LARGEST_AMOUNT = 1e9
+MOST_ROWS = 1_000_000  # of a batch
 AHEAD = timedelta(hours=1)  # by which a till's clock may be fast
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 
@@ -90,9 +91,16 @@ class RawTransaction(_Request):
 
 
 class BatchRequest(_Request):
-    """Many transactions at once. A row that is wrong fails alone."""
+    """Many transactions at once. A row that is wrong fails alone, so that any is taken."""
 
-    transaction_data: Annotated[list[FeatureRow], Field(min_length=1, max_length=1_000_000)]
+    transaction_data: Annotated[
+        list[Any],
+        Field(
+            min_length=1,
+            max_length=MOST_ROWS,
+            description="rows, each as in DetectRequest; what else a row is, is told in its result",
+        ),
+    ]
 
 
 class Label(_Request):

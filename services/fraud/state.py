@@ -8,7 +8,7 @@ they are recorded.
 What it costs, with 365,000 transactions (5,000 customers, 10,000 terminals, 38 days): 70 us
 for a call of `once` beside the decision, 0.3 ms in the slowest of a hundred; 35 MB on disk.
 All decisions of a machine come one after another, so it answers at most one transaction per
-call and decision. The call grows with the key's own rows, by 0.1 us for each in the last 37
+call and decision. The call grows with the key's own rows, by 0.2 us for each in the last 37
 days.
 
 Several machines cannot share the file: locks and memory maps do not work over a network. They

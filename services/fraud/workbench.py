@@ -1,8 +1,8 @@
 """A training run's folder: what one step leaves for the next, so that steps pass on small facts.
 
-    transactions.parquet   the table
-    features.npy           its features
-    candidate/             the model folder
+transactions.parquet   the table
+features.npy           its features
+candidate/             the model folder
 """
 
 import shutil

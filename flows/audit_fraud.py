@@ -1,0 +1,70 @@
+"""The nightly audit: how good the fraud detector's answers were, by the labels that came since."""
+
+from datetime import date
+from pathlib import Path
+
+from prefect import flow
+from pydantic import BaseModel, ConfigDict, Field
+
+from tasks import audit_fraud as steps
+from tasks.command_line import run_flow
+
+
+class AuditFraud(BaseModel):
+    """Audit the fraud detector: quality, drift and alerts per day, by the labels that came since.
+
+    Promotion is blocked when quality has fallen, and allowed again when it is back. The snapshot
+    that the service starts from is written too. Run it again as often as you like.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    run_date: date | None = Field(
+        None,
+        description="the logical day: days before it are audited; by default the day for which"
+        " the run was scheduled, in UTC",
+    )
+    days: int = Field(14, ge=1, le=366, description="days whose labels are complete")
+    delay_days: int = Field(
+        7, ge=0, le=90, description="how long the labels of a day take; younger days wait"
+    )
+    labels: Path | None = Field(
+        None,
+        description="CSV or Parquet file of late labels, loaded first: transaction_id, is_fraud"
+        " and, optionally, labelled_at",
+    )
+    transactions: Path | None = Field(
+        None,
+        description="CSV or Parquet file of all transactions, for the service's snapshot; by"
+        " default the snapshot so far and what the service has answered since",
+    )
+    max_ap_drop: float = Field(
+        0.15,
+        ge=0,
+        le=1,
+        description="promotion is blocked if average precision is further below the card's test"
+        " period",
+    )
+    max_auc_drop: float = Field(0.08, ge=0, le=1, description="the same for AUC ROC")
+    max_alert_ratio: float = Field(
+        3.0, gt=0, description="or if more cards a day are flagged than this times the budget"
+    )
+    min_frauds: int = Field(
+        30, ge=1, description="labelled frauds below which quality is not judged"
+    )
+
+
+@flow(name="audit-fraud", flow_run_name=steps.name_run)
+def audit_fraud(params: AuditFraud) -> steps.Outcome:
+    """Load late labels, write the snapshot, measure, judge, report."""
+    run = steps.open_run(**dict(params))
+    labels = steps.load_labels(run)
+    snapshot = steps.write_snapshot(run)
+    audit = steps.measure(run)
+    verdict = steps.judge(run, audit)
+    outcome: steps.Outcome = steps.write_report(run, audit, verdict, labels, snapshot)
+    return outcome
+
+
+if __name__ == "__main__":
+    run_flow(AuditFraud, "python -m flows.audit_fraud", audit_fraud, steps.ERRORS)

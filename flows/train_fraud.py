@@ -1,0 +1,86 @@
+"""Train the fraud model, and let it answer if it is good enough."""
+
+from datetime import date
+from pathlib import Path
+
+from prefect import flow
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tasks import train_fraud as steps
+from tasks.command_line import run_flow
+
+
+class TrainFraud(BaseModel):
+    """Train a network on card transactions, evaluate it on the days after, and make it champion.
+
+    Without --transactions they are simulated. The champion is replaced only by a model that is
+    about as good or better on the same days; the running service takes it up within seconds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    transactions: Path | None = Field(
+        None,
+        description="CSV or Parquet file with the columns transaction_id, customer_id,"
+        " terminal_id, amount, time and is_fraud, or the Fraud Detection Handbook's",
+    )
+    customers: int = Field(5_000, ge=1, le=200_000, description="that are simulated")
+    terminals: int = Field(10_000, ge=2, le=400_000, description="that are simulated")
+    days: int = Field(
+        80, ge=3, le=2_000, description="that are simulated; the last is the day before run_date"
+    )
+    run_date: date | None = Field(
+        None, description="the logical day; by default the day for which the run was scheduled"
+    )
+    test_start: date | None = Field(
+        None, description="first day of the test; by default it ends with the last transactions"
+    )
+    train_days: int = Field(28, ge=1, description="that end delay_days before the test")
+    delay_days: int = Field(7, ge=0, description="until it is known what was fraud")
+    test_days: int = Field(7, ge=1, description="that the figures are of")
+    alerts_per_day: float = Field(
+        100, gt=0, description="cards that can be looked at in a day; gives the threshold"
+    )
+    seed: int = Field(0, ge=0, le=4_000, description="of everything that is drawn")
+    max_ap_loss: float = Field(
+        0.02, ge=0, le=1, description="average precision that may be lost to the champion"
+    )
+    min_floor_gain: float = Field(
+        0.0, ge=0, le=1, description="average precision to gain over a logistic regression"
+    )
+    min_auc_roc: float | None = Field(None, ge=0, le=1, description="that is asked for")
+    min_average_precision: float | None = Field(None, ge=0, le=1, description="that is asked for")
+    min_card_precision: float | None = Field(
+        None, ge=0, le=1, description="among the 100 most suspicious cards of a day"
+    )
+    promote: bool = Field(True, description="make it champion if it passes")
+    shadow: bool = Field(False, description="let it score along unheard, instead of promoting it")
+    override_block: bool = Field(False, description="promote although an audit has blocked it")
+    rollback: bool = Field(False, description="train nothing, and go back to the champion before")
+
+    @model_validator(mode="after")
+    def _rollback_alone(self) -> "TrainFraud":
+        if self.rollback and self.model_fields_set - {"rollback"}:
+            raise ValueError("rollback goes with no other parameter")
+        return self
+
+
+@flow(name="train-fraud", flow_run_name=steps.name_run)
+def train_fraud(params: TrainFraud) -> str:
+    """Read, train, gate, register, promote; the tag of the model."""
+    if params.rollback:
+        return steps.roll_back()
+    with steps.workshop(**params.model_dump(exclude={"rollback"})) as job:
+        steps.read(job)
+        steps.compute_features(job)
+        steps.train(job)
+        verdict = steps.compare(job)
+        tag = steps.register(job)
+        steps.write_snapshot(job)
+        role = steps.promote(job, tag, verdict)
+        steps.write_report(job, tag, role, verdict)
+        return steps.settle(job, tag, role, verdict)
+
+
+if __name__ == "__main__":
+    run_flow(TrainFraud, "python -m flows.train_fraud", train_fraud, steps.ERRORS)

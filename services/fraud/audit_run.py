@@ -1,0 +1,112 @@
+"""One run of the audit: what it reads, what it decides, and what it leaves."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from services.fraud.answers import read_day
+from services.fraud.audit import Audit, Cards, Period, audit
+from services.fraud.audit_tables import write_audit
+from services.fraud.card import Card
+from services.fraud.database import Database
+from services.fraud.errors import ModelError
+from services.fraud.labels import LoadedLabels, load_labels
+from services.fraud.nightly_snapshot import (
+    WrittenSnapshot,
+    snapshot_of_file,
+    snapshot_of_log,
+)
+from services.fraud.registry import Registry
+from services.fraud.verdict import Limits, Verdict, enforce, judge
+
+
+@dataclass(frozen=True)
+class AuditRun:
+    """What was asked for, and where things lie. `home` is absolute."""
+
+    home: Path
+    url: str = field(repr=False)  # it may hold a password
+    run_id: str
+    period: Period
+    limits: Limits
+    labels: Path | None = None
+    transactions: Path | None = None
+
+    @property
+    def report(self) -> Path:
+        name = f"{self.period.run_date.isoformat()}-{self.run_id[:8]}.html"
+        return self.home / "fraud" / "reports" / name
+
+    @property
+    def database(self) -> Database:
+        """Each step opens its own."""
+        return Database(self.url)
+
+
+def load(run: AuditRun, received_at: datetime) -> LoadedLabels | None:
+    """Load late labels, if a file was given.
+
+    Raises:
+        TransactionsError: the file cannot be read, or a row is wrong.
+        LogError: the database refused.
+    """
+    return load_labels(run.labels, run.database, received_at) if run.labels else None
+
+
+def snapshot(run: AuditRun) -> WrittenSnapshot | None:
+    """Write the snapshot for the service; None if there is nothing to write it from.
+
+    Raises:
+        TransactionsError, StateUnavailable: the file, or the snapshot so far, is no good.
+        LogError: the database refused.
+    """
+    database = run.database
+    database.prepare()
+    if run.transactions:
+        return snapshot_of_file(run.transactions, database, run.home)
+    return snapshot_of_log(run.period.run_date, database, run.home)
+
+
+def measure(run: AuditRun, advance: Callable[[], None]) -> Audit:
+    """Measure the days of the period, and write the figures; `advance` is called after each.
+
+    Raises:
+        ModelError: the registry is damaged.
+        LogError: the database refused.
+    """
+    database = run.database
+    database.prepare()
+
+    def days() -> Iterator[tuple[date, pd.DataFrame]]:
+        for day in run.period.all_days:
+            yield day, read_day(database, day)
+            advance()
+
+    champion = Registry(run.home).read().champion
+    found = audit(days(), run.period, champion, cards_of(run.home))
+    write_audit(database, found, run.run_id)
+    return found
+
+
+def decide(run: AuditRun, found: Audit) -> Verdict:
+    """Judge the champion, and block promotion or allow it again."""
+    return enforce(judge(found, run.limits), Registry(run.home), found)
+
+
+def cards_of(home: Path) -> Cards:
+    """The cards of the models in the store, each read once; None for what is not there."""
+
+    @cache
+    def card(tag: str) -> Card | None:
+        from services.fraud import store  # loads BentoML at its first call
+
+        try:
+            return Card.read(store.folder(tag, home))
+        except ModelError:
+            return None
+
+    return card

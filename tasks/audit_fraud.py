@@ -1,0 +1,134 @@
+"""The roster of `audit_fraud`: plain functions of the fraud room, hired as tasks.
+
+Pandas, Matplotlib and BentoML are loaded by the functions that need them, and by nothing that
+`--help` runs through.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import prefect.runtime
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from rich.console import Console
+
+from services.fraud.errors import FraudError
+from tasks.policies import PLAIN
+from tasks.progress import RunProgress
+from tasks.settings import Settings
+
+if TYPE_CHECKING:
+    from services.fraud.audit import Audit
+    from services.fraud.audit_run import AuditRun
+    from services.fraud.labels import LoadedLabels
+    from services.fraud.nightly_snapshot import WrittenSnapshot
+    from services.fraud.verdict import Verdict
+
+ERRORS = (FraudError,)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an audit ended."""
+
+    quality: str  # held, fallen, or unknown
+    block: str  # blocked, lifted, kept, or none
+    report: Path
+
+
+def name_run() -> str:
+    """The run's name in the UI: flow and run date."""
+    given = dict(prefect.runtime.flow_run.parameters["params"])  # a dict if deployed
+    return f"audit-fraud {given.get('run_date') or _scheduled().date()}"
+
+
+def _scheduled() -> datetime:
+    scheduled: datetime | None = prefect.runtime.flow_run.scheduled_start_time
+    return scheduled or datetime.now(UTC)
+
+
+def open_run(
+    *,
+    run_date: date | None,
+    days: int,
+    delay_days: int,
+    labels: Path | None,
+    transactions: Path | None,
+    max_ap_drop: float,
+    max_auc_drop: float,
+    max_alert_ratio: float,
+    min_frauds: int,
+) -> AuditRun:
+    """What is audited, and where things lie."""
+    from services.fraud.audit import Period
+    from services.fraud.audit_run import AuditRun
+    from services.fraud.verdict import Limits
+
+    settings = Settings()
+    return AuditRun(
+        home=settings.home,
+        url=settings.warehouse_url,
+        run_id=prefect.runtime.flow_run.id,
+        period=Period(run_date or _scheduled().astimezone(UTC).date(), days, delay_days),
+        limits=Limits(max_ap_drop, max_auc_drop, max_alert_ratio, min_frauds),
+        labels=labels,
+        transactions=transactions,
+    )
+
+
+@task(**PLAIN)
+def load_labels(run: AuditRun) -> LoadedLabels | None:
+    """Load late labels, if a file was given."""
+    from services.fraud.audit_run import load
+
+    return load(run, datetime.now(UTC))
+
+
+@task(**PLAIN)
+def write_snapshot(run: AuditRun) -> WrittenSnapshot | None:
+    """Write what the service's state starts from."""
+    from services.fraud.audit_run import snapshot
+
+    return snapshot(run)
+
+
+@task(**PLAIN)
+def measure(run: AuditRun) -> Audit:
+    """Measure each day, and write the figures into SQL."""
+    from services.fraud import audit_run
+
+    days = len(run.period.all_days)
+    with RunProgress("audit-fraud-progress", "auditing", "days", days) as progress:
+        return audit_run.measure(run, lambda: progress.advance(1))
+
+
+@task(**PLAIN)
+def judge(run: AuditRun, audit: Audit) -> Verdict:
+    """Compare the champion with its card; block promotion, or allow it again."""
+    from services.fraud.audit_run import decide
+
+    return decide(run, audit)
+
+
+@task(**PLAIN)
+def write_report(
+    run: AuditRun,
+    audit: Audit,
+    verdict: Verdict,
+    labels: LoadedLabels | None,
+    snapshot: WrittenSnapshot | None,
+) -> Outcome:
+    """The report on disk, in the UI and on the terminal."""
+    from services.fraud import audit_summary
+    from services.fraud.report import compose, write_html
+
+    report = compose(run, audit, verdict, labels, snapshot, ended_at=datetime.now(UTC))
+    write_html(report, run.report)
+    create_table_artifact(audit_summary.render_table(report), key="audit-fraud-figures")
+    create_markdown_artifact(audit_summary.render_markdown(report), key="audit-fraud")
+    Console().print(audit_summary.render_terminal(report), soft_wrap=True)
+    return Outcome(verdict.quality, verdict.block, run.report)

@@ -1,0 +1,258 @@
+"""The roster of `train_fraud`: plain functions of the fraud room, hired as tasks.
+
+TensorFlow and BentoML are loaded by the steps that need them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import prefect.runtime
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from rich.console import Console
+
+from services.fraud.errors import FraudError, ModelError, PromotionRefused
+from services.fraud.evaluation import Metrics
+from services.fraud.gate import Gate
+from services.fraud.registry import Registry
+from services.fraud.workbench import Periods, Workbench, World
+from tasks.policies import IO_RETRY, PLAIN
+from tasks.progress import RunProgress
+from tasks.settings import Settings
+
+ERRORS = (FraudError,)
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that the steps need to know."""
+
+    home: Path
+    bench: Workbench
+    source: Path | World
+    periods: Periods
+    alerts_per_day: float
+    seed: int
+    gate: Gate
+    wanted: str  # role: champion, shadow or candidate
+    override_block: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The candidate beside the champion."""
+
+    faults: tuple[str, ...]
+    champion: str | None
+    champion_metrics: Metrics | None
+    notes: tuple[str, ...]
+
+
+def name_run() -> str:
+    """The run's name in the UI: flow and source."""
+    given = dict(prefect.runtime.flow_run.parameters["params"])  # a dict if deployed
+    if given.get("rollback"):
+        return "train-fraud rollback"
+    source = given.get("transactions")
+    return f"train-fraud {Path(source).name if source else 'simulated'}"
+
+
+@contextmanager
+def workshop(
+    *,
+    transactions: Path | None,
+    customers: int,
+    terminals: int,
+    days: int,
+    run_date: date | None,
+    test_start: date | None,
+    train_days: int,
+    delay_days: int,
+    test_days: int,
+    alerts_per_day: float,
+    seed: int,
+    max_ap_loss: float,
+    min_floor_gain: float,
+    min_auc_roc: float | None,
+    min_average_precision: float | None,
+    min_card_precision: float | None,
+    promote: bool,
+    shadow: bool,
+    override_block: bool,
+) -> Iterator[Job]:
+    """A folder for this run, deleted after it."""
+    home = Settings().home
+    bench = Workbench(home / "fraud" / "training" / str(prefect.runtime.flow_run.id))
+    day = run_date or _scheduled().date()
+    try:
+        yield Job(
+            home=home,
+            bench=bench,
+            source=transactions or World(customers, terminals, days, day, seed),
+            periods=Periods(train_days, delay_days, test_days, test_start),
+            alerts_per_day=alerts_per_day,
+            seed=seed,
+            gate=Gate(
+                max_ap_loss=max_ap_loss,
+                min_floor_gain=min_floor_gain,
+                min_auc_roc=min_auc_roc,
+                min_average_precision=min_average_precision,
+                min_card_precision=min_card_precision,
+            ),
+            wanted="shadow" if shadow else "champion" if promote else "candidate",
+            override_block=override_block,
+        )
+    finally:
+        bench.clear()
+
+
+def _scheduled() -> datetime:
+    scheduled: datetime | None = prefect.runtime.flow_run.scheduled_start_time
+    return scheduled or datetime.now(UTC)
+
+
+@task(**IO_RETRY)
+def read(job: Job) -> int:
+    """Read or simulate the transactions."""
+    rows = job.bench.read(job.source)
+    what = job.source.name if isinstance(job.source, Path) else "simulated"
+    _announce(f"{rows:,} transactions, {what}")
+    return rows
+
+
+@task(**PLAIN)
+def compute_features(job: Job) -> None:
+    """Compute the features."""
+    job.bench.compute_features()
+
+
+@task(**PLAIN)
+def train(job: Job) -> None:
+    """Train, convert, prove and evaluate a candidate."""
+    material = job.bench.material(job.periods)  # a fault in the data is told before the wait
+    _announce(f"training on {int(material.split.train.sum()):,} transactions")
+    from services.fraud.candidate import make_candidate
+    from services.fraud.training import Recipe
+
+    recipe = Recipe(seed=job.seed)
+    with RunProgress("train-fraud-progress", "training", "epochs", recipe.epochs) as progress:
+        make_candidate(
+            material,
+            recipe,
+            job.bench.candidate,
+            alerts_per_day=job.alerts_per_day,
+            show=lambda _epochs: progress.advance(1),
+        )
+
+
+@task(**PLAIN)
+def compare(job: Job) -> Verdict:
+    """Score the test transactions with the champion, and ask the gate."""
+    from services.fraud import store
+    from services.fraud.candidate import TFLITE_FILE, history_missing
+    from services.fraud.card import Card
+    from services.fraud.conversion import tflite_probabilities
+
+    material = job.bench.material(job.periods)
+    champion = Registry(job.home).read().champion
+    metrics, notes = None, []
+    if champion is not None:
+        try:
+            tflite = store.folder(champion, job.home) / TFLITE_FILE
+            tested = material.rows[material.split.test]
+            metrics = material.evaluate(tflite_probabilities(tflite, tested))
+        except ModelError as error:  # it must not keep its own replacement out
+            notes.append(f"the champion was not compared: {error}")
+    if missing := history_missing(material):
+        notes.append(
+            f"the transactions begin {missing} days too late for the longest windows to be full"
+        )
+    card = Card.read(job.bench.candidate)
+    assert card.metrics is not None and card.floor_metrics is not None
+    faults = job.gate.faults(card.metrics, card.floor_metrics, metrics)
+    block = Registry(job.home).blocked()
+    if block is not None and not job.override_block:
+        faults.append(f"promotion is blocked: {block} (--override-block promotes all the same)")
+    return Verdict(tuple(faults), champion, metrics, tuple(notes))
+
+
+@task(**PLAIN)
+def register(job: Job) -> str:
+    """Put the candidate into the store, whatever the gate says."""
+    from services.fraud import store
+
+    return store.save(job.bench.candidate, job.home)
+
+
+@task(**IO_RETRY)
+def write_snapshot(job: Job) -> Path:
+    """Hand the last weeks to the service, as the history that its state starts from."""
+    return job.bench.write_snapshot(job.home, job.source)
+
+
+@task(**PLAIN)
+def promote(job: Job, tag: str, verdict: Verdict) -> str:
+    """Give the model its role; a candidate that does not pass stays one."""
+    registry = Registry(job.home)
+    if job.wanted == "shadow":
+        registry.shadow(tag)
+    elif job.wanted == "champion":
+        if verdict.faults:
+            return "candidate"
+        registry.promote(tag, "passed the gate", override_block=job.override_block)
+    return job.wanted
+
+
+@task(**PLAIN)
+def write_report(job: Job, tag: str, role: str, verdict: Verdict) -> None:
+    """The figures, in the UI and on the terminal."""
+    from services.fraud import figures, snapshot, store
+    from services.fraud.card import Card
+
+    card = Card.read(job.bench.candidate)
+    pointer = snapshot.read_pointer(job.home)
+    result = figures.Result(
+        tag=tag,
+        role=role,
+        card=card,
+        champion=verdict.champion,
+        champion_metrics=verdict.champion_metrics,
+        faults=verdict.faults if job.wanted == "champion" else (),
+        notes=verdict.notes,
+        where={
+            "model": str(store.folder(tag, job.home)),
+            "snapshot": str(pointer.file) if pointer else "none",
+            "registry": str(Registry(job.home).file),
+        },
+    )
+    create_table_artifact(figures.render_table(result), key="train-fraud-figures")
+    create_markdown_artifact(figures.render_markdown(result), key="train-fraud")
+    Console().print(figures.render_terminal(result), soft_wrap=True, highlight=False)
+
+
+def settle(job: Job, tag: str, role: str, verdict: Verdict) -> str:
+    """The tag, if the model got the role that was wanted.
+
+    Raises: PromotionRefused: the gate or a block kept it out; it is in the store all the same.
+    """
+    if role != job.wanted:
+        raise PromotionRefused(
+            f"{tag} is not promoted: {'; '.join(verdict.faults)}. It is kept in the store:"
+            f" python -m flows.register_fraud --model {tag} promotes it all the same"
+        )
+    return tag
+
+
+@task(**IO_RETRY)
+def roll_back() -> str:
+    """Make the champion before answer again."""
+    tag = Registry(Settings().home).rollback()
+    Console().print(f"champion: {tag}", soft_wrap=True, highlight=False)
+    return tag
+
+
+def _announce(message: str) -> None:
+    Console(stderr=True, highlight=False).print(message, soft_wrap=True)

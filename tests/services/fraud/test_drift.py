@@ -1,0 +1,109 @@
+"""Promises of the drift of features."""
+
+import math
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from services.fraud.card import FeatureRange, describe_features
+from services.fraud.drift import (
+    bin_counts,
+    count_features,
+    measure,
+    measure_last_week,
+    population_stability_index,
+    verdict,
+)
+from services.fraud.features import FEATURES
+from tests.services.fraud.answered import draw_features
+
+MONDAY = date(2026, 11, 16)
+
+
+def counted(first: date, days: int, per_day: int = 1_000, seed: int = 0, factor: float = 1.0):
+    """Counts per day by the card of like traffic, and that card's features."""
+    rng = np.random.default_rng(seed)
+    weeks = [MONDAY - timedelta(days=n % 7) for n in range(7_000)]
+    features = describe_features(draw_features(7_000, rng, weeks), np.zeros(7_000, bool))
+    found = {}
+    for day in (first + timedelta(days=n) for n in range(days)):
+        rows = draw_features(per_day, rng, [day] * per_day)
+        rows[:, 0] *= factor
+        found[day] = count_features(rows, features)
+    return found, features
+
+
+def test_psi_of_equal_shares_is_zero():
+    """Whatever the number of rows."""
+    assert population_stability_index([0.1, 0.2, 0.7], [100, 200, 700]) == pytest.approx(0)
+
+
+def test_psi_has_the_value_worked_out_by_hand():
+    """Two bins, 50:50 against 60:40: 0.1 ln 1.2 - 0.1 ln 0.8."""
+    expected = 0.1 * math.log(1.2) - 0.1 * math.log(0.8)
+    assert population_stability_index([0.5, 0.5], [600, 400]) == pytest.approx(expected)
+    assert population_stability_index([0.5, 0.5], [600, 400]) == pytest.approx(0.0405465, abs=1e-6)
+
+
+def test_psi_counts_an_empty_bin_as_one_in_ten_thousand():
+    """On either side; the index stays a number."""
+    found = population_stability_index([0.5, 0.5], [1_000, 0])
+    expected = (1 - 0.5) * math.log(1 / 0.5) + (1e-4 - 0.5) * math.log(1e-4 / 0.5)
+    assert found == pytest.approx(expected)
+    assert math.isfinite(population_stability_index([1.0, 0.0], [0, 10]))
+
+
+def test_psi_refuses_what_it_cannot_compare():
+    """No rows, or other bins."""
+    with pytest.raises(ValueError, match="without rows"):
+        population_stability_index([0.5, 0.5], [0, 0])
+    with pytest.raises(ValueError, match="bins"):
+        population_stability_index([0.5, 0.5], [1, 1, 1])
+
+
+def test_bins_hold_what_the_card_says_they_hold():
+    """Upper edges are inclusive, in the precision that the model sees."""
+    feature = FeatureRange(name=FEATURES[0], bins=(0.1, 2.0), shares=(0.5, 0.3, 0.2))
+    values = np.array([0.1, float(np.float32(0.1)), 0.10001, 2.0, 3.0, -5.0, np.nan])
+    assert bin_counts(values, feature).tolist() == [3, 2, 1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_unchanged_traffic_is_stable(seed):
+    """No feature alarms, neither on a day of few rows nor on a weekend."""
+    found, features = counted(MONDAY, 14, per_day=120, seed=seed)
+    drift = measure(found, features)
+    assert {one.verdict for one in drift} == {"stable"}
+    assert {one.verdict for one in measure_last_week(found, features)} == {"stable"}
+
+
+def test_changed_feature_is_found_on_its_day_and_alone():
+    """Amounts are doubled: the amount alarms, the others do not."""
+    found, features = counted(MONDAY, 7, factor=2.0)
+    large = {(one.day, one.feature) for one in measure(found, features) if one.verdict != "stable"}
+    assert large == {(MONDAY + timedelta(days=n), "TX_AMOUNT") for n in range(7)}
+    assert measure_last_week(found, features)[0].feature == "TX_AMOUNT"
+
+
+def test_weekend_is_measured_over_a_week():
+    """A single day lies wholly in it or wholly outside."""
+    found, features = counted(MONDAY, 9)
+    days = [one.day for one in measure(found, features) if one.feature == "TX_DURING_WEEKEND"]
+    assert days == [MONDAY + timedelta(days=6 + n) for n in range(3)]
+
+
+def test_model_of_unknown_training_has_no_drift():
+    """A card without bins leaves nothing to compare with."""
+    features = [FeatureRange(name=name) for name in FEATURES]
+    counts = count_features(np.ones((5, len(FEATURES))), features)
+    assert counts == {}
+    assert measure({MONDAY: counts}, features) == []
+    assert measure_last_week({MONDAY: counts}, features) == []
+
+
+def test_verdict_forgives_what_chance_does_to_few_rows():
+    """The same index is large over many rows and nothing over twenty."""
+    assert verdict(0.3, 10_000, 10) == "large change"
+    assert verdict(0.3, 20, 10) == "stable"
+    assert verdict(0.2, 10_000, 10) == "some change"

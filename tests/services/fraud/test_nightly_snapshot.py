@@ -1,0 +1,114 @@
+"""Promises of the snapshot that the night leaves for the service."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from services.fraud.answers import epoch_s
+from services.fraud.database import Database, begin
+from services.fraud.features import DAY_S, HISTORY_DAYS
+from services.fraud.log_rows import LABELS
+from services.fraud.nightly_snapshot import snapshot_of_file, snapshot_of_log
+from services.fraud.snapshot import COLUMNS, read_pointer, read_snapshot
+from services.fraud.tables import Label
+from services.fraud.transactions import write_transactions
+from tests.services.fraud.answered import RUN_DATE, draw_traffic, write_traffic
+
+
+@pytest.fixture
+def database(tmp_path) -> Database:
+    database = Database(f"sqlite:///{tmp_path / 'log.db'}")
+    database.prepare()
+    return database
+
+
+def current(home: Path) -> pd.DataFrame:
+    pointer = read_pointer(home)
+    assert pointer is not None
+    rows = [row for part in read_snapshot(pointer) for row in part]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).set_index("transaction_id")
+
+
+def test_nothing_is_written_where_there_is_nothing(database, tmp_path):
+    """A new home keeps none."""
+    assert snapshot_of_log(RUN_DATE, database, tmp_path) is None
+    assert read_pointer(tmp_path) is None
+
+
+def test_answered_transactions_are_added_to_the_snapshot(database, database_url_of, tmp_path):
+    """With the labels that have come, those of transactions before too, and each once."""
+    first = RUN_DATE - timedelta(days=4)
+    before, after = draw_traffic(first, 2, 50), draw_traffic(first + timedelta(days=2), 3, 50)
+    write_traffic(database_url_of(database), before, labelled=False)
+    one = snapshot_of_log(RUN_DATE - timedelta(days=2), database, tmp_path)
+    assert one is not None and (one.rows, one.frauds) == (100, 0)
+    write_traffic(database_url_of(database), after)
+    late = before.table["transaction_id"].iloc[3]
+    with database.connect() as connection, begin(connection, writes=True):
+        LABELS.insert(connection, [Label(late, True, 1.0, 2.0)])
+
+    two = snapshot_of_log(RUN_DATE, database, tmp_path)
+
+    # The last day is the run date itself, which is not over.
+    assert two is not None and two.rows == 200
+    rows = current(tmp_path)
+    assert rows.index.is_unique and rows["time"].is_monotonic_increasing
+    assert bool(rows.loc[late, "is_fraud"])
+    truth = after.table.set_index("transaction_id")["label"]
+    there = rows.index.intersection(truth.index)
+    assert len(there) == 100
+    assert (rows.loc[there, "is_fraud"] == truth.loc[there]).all()
+    amounts = after.table.set_index("transaction_id")["features"].map(lambda row: row[0])
+    assert (rows.loc[there, "cents"] == (amounts.loc[there] * 100).round()).all()
+
+    again = snapshot_of_log(RUN_DATE, database, tmp_path)
+    assert again == two
+
+
+def test_snapshot_keeps_what_features_look_back_on(database, database_url_of, tmp_path):
+    """Older transactions leave it."""
+    first = RUN_DATE - timedelta(days=HISTORY_DAYS + 10)
+    write_traffic(database_url_of(database), draw_traffic(first, HISTORY_DAYS + 10, 5))
+    written = snapshot_of_log(RUN_DATE, database, tmp_path)
+    rows = current(tmp_path)
+    assert written is not None and written.rows == len(rows)
+    assert rows["time"].min() > written.as_of - (HISTORY_DAYS + 1) * DAY_S
+    assert written.as_of == rows["time"].max() < epoch_s(RUN_DATE)
+
+
+def test_replayed_past_does_not_empty_the_snapshot(database, database_url_of, tmp_path):
+    """Transactions of years ago, audited today: the snapshot ends where they end."""
+    write_traffic(database_url_of(database), draw_traffic(RUN_DATE - timedelta(days=900), 3, 50))
+    written = snapshot_of_log(RUN_DATE, database, tmp_path)
+    assert written is not None and written.rows == 150
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_file_becomes_the_snapshot(database, database_url_of, tmp_path, labelled):
+    """Its own labels, and those that have arrived since."""
+    table = pd.DataFrame(
+        {
+            "transaction_id": ["a", "b", "c"],
+            "customer_id": ["1", "2", "3"],
+            "terminal_id": ["4", "5", "6"],
+            "cents": [100, 200, 300],
+            "time": [1_530_000_000, 1_530_000_060, 1_530_000_120],
+        }
+    )
+    if labelled:
+        table["is_fraud"] = [True, False, False]
+    write_transactions(table, tmp_path / "t.parquet")
+    with database.connect() as connection, begin(connection, writes=True):
+        LABELS.insert(connection, [Label("c", True, 1.0, 2.0)])
+
+    written = snapshot_of_file(tmp_path / "t.parquet", database, tmp_path)
+
+    assert written.source == "t.parquet" and written.as_of == 1_530_000_120
+    assert current(tmp_path)["is_fraud"].tolist() == [labelled, False, True]
+
+
+@pytest.fixture
+def database_url_of():
+    return lambda database: str(database._url)

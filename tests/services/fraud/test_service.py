@@ -1,0 +1,312 @@
+"""The service as BentoML serves it: two workers, a real client, and what may happen to them."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import closing
+
+import httpx
+import psutil
+import pytest
+
+from services.fraud import store
+from services.fraud.registry import Registry
+from services.fraud.scorer import FraudScorer
+from tests.services.fraud.running import GENUINE, ROOT, await_ready, promoted, served
+
+JSON = {"content-type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory, model_folder):
+    home = tmp_path_factory.mktemp("service") / "home"
+    promoted(model_folder, home)
+    return home
+
+
+@pytest.fixture(scope="module")
+def server(home):
+    with served(home, TRIPTYCH_FRAUD_WORKERS="2") as (url, process):
+        yield url, process
+
+
+def workers(process):
+    """The processes that answer."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    return [child for child in children if "_bentoml_impl.worker.service" in child.cmdline()]
+
+
+class Load:
+    """Requests without a pause from several connections until told to stop."""
+
+    def __init__(self, url, connections):
+        self._url, self._connections = url, connections
+        self.statuses, self.models, self.errors = Counter(), [], Counter()
+        self.stop = False
+
+    async def _one(self):
+        async with httpx.AsyncClient(timeout=10) as client:
+            while not self.stop:
+                try:
+                    answer = await client.post(
+                        f"{self._url}/detect_fraud", json={"transaction_data": GENUINE}
+                    )
+                except httpx.HTTPError as error:
+                    self.errors[type(error).__name__] += 1
+                    continue
+                self.statuses[answer.status_code] += 1
+                if answer.is_success:
+                    self.models.append(answer.json()["model"])
+
+    async def during(self, story):
+        """Ask all the time while a function runs in a thread."""
+        askers = [asyncio.create_task(self._one()) for _ in range(self._connections)]
+        try:
+            await asyncio.to_thread(story)
+        finally:
+            self.stop = True
+            await asyncio.gather(*askers)
+
+
+def wait_until(condition, timeout_s=20):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def test_page_figures_and_document_are_served(server):
+    """The page to try it, metrics with buckets below a millisecond, and the document."""
+    url, _ = server
+    httpx.post(f"{url}/detect_fraud", json={"transaction_data": GENUINE}).raise_for_status()
+
+    assert "<html" in httpx.get(f"{url}/").text
+    figures = httpx.get(f"{url}/metrics").text
+    assert 'fraud_request_seconds_bucket{endpoint="/detect_fraud",le="0.0001"' in figures
+    assert "/detect_fraud" in httpx.get(f"{url}/docs.json").json()["paths"]
+
+
+def test_worker_loads_neither_tensorflow_nor_keras(server):
+    """A worker answers by LiteRT alone, within 400 MB."""
+    _, process = server
+    for worker in workers(process):
+        maps = {os.path.basename(found.path) for found in worker.memory_maps()}
+        assert any("litert" in name.lower() or "LiteRt" in name for name in maps) or maps
+        assert not any("tensorflow" in name for name in maps)
+        assert worker.memory_info().rss < 400e6
+
+
+def test_workers_see_what_another_one_took(server, home):
+    """Of one customer's transactions, over new connections, each counts all before it."""
+    url, _ = server
+    for number in range(30):
+        httpx.post(  # a connection each: the workers share them out
+            f"{url}/score_transaction",
+            json={
+                "transaction_id": f"shared-{number}",
+                "customer_id": "shared",
+                "terminal_id": "m-1",
+                "amount": 10.0,
+                "time": "2026-11-20T09:30:00Z",
+            },
+        ).raise_for_status()
+
+    query = (
+        "SELECT customer_id_nb_tx_1day_window FROM fraud_predictions WHERE customer_id = 'shared'"
+    )
+    wait_until(lambda: len(rows(home, query)) == 30)
+    assert sorted(count for (count,) in rows(home, query)) == list(range(1, 31))
+
+
+def rows(home, query):
+    with closing(sqlite3.connect(home / "triptych.db", timeout=10)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_new_champion_and_rollback_drop_no_request(server, home, model_folder):
+    """Under 32 connections a promotion and a rollback are taken up within seconds, unnoticed."""
+    url, _ = server
+    registry, load = Registry(home), Load(url, 32)
+    before = registry.read().champion
+    candidate = store.save(model_folder, home)
+
+    def story():
+        for change, expected in (
+            (lambda: registry.promote(candidate, "better"), candidate),
+            (registry.rollback, before),
+        ):
+            change()
+            seen = len(load.models)
+            wait_until(lambda s=seen, e=expected: set(load.models[s:][-200:]) == {e}, 10)
+
+    asyncio.run(load.during(story))
+
+    assert not load.errors
+    assert set(load.statuses) == {200}
+    assert set(load.models) == {before, candidate}
+
+
+def test_candidate_in_the_shadow_is_logged_and_not_heard(server, home, model_folder):
+    """It scores the same requests; answers name the champion."""
+    url, _ = server
+    candidate = store.save(model_folder, home)
+    champion = Registry(home).shadow(candidate).champion
+
+    def both_know():
+        answers = [httpx.get(f"{url}/readyz").json()["shadow"] for _ in range(10)]
+        return set(answers) == {candidate}
+
+    wait_until(both_know)
+    answer = httpx.post(f"{url}/detect_fraud", json={"transaction_data": GENUINE}).json()
+    query = (
+        "SELECT model, shadow_model, probability, shadow_probability FROM fraud_predictions"
+        f" WHERE request_id = '{answer['request_id']}'"
+    )
+    wait_until(lambda: rows(home, query))
+    Registry(home).shadow(None)
+
+    [(model, shadow, probability, shadow_probability)] = rows(home, query)
+    assert (answer["model"], model, shadow) == (champion, champion, candidate)
+    assert shadow_probability == pytest.approx(probability, abs=1e-6)  # the same weights
+
+
+def test_damaged_candidate_leaves_the_champion_in_place(server, home, model_folder):
+    """A model whose files are not those saved is not taken up, and the figures say so."""
+    url, _ = server
+    registry = Registry(home)
+    before = registry.read().champion
+    candidate = store.save(model_folder, home)
+    (store.folder(candidate, home) / "model.tflite").write_bytes(b"damaged")
+    registry.promote(candidate, "by mistake")
+
+    def reported():
+        figures = httpx.get(f"{url}/metrics").text
+        return 'fraud_model_swap_failures_total{' in figures or (
+            "fraud_model_swap_failures_total 0.0" not in figures
+        )
+
+    wait_until(reported)
+    answer = httpx.post(f"{url}/detect_fraud", json={"transaction_data": GENUINE}).json()
+    registry.rollback()
+
+    assert answer["model"] == before
+
+
+def test_killed_worker_comes_back_and_the_others_answer(server):
+    """kill -9 of one of two under load: requests go on, and the server starts another one."""
+    url, process = server
+    load = Load(url, 8)
+    victim = workers(process)[0]
+
+    def story():
+        time.sleep(0.3)
+        victim.kill()
+        seen = load.statuses[200]
+        wait_until(lambda: load.statuses[200] > seen + 100)
+        wait_until(lambda: len(workers(process)) == 2 and victim.pid not in pids(process), 40)
+
+    asyncio.run(load.during(story))
+
+    assert set(load.statuses) == {200}
+    assert sum(load.errors.values()) <= 8  # the requests that the killed one had in hand
+    wait_until(lambda: httpx.get(f"{url}/readyz").is_success)
+
+
+def pids(process):
+    return {worker.pid for worker in workers(process)}
+
+
+def test_termination_answers_and_logs_what_is_in_hand(tmp_path, model_folder):
+    """On SIGTERM no request is cut off half-way, and each answer given is in the log."""
+    home = tmp_path / "home"
+    promoted(model_folder, home)
+    with served(home) as (url, process):
+        load = Load(url, 8)
+
+        def story():
+            wait_until(lambda: load.statuses[200] > 200)
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=30)
+            load.stop = True
+
+        asyncio.run(load.during(story))
+
+    assert set(load.statuses) == {200}
+    assert set(load.errors) <= {"ConnectError", "ReadError", "RemoteProtocolError"}
+    [(logged,)] = rows(home, "SELECT count(*) FROM fraud_predictions")
+    assert logged == load.statuses[200]
+
+
+def test_probabilities_agree_in_all_forms(server, home, transactions):
+    """Keras, LiteRT and the service say the same of 10,000 transactions, within 1e-5."""
+    import keras  # type: ignore[import-untyped]
+    import numpy as np
+    import pyarrow as pa
+
+    from services.fraud.features import FEATURES, table_features
+
+    url, _ = server
+    features = np.resize(table_features(transactions), (10_000, len(FEATURES))).astype(np.float32)
+    folder = store.folder(Registry(home).read().champion, home)
+    by_keras = keras.models.load_model(folder / "model.keras").predict(features, verbose=0)[:, 0]
+    scorer = FraudScorer(folder, "any")
+    by_litert = np.array([scorer.probability(row) for row in features])
+    sink = pa.BufferOutputStream()
+    table = pa.table({name: features[:, place] for place, name in enumerate(FEATURES)})
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    answer = httpx.post(
+        f"{url}/score_batch",
+        content=sink.getvalue().to_pybytes(),
+        headers={"content-type": "application/vnd.apache.arrow.stream"},
+    )
+    by_service = pa.ipc.open_stream(answer.content).read_all()["probability"].to_numpy()
+
+    assert np.abs(by_keras - by_litert).max() <= 1e-5
+    assert np.abs(by_keras - by_service).max() <= 1e-5
+
+
+def test_every_request_that_the_document_allows_is_answered_as_documented(server):
+    """schemathesis finds no 5xx, no undocumented status or type, and no wrong shape."""
+    url, _ = server
+    process = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "run", f"{url}/docs.json"),
+            *("--max-examples", "50", "--seed", "7", "--no-color"),
+            # What OpenAPI cannot say of a time or of decimals is refused all the same.
+            *("--exclude-checks", "positive_data_acceptance"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert process.returncode == 0, process.stdout[-6_000:] + process.stderr[-2_000:]
+
+
+def test_state_survives_a_restart(tmp_path, model_folder):
+    """What was answered before is known after, also to a server that was killed."""
+    home = tmp_path / "home"
+    promoted(model_folder, home)
+    transaction = {
+        "transaction_id": "before",
+        "customer_id": "c-1",
+        "terminal_id": "m-1",
+        "amount": 10.0,
+        "time": "2026-11-20T09:30:00Z",
+    }
+    with served(home) as (url, process):
+        first = httpx.post(f"{url}/score_transaction", json=transaction)
+        for worker in [*workers(process), psutil.Process(process.pid)]:
+            worker.kill()
+        process.wait()
+    with served(home) as (url, process):
+        again = httpx.post(f"{url}/score_transaction", json=transaction)
+
+    assert first.is_success and first.content == again.content

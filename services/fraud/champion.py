@@ -28,7 +28,7 @@ class Champion:
         registry: Registry,
         folder: Callable[[str], Path],
         *,
-        default: Callable[[], str | None] = lambda: None,
+        default: str | None = None,
         on_swap: Callable[[bool], None] = lambda succeeded: None,
     ) -> None:
         """Nothing is opened before the first `refresh`.
@@ -51,7 +51,7 @@ class Champion:
         """
         try:
             standing = self._registry.read()
-            wanted = standing.champion or self._default()
+            wanted = standing.champion or self._default
         except (FraudError, OSError) as error:
             self._report("the registry", str(error))
             return

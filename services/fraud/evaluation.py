@@ -5,8 +5,8 @@
   highest probability, a card by its most suspicious transaction. A card that they find to be
   compromised is blocked and does not come up again. Since far fewer than k cards are compromised
   on a day, even an oracle stays far below 1: `share_of_oracle` says how much of the possible it is.
-- The test transactions exclude the cards that were known as compromised on their day. What
-  happened is known after the delay, so that a test day adds the frauds of `delay_days` before.
+- The test transactions exclude the cards that were known as compromised before their day: those
+  with a fraud in the train period, and those with one more than `delay_days` ago.
 
 Plain arrays in, plain numbers out.
 """

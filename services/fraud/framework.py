@@ -5,12 +5,13 @@ themselves on the terminal in ways that no setting of theirs turns off: what the
 to the terminal is held back. What matters comes as an exception.
 """
 
+import io
 import os
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from functools import lru_cache
 from typing import Any
 
@@ -61,7 +62,8 @@ def held_back() -> Iterator[None]:
         for output in (1, 2):
             os.dup2(held.fileno(), output)
         try:
-            yield
+            with redirect_stdout(io.StringIO()):  # where it is not the file that was exchanged
+                yield
         finally:
             sys.stdout.flush()
             sys.stderr.flush()

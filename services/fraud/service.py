@@ -5,6 +5,7 @@ answered by `Web`, which stands in front of BentoML's own layers.
 """
 
 import gc
+from pathlib import Path
 
 import bentoml
 
@@ -26,7 +27,7 @@ class FraudDetector:
     """Says within milliseconds whether a card transaction is fraud."""
 
     def __init__(self) -> None:
-        self.worker = Worker(SETTINGS)
+        self.worker = Worker(SETTINGS, packed=_packed())
         # What is there now stays: otherwise full collections over BentoML's many objects stop
         # the process for 100 ms every few thousand requests.
         gc.collect()
@@ -36,6 +37,15 @@ class FraudDetector:
     def close(self) -> None:
         """Write what has been answered."""
         self.worker.close()
+
+
+def _packed() -> tuple[str, Path] | None:
+    """Tag and folder of the model in the Bento that is being served, if one is."""
+    bento = FraudDetector.bento  # type: ignore[attr-defined]  # it is a Service
+    if bento is None:
+        return None
+    [model] = bento.info.all_models
+    return str(model.tag), Path(model.to_model().resolve().path)
 
 
 class _InFront:

@@ -30,7 +30,7 @@ COUNTS = tuple(i for i, name in enumerate(FEATURES) if "NB_TX" in name)
 RISKS = tuple(i for i, name in enumerate(FEATURES) if "RISK" in name)
 TERMINAL_COUNTS = tuple(i for i, name in enumerate(FEATURES) if name.startswith("TERMINAL_ID_NB"))
 
-MIN_STEP_FRAUDS = 5  # on either side of the step
+MIN_STEP_FRAUDS = 5
 
 Array = np.ndarray[Any, Any]
 
@@ -118,24 +118,22 @@ def _preparation(rows: Array, is_fraud: Array, recipe: Recipe) -> Any:
 def amount_step(amounts: Array, is_fraud: Array) -> float | None:
     """The amount that splits frauds from genuine rows with the largest gain of information.
 
-    None if no split leaves `MIN_STEP_FRAUDS` frauds on each side.
+    None if no split has `MIN_STEP_FRAUDS` frauds on its more suspicious side.
     """
     order = np.argsort(amounts, kind="stable")
     values = np.asarray(amounts, dtype=np.float64)[order]
     frauds = np.cumsum(np.asarray(is_fraud, dtype=bool)[order])
     rows = np.arange(1, len(values) + 1)
     total = frauds[-1] if len(frauds) else 0
-    can_split = (
-        (np.diff(values, append=values[-1:]) > 0)
-        & (frauds >= MIN_STEP_FRAUDS)
-        & (total - frauds >= MIN_STEP_FRAUDS)
+    others, left = len(values) - rows, frauds / rows
+    right = (total - frauds) / np.maximum(others, 1)
+    can_split = (np.diff(values, append=values[-1:]) > 0) & (
+        np.where(right > left, total - frauds, frauds) >= MIN_STEP_FRAUDS
     )
     if not can_split.any():
         return None
-    below, above = rows[can_split], len(values) - rows[can_split]
-    left, right = frauds[can_split], total - frauds[can_split]
-    entropy = below * _entropy(left / below) + above * _entropy(right / above)
-    place = np.flatnonzero(can_split)[np.argmin(entropy)]
+    entropy = rows * _entropy(left) + others * _entropy(right)
+    place = int(np.argmin(np.where(can_split, entropy, np.inf)))
     return float((values[place] + values[place + 1]) / 2)
 
 

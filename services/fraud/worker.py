@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.fraud import store
@@ -31,19 +32,23 @@ class Worker:
     """Everything that a process needs to answer."""
 
     def __init__(
-        self, settings: ServiceSettings, registry: "CollectorRegistry | None" = None
+        self,
+        settings: ServiceSettings,
+        registry: "CollectorRegistry | None" = None,
+        packed: tuple[str, Path] | None = None,
     ) -> None:
         """Open the model, the state and the log. A missing model or database is no error here.
 
-        registry: of metrics; by default the process's own.
+        registry: of metrics; by default the process's own. packed: tag and folder of the model
+        that came with the code, which answers until the registry names one.
         """
-        self._home = settings.home
+        self._home, self._packed = settings.home, packed
         self._state_path = settings.home / "fraud" / "state.db"
         self._metrics = Metrics(registry)
         self._champion = Champion(
             Registry(settings.home),
-            lambda tag: store.folder(tag, settings.home),
-            default=lambda: next(iter(store.tags(settings.home)), None),
+            self._model_folder,
+            default=packed[0] if packed else None,
             on_swap=self._swapped,
         )
         self._champion.refresh()
@@ -81,6 +86,11 @@ class Worker:
             periodic.stop()
         self._log.close(LOG_TIMEOUT_S)
         self._state.close()
+
+    def _model_folder(self, tag: str) -> Path:
+        if self._packed and tag == self._packed[0]:
+            return self._packed[1]
+        return store.folder(tag, self._home)
 
     def _swapped(self, succeeded: bool) -> None:
         (self._metrics.swaps if succeeded else self._metrics.swap_failures).inc()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,7 +59,7 @@ def draw_traffic(
     shift: Mapping[str, float] | None = None,
     seed: int = 0,
 ) -> Traffic:
-    """Traffic whose probabilities separate frauds by `skill`; features are multiplied by `shift`."""
+    """Traffic whose probabilities separate frauds by `skill`; `shift` multiplies features."""
     rng = np.random.default_rng(seed)
     count = days * per_day
     day_of = [first + timedelta(days=n // per_day) for n in range(count)]
@@ -95,7 +96,8 @@ def write_traffic(
     database = Database(url)
     database.prepare()
     rows, labels = [], []
-    for n, one in enumerate(traffic.table.itertuples()):
+    answers: list[Any] = list(traffic.table.itertuples())
+    for n, one in enumerate(answers):
         time = epoch_s(one.day) + int(one.second)
         rows.append(
             Prediction(

@@ -9,13 +9,13 @@ from services.fraud.candidate import Material, gather, make_candidate
 from services.fraud.simulator import simulate
 from services.fraud.training import Recipe
 
-TINY = Recipe(widths=(16,), branches=2, epochs=3, batch_rows=128)
+TINY = Recipe(widths=(16,), branches=2, epochs=6, batch_rows=64, learning_rate=5e-3)
 
 
 @pytest.fixture(scope="session")
 def transactions() -> pd.DataFrame:
-    """Sixty days of few customers, about 23,000 transactions."""
-    return simulate(customers=200, terminals=1_500, days=60, seed=1)
+    """Sixty days of few customers, about 68,000 transactions."""
+    return simulate(customers=600, terminals=4_000, days=60, seed=1)
 
 
 @pytest.fixture(scope="session")
@@ -31,5 +31,5 @@ def model_folder(material: Material, tmp_path_factory: pytest.TempPathFactory) -
     Never write to it.
     """
     folder = tmp_path_factory.mktemp("model") / "candidate"
-    make_candidate(material, TINY, folder, alerts_per_day=5)
+    make_candidate(material, TINY, folder, alerts_per_day=10)
     return folder

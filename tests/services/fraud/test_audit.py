@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,20 +51,25 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def sqlite_database(tmp_path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'log.db'}")
+def sqlite_url(tmp_path) -> str:
+    return f"sqlite:///{tmp_path / 'log.db'}"
+
+
+@pytest.fixture
+def sqlite_database(sqlite_url) -> Iterator[Database]:
+    database = Database(sqlite_url)
     database.prepare()
     yield database
     database.close()
 
 
-def audited(database: Database, period: Period = PERIOD, **cards: Card) -> Audit:
-    known = {CHAMPION: CARD, **cards}
+def audited(database: Database, period: Period = PERIOD, shadow: Card | None = None) -> Audit:
+    known = {CHAMPION: CARD, SHADOW: shadow}
     days = ((day, read_day(database, day)) for day in period.all_days)
     return audit(days, period, CHAMPION, known.get)
 
 
-def rows_of(database: Database, table: str) -> list[dict]:
+def rows_of(database: Database, table: str) -> list[dict[str, Any]]:
     with database.transaction(writes=False) as connection:
         found = connection.execute(sa.text(f"SELECT * FROM {table}")).mappings()
         rows = [dict(row) for row in found]
@@ -109,9 +115,9 @@ def test_figures_equal_those_computed_directly(database, database_url, traffic):
     )
 
 
-def test_labels_of_young_days_are_not_used(sqlite_database, traffic):
+def test_labels_of_young_days_are_not_used(sqlite_database, sqlite_url, traffic):
     """They are there already, but not complete: such days count answers alone."""
-    write_traffic(str(sqlite_database._url), traffic)
+    write_traffic(sqlite_url, traffic)
     found = audited(sqlite_database)
 
     assert [one.day for one in found.days] == PERIOD.all_days
@@ -124,10 +130,10 @@ def test_labels_of_young_days_are_not_used(sqlite_database, traffic):
     assert champion.answers == 300 * 5
 
 
-def test_shadow_is_compared_with_what_was_answered(sqlite_database, traffic):
+def test_shadow_is_compared_with_what_was_answered(sqlite_database, sqlite_url, traffic):
     """Its own threshold decides; it is measured by the same labels."""
-    write_traffic(str(sqlite_database._url), traffic, shadow=SHADOW)
-    found = audited(sqlite_database, **{SHADOW: CARD.model_copy(update={"threshold": 0.3})})
+    write_traffic(sqlite_url, traffic, shadow=SHADOW)
+    found = audited(sqlite_database, shadow=CARD.model_copy(update={"threshold": 0.3}))
 
     shadow = found.model(SHADOW, "shadow")
     rows = traffic.on(PERIOD.first, RUN_DATE - timedelta(days=1))
@@ -164,14 +170,14 @@ def test_audit_run_again_leaves_the_same_rows(database, database_url, traffic):
 def test_audit_of_nothing_finds_nothing(sqlite_database):
     """No answers at all, and no champion either."""
     days = ((day, read_day(sqlite_database, day)) for day in PERIOD.all_days)
-    found = audit(days, PERIOD, None, {}.get)
+    found = audit(days, PERIOD, None, lambda _: None)
     assert (found.days, found.models, found.drift, found.slow_ms) == ((), (), (), None)
     write_audit(sqlite_database, found, "run")
 
 
-def test_drift_is_measured_without_any_label(sqlite_database, traffic):
+def test_drift_is_measured_without_any_label(sqlite_database, sqlite_url, traffic):
     """Also on days whose labels are not complete."""
-    write_traffic(str(sqlite_database._url), traffic, labelled=False)
+    write_traffic(sqlite_url, traffic, labelled=False)
     found = audited(sqlite_database)
     assert {one.day for one in found.drift} == set(PERIOD.all_days)
     champion = found.model(CHAMPION)

@@ -112,12 +112,12 @@ def test_split_takes_out_cards_once_their_fraud_is_known():
     rows = [(card, day) for card in ("early", "late", "never") for day in at]
     table = pd.DataFrame(rows, columns=["customer_id", "day"])
     table["time"] = table["day"] * DAY_S + 60
-    table["is_fraud"] = [(c, d) in {("early", 1), ("late", 3)} for c, d in rows]
+    table["is_fraud"] = [(c, d) in {("early", 1), ("late", 2)} for c, d in rows]
 
     split = baseline_split(table, date(1970, 1, 1), 2, 2, 2)
 
     tested = set(table.loc[split.test, ["customer_id", "day"]].itertuples(index=False, name=None))
-    # The fraud of day 3 is known on day 5.
+    # The fraud of day 2 is known at the end of day 4.
     assert tested == {("late", 4), ("never", 4), ("never", 5)}
     assert split.start_test == date(1970, 1, 5)
     assert table.loc[split.train, "day"].unique().tolist() == [0, 1]

@@ -18,8 +18,13 @@ from tests.services.fraud.answered import RUN_DATE, draw_traffic, write_traffic
 
 
 @pytest.fixture
-def database(tmp_path) -> Database:
-    database = Database(f"sqlite:///{tmp_path / 'log.db'}")
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'log.db'}"
+
+
+@pytest.fixture
+def database(url: str) -> Database:
+    database = Database(url)
     database.prepare()
     return database
 
@@ -37,14 +42,14 @@ def test_nothing_is_written_where_there_is_nothing(database, tmp_path):
     assert read_pointer(tmp_path) is None
 
 
-def test_answered_transactions_are_added_to_the_snapshot(database, database_url_of, tmp_path):
+def test_answered_transactions_are_added_to_the_snapshot(database, url, tmp_path):
     """With the labels that have come, those of transactions before too, and each once."""
     first = RUN_DATE - timedelta(days=4)
     before, after = draw_traffic(first, 2, 50), draw_traffic(first + timedelta(days=2), 3, 50)
-    write_traffic(database_url_of(database), before, labelled=False)
+    write_traffic(url, before, labelled=False)
     one = snapshot_of_log(RUN_DATE - timedelta(days=2), database, tmp_path)
     assert one is not None and (one.rows, one.frauds) == (100, 0)
-    write_traffic(database_url_of(database), after)
+    write_traffic(url, after)
     late = before.table["transaction_id"].iloc[3]
     with database.connect() as connection, begin(connection, writes=True):
         LABELS.insert(connection, [Label(late, True, 1.0, 2.0)])
@@ -67,10 +72,10 @@ def test_answered_transactions_are_added_to_the_snapshot(database, database_url_
     assert again == two
 
 
-def test_snapshot_keeps_what_features_look_back_on(database, database_url_of, tmp_path):
+def test_snapshot_keeps_what_features_look_back_on(database, url, tmp_path):
     """Older transactions leave it."""
     first = RUN_DATE - timedelta(days=HISTORY_DAYS + 10)
-    write_traffic(database_url_of(database), draw_traffic(first, HISTORY_DAYS + 10, 5))
+    write_traffic(url, draw_traffic(first, HISTORY_DAYS + 10, 5))
     written = snapshot_of_log(RUN_DATE, database, tmp_path)
     rows = current(tmp_path)
     assert written is not None and written.rows == len(rows)
@@ -78,15 +83,15 @@ def test_snapshot_keeps_what_features_look_back_on(database, database_url_of, tm
     assert written.as_of == rows["time"].max() < epoch_s(RUN_DATE)
 
 
-def test_replayed_past_does_not_empty_the_snapshot(database, database_url_of, tmp_path):
+def test_replayed_past_does_not_empty_the_snapshot(database, url, tmp_path):
     """Transactions of years ago, audited today: the snapshot ends where they end."""
-    write_traffic(database_url_of(database), draw_traffic(RUN_DATE - timedelta(days=900), 3, 50))
+    write_traffic(url, draw_traffic(RUN_DATE - timedelta(days=900), 3, 50))
     written = snapshot_of_log(RUN_DATE, database, tmp_path)
     assert written is not None and written.rows == 150
 
 
 @pytest.mark.parametrize("labelled", [True, False])
-def test_file_becomes_the_snapshot(database, database_url_of, tmp_path, labelled):
+def test_file_becomes_the_snapshot(database, tmp_path, labelled):
     """Its own labels, and those that have arrived since."""
     table = pd.DataFrame(
         {
@@ -107,8 +112,3 @@ def test_file_becomes_the_snapshot(database, database_url_of, tmp_path, labelled
 
     assert written.source == "t.parquet" and written.as_of == 1_530_000_120
     assert current(tmp_path)["is_fraud"].tolist() == [labelled, False, True]
-
-
-@pytest.fixture
-def database_url_of():
-    return lambda database: str(database._url)

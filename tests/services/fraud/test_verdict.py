@@ -80,7 +80,7 @@ def test_fall_blocks_promotion_and_recovery_allows_it_again(tmp_path):
     done = enforce(judge(fallen, limits), registry, fallen)
     assert (done.block, done.blocked) == ("blocked", registry.blocked())
     assert done.blocked is not None and done.blocked.startswith(f"{OWN}2026-11-22")
-    with pytest.raises(PromotionRefused, match="Average precision is 0.200"):
+    with pytest.raises(PromotionRefused, match=r"Average precision is 0\.200"):
         registry.promote("fraud_detector:next", "a test")
 
     few = audit_with(frauds=3)

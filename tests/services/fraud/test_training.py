@@ -1,0 +1,168 @@
+"""The network: what it learns, that it learns the same again, and that both forms agree."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.fraud.candidate import gather, history_missing, make_candidate
+from services.fraud.card import Card
+from services.fraud.conversion import check_parity, convert, tflite_probabilities
+from services.fraud.errors import ModelError, TransactionsError
+from services.fraud.evaluation import average_precision
+from services.fraud.features import FEATURES
+from services.fraud.floor import logistic_floor
+from services.fraud.framework import open_keras
+from services.fraud.training import amount_step, fit
+from tests.services.fraud.conftest import TINY
+
+
+def test_candidate_learns_and_says_how_well(model_folder):
+    """Even a tiny network, trained for seconds, ranks frauds far above chance."""
+    card = Card.read(model_folder)
+
+    assert card.metrics is not None and card.floor_metrics is not None
+    assert card.metrics.auc_roc > 0.7
+    assert card.metrics.average_precision > 3 * card.metrics.frauds / card.metrics.rows
+    assert card.metrics.share_of_oracle > 0.3
+    assert card.metrics.rows == card.floor_metrics.rows
+    assert card.recipe["epochs"] == 6
+
+
+def test_training_again_gives_the_same_network(material, model_folder, tmp_path):
+    """Bit by bit, progress told or not; another seed gives another."""
+    told = []
+    make_candidate(material, TINY, tmp_path / "same", alerts_per_day=10, show=told.append)
+    make_candidate(material, replace(TINY, seed=1), tmp_path / "other", alerts_per_day=10)
+
+    rows = material.rows[:1_000]
+    answers = [
+        tflite_probabilities(folder / "model.tflite", rows)
+        for folder in (model_folder, tmp_path / "same", tmp_path / "other")
+    ]
+    assert (answers[0] == answers[1]).all()
+    assert (answers[0] != answers[2]).any()
+    assert told == [1, 2, 3, 4, 5, 6]
+    known = Card.read(model_folder).model_dump(exclude={"trained_at"})
+    assert Card.read(tmp_path / "same").model_dump(exclude={"trained_at"}) == known
+
+
+def test_saved_network_opens_without_this_package(model_folder, tmp_path):
+    """It is made of Keras's own operations, in safe mode."""
+    program = (
+        "import sys, keras, numpy\n"
+        "network = keras.models.load_model(sys.argv[1], safe_mode=True)\n"
+        "print(network.predict(numpy.ones((3, 15), 'float32'), verbose=0).shape)\n"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", program, str(model_folder / "model.keras")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert process.stdout.splitlines()[-1:] == ["(3, 1)"], process.stderr
+
+
+def test_answers_stay_finite_for_any_amount(model_folder):
+    """Zero, the largest that a file may hold, and features that were never seen."""
+    rows = np.zeros((4, len(FEATURES)))
+    rows[1], rows[2], rows[3, 0] = 1e12, -1.0, 1e12
+
+    answers = tflite_probabilities(model_folder / "model.tflite", rows)
+
+    assert np.isfinite(answers).all() and (answers >= 0).all() and (answers <= 1).all()
+
+
+def test_forms_that_differ_are_refused(material, model_folder, tmp_path):
+    """The largest difference and the row are told."""
+    network = open_keras().models.load_model(model_folder / "model.keras")
+    other = fit(material.rows[:2_000], material.is_fraud[:2_000], replace(TINY, epochs=1))
+    file = tmp_path / "other.tflite"
+    file.write_bytes(convert(other))
+
+    with pytest.raises(ModelError, match=r"differ by .* where 1e-05 is allowed"):
+        check_parity(network, file, material.rows[:100])
+
+
+def test_parity_is_proven_on_ten_thousand_rows_even_from_few(material, model_folder):
+    """Their values are mixed anew."""
+    network = open_keras().models.load_model(model_folder / "model.keras")
+    parity = check_parity(network, model_folder / "model.tflite", material.rows[:100])
+
+    assert parity.rows == 10_000
+    assert parity.largest_difference < 1e-5
+
+
+def test_step_is_where_frauds_and_genuine_amounts_part():
+    """Whether or not there are frauds on both sides; None for a handful."""
+    amounts = np.arange(1_000) / 4
+    draws = np.random.default_rng(0)
+    is_fraud = (amounts > 220) | (draws.random(1_000) < 0.02)
+
+    assert amount_step(amounts, is_fraud) == pytest.approx(220.125)
+    assert amount_step(amounts, amounts > 220) == pytest.approx(220.125)
+    assert amount_step(amounts, amounts > 248.9) is None
+    assert amount_step(np.ones(20), np.arange(20) > 9) is None
+    assert amount_step(np.zeros(0), np.zeros(0)) is None
+
+
+def test_floor_ranks_like_a_logistic_regression_and_survives_a_constant_feature():
+    """Its probabilities are calibrated on its own rows."""
+    draws = np.random.default_rng(0)
+    rows = draws.standard_normal((4_000, 15))
+    rows[:, 3] = 5.0
+    truth = draws.random(4_000) < 1 / (1 + np.exp(4 - 2 * rows[:, 0] + rows[:, 1]))
+
+    found = logistic_floor(rows, truth, rows)
+
+    assert found.mean() == pytest.approx(truth.mean(), abs=1e-4)
+    assert average_precision(truth, found) > 0.4
+
+
+def test_split_that_cannot_be_made_says_what_would_be_right(transactions):
+    """Too few days, no labels, nothing to learn, no rows."""
+    with pytest.raises(TransactionsError, match="take fewer --train-days"):
+        gather(transactions, train_days=60)
+    with pytest.raises(TransactionsError, match="or another --test-start"):
+        gather(transactions, start_test=date(2018, 5, 29))
+    with pytest.raises(TransactionsError, match="no column is_fraud"):
+        gather(transactions.drop(columns="is_fraud"))
+    with pytest.raises(TransactionsError, match="hold no fraud"):
+        gather(transactions.assign(is_fraud=False))
+    with pytest.raises(TransactionsError, match="no transactions"):
+        gather(transactions.head(0))
+
+
+def test_split_ends_with_the_last_day(material):
+    """And tells when the windows of the first train day are not full."""
+    assert material.periods() == {
+        "train": "2018-05-10 to 2018-05-16",
+        "test": "2018-05-24 to 2018-05-30",
+    }
+    assert history_missing(material) == 0
+    assert history_missing(gather(material.table, train_days=30)) == 21
+
+
+def test_training_leaves_the_terminal_alone(model_folder, tmp_path):
+    """Neither TensorFlow nor its converter says a word, in a fresh process."""
+    program = (
+        "import sys, numpy; from pathlib import Path\n"
+        "from services.fraud.training import Recipe, fit\n"
+        "from services.fraud.candidate import write_forms\n"
+        "rows = numpy.random.default_rng(0).random((500, 15))\n"
+        "network = fit(rows, rows[:, 0] > 0.9, Recipe(widths=(4,), branches=1, epochs=1))\n"
+        "write_forms(network, Path(sys.argv[1]))\n"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")

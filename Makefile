@@ -17,7 +17,7 @@ install: .venv/installed
 	@echo "installing $(TORCH)"
 	@$(BIN)/python -m pip install -q '$(TORCH)'  # asked for exactly: plain torch may pull CUDA
 	@echo "installing Triptych and everything else"
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[batch,train,postgres,dask,up,dev]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[batch,train,serve,fraud,postgres,dask,up,bench,dev]'
 	@touch $@
 
 demo: install
@@ -25,6 +25,9 @@ demo: install
 	    --source tasks/sentiment/demo/reviews.csv --source-name demo \
 	    --text-column review --id-column review_id \
 	    --carry product,stars --report-by written_on --max-rejected-share 0.05
+	@$(BIN)/python -m flows.train_fraud
+	@$(BIN)/python -m services.fraud.demo
+	@$(BIN)/python -m flows.audit_fraud --delay-days 0
 
 test: install
 	$(BIN)/ruff check
@@ -34,10 +37,11 @@ test: install
 
 bench: install
 	$(BIN)/python -m tests.benchmarks.bench_sentiment
+	$(BIN)/python -m tests.benchmarks.bench_fraud
 
 up: install
 	@PATH="$(CURDIR)/$(BIN):$$PATH" deployments/up
 
 clean:
 	rm -rf .venv var build dist *.egg-info .mypy_cache .ruff_cache
-	find flows tasks tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find flows tasks services tests -name __pycache__ -type d -prune -exec rm -rf {} +

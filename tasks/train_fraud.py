@@ -133,12 +133,13 @@ def compute_features(job: Job) -> None:
 def train(job: Job) -> None:
     """Train, convert, prove and evaluate a candidate."""
     material = job.bench.material(job.periods)  # a fault in the data is told before the wait
-    _announce(f"training on {int(material.split.train.sum()):,} transactions")
+    rows = int(material.split.train.sum())
+    _announce(f"training on {rows:,} transactions")
     from services.fraud.candidate import make_candidate
     from services.fraud.training import Recipe
 
     recipe = Recipe(seed=job.seed)
-    with RunProgress("train-fraud-progress", "training", "epochs", recipe.epochs) as progress:
+    with RunProgress("train-fraud-progress", "training", "epochs", recipe.epochs(rows)) as progress:
         make_candidate(
             material,
             recipe,

@@ -43,11 +43,20 @@ class Recipe:
     widths: tuple[int, ...] = (64, 64)  # of the dense layers of one network
     branches: int = 4  # networks
     activation: str = "swish"
-    epochs: int = 16
+    updates: int = 6_000  # of the weights, in whole passes over the rows
+    max_epochs: int = 20  # passes over few rows
     batch_rows: int = 256
     learning_rate: float = 2e-3  # at the start; falls to 0 along a cosine
     weight_decay: float = 0.01
     clip: float = 10.0  # standard deviations
+
+    def batches(self, rows: int) -> int:
+        """Updates in one pass over so many rows."""
+        return max(1, -(-rows // self.batch_rows))
+
+    def epochs(self, rows: int) -> int:
+        """Passes over so many rows."""
+        return min(self.max_epochs, -(-self.updates // self.batches(rows)))
 
 
 def fit(
@@ -67,10 +76,10 @@ def fit(
     preparation = _preparation(rows, truth[:, 0] > 0, recipe)
     prepared = preparation.predict(rows, batch_size=8_192, verbose=0)
     trunk = _trunk(prepared.shape[1], recipe)
-    batches = -(-len(rows) // recipe.batch_rows)
+    batches, epochs = recipe.batches(len(rows)), recipe.epochs(len(rows))
     trunk.compile(
         keras.optimizers.AdamW(
-            keras.optimizers.schedules.CosineDecay(recipe.learning_rate, batches * recipe.epochs),
+            keras.optimizers.schedules.CosineDecay(recipe.learning_rate, batches * epochs),
             weight_decay=recipe.weight_decay,
         ),
         keras.losses.BinaryCrossentropy(from_logits=True),
@@ -81,7 +90,7 @@ def fit(
         prepared,
         np.repeat(truth, recipe.branches, axis=1),
         batch_size=recipe.batch_rows,
-        epochs=recipe.epochs,
+        epochs=epochs,
         verbose=0,
         callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=lambda n, logs: show(n + 1))],
     )

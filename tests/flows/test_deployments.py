@@ -52,7 +52,8 @@ def test_deployment_is_of_a_flow_that_takes_its_parameters(deployment, monkeypat
     checked = flow.validate_parameters(parameters)["params"]
 
     assert checked.model_fields_set == set(parameters["params"])
-    assert (ROOT / checked.source).exists()
+    if "source" in parameters["params"]:
+        assert (ROOT / checked.source).exists()
 
 
 def test_deployments_have_names_of_their_own():

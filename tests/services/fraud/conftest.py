@@ -9,7 +9,7 @@ from services.fraud.candidate import Material, gather, make_candidate
 from services.fraud.simulator import simulate
 from services.fraud.training import Recipe
 
-TINY = Recipe(widths=(16,), branches=2, epochs=6, batch_rows=64, learning_rate=5e-3)
+TINY = Recipe(widths=(16,), branches=2, max_epochs=6, batch_rows=64, learning_rate=5e-3)
 
 
 @pytest.fixture(scope="session")

@@ -187,7 +187,7 @@ def test_damaged_candidate_leaves_the_champion_in_place(server, home, model_fold
 
     def reported():
         figures = httpx.get(f"{url}/metrics").text
-        return 'fraud_model_swap_failures_total{' in figures or (
+        return "fraud_model_swap_failures_total{" in figures or (
             "fraud_model_swap_failures_total 0.0" not in figures
         )
 

@@ -17,7 +17,7 @@ from services.fraud.evaluation import average_precision
 from services.fraud.features import FEATURES
 from services.fraud.floor import logistic_floor
 from services.fraud.framework import open_keras
-from services.fraud.training import amount_step, fit
+from services.fraud.training import Recipe, amount_step, fit
 from tests.services.fraud.conftest import TINY
 
 
@@ -30,7 +30,7 @@ def test_candidate_learns_and_says_how_well(model_folder):
     assert card.metrics.average_precision > 3 * card.metrics.frauds / card.metrics.rows
     assert card.metrics.share_of_oracle > 0.3
     assert card.metrics.rows == card.floor_metrics.rows
-    assert card.recipe["epochs"] == 6
+    assert card.recipe["max_epochs"] == 6
 
 
 def test_training_again_gives_the_same_network(material, model_folder, tmp_path):
@@ -81,7 +81,7 @@ def test_answers_stay_finite_for_any_amount(model_folder):
 def test_forms_that_differ_are_refused(material, model_folder, tmp_path):
     """The largest difference and the row are told."""
     network = open_keras().models.load_model(model_folder / "model.keras")
-    other = fit(material.rows[:2_000], material.is_fraud[:2_000], replace(TINY, epochs=1))
+    other = fit(material.rows[:2_000], material.is_fraud[:2_000], replace(TINY, max_epochs=1))
     file = tmp_path / "other.tflite"
     file.write_bytes(convert(other))
 
@@ -109,6 +109,13 @@ def test_step_is_where_frauds_and_genuine_amounts_part():
     assert amount_step(amounts, amounts > 248.9) is None
     assert amount_step(np.ones(20), np.arange(20) > 9) is None
     assert amount_step(np.zeros(0), np.zeros(0)) is None
+
+
+def test_recipe_passes_over_few_rows_more_often():
+    """About as many updates, whatever the number of rows, but no more than twenty passes."""
+    recipe = Recipe(updates=6_000, batch_rows=256, max_epochs=20)
+
+    assert [recipe.epochs(rows) for rows in (100, 67_240, 270_000, 5_000_000)] == [20, 20, 6, 1]
 
 
 def test_floor_ranks_like_a_logistic_regression_and_survives_a_constant_feature():
@@ -155,7 +162,7 @@ def test_training_leaves_the_terminal_alone(model_folder, tmp_path):
         "from services.fraud.training import Recipe, fit\n"
         "from services.fraud.candidate import write_forms\n"
         "rows = numpy.random.default_rng(0).random((500, 15))\n"
-        "network = fit(rows, rows[:, 0] > 0.9, Recipe(widths=(4,), branches=1, epochs=1))\n"
+        "network = fit(rows, rows[:, 0] > 0.9, Recipe(widths=(4,), branches=1, max_epochs=1))\n"
         "write_forms(network, Path(sys.argv[1]))\n"
     )
     process = subprocess.run(

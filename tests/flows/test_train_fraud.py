@@ -1,12 +1,19 @@
-"""The flows that train and register fraud models, as their user starts them."""
+"""The flows that train and register fraud models."""
 
-import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.testing.utilities import prefect_test_harness
+from pydantic import ValidationError
 
+from flows.register_fraud import RegisterFraud, register_fraud
+from flows.train_fraud import TrainFraud, train_fraud
 from services.fraud import store
 from services.fraud.card import Card
+from services.fraud.errors import FraudError, PromotionRefused
 from services.fraud.framework import open_keras
 from services.fraud.registry import Registry
 from services.fraud.simulator import simulate
@@ -14,70 +21,35 @@ from services.fraud.snapshot import read_pointer
 from services.fraud.transactions import write_transactions
 from tests.flows.command import command
 
-TRAIN, REGISTER = "flows.train_fraud", "flows.register_fraud"
-SMALL = ("--customers", "500", "--terminals", "4000", "--days", "60", "--train-days", "7")
-NOISE = re.compile(r"Traceback|Warning[^:]|ERROR|WARNING|[Tt]ensor[Ff]low|Saved artifact")
+SMALL = {"customers": 400, "terminals": 4_000, "days": 60, "train_days": 7}
 
 
 @pytest.fixture(scope="module")
-def prefect(tmp_path_factory):
-    """The folder of the local Prefect server, whose first start takes long."""
-    return tmp_path_factory.mktemp("prefect")
+def prefect_api() -> Iterator[None]:
+    with prefect_test_harness(server_startup_timeout=180):
+        yield
 
 
 @pytest.fixture
-def home(tmp_path, prefect):
-    """A home folder of its own but for that."""
-    folder = tmp_path / "var"
-    folder.mkdir()
-    (folder / "prefect").symlink_to(prefect)
-    return folder
+def home(tmp_path: Path, prefect_api: None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    home = tmp_path / "var"
+    monkeypatch.setenv("TRIPTYCH_HOME", str(home))
+    return home
 
 
-def call(module, home, *arguments, code=0):
-    """Run a flow's command to its end; its output and its errors."""
-    process = command(module, home, *arguments)
-    output, errors = process.communicate(timeout=300)
-    assert process.returncode == code, output + errors
-    assert not NOISE.search(output + errors), output + errors
-    return output, errors
+def train(**parameters):
+    return train_fraud(TrainFraud(**parameters))
 
 
-def test_models_are_trained_promoted_rolled_back_and_put_in_the_shadow(home):
-    """A story in six commands, each with a clean terminal."""
-    output, _ = call(TRAIN, home, *SMALL, "--run-date", "2026-11-22", "--min-floor-gain", "0")
-    (first,) = store.tags(home)
-    assert Registry(home).read().champion == first
-    assert re.search(rf"{first} +champion", output)
-    for word in ("AUC", "AP", "CP@100", "of the oracle", "ECE", "logistic regression"):
-        assert word in output
-    card = Card.read(store.folder(first, home))
-    assert card.periods["test"] == "2026-11-15 to 2026-11-21"
-    pointer = read_pointer(home)
-    assert pointer is not None and pointer.as_of % 86_400 == 86_399
-    assert not list((home / "fraud" / "training").iterdir())
-
-    _, errors = call(TRAIN, home, *SMALL, "--min-auc-roc", "0.999", code=1)
-    second = store.tags(home)[0]
-    assert "is not promoted: AUC ROC" in errors and f"--model {second}" in errors
-    assert Registry(home).read().champion == first
-
-    call(REGISTER, home, "--model", "latest")
-    assert Registry(home).read().champion == second
-    output, _ = call(TRAIN, home, "--rollback")
-    assert output == f"champion: {first}\n"
-    call(REGISTER, home, "--model", second, "--shadow")
-    assert Registry(home).read().shadow == second
-
-    output, _ = call(REGISTER, home, "--list-models")
-    assert re.search(rf"{second} +shadow.*\n{first} +champion", output)
+def register(**parameters):
+    return register_fraud(RegisterFraud(**parameters))
 
 
 @pytest.fixture
 def transactions(tmp_path):
     """A labelled file of forty days."""
     file = tmp_path / "transactions.parquet"
-    write_transactions(simulate(customers=500, terminals=4_000, days=40, seed=3), file)
+    write_transactions(simulate(customers=400, terminals=4_000, days=40, seed=3), file)
     return file
 
 
@@ -92,56 +64,113 @@ def network(tmp_path):
     return file
 
 
-def test_network_and_transactions_of_ones_own_are_taken(network, transactions, home):
-    """Blocked until unblocked; evaluated on the last week of the file."""
+def test_command_trains_a_champion_and_leaves_a_clean_terminal(tmp_path):
+    """Figures, places, a snapshot for the service, and nothing of what the libraries say."""
+    home = tmp_path / "var"
+    arguments = [part for name, n in SMALL.items() for part in (f"--{name}", str(n))]
+    process = command(
+        "flows.train_fraud",
+        home,
+        *(part.replace("_", "-") for part in arguments),
+        *("--run-date", "2026-11-22"),
+    )
+    output, errors = process.communicate(timeout=300)
+
+    assert process.returncode == 0, errors
+    noise = re.compile(r"Traceback|Error|ERROR|WARNING|[Tt]ensor[Ff]low|Saved artifact")
+    assert not noise.search(output + errors), output + errors
+    (tag,) = store.tags(home)
+    assert Registry(home).read().champion == tag
+    assert re.search(rf"{tag} +champion", output)
+    for words in ("AUC", "AP", "CP@100", "of the oracle", "ECE", "logistic regression", "parity"):
+        assert words in output
+    card = Card.read(store.folder(tag, home))
+    assert card.periods["test"] == "2026-11-15 to 2026-11-21"
+    pointer = read_pointer(home)
+    assert pointer is not None and pointer.as_of % 86_400 == 86_399
+    assert not list((home / "fraud" / "training").iterdir())
+
+
+def test_models_take_their_roles_in_turn(home, transactions, network, capsys):
+    """Trained and promoted, refused by the gate and kept, blocked, in the shadow, rolled back."""
+    given = {"transactions": transactions, "train_days": 7}
+    first = train(**given)
+    assert Registry(home).read().champion == first
+    capsys.readouterr()
+
+    with pytest.raises(PromotionRefused, match=r"is not promoted: AUC ROC .*--min-auc-roc"):
+        train(**given, min_auc_roc=1)
+    second, _ = store.tags(home)
+    assert Registry(home).read().champion == first
+    output = capsys.readouterr().out
+    assert f"champion ({first})" in output and "days too late" in output
+    assert re.search(rf"{second} +candidate", output)
+
     Registry(home).block("average precision fell")
-    given = ("--model-file", str(network), "--threshold", "0.4")
+    with pytest.raises(PromotionRefused, match="blocked: average precision fell"):
+        register(model=second)
+    assert register(model="latest", override_block=True) == second
+    register(unblock=True)
+    assert train(rollback=True) == first
 
-    _, errors = call(REGISTER, home, *given, code=1)
-    assert "blocked: average precision fell" in errors
-    call(REGISTER, home, "--unblock")
-    output, _ = call(REGISTER, home, *given, "--evaluate-on", str(transactions))
-
-    champion = Registry(home).read().champion
-    assert champion is not None and f"{champion}  champion" in output
-    card = Card.read(store.folder(champion, home))
+    third = register(model_file=network, threshold=0.4, evaluate_on=transactions, shadow=True)
+    standing = Registry(home).read()
+    assert (standing.champion, standing.shadow) == (first, third)
+    card = Card.read(store.folder(third, home))
     assert (card.threshold, card.name) == (0.4, "fraud_detection_model")
     assert card.metrics is not None and card.metrics.auc_roc is not None
 
-    file = ("--transactions", str(transactions), "--train-days", "7")
-    output, _ = call(TRAIN, home, *file, "--no-promote", "--max-ap-loss", "1")
-    assert f"champion ({champion})" in output and "days too late" in output
-    assert Registry(home).read().champion == champion
+    capsys.readouterr()
+    register(list_models=True)
+    listed = capsys.readouterr().out
+    assert re.search(rf"{third} +shadow.*\n{second} +candidate.*\n{first} +champion", listed)
+    register(end_shadow=True)
+    assert Registry(home).read().shadow is None
+
+
+def test_candidate_that_is_not_to_be_promoted_changes_nothing(home, transactions):
+    """Its figures are in the Prefect UI all the same."""
+    tag = train(transactions=transactions, train_days=7, promote=False)
+
+    assert store.tags(home) == [tag]
+    assert Registry(home).read().champion is None
+    with get_client(sync_client=True) as client:
+        keys = {artifact.key for artifact in client.read_artifacts()}
+    assert {"train-fraud", "train-fraud-figures"} <= keys
 
 
 @pytest.mark.parametrize(
-    ("module", "arguments", "code", "message"),
+    ("flow", "parameters", "message"),
     [
-        (TRAIN, ("--transactions", "nowhere.csv"), 1, "nowhere.csv"),
-        (TRAIN, ("--days", "20"), 1, "take fewer --train-days"),
-        (TRAIN, ("--rollback", "--days", "60"), 2, "rollback goes with no other parameter"),
-        (TRAIN, ("--rollback",), 1, "no earlier champion"),
-        (TRAIN, ("--alerts-per-day", "0"), 2, "--alerts-per-day: "),
-        (REGISTER, (), 2, "give exactly one of --model-file, --model"),
-        (REGISTER, ("--rollback", "--unblock"), 2, "give exactly one of"),
-        (REGISTER, ("--model-file", "nowhere.h5"), 2, "needs a threshold"),
-        (REGISTER, ("--model-file", "nowhere.h5", "--threshold", "0.5"), 1, "does not exist"),
-        (REGISTER, ("--model", "latest"), 1, "no model in"),
-        (REGISTER, ("--model", "fraud_detector:1"), 1, "newest there: none"),
-        (REGISTER, ("--model", "x", "--threshold", "0.5"), 2, "with a model file alone"),
+        (train, {"transactions": "nowhere.csv"}, r"nowhere\.csv"),
+        (train, {"customers": 10, "days": 20}, "take fewer --train-days"),
+        (train, {"rollback": True}, "no earlier champion"),
+        (register, {"model_file": "nowhere.h5", "threshold": 0.5}, "does not exist"),
+        (register, {"model": "latest"}, "no model in"),
+        (register, {"model": "fraud_detector:1"}, "newest there: none"),
     ],
 )
-def test_command_answers_a_mistake_in_one_line(home, module, arguments, code, message):
-    """The line says what was wrong and what would be right."""
-    _, errors = call(module, home, *arguments, code=code)
-
-    (line,) = [line for line in errors.splitlines() if "error:" in line]
-    assert message in line
+def test_fault_is_told_and_nobody_becomes_champion(home, flow, parameters, message):
+    """By an error that the command answers in one line."""
+    with pytest.raises(FraudError, match=message):
+        flow(**parameters)
     assert not (home / "fraud" / "registry.json").exists()
 
 
-def test_registry_file_is_what_the_service_reads(tmp_path):
-    """Two names of the contract, spelled out once."""
-    Registry(tmp_path).promote("fraud_detector:1", "")
-    entries = json.loads((tmp_path / "fraud" / "registry.json").read_text())
-    assert entries["champion"] == "fraud_detector:1"
+@pytest.mark.parametrize(
+    ("parameters", "given", "message"),
+    [
+        (TrainFraud, {"rollback": True, "days": 60}, "rollback goes with no other parameter"),
+        (TrainFraud, {"alerts_per_day": 0}, "greater than 0"),
+        (TrainFraud, {"epochs": 1}, "Extra inputs are not permitted"),
+        (RegisterFraud, {}, "give exactly one of --model-file, --model"),
+        (RegisterFraud, {"rollback": True, "unblock": True}, "give exactly one of"),
+        (RegisterFraud, {"model_file": "a.h5"}, "needs a threshold"),
+        (RegisterFraud, {"model_file": "a.h5", "threshold": 1.5}, "less than or equal to 1"),
+        (RegisterFraud, {"model": "a", "threshold": 0.5}, "with a model file alone"),
+    ],
+)
+def test_parameters_that_do_not_go_together_are_refused(parameters, given, message):
+    """Before anything is done."""
+    with pytest.raises(ValidationError, match=message):
+        parameters(**given)

@@ -64,9 +64,7 @@ class InProcess:
 @contextmanager
 def served(home: Path, **environment: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """BentoML's server on a free port, ready: its address and process. Its log: home/serve.log."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     home.mkdir(parents=True, exist_ok=True)
     with (home / "serve.log").open("wb") as log:
@@ -97,6 +95,14 @@ def served(home: Path, **environment: str) -> Iterator[tuple[str, subprocess.Pop
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
 
 
 def await_ready(url: str, server: subprocess.Popen[bytes]) -> None:

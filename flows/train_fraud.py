@@ -46,7 +46,10 @@ class TrainFraud(BaseModel):
         0.02, ge=0, le=1, description="average precision that may be lost to the champion"
     )
     min_floor_gain: float = Field(
-        0.0, ge=0, le=1, description="average precision to gain over a logistic regression"
+        0.0,
+        ge=-1,
+        le=1,
+        description="average precision to gain over a logistic regression; negative: to lose",
     )
     min_auc_roc: float | None = Field(None, ge=0, le=1, description="that is asked for")
     min_average_precision: float | None = Field(None, ge=0, le=1, description="that is asked for")

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from services.fraud.champion import Champion
 from services.fraud.features import Windows, assemble
-from services.fraud.log import PredictionLog
+from services.fraud.log_process import LogProcess
 from services.fraud.metrics import Metrics
 from services.fraud.schema import Label, RawTransaction
 from services.fraud.scorer import FraudScorer
 from services.fraud.state import RawTransaction as Known
 from services.fraud.state import State
-from services.fraud.tables import Batch, Prediction
+from services.fraud.tables import Batch
 from services.fraud.tables import Label as LabelRow
 
 
@@ -48,7 +48,7 @@ class Detector:
         self,
         champion: Champion,
         state: State,
-        log: PredictionLog,
+        log: LogProcess,
         metrics: Metrics,
         *,
         max_state_age_s: float,
@@ -246,7 +246,7 @@ class Detector:
             shadow_probability = shadow.probability(features)
             self._metrics.shadow_difference.observe(abs(shadow_probability - probability))
         self._log.add(
-            Prediction(
+            (  # the values of a `Prediction`
                 request_id,
                 endpoint,
                 transaction.transaction_id if transaction else None,

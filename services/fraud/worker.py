@@ -11,7 +11,7 @@ from services.fraud import store
 from services.fraud.champion import Champion
 from services.fraud.detector import Detector
 from services.fraud.errors import FraudError
-from services.fraud.log import PredictionLog
+from services.fraud.log_process import LogProcess
 from services.fraud.metrics import Metrics
 from services.fraud.registry import Registry
 from services.fraud.settings import ServiceSettings
@@ -54,7 +54,7 @@ class Worker:
         self._champion.refresh()
         self._load_history()
         self._state = State(self._state_path)
-        self._log = PredictionLog(settings.log_url, settings.home / "fraud" / "spill")
+        self._log = LogProcess(settings.log_url, settings.home / "fraud" / "spill")
         self._detector = Detector(
             self._champion,
             self._state,

@@ -91,11 +91,7 @@ def main() -> None:
             measured = [measure(fold, seed) for seed in seeds]
             ours += [network for network, _ in measured]
             floors += [floor for _, floor in measured]
-            print(
-                row(
-                    f"train from {start}" if train_days == 7 else f"as {start}", ours[-len(seeds) :]
-                )
-            )
+            print(row(f"test from {start + timedelta(days=14)}", ours[-len(seeds) :]))
             if start == BASELINE:
                 _show_published("baseline week")
         print(row("mean of four folds", ours))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
@@ -37,11 +38,11 @@ def home(tmp_path: Path, prefect_api: None, monkeypatch: pytest.MonkeyPatch) -> 
     return home
 
 
-def train(**parameters):
+def train(**parameters: Any) -> Any:
     return train_fraud(TrainFraud(**parameters))
 
 
-def register(**parameters):
+def register(**parameters: Any) -> Any:
     return register_fraud(RegisterFraud(**parameters))
 
 
@@ -72,7 +73,7 @@ def test_command_trains_a_champion_and_leaves_a_clean_terminal(tmp_path):
         "flows.train_fraud",
         home,
         *(part.replace("_", "-") for part in arguments),
-        *("--run-date", "2026-11-22"),
+        *("--run-date", "2026-11-22", "--min-floor-gain", "-1"),
     )
     output, errors = process.communicate(timeout=300)
 
@@ -93,7 +94,7 @@ def test_command_trains_a_champion_and_leaves_a_clean_terminal(tmp_path):
 
 def test_models_take_their_roles_in_turn(home, transactions, network, capsys):
     """Trained and promoted, refused by the gate and kept, blocked, in the shadow, rolled back."""
-    given = {"transactions": transactions, "train_days": 7}
+    given = {"transactions": transactions, "train_days": 7, "min_floor_gain": -1}
     first = train(**given)
     assert Registry(home).read().champion == first
     capsys.readouterr()

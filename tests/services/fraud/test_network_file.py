@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,13 +15,13 @@ from services.fraud.framework import open_keras
 from services.fraud.network_file import open_network, package_network
 
 
-def network(*layers, width=15):
+def network(*layers: Any, width: int = 15) -> Any:
     keras = open_keras()
     keras.utils.set_random_seed(0)
     return keras.Sequential([keras.Input((width,)), *layers])
 
 
-def usual():
+def usual() -> Any:
     """As people build them: with layers that act otherwise in training."""
     layers = open_keras().layers
     return network(
@@ -88,7 +89,7 @@ def test_class_of_its_own_is_refused_by_name(tmp_path):
     keras = open_keras()
 
     @keras.saving.register_keras_serializable(package="theirs")
-    class Doubled(keras.layers.Layer):
+    class Doubled(keras.layers.Layer):  # type: ignore[name-defined, misc]
         def call(self, values):
             return values * 2
 

@@ -26,16 +26,17 @@ def test_candidate_learns_and_says_how_well(model_folder):
     card = Card.read(model_folder)
 
     assert card.metrics is not None and card.floor_metrics is not None
-    assert card.metrics.auc_roc > 0.7
-    assert card.metrics.average_precision > 3 * card.metrics.frauds / card.metrics.rows
-    assert card.metrics.share_of_oracle > 0.3
+    assert (card.metrics.auc_roc or 0) > 0.7
+    chance = card.metrics.frauds / card.metrics.rows
+    assert (card.metrics.average_precision or 0) > 3 * chance
+    assert (card.metrics.share_of_oracle or 0) > 0.3
     assert card.metrics.rows == card.floor_metrics.rows
     assert card.recipe["max_epochs"] == 6
 
 
 def test_training_again_gives_the_same_network(material, model_folder, tmp_path):
     """Bit by bit, progress told or not; another seed gives another."""
-    told = []
+    told: list[int] = []
     make_candidate(material, TINY, tmp_path / "same", alerts_per_day=10, show=told.append)
     make_candidate(material, replace(TINY, seed=1), tmp_path / "other", alerts_per_day=10)
 

@@ -58,8 +58,11 @@ def home(tmp_path, model_folder):
     return tmp_path
 
 
-@pytest.fixture
-def service(home):
+@pytest.fixture(scope="module")
+def service(tmp_path_factory, model_folder):
+    """A service that is shared, for requests that leave nothing behind."""
+    home = tmp_path_factory.mktemp("shared")
+    promoted(model_folder, home)
     with InProcess(home) as running:
         yield running
 
@@ -293,18 +296,17 @@ def logged(home, query):
         engine.dispose()
 
 
-def test_windows_count_what_came_before(service):
-    """The second transaction of a customer sees the first, and says so in its row of features."""
-    ask(service, "/score_transaction", RAW)
-    ask(service, "/score_transaction", {**RAW, "transaction_id": "t-2", "amount": 42.84})
-    transaction = {**RAW, "transaction_id": "t-3", "amount": 50.0}
-    answer = ScoreAnswer.model_validate_json(
-        ask(service, "/score_transaction", transaction).content
-    )
+def test_windows_count_what_came_before(home):
+    """The third transaction of a customer sees the two before it, and says so in its row."""
+    with InProcess(home) as service:
+        for number, amount in enumerate((57.16, 42.84, 50.0)):
+            transaction = {**RAW, "transaction_id": f"t-{number}", "amount": amount}
+            answer = ask(service, "/score_transaction", transaction)
 
-    assert answer.degraded == ["no_snapshot"]
-    row = service.worker._log._predictions[-1] if service.worker._log.waiting else None
-    assert row is None or row.features[3:5] == [3.0, 50.0]
+    assert ScoreAnswer.model_validate_json(answer.content).degraded == ["no_snapshot"]
+    columns = "customer_id_nb_tx_1day_window, customer_id_avg_amount_1day_window"
+    query = f"SELECT {columns} FROM fraud_predictions WHERE transaction_id = 't-2'"
+    assert logged(home, query) == [(3.0, 50.0)]
 
 
 def test_labels_are_kept_and_counted(home):

@@ -22,11 +22,11 @@ from tasks.progress import RunProgress
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
-    from services.fraud.audit import Audit
-    from services.fraud.audit_run import AuditRun
-    from services.fraud.labels import LoadedLabels
-    from services.fraud.nightly_snapshot import WrittenSnapshot
-    from services.fraud.verdict import Verdict
+    from services.fraud.audit.labels import LoadedLabels
+    from services.fraud.audit.measures import Audit
+    from services.fraud.audit.nightly_snapshot import WrittenSnapshot
+    from services.fraud.audit.run import AuditRun
+    from services.fraud.audit.verdict import Verdict
 
 ERRORS = (FraudError,)
 
@@ -64,9 +64,9 @@ def open_run(
     min_frauds: int,
 ) -> AuditRun:
     """What is audited, and where things lie."""
-    from services.fraud.audit import Period
-    from services.fraud.audit_run import AuditRun
-    from services.fraud.verdict import Limits
+    from services.fraud.audit.measures import Period
+    from services.fraud.audit.run import AuditRun
+    from services.fraud.audit.verdict import Limits
 
     settings = Settings()
     return AuditRun(
@@ -83,7 +83,7 @@ def open_run(
 @task(**PLAIN)
 def load_labels(run: AuditRun) -> LoadedLabels | None:
     """Load late labels, if a file was given."""
-    from services.fraud.audit_run import load
+    from services.fraud.audit.run import load
 
     return load(run, datetime.now(UTC))
 
@@ -91,7 +91,7 @@ def load_labels(run: AuditRun) -> LoadedLabels | None:
 @task(**PLAIN)
 def write_snapshot(run: AuditRun) -> WrittenSnapshot | None:
     """Write what the service's state starts from."""
-    from services.fraud.audit_run import snapshot
+    from services.fraud.audit.run import snapshot
 
     return snapshot(run)
 
@@ -99,7 +99,7 @@ def write_snapshot(run: AuditRun) -> WrittenSnapshot | None:
 @task(**PLAIN)
 def measure(run: AuditRun) -> Audit:
     """Measure each day, and write the figures into SQL."""
-    from services.fraud import audit_run
+    from services.fraud.audit import run as audit_run
 
     days = len(run.period.all_days)
     with RunProgress("audit-fraud-progress", "auditing", "days", days) as progress:
@@ -109,7 +109,7 @@ def measure(run: AuditRun) -> Audit:
 @task(**PLAIN)
 def judge(run: AuditRun, audit: Audit) -> Verdict:
     """Compare the champion with its card; block promotion, or allow it again."""
-    from services.fraud.audit_run import decide
+    from services.fraud.audit.run import decide
 
     return decide(run, audit)
 
@@ -123,8 +123,8 @@ def write_report(
     snapshot: WrittenSnapshot | None,
 ) -> Outcome:
     """The report on disk, in the UI and on the terminal."""
-    from services.fraud import audit_summary
-    from services.fraud.report import compose, write_html
+    from services.fraud.audit import summary as audit_summary
+    from services.fraud.audit.report import compose, write_html
 
     report = compose(run, audit, verdict, labels, snapshot, ended_at=datetime.now(UTC))
     write_html(report, run.report)

@@ -7,7 +7,6 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
 from services.fraud.errors import FraudError
-from services.fraud.errors import FraudError
 from tasks.sentiment.errors import SentimentError, WarehouseBusy
 
 

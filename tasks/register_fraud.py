@@ -48,8 +48,8 @@ def obtain(
 def register(model_file: Path, threshold: float, evaluate_on: Path | None) -> str:
     """Check and convert a network, and put it into the store; its tag."""
     from services.fraud import store
-    from services.fraud.candidate import gather
-    from services.fraud.network_file import package_network
+    from services.fraud.training.candidate import gather
+    from services.fraud.training.network_file import package_network
     from services.fraud.transactions import read_transactions
 
     material = None if evaluate_on is None else gather(read_transactions(evaluate_on))
@@ -89,8 +89,9 @@ def give_role(tag: str, promote: bool, shadow: bool, override_block: bool) -> No
 @task(**PLAIN)
 def show(tag: str) -> str:
     """The model's figures, in the UI and on the terminal."""
-    from services.fraud import figures, store
+    from services.fraud import store
     from services.fraud.card import Card
+    from services.fraud.training import figures
 
     home = Settings().home
     registry, folder = Registry(home), store.folder(tag, home)
@@ -108,8 +109,9 @@ def show(tag: str) -> str:
 @task(**PLAIN)
 def list_models() -> None:
     """All models in the store, newest first, with their roles."""
-    from services.fraud import figures, store
+    from services.fraud import store
     from services.fraud.card import Card
+    from services.fraud.training import figures
 
     home = Settings().home
     standing = Registry(home).read()

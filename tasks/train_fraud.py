@@ -16,9 +16,9 @@ from rich.console import Console
 
 from services.fraud.errors import FraudError, ModelError, PromotionRefused
 from services.fraud.evaluation import Metrics
-from services.fraud.gate import Gate
 from services.fraud.registry import Registry
-from services.fraud.workbench import Periods, Workbench, World
+from services.fraud.training.gate import Gate
+from services.fraud.training.workbench import Periods, Workbench, World
 from tasks.policies import IO_RETRY, PLAIN
 from tasks.progress import RunProgress
 from tasks.settings import Settings
@@ -135,8 +135,8 @@ def train(job: Job) -> None:
     material = job.bench.material(job.periods)  # a fault in the data is told before the wait
     rows = int(material.split.train.sum())
     _announce(f"training on {rows:,} transactions")
-    from services.fraud.candidate import make_candidate
-    from services.fraud.training import Recipe
+    from services.fraud.training.candidate import make_candidate
+    from services.fraud.training.network import Recipe
 
     recipe = Recipe(seed=job.seed)
     with RunProgress("train-fraud-progress", "training", "epochs", recipe.epochs(rows)) as progress:
@@ -153,9 +153,9 @@ def train(job: Job) -> None:
 def compare(job: Job) -> Verdict:
     """Score the test transactions with the champion, and ask the gate."""
     from services.fraud import store
-    from services.fraud.candidate import TFLITE_FILE, history_missing
     from services.fraud.card import Card
-    from services.fraud.conversion import tflite_probabilities
+    from services.fraud.training.candidate import TFLITE_FILE, history_missing
+    from services.fraud.training.conversion import tflite_probabilities
 
     material = job.bench.material(job.periods)
     champion = Registry(job.home).read().champion
@@ -210,8 +210,9 @@ def promote(job: Job, tag: str, verdict: Verdict) -> str:
 @task(**PLAIN)
 def write_report(job: Job, tag: str, role: str, verdict: Verdict) -> None:
     """The figures, in the UI and on the terminal."""
-    from services.fraud import figures, snapshot, store
+    from services.fraud import snapshot, store
     from services.fraud.card import Card
+    from services.fraud.training import figures
 
     card = Card.read(job.bench.candidate)
     pointer = snapshot.read_pointer(job.home)

@@ -52,8 +52,8 @@ RULES = (
         but=("tasks.sentiment",),
     ),
     Rule("services/**/*.py", never=("prefect", "flows", "tasks", "edge", "edge_detector")),
-    Rule("services/fraud/*.py", never=("bentoml",), doors=("service.py", "store.py")),
-    Rule("services/fraud/*.py", never=("tensorflow", "keras"), doors=("framework.py",)),
+    Rule("services/fraud/**/*.py", never=("bentoml",), doors=("service.py", "store.py")),
+    Rule("services/fraud/**/*.py", never=("tensorflow", "keras"), doors=("framework.py",)),
     Rule("edge/release/**/*.py", never=("prefect", "flows", "tasks", "services")),
     Rule("edge/release/**/*.py", never=("tensorflow", "keras"), doors=("convert.py",)),
     Rule(

@@ -85,14 +85,14 @@ def main() -> None:
 def train(home: Path) -> Path:
     """A network of the default recipe's size on a small simulation, put into the store."""
     from services.fraud import store
-    from services.fraud.candidate import gather, make_candidate
     from services.fraud.registry import Registry
     from services.fraud.simulator import simulate
-    from services.fraud.training import Recipe
+    from services.fraud.training.candidate import gather, make_candidate
+    from services.fraud.training.network import Recipe
 
     folder = home / "model"
     material = gather(simulate(customers=500, terminals=1_500, days=60))
-    make_candidate(material, Recipe(epochs=2), folder, alerts_per_day=20)
+    make_candidate(material, Recipe(updates=500), folder, alerts_per_day=20)
     Registry(home).promote(store.save(folder, home), "benchmark")
     return folder
 

@@ -89,8 +89,8 @@ def main() -> None:
 
 def bench_all(texts: Sequence[str], part: int, scratch: Path) -> Iterator[Result]:
     """All peers on both models, with a `part`-th of the reviews."""
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
     cache = scratch / "var" / "cache"
     bundled = find_model(BUNDLED, cache=cache)
     folder = scratch / "distilbert-shape"

@@ -95,10 +95,10 @@ def _fit(classifier: torch.nn.Linear, features: torch.Tensor, labels: torch.Tens
         logits = standard @ weight.T + bias
         value = torch.nn.functional.cross_entropy(logits, labels, balance)
         value = value + DECAY * weight.square().sum()
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         return value
 
-    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    optimizer.step(loss)
     with torch.no_grad():
         classifier.weight.copy_(weight / spread)
         classifier.bias.copy_(bias - (weight / spread) @ centre)

@@ -138,9 +138,7 @@ def test_dask_worker_killed_in_the_middle_costs_no_row(prefect_api, home, tmp_pa
     from distributed import LocalCluster
 
     source = write_reviews(tmp_path / "many.csv", 3_000)
-    with LocalCluster(  # type: ignore[no-untyped-call]
-        n_workers=2, threads_per_worker=1, dashboard_address=None
-    ) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         monkeypatch.setenv("TRIPTYCH_TASK_RUNNER", cluster.scheduler_address)
         victim = next(iter(cluster.workers.values())).pid
         killed = threading.Event()

@@ -15,10 +15,10 @@ from flows.train_fraud import TrainFraud, train_fraud
 from services.fraud import store
 from services.fraud.card import Card
 from services.fraud.errors import FraudError, PromotionRefused
-from services.fraud.framework import open_keras
 from services.fraud.registry import Registry
 from services.fraud.simulator import simulate
 from services.fraud.snapshot import read_pointer
+from services.fraud.training.framework import open_keras
 from services.fraud.transactions import write_transactions
 from tests.flows.command import command
 

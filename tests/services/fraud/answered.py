@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from services.fraud.answers import epoch_s
+from services.fraud.audit.answers import epoch_s
 from services.fraud.card import Canary, Card, Parity, describe_features
 from services.fraud.database import Database, begin
 from services.fraud.evaluation import Metrics

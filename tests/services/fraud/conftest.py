@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from services.fraud.candidate import Material, gather, make_candidate
 from services.fraud.simulator import simulate
-from services.fraud.training import Recipe
+from services.fraud.training.candidate import Material, gather, make_candidate
+from services.fraud.training.network import Recipe
 
 TINY = Recipe(widths=(16,), branches=2, max_epochs=6, batch_rows=64, learning_rate=5e-3)
 

@@ -4,12 +4,10 @@ import asyncio
 import contextlib
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import closing
 
 import httpx
 import psutil
@@ -18,7 +16,7 @@ import pytest
 from services.fraud import store
 from services.fraud.registry import Registry
 from services.fraud.scorer import FraudScorer
-from tests.services.fraud.running import GENUINE, ROOT, promoted, served
+from tests.services.fraud.running import GENUINE, promoted, rows, served, wait_until
 
 JSON = {"content-type": "application/json"}
 
@@ -51,7 +49,9 @@ class Load:
 
     def __init__(self, url, connections):
         self._url, self._connections = url, connections
-        self.statuses, self.models, self.errors = Counter(), [], Counter()
+        self.statuses: Counter[int] = Counter()
+        self.errors: Counter[str] = Counter()
+        self.models: list[str] = []
         self.stop = False
 
     async def _one(self):
@@ -76,13 +76,6 @@ class Load:
         finally:
             self.stop = True
             await asyncio.gather(*askers)
-
-
-def wait_until(condition, timeout_s=20):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def test_page_figures_and_document_are_served(server):
@@ -126,11 +119,6 @@ def test_workers_see_what_another_one_took(server, home):
     )
     wait_until(lambda: len(rows(home, query)) == 30)
     assert sorted(count for (count,) in rows(home, query)) == list(range(1, 31))
-
-
-def rows(home, query):
-    with closing(sqlite3.connect(home / "triptych.db", timeout=10)) as connection:
-        return connection.execute(query).fetchall()
 
 
 def test_new_champion_and_rollback_drop_no_request(server, home, model_folder):
@@ -248,7 +236,7 @@ def test_termination_answers_and_logs_what_is_in_hand(tmp_path, model_folder):
 
 def test_probabilities_agree_in_all_forms(server, home, transactions):
     """Keras, LiteRT and the service say the same of 10,000 transactions, within 1e-5."""
-    import keras  # type: ignore[import-untyped]
+    import keras
     import numpy as np
     import pyarrow as pa
 
@@ -256,10 +244,10 @@ def test_probabilities_agree_in_all_forms(server, home, transactions):
 
     url, _ = server
     features = np.resize(table_features(transactions), (10_000, len(FEATURES))).astype(np.float32)
-    folder = store.folder(Registry(home).read().champion, home)
+    folder = store.folder(Registry(home).read().champion or "", home)
     by_keras = keras.models.load_model(folder / "model.keras").predict(features, verbose=0)[:, 0]
     scorer = FraudScorer(folder, "any")
-    by_litert = np.array([scorer.probability(row) for row in features])
+    by_litert = np.array([scorer.probability(row) for row in features.tolist()])
     sink = pa.BufferOutputStream()
     table = pa.table({name: features[:, place] for place, name in enumerate(FEATURES)})
     with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -275,7 +263,7 @@ def test_probabilities_agree_in_all_forms(server, home, transactions):
     assert np.abs(by_keras - by_service).max() <= 1e-5
 
 
-def test_every_request_that_the_document_allows_is_answered_as_documented(server):
+def test_every_request_that_the_document_allows_is_answered_as_documented(server, tmp_path):
     """schemathesis finds no 5xx, no undocumented status or type, and no wrong shape."""
     url, _ = server
     process = subprocess.run(
@@ -285,7 +273,7 @@ def test_every_request_that_the_document_allows_is_answered_as_documented(server
             # What OpenAPI cannot say of a time or of decimals is refused all the same.
             *("--exclude-checks", "positive_data_acceptance"),
         ],
-        cwd=ROOT,
+        cwd=tmp_path,  # where it keeps what it has found
         capture_output=True,
         text=True,
         timeout=240,

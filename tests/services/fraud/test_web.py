@@ -4,6 +4,7 @@ import asyncio
 import logging
 import pickle
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,7 +35,7 @@ BAD_ROWS = {
     "no list": ({"a": 1}, "transaction_data"),
     "no row": (None, "transaction_data"),
 }
-BAD_TRANSACTIONS = {
+BAD_TRANSACTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "negative amount": ({"amount": -1}, "amount"),
     "amount as text": ({"amount": "57.16"}, "amount"),
     "no amount": ({"amount": None}, "amount"),

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from services.fraud.answers import read_day
-from services.fraud.audit import Audit, Period, audit
-from services.fraud.audit_run import AuditRun
-from services.fraud.audit_summary import render_markdown, render_table, render_terminal
+from services.fraud.audit.answers import read_day
+from services.fraud.audit.labels import LoadedLabels
+from services.fraud.audit.measures import Audit, Period, audit
+from services.fraud.audit.nightly_snapshot import WrittenSnapshot
+from services.fraud.audit.report import AuditReport, compose, render_html, write_html
+from services.fraud.audit.run import AuditRun
+from services.fraud.audit.summary import render_markdown, render_table, render_terminal
+from services.fraud.audit.verdict import Limits, Verdict, judge
 from services.fraud.database import Database
-from services.fraud.labels import LoadedLabels
-from services.fraud.nightly_snapshot import WrittenSnapshot
-from services.fraud.report import AuditReport, compose, render_html, write_html
-from services.fraud.verdict import Limits, Verdict, judge
 from tests.services.fraud.answered import (
     CHAMPION,
     RUN_DATE,

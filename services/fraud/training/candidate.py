@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from services.fraud.card import Card, code_version, describe_features
-from services.fraud.conversion import canaries, check_parity, convert, tflite_probabilities
 from services.fraud.errors import TransactionsError
 from services.fraud.evaluation import (
     Metrics,
@@ -26,8 +25,9 @@ from services.fraud.evaluation import (
     evaluate,
 )
 from services.fraud.features import HISTORY_DAYS, table_features
-from services.fraud.floor import logistic_floor
-from services.fraud.training import Recipe, fit
+from services.fraud.training.conversion import canaries, check_parity, convert, tflite_probabilities
+from services.fraud.training.floor import logistic_floor
+from services.fraud.training.network import Recipe, fit
 from services.fraud.transactions import data_digest
 
 KERAS_FILE = "model.keras"

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.fraud.candidate import gather, history_missing, make_candidate
 from services.fraud.card import Card
-from services.fraud.conversion import check_parity, convert, tflite_probabilities
 from services.fraud.errors import ModelError, TransactionsError
 from services.fraud.evaluation import average_precision
 from services.fraud.features import FEATURES
-from services.fraud.floor import logistic_floor
-from services.fraud.framework import open_keras
-from services.fraud.training import Recipe, amount_step, fit
+from services.fraud.training.candidate import gather, history_missing, make_candidate
+from services.fraud.training.conversion import check_parity, convert, tflite_probabilities
+from services.fraud.training.floor import logistic_floor
+from services.fraud.training.framework import open_keras
+from services.fraud.training.network import Recipe, amount_step, fit
 from tests.services.fraud.conftest import TINY
 
 
@@ -160,15 +160,15 @@ def test_training_leaves_the_terminal_alone(model_folder, tmp_path):
     """Neither TensorFlow nor its converter says a word, in a fresh process."""
     program = (
         "import sys, numpy; from pathlib import Path\n"
-        "from services.fraud.training import Recipe, fit\n"
-        "from services.fraud.candidate import write_forms\n"
+        "from services.fraud.training.network import Recipe, fit\n"
+        "from services.fraud.training.candidate import write_forms\n"
         "rows = numpy.random.default_rng(0).random((500, 15))\n"
         "network = fit(rows, rows[:, 0] > 0.9, Recipe(widths=(4,), branches=1, max_epochs=1))\n"
         "write_forms(network, Path(sys.argv[1]))\n"
     )
     process = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)],
-        cwd=Path(__file__).parents[3],
+        cwd=Path(__file__).parents[4],
         capture_output=True,
         text=True,
         timeout=120,

@@ -6,8 +6,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from services.fraud.card import FeatureRange, describe_features
-from services.fraud.drift import (
+from services.fraud.audit.drift import (
     bin_counts,
     count_features,
     measure,
@@ -15,6 +14,7 @@ from services.fraud.drift import (
     population_stability_index,
     verdict,
 )
+from services.fraud.card import FeatureRange, describe_features
 from services.fraud.features import FEATURES
 from tests.services.fraud.answered import draw_features
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from services.fraud.answers import epoch_s
+from services.fraud.audit.answers import epoch_s
+from services.fraud.audit.nightly_snapshot import snapshot_of_file, snapshot_of_log
 from services.fraud.database import Database, begin
 from services.fraud.features import DAY_S, HISTORY_DAYS
 from services.fraud.log_rows import LABELS
-from services.fraud.nightly_snapshot import snapshot_of_file, snapshot_of_log
 from services.fraud.snapshot import COLUMNS, read_pointer, read_snapshot
 from services.fraud.tables import Label
 from services.fraud.transactions import write_transactions

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import sqlalchemy as sa
 
-from services.fraud.audit import Audit
+from services.fraud.audit.measures import Audit
 from services.fraud.database import Database
 from services.fraud.tables import FRAUD_DAILY_METRICS, FRAUD_DRIFT
 

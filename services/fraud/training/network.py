@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from services.fraud.features import FEATURES
-from services.fraud.framework import open_keras, seed_everything
+from services.fraud.training.framework import open_keras, seed_everything
 
 AMOUNT = FEATURES.index("TX_AMOUNT")
 FLAGS = (FEATURES.index("TX_DURING_WEEKEND"), FEATURES.index("TX_DURING_NIGHT"))

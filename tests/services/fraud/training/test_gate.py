@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from services.fraud.evaluation import Metrics
-from services.fraud.gate import Gate
+from services.fraud.training.gate import Gate
 
 GOOD = Metrics(
     rows=1_000,

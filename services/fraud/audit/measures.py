@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from services.fraud.audit.drift import Counts, Drift, count_features, measure, measure_last_week
 from services.fraud.card import Card
-from services.fraud.drift import Counts, Drift, count_features, measure, measure_last_week
 from services.fraud.evaluation import Metrics, card_precision, evaluate
 from services.fraud.tables import FEATURE_COLUMNS
 

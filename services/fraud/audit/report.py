@@ -14,14 +14,14 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from services.fraud import charts
-from services.fraud.audit import Audit, DayQuality, ModelQuality
-from services.fraud.audit_run import AuditRun
-from services.fraud.drift import PSI_LARGE, Drift
-from services.fraud.labels import LoadedLabels
-from services.fraud.nightly_snapshot import WrittenSnapshot
+from services.fraud.audit import charts
+from services.fraud.audit.drift import PSI_LARGE, Drift
+from services.fraud.audit.labels import LoadedLabels
+from services.fraud.audit.measures import Audit, DayQuality, ModelQuality
+from services.fraud.audit.nightly_snapshot import WrittenSnapshot
+from services.fraud.audit.run import AuditRun
+from services.fraud.audit.verdict import Limits, Verdict
 from services.fraud.tables import FRAUD_DAILY_METRICS, FRAUD_DRIFT
-from services.fraud.verdict import Limits, Verdict
 
 
 @dataclass(frozen=True)

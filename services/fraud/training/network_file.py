@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from services.fraud.candidate import Material, known_from, write_forms
 from services.fraud.card import Card, code_version, unknown_features
-from services.fraud.conversion import (
+from services.fraud.errors import ModelError
+from services.fraud.features import FEATURES
+from services.fraud.training.candidate import Material, known_from, write_forms
+from services.fraud.training.conversion import (
     PARITY_ROWS,
     canaries,
     check_parity,
     keras_probabilities,
     tflite_probabilities,
 )
-from services.fraud.errors import ModelError
-from services.fraud.features import FEATURES
-from services.fraud.framework import held_back, open_keras
+from services.fraud.training.framework import held_back, open_keras
 
 _HDF5 = (".h5", ".hdf5")
 _CODE = ("Lambda", "TFSMLayer", "function", "__lambda__")  # what runs code from the file

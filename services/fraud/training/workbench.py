@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from services.fraud.candidate import Material, gather
 from services.fraud.features import DAY_S, table_features
 from services.fraud.simulator import simulate
 from services.fraud.snapshot import write_snapshot
+from services.fraud.training.candidate import Material, gather
 from services.fraud.transactions import read_transactions
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from services.fraud.card import Canary, Parity
 from services.fraud.errors import ModelError
-from services.fraud.framework import held_back, open_keras, open_tensorflow
+from services.fraud.training.framework import held_back, open_keras, open_tensorflow
 
 TOLERANCE = 1e-5
 PARITY_ROWS = 10_000

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from services.fraud.answers import epoch_s, read_day
-from services.fraud.audit import Audit, Period, audit
-from services.fraud.audit_tables import write_audit
+from services.fraud.audit.answers import epoch_s, read_day
+from services.fraud.audit.measures import Audit, Period, audit
+from services.fraud.audit.results import write_audit
 from services.fraud.card import Card
 from services.fraud.database import Database, begin
 from services.fraud.evaluation import (

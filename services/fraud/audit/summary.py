@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from services.fraud.audit import ModelQuality
-from services.fraud.report import AuditReport, change, figure, integer, percent
+from services.fraud.audit.measures import ModelQuality
+from services.fraud.audit.report import AuditReport, change, figure, integer, percent
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~<>&])")
 _QUALITY = {

@@ -9,7 +9,7 @@ else has put stays.
 from dataclasses import dataclass
 from typing import Literal
 
-from services.fraud.audit import Audit, ModelQuality
+from services.fraud.audit.measures import Audit, ModelQuality
 from services.fraud.registry import Registry
 
 OWN = "audit of "  # how the reason of a block begins that an audit may lift

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from services.fraud.answers import (
+from services.fraud.audit.answers import (
     epoch_s,
     newest_transaction,
     read_all_labels,

@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from services.fraud.answers import read_day
-from services.fraud.audit import Audit, Cards, Period, audit
-from services.fraud.audit_tables import write_audit
-from services.fraud.card import Card
-from services.fraud.database import Database
-from services.fraud.errors import ModelError
-from services.fraud.labels import LoadedLabels, load_labels
-from services.fraud.nightly_snapshot import (
+from services.fraud.audit.answers import read_day
+from services.fraud.audit.labels import LoadedLabels, load_labels
+from services.fraud.audit.measures import Audit, Cards, Period, audit
+from services.fraud.audit.nightly_snapshot import (
     WrittenSnapshot,
     snapshot_of_file,
     snapshot_of_log,
 )
+from services.fraud.audit.results import write_audit
+from services.fraud.audit.verdict import Limits, Verdict, enforce, judge
+from services.fraud.card import Card
+from services.fraud.database import Database
+from services.fraud.errors import ModelError
 from services.fraud.registry import Registry
-from services.fraud.verdict import Limits, Verdict, enforce, judge
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ EVERY_S = 0.05
 ROWS_AT_ONCE = 50  # prepared holding Python's lock, in a tenth of a millisecond
 CAPACITY = 200_000  # rows that wait here, should the process hang
 REPORT_EVERY_S = 0.5
-NICENESS = 10  # answers come first
+PATIENCE_S = 20  # with the process itself, on a machine that is busy
 COUNTERS = ("written", "waiting", "spilled", "dropped", "failures")
 PREDICTIONS, LABELS, BATCHES = "predictions", "labels", "batches"
 logger = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class LogProcess:
         with contextlib.suppress(OSError):
             self._pipe.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout_s + 2)
+            self._process.wait(timeout_s + PATIENCE_S)
 
     @property
     def _pipe(self) -> Any:
@@ -150,7 +150,6 @@ class LogProcess:
 
 def main() -> None:
     """Take rows from standard input until it ends."""
-    os.nice(NICENESS)
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)  # the end of the pipe is the sign
     logging.basicConfig(format="%(asctime)s [%(levelname)s] [log] %(message)s")

@@ -113,7 +113,7 @@ class Detector:
                 model=scorer.tag,
                 request_id=request_id,
                 transaction_id=raw.transaction_id,
-                reasons=scorer.causes(features),
+                reasons=scorer.causes(features, probability),
                 state_age_s=age_s,
                 degraded=degraded,
             )

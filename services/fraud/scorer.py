@@ -51,7 +51,8 @@ class FraudScorer:
         self._many: _Interpreter | None = None  # most workers never see a batch
         self._lock = threading.Lock()
         typical = [feature.typical for feature in self.card.features]
-        self._typical = None if None in typical else np.array(typical, np.float32)
+        self._typical = [value for value in typical if value is not None]
+        self._knows_typical = len(self._typical) == WIDTH
         self._check()
 
     def _check(self) -> None:
@@ -67,7 +68,7 @@ class FraudScorer:
                     f"{self.tag} answers {found:.6f} where its card says"
                     f" {canary.probability:.6f}: model.tflite and card.json do not belong together"
                 )
-            self.causes(canary.features)
+            self.causes(canary.features, found)
 
     def probability(self, features: Sequence[float]) -> float:
         """The probability of fraud of one transaction.
@@ -94,13 +95,13 @@ class FraudScorer:
                 found[start : start + BATCH] = interpreter.output()[: len(part), 0]
         return found
 
-    def causes(self, features: Sequence[float], most: int = 3) -> list[Cause]:
+    def causes(self, features: Sequence[float], probability: float, most: int = 3) -> list[Cause]:
         """The features that moved the probability most, strongest first.
 
         Each in turn takes its typical value, and the change in log-odds is its effect. None are
-        known of a model whose card has no typical values.
+        known of a model whose card has no typical values. probability: that of the features.
         """
-        if self._typical is None:
+        if not self._knows_typical:
             return []
         interpreter = self._each
         row = np.array(features, np.float32)
@@ -108,12 +109,12 @@ class FraudScorer:
         interpreter.rows[_DIAGONAL] = self._typical
         interpreter.invoke()
         without = np.clip(interpreter.output()[:, 0].astype(float), _TINY, 1 - _TINY)
-        own = min(max(self.probability(features), _TINY), 1 - _TINY)
+        own = min(max(probability, _TINY), 1 - _TINY)
         effects = np.log(own / (1 - own)) - np.log(without / (1 - without))
         order = np.argsort(-np.abs(effects), kind="stable")[:most]
         strongest = [int(i) for i in order if abs(effects[i]) > LEAST_EFFECT]
         return [
-            Cause(FEATURES[i], features[i], float(self._typical[i]), round(float(effects[i]), 4))
+            Cause(FEATURES[i], features[i], self._typical[i], round(float(effects[i]), 4))
             for i in strongest
         ]
 

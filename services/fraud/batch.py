@@ -1,6 +1,6 @@
-"""Bodies of many rows: JSON, Arrow streams and files, and Parquet; in and out.
+"""Bodies of many rows, and their answers: JSON here, tables in `arrow_body`.
 
-A row that is wrong is refused alone. Arrow is read without copying where columns are numbers.
+A row that is wrong is refused alone.
 """
 
 from dataclasses import dataclass
@@ -10,44 +10,40 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
+from services.fraud.arrow_body import FILE, PARQUET, STREAM, TABLES, Unreadable, read_table
 from services.fraud.features import FEATURES
-from services.fraud.schema import LARGEST, MOST_ROWS, BatchRequest, FeatureRow
+from services.fraud.refusal import Refusal, too_large
+from services.fraud.schema import LARGEST, MOST_JSON_ROWS, BatchRequest, FeatureRow
 
-if TYPE_CHECKING:  # pyarrow takes 60 MB: only a worker that gets tables loads it
-    import pyarrow as pa
-
+if TYPE_CHECKING:
     from services.fraud.detector import Rows
 
-STREAM = "application/vnd.apache.arrow.stream"
-FILE = "application/vnd.apache.arrow.file"
-PARQUET = "application/vnd.apache.parquet"
-TABLES = (STREAM, FILE, PARQUET)
+__all__ = ["FILE", "PARQUET", "STREAM", "TABLES", "Batch", "Unreadable", "read", "write"]
+
+JSON_MAX_BYTES = 8 * 2**20  # they unfold into objects thirty times as large
+MOST_EXPLAINED = 1_000  # refused rows of a body: an explanation is larger than a row
+UNEXPLAINED = f"refused; only the first {MOST_EXPLAINED:,} are explained"
 _row = TypeAdapter(FeatureRow)
-
-
-@dataclass
-class Unreadable(Exception):
-    """The body as a whole cannot be read."""
-
-    path: str
-    message: str
-
-    def field(self) -> dict[str, str]:
-        """As in the answer's `fields`."""
-        return {"field": self.path, "message": self.message}
 
 
 @dataclass(frozen=True)
 class Batch:
     """The rows of a body.
 
-    features: shape (n, 15); rows that are refused hold zeros. errors: by number of row.
+    features: shape (n, 15); rows that are refused hold zeros. errors: of the first refused rows,
+    by number of row.
     """
 
     features: NDArray[np.float32]
     refused: NDArray[np.bool_]
     errors: dict[int, dict[str, str]]
+
+    def error(self, number: int) -> dict[str, str]:
+        """What is wrong with a row that is refused."""
+        unexplained = {"field": f"transaction_data.{number}", "message": UNEXPLAINED}
+        return self.errors.get(number, unexplained)
 
 
 def read(body: bytes, media_type: str) -> Batch:
@@ -55,96 +51,67 @@ def read(body: bytes, media_type: str) -> Batch:
 
     Raises:
         Unreadable: no row can be told from another.
+        Refusal: it is no JSON, or too large for JSON.
     """
     if media_type in TABLES:
-        return _check(_table(body, media_type))
+        return _check(read_table(body, media_type))
+    return _from_lists(_lists(body))
+
+
+def _lists(body: bytes) -> list[Any]:
+    """The rows of a JSON body, whatever they are."""
+    if len(body) > JSON_MAX_BYTES:
+        refusal = too_large("/score_batch", JSON_MAX_BYTES)
+        refusal.message += " as JSON; send more rows as an Arrow or Parquet table"
+        raise refusal
+    wrong_count = Unreadable("transaction_data", f"give 1 to {MOST_JSON_ROWS:,} rows of 15 numbers")
+    # An empty list is two bytes here and eighty in memory: they are counted while they are bytes.
+    if body.count(b"[") + body.count(b"{") > 2 * MOST_JSON_ROWS:
+        raise wrong_count
     try:
-        given = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Unreadable("body", f"no JSON: {error}") from None
+        given = from_json(body)  # 1e400 and NaN become numbers, which fail in their rows alone
+    except ValueError as error:
+        raise Refusal(400, "invalid_json", f"Invalid JSON: {error}") from None
     if not isinstance(given, dict) or set(given) != set(BatchRequest.model_fields):
         raise Unreadable("body", 'give an object {"transaction_data": [[15 numbers], …]}')
     rows = given["transaction_data"]
-    if not isinstance(rows, list) or not 0 < len(rows) <= MOST_ROWS:
-        raise Unreadable("transaction_data", f"give 1 to {MOST_ROWS:,} rows of 15 numbers")
-    return _from_lists(rows)
+    if not isinstance(rows, list) or not 0 < len(rows) <= MOST_JSON_ROWS:
+        raise wrong_count
+    return rows
 
 
 def _from_lists(rows: list[Any]) -> Batch:
     features = np.zeros((len(rows), len(FEATURES)), np.float32)
+    refused = np.zeros(len(rows), bool)
     errors: dict[int, dict[str, str]] = {}
-    for number, row in enumerate(rows):
+    for number, row in enumerate(rows):  # at once is slower: it keeps a copy of all lists
         try:
             features[number] = _row.validate_python(row)
         except ValidationError as error:
-            fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            path = ".".join(str(part) for part in ("transaction_data", number, *fault["loc"]))
-            errors[number] = {"field": path, "message": fault["msg"]}
-    refused = np.zeros(len(rows), bool)
-    refused[list(errors)] = True
+            refused[number] = True
+            if len(errors) < MOST_EXPLAINED:
+                errors[number] = _explained(number, error)
     return Batch(features, refused, errors)
 
 
-def _table(body: bytes, media_type: str) -> NDArray[np.float64]:
-    """The columns of a table as rows; what is missing is NaN.
-
-    Raises:
-        Unreadable: it is no such table, or has other columns.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    source = pa.BufferReader(body)
-    try:
-        if media_type == PARQUET:
-            with pq.ParquetFile(source) as file:
-                if file.metadata.num_rows > MOST_ROWS:
-                    raise Unreadable("body", f"give at most {MOST_ROWS:,} rows")
-                known = {name.lower() for name in FEATURES}
-                names = [name for name in file.schema_arrow.names if name.lower() in known]
-                table = file.read(columns=names)
-        elif media_type == FILE:
-            table = pa.ipc.open_file(source).read_all()
-        else:
-            table = pa.ipc.open_stream(source).read_all()
-        table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise Unreadable("body", f"no readable {media_type}: {str(error)[:120]}") from None
-    if not 0 < table.num_rows <= MOST_ROWS:
-        raise Unreadable("body", f"give 1 to {MOST_ROWS:,} rows")
-    columns = {name.lower(): place for place, name in enumerate(table.column_names)}
-    missing = [name for name in FEATURES if name.lower() not in columns]
-    if missing:
-        raise Unreadable("body", f"columns are missing: {', '.join(missing)}")
-    rows = np.empty((table.num_rows, len(FEATURES)))
-    for place, name in enumerate(FEATURES):
-        rows[:, place] = _numbers(table.column(columns[name.lower()]), name)
-    return rows
-
-
-def _numbers(column: "pa.ChunkedArray", name: str) -> NDArray[np.float64]:
-    import pyarrow as pa
-
-    kind = column.type
-    if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
-        raise Unreadable(name, f"holds {kind}, not numbers")
-    numbers: NDArray[np.float64] = column.cast(pa.float64(), safe=False).to_numpy()
-    return numbers
+def _explained(number: int, error: ValidationError) -> dict[str, str]:
+    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    path = ".".join(str(part) for part in ("transaction_data", number, *fault["loc"]))
+    return {"field": path, "message": fault["msg"]}
 
 
 def _check(rows: NDArray[np.float64]) -> Batch:
     with np.errstate(invalid="ignore"):
         good = (rows >= 0) & (rows <= LARGEST)  # NaN is neither
     refused: NDArray[np.bool_] = np.logical_not(good.all(axis=1))
-    errors = {}
-    if refused.any():
-        for number in np.flatnonzero(refused):
-            place = int(np.argmin(good[number]))
-            errors[int(number)] = {
-                "field": FEATURES[place],
-                "message": f"give a number from 0 to {LARGEST:g}",
-            }
-        rows = np.where(refused[:, None], 0, rows)
+    errors = {
+        int(number): {
+            "field": FEATURES[int(np.argmin(good[number]))],
+            "message": f"give a number from 0 to {LARGEST:g}",
+        }
+        for number in np.flatnonzero(refused)[:MOST_EXPLAINED]
+    }
+    rows[refused] = 0
     return Batch(rows.astype(np.float32), refused, errors)
 
 
@@ -161,12 +128,13 @@ def write(
             found.is_fraud.tolist(), found.probabilities.tolist(), strict=True
         )
     ]
-    for number, error in batch.errors.items():
-        results[number] = {"is_fraud": None, "probability": None, "error": error}
+    refused = np.flatnonzero(batch.refused).tolist()
+    for number in refused:
+        results[number] = {"is_fraud": None, "probability": None, "error": batch.error(number)}
     answer = {
         "results": results,
         "rows": len(results),
-        "rejected": len(batch.errors),
+        "rejected": len(refused),
         "threshold": found.threshold,
         "model": found.model,
         "request_id": request_id,
@@ -177,7 +145,7 @@ def write(
 def _write_arrow(batch: Batch, found: "Rows", request_id: str) -> bytes:
     import pyarrow as pa
 
-    texts: list[str | None] = [None] * len(batch.refused)
+    texts = [UNEXPLAINED if refused else None for refused in batch.refused.tolist()]
     for number, error in batch.errors.items():
         texts[number] = f"{error['field']}: {error['message']}"
     columns = {

@@ -87,13 +87,15 @@ def main() -> int:
 def labelled_rows(home: Path) -> list[Row]:
     """Transactions of the snapshot's last day, in order of time.
 
-    Raises: FraudError: there is no snapshot.
+    Raises: FraudError: there is no snapshot, or nothing in its last day.
     """
     pointer = read_pointer(home)
     if pointer is None:
         raise FraudError("no snapshot: run python -m flows.train_fraud first")
     since = pointer.as_of - DAY_S  # what is older has no full windows in a snapshot
     rows = [row for batch in read_snapshot(pointer) for row in batch if row[4] > since]
+    if not rows:
+        raise FraudError(f"the snapshot {pointer.file} has no transactions of its last day")
     draw = random.Random(0)
     frauds = [row for row in rows if row[5]]
     genuine = [row for row in rows if not row[5]]

@@ -7,7 +7,7 @@ takes microseconds.
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,13 +16,14 @@ import orjson
 from numpy.typing import NDArray
 
 from services.fraud.champion import Champion
+from services.fraud.errors import StateUnavailable
 from services.fraud.features import Windows, assemble
+from services.fraud.held_state import HeldState
 from services.fraud.log_process import LogProcess
 from services.fraud.metrics import Metrics
 from services.fraud.schema import Label, RawTransaction
-from services.fraud.scorer import FraudScorer
-from services.fraud.state import RawTransaction as Known
-from services.fraud.state import State
+from services.fraud.scorer import Cause, FraudScorer
+from services.fraud.state import Transaction
 from services.fraud.tables import Batch
 from services.fraud.tables import Label as LabelRow
 
@@ -41,13 +42,44 @@ class Rows:
     model: str
 
 
+@dataclass
+class _Decision:
+    """An answer to a raw transaction as it comes about; see `ScoreAnswer`."""
+
+    model: str
+    threshold: float
+    request_id: str
+    transaction_id: str
+    state_age_s: float | None
+    degraded: list[str] = field(default_factory=list)
+    features: list[float] = field(default_factory=list)
+    probability: float = 0.0
+    is_fraud: bool = False
+    reasons: list[Cause] = field(default_factory=list)
+
+    def as_json(self) -> bytes:
+        return orjson.dumps(
+            {
+                "is_fraud": self.is_fraud,
+                "probability": self.probability,
+                "threshold": self.threshold,
+                "model": self.model,
+                "request_id": self.request_id,
+                "transaction_id": self.transaction_id,
+                "reasons": self.reasons,
+                "state_age_s": self.state_age_s,
+                "degraded": self.degraded,
+            }
+        )
+
+
 class Detector:
     """Answers with the champion of the moment, and leaves one row for each answer."""
 
     def __init__(
         self,
         champion: Champion,
-        state: State,
+        state: HeldState,
         log: LogProcess,
         metrics: Metrics,
         *,
@@ -86,64 +118,50 @@ class Detector:
             TransactionConflict: the transaction is known, with another content.
             StateUnavailable: the windows cannot be read.
         """
-        scorer = self._scorer()
-        transaction = Known(
+        scorer, state = self._scorer(), self._state.get()
+        transaction = Transaction(
             raw.transaction_id,
             raw.customer_id,
             raw.terminal_id,
             round(raw.amount * 100),
             epoch_s(raw.time),
         )
-        as_of = self._state.as_of
+        as_of = state.as_of
         age_s = None if as_of is None else max(0.0, float(transaction.time - as_of))
-        degraded = []
+        decision = _Decision(scorer.tag, scorer.threshold, request_id, raw.transaction_id, age_s)
         if age_s is None:
-            degraded.append("no_snapshot")
+            decision.degraded.append("no_snapshot")
         elif age_s > self._max_state_age_s:
-            degraded.append("old_snapshot")
-        decided: dict[str, Any] = {}
+            decision.degraded.append("old_snapshot")
 
         def decide(windows: Windows) -> bytes:
-            features = [float(x) for x in assemble(transaction.cents, transaction.time, windows)]
-            probability, is_fraud = self._decide(scorer, features)
-            decided.update(
-                is_fraud=is_fraud,
-                probability=probability,
-                threshold=scorer.threshold,
-                model=scorer.tag,
-                request_id=request_id,
-                transaction_id=raw.transaction_id,
-                reasons=scorer.causes(features, probability),
-                state_age_s=age_s,
-                degraded=degraded,
-            )
-            decided_features.extend(features)
-            return orjson.dumps(decided)
+            features = assemble(transaction.cents, transaction.time, windows)
+            decision.features = [float(value) for value in features]
+            decision.probability, decision.is_fraud = self._decide(scorer, decision.features)
+            decision.reasons = scorer.causes(decision.features, decision.probability)
+            return decision.as_json()
 
-        decided_features: list[float] = []
-        outcome = self._state.once(transaction, decide)
-        answer = outcome.answer
+        outcome = state.once(transaction, decide)
         if not outcome.new:
             self._metrics.retries.inc()
-            return answer
+            return outcome.answer
         if not outcome.recorded:
-            degraded.append("not_recorded")
-            answer = orjson.dumps(decided)
-        for reason in degraded:
+            decision.degraded.append("not_recorded")
+        for reason in decision.degraded:
             self._metrics.degraded.labels(reason).inc()
         self._record(
             "/score_transaction",
             scorer,
-            decided_features,
-            decided["probability"],
-            decided["is_fraud"],
+            decision.features,
+            decision.probability,
+            decision.is_fraud,
             request_id,
             began,
             transaction=transaction,
             state_age_s=age_s,
-            degraded=",".join(degraded) or None,
+            degraded=",".join(decision.degraded) or None,
         )
-        return answer
+        return outcome.answer if outcome.recorded else decision.as_json()
 
     def score_rows(
         self,
@@ -180,29 +198,32 @@ class Detector:
     def label(self, labels: Sequence[Label]) -> int:
         """Take note of what transactions have turned out to be; how many the windows know."""
         now = self._clock()
-        self._log.add_labels(
-            [
-                LabelRow(
-                    label.transaction_id,
-                    label.is_fraud,
-                    epoch_s(label.labelled_at) if label.labelled_at else now,
-                    now,
-                )
-                for label in labels
-            ]
-        )
-        return self._state.label((label.transaction_id, label.is_fraud) for label in labels)
+        rows = [
+            LabelRow(
+                label.transaction_id,
+                label.is_fraud,
+                epoch_s(label.labelled_at) if label.labelled_at else now,
+                now,
+            )
+            for label in labels
+        ]
+        self._log.add_labels(rows)
+        return self._state.get().label(row[:3] for row in rows)
 
     def readiness(self) -> dict[str, Any]:
         """What `Readiness` says."""
-        scorer, shadow, as_of = self._champion.scorer, self._champion.shadow, self._state.as_of
+        scorer, shadow = self._champion.scorer, self._champion.shadow
+        try:
+            as_of, fault = self._state.get().as_of, None
+        except StateUnavailable as error:
+            as_of, fault = None, str(error)
         return {
             "ready": scorer is not None,
             "model": scorer and scorer.tag,
             "shadow": shadow and shadow.tag,
             "state_as_of": None if as_of is None else datetime.fromtimestamp(as_of, UTC),
             "state_age_s": None if as_of is None else max(0.0, self._clock() - as_of),
-            "waiting_for": None if scorer else self._missing(),
+            "waiting_for": fault if scorer else self._missing(),
         }
 
     def _missing(self) -> str:
@@ -237,7 +258,7 @@ class Detector:
         request_id: str,
         began: float,
         *,
-        transaction: Known | None = None,
+        transaction: Transaction | None = None,
         state_age_s: float | None = None,
         degraded: str | None = None,
     ) -> None:

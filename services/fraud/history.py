@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from services.fraud.features import DAY_S, HISTORY_DAYS
 from services.fraud.snapshot import Pointer, Row, read_snapshot
@@ -24,10 +24,24 @@ _INSERT = (
     "INSERT OR IGNORE INTO transactions"
     " (transaction_id, customer_id, terminal_id, cents, time, is_fraud) VALUES (?, ?, ?, ?, ?, ?)"
 )
-_RAISE = "UPDATE transactions SET is_fraud = 1 WHERE transaction_id = ? AND NOT is_fraud"
-_LABEL = "UPDATE transactions SET is_fraud = ? WHERE transaction_id = ?"
+_RAISE = (
+    "UPDATE transactions SET is_fraud = 1"
+    " WHERE transaction_id = ? AND NOT is_fraud AND labelled_at IS NULL"
+)
+_LABEL = (
+    "UPDATE transactions SET is_fraud = iif(labelled_at > ?3, is_fraud, ?2),"
+    " labelled_at = max(ifnull(labelled_at, ?3), ?3) WHERE transaction_id = ?1"
+)
+_LABEL_EARLY = (
+    "INSERT INTO early_labels (transaction_id, is_fraud, labelled_at) SELECT ?1, ?2, ?3"
+    " WHERE NOT EXISTS (SELECT 1 FROM transactions WHERE transaction_id = ?1)"
+    " ON CONFLICT (transaction_id) DO UPDATE"
+    " SET is_fraud = excluded.is_fraud, labelled_at = excluded.labelled_at"
+    " WHERE excluded.labelled_at >= early_labels.labelled_at"
+)
 _KEEP = "INSERT OR REPLACE INTO facts VALUES (?, ?)"
 
+Label: TypeAlias = tuple[str, bool, float]  # transaction_id, is_fraud, labelled_at: s since 1970
 T = TypeVar("T")
 
 
@@ -49,8 +63,8 @@ class Loaded:
 def load(file: StateFile, pointer: Pointer) -> Loaded:
     """Take in a snapshot; one process at a time, and who comes later finds it done.
 
-    A row whose transaction is known changes nothing but its label, and that only to fraud: the
-    snapshot may be older than a label that came here.
+    A row whose transaction is known changes nothing but its label, and that only to fraud, and
+    only if no label of it came here: the snapshot may be older.
 
     Raises: StateUnavailable: the snapshot cannot be read; sqlite3.Error: nor the state written.
     """
@@ -69,14 +83,28 @@ def load(file: StateFile, pointer: Pointer) -> Loaded:
         return Loaded(added, labelled, removed)
 
 
-def write_labels(file: StateFile, labels: Iterable[tuple[str, bool]]) -> int:
-    """Set labels by transaction_id; how many of them are of known transactions."""
-    rows = ((int(is_fraud), key) for key, is_fraud in labels)
-    return sum(_write(file, _LABEL, chunk) for chunk in _chunks(rows))
+def write_labels(file: StateFile, labels: Iterable[Label]) -> int:
+    """Set labels; how many of them are of known transactions.
+
+    The others are kept until their transaction comes, or `prune` finds them too old.
+    """
+    known = 0
+    for chunk in _chunks(labels):
+        with file.writing() as connection:
+            known += connection.executemany(_LABEL, chunk).rowcount
+            connection.executemany(_LABEL_EARLY, chunk)
+        time.sleep(PAUSE_S)
+    return known
 
 
 def prune(file: StateFile, before: int) -> int:
-    """Remove the transactions older than a time; how many there were."""
+    """Remove the transactions older than a time; how many there were.
+
+    Labels as old whose transaction never came go too.
+    """
+    query = "SELECT transaction_id FROM early_labels WHERE labelled_at < ?"
+    for keys in _chunks(file.connection.execute(query, (before,)).fetchall()):
+        _write(file, "DELETE FROM early_labels WHERE transaction_id = ?", keys)
     found = file.connection.execute("SELECT seq FROM transactions WHERE time < ?", (before,))
     old = found.fetchall()  # without an index: once a night, and no writer waits for a reader
     delete = "DELETE FROM transactions WHERE seq = ?"

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 
 import orjson
 
+from services.fraud.database import Database
 from services.fraud.log import PredictionLog
 
 EVERY_S = 0.05
@@ -27,6 +29,7 @@ ROWS_AT_ONCE = 50  # prepared holding Python's lock, in a tenth of a millisecond
 CAPACITY = 200_000  # rows that wait here, should the process hang
 REPORT_EVERY_S = 0.5
 PATIENCE_S = 20  # with the process itself, on a machine that is busy
+RESTART_S = 1.0  # between two tries to start the process
 COUNTERS = ("written", "waiting", "spilled", "dropped", "failures")
 PREDICTIONS, LABELS, BATCHES = "predictions", "labels", "batches"
 logger = logging.getLogger(__name__)
@@ -35,16 +38,17 @@ Row = tuple[Any, ...]
 
 
 class LogProcess:
-    """Takes rows from any thread, and hands them to a `PredictionLog` in another process.
-
-    Attributes: written, spilled, failures: as that one counts; see there.
-    """
+    """Takes rows from any thread, and hands them to a `PredictionLog` in another process."""
 
     def __init__(self, url: str, spill: Path) -> None:
-        """Start the process; nothing is waited for."""
+        """Start the process; the database is not waited for.
+
+        Raises: LogError: the address is none, or of another kind of database.
+        """
+        Database(url, patience_s=1).close()  # here an error has somebody to tell
         self._greeting = orjson.dumps({"url": url, "spill": str(spill)})
         self._counted = dict.fromkeys(COUNTERS, 0)
-        self._refused = 0
+        self._handed = self._refused = 0
         self._rows: deque[tuple[str, Row]] = deque()
         self._stop = threading.Event()
         self._process = self._start()
@@ -53,99 +57,109 @@ class LogProcess:
 
     def add(self, row: Row) -> None:
         """Log an answer: the values of a `Prediction`, as a plain tuple."""
-        if len(self._rows) < CAPACITY:
-            self._rows.append((PREDICTIONS, row))
-        else:
-            self._refused += 1
+        self._put(PREDICTIONS, row)
 
     def add_labels(self, rows: Iterable[Row]) -> None:
         """Log what transactions have turned out to be: the values of a `Label` each."""
-        self._rows.extend((LABELS, tuple(row)) for row in rows)
+        for row in rows:
+            self._put(LABELS, tuple(row))
 
     def add_batch(self, row: Row) -> None:
         """Log the summary of a batch: the values of a `Batch`."""
-        self._rows.append((BATCHES, tuple(row)))
+        self._put(BATCHES, tuple(row))
 
-    @property
-    def written(self) -> int:
-        return self._counted["written"]
+    def _put(self, kind: str, row: Row) -> None:
+        if len(self._rows) < CAPACITY:
+            self._rows.append((kind, row))
+        else:
+            self._refused += 1
 
-    @property
-    def spilled(self) -> int:
-        return self._counted["spilled"]
-
-    @property
-    def failures(self) -> int:
-        return self._counted["failures"]
-
-    @property
-    def waiting(self) -> int:
-        """Rows that are neither in the database nor in a file."""
-        return len(self._rows) + self._counted["waiting"]
-
-    @property
-    def dropped(self) -> int:
-        """Rows that are lost."""
-        return self._refused + self._counted["dropped"]
+    def counted(self) -> dict[str, int]:
+        """How many rows are `written`, `waiting`, `spilled` and `dropped`; and `failures`."""
+        counted = dict(self._counted)
+        counted["waiting"] += len(self._rows)
+        counted["dropped"] += self._refused
+        return counted
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Hand over what is left, and wait for the process to have written or spilled it."""
         self._stop.set()
         self._thread.join(timeout_s)
-        with contextlib.suppress(OSError):
-            self._pipe.close()
+        if self._thread.is_alive():  # the process hangs, and has not taken what it was given
+            self._process.kill()
+            self._thread.join()
+        if self._rows:
+            logger.error("%d rows of the log are lost", len(self._rows))
+        assert self._process.stdin is not None
+        self._process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout_s + PATIENCE_S)
-
-    @property
-    def _pipe(self) -> Any:
-        assert self._process.stdin is not None
-        return self._process.stdin
 
     def _start(self) -> "subprocess.Popen[bytes]":
         process = subprocess.Popen(
             [sys.executable, "-m", "services.fraud.log_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=0,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             start_new_session=True,  # Ctrl-C is for the worker, which closes the pipe
         )
-        assert process.stdin is not None
-        process.stdin.write(self._greeting + b"\n")
-        process.stdin.flush()
         threading.Thread(
-            target=self._listen, args=(process,), name="log-counters", daemon=True
+            target=self._listen, args=(process, self._counted), name="log-counters", daemon=True
         ).start()
+        self._send(process, self._greeting)
         return process
 
-    def _listen(self, process: "subprocess.Popen[bytes]") -> None:
+    def _listen(self, process: "subprocess.Popen[bytes]", before: dict[str, int]) -> None:
+        """Keep the counters of a process, on top of those of the ones before it."""
         assert process.stdout is not None
-        before = dict(self._counted, waiting=0)
-        for line in process.stdout:
-            told = orjson.loads(line)
-            self._counted = {name: before[name] + told[name] for name in COUNTERS}
+        with os.fdopen(os.dup(process.stdout.fileno()), "rb") as lines:
+            for line in lines:
+                told = orjson.loads(line)
+                counted = {name: before[name] + told[name] for name in COUNTERS}
+                self._counted = {**counted, "waiting": told["waiting"]}
 
     def _run(self) -> None:
-        while not self._stop.wait(EVERY_S):
-            self._hand_over()
+        pause_s = EVERY_S
+        while not self._stop.wait(pause_s):
+            pause_s = EVERY_S if self._hand_over() or self._replace() else RESTART_S
         self._hand_over()
 
-    def _hand_over(self) -> None:
+    def _hand_over(self) -> bool:
+        """Hand over all rows that wait; False if the process takes none any more."""
         while self._rows:
             kind = self._rows[0][0]
             part: list[Row] = []
             while self._rows and self._rows[0][0] == kind and len(part) < ROWS_AT_ONCE:
                 part.append(self._rows.popleft()[1])
             try:
-                self._pipe.write(orjson.dumps([kind, part]) + b"\n")
-                self._pipe.flush()
+                self._send(self._process, orjson.dumps([kind, part]))
             except OSError:
                 self._rows.extendleft((kind, row) for row in reversed(part))
-                if self._stop.is_set():
-                    return
-                logger.warning("the log's process has ended; another one takes over")
-                self._process.wait()
-                self._process = self._start()
+                return False
+            self._handed += len(part)
+        return True
+
+    def _replace(self) -> bool:
+        """Start another process; what the one before had in hand counts as dropped."""
+        self._process.wait()
+        time.sleep(REPORT_EVERY_S)  # its last report may be on its way
+        known = self._counted
+        missing = self._handed - known["written"] - known["spilled"] - known["dropped"]
+        self._counted = {**known, "waiting": 0, "dropped": known["dropped"] + max(0, missing)}
+        logger.error("the log's process has ended; up to %d rows are lost", max(0, missing))
+        try:
+            self._process = self._start()
+        except OSError:
+            return False
+        return True
+
+    @staticmethod
+    def _send(process: "subprocess.Popen[bytes]", message: bytes) -> None:
+        assert process.stdin is not None
+        left = memoryview(message + b"\n")
+        while left:
+            left = left[process.stdin.write(left) :]
 
 
 def main() -> None:

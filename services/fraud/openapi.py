@@ -8,6 +8,21 @@ from pydantic.json_schema import models_json_schema
 from services.fraud import schema
 from services.fraud.batch import FILE, PARQUET, STREAM
 
+# The assets are those that BentoML's server has; its own page would load a tracker.
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Fraud detector</title>
+<link rel="stylesheet" href="static_content/swagger-ui.css">
+</head>
+<body>
+<div id="page"></div>
+<script src="static_content/swagger-ui-bundle.js"></script>
+<script>SwaggerUIBundle({url: "docs.json", dom_id: "#page"})</script>
+</body>
+</html>
+"""
 _REFS = "#/components/schemas/{model}"
 _TABLE = {"schema": {"type": "string", "format": "binary"}}
 _ERRORS = {

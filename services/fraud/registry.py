@@ -58,8 +58,7 @@ class Registry:
         Raises: ModelError: the file cannot be read or is damaged.
         """
         try:
-            entries = json.loads(self.file.read_bytes())
-            return Standing(**{**entries, "previous": tuple(entries["previous"])})
+            return _standing(json.loads(self.file.read_bytes()))
         except FileNotFoundError:
             return Standing()
         except (OSError, ValueError, TypeError, KeyError) as error:
@@ -161,6 +160,15 @@ class Registry:
         with self._lock.open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)  # let go when the file is closed
             yield
+
+
+def _standing(entries: dict[str, Any]) -> Standing:
+    """Raises: ValueError, TypeError, KeyError: the entries are of another kind."""
+    standing = Standing(**{**entries, "previous": tuple(entries["previous"])})
+    tags = (standing.champion, standing.shadow, *standing.previous)
+    if not all(tag is None or isinstance(tag, str) for tag in tags):
+        raise ValueError("a tag is not text")
+    return standing
 
 
 def _replace(file: Path, entry: dict[str, Any]) -> None:

@@ -6,21 +6,35 @@ No pydantic model here keeps a value that it refused: what callers send is never
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from services.fraud.features import FEATURES
 
 LARGEST = 1e12  # of a feature: float32 holds it, and sums of it, without overflow
 LARGEST_AMOUNT = 1e9
 MOST_ROWS = 1_000_000  # of a batch
+MOST_JSON_ROWS = 100_000  # of a batch as JSON
 AHEAD = timedelta(hours=1)  # by which a till's clock may be fast
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 
 
 def _in_whole_cents(amount: float) -> float:
-    if abs(amount * 100 - round(amount * 100)) > 1e-6 * max(1.0, amount):
+    if abs(amount * 100 - round(amount * 100)) > 1e-4:  # float noise is less, up to LARGEST_AMOUNT
         raise ValueError("give at most two decimals")
     return amount
+
+
+def _written_out(time: object) -> object:
+    if not (isinstance(time, str) and time[4:5] == "-"):
+        raise ValueError("give a time such as 2026-11-22T09:30:00Z")  # not seconds, or milliseconds
+    return time
 
 
 def _in_the_past(time: datetime) -> datetime:
@@ -49,8 +63,8 @@ Identifier = Annotated[
 ]
 Time = Annotated[
     datetime,
-    # A number would be taken for seconds or milliseconds, whichever is likelier.
-    Field(strict=True, description="ISO 8601, past; without an offset it is UTC"),
+    BeforeValidator(_written_out),
+    Field(description="ISO 8601, past; without an offset it is UTC"),
     AfterValidator(_in_the_past),
 ]
 
@@ -97,7 +111,7 @@ class BatchRequest(_Request):
         list[Any],
         Field(
             min_length=1,
-            max_length=MOST_ROWS,
+            max_length=MOST_JSON_ROWS,
             description="rows, each as in DetectRequest; what else a row is, is told in its result",
         ),
     ]

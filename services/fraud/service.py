@@ -1,25 +1,48 @@
 """The BentoML service: `bentoml serve services.fraud.service:FraudDetector`.
 
-BentoML gives it workers, sockets, figures, the page to try it, and the Bento. Requests are
-answered by `Web`, which stands in front of BentoML's own layers.
+BentoML gives it workers, sockets and the Bento. Requests are answered by `Web`, which stands in
+front of BentoML's own layers.
 """
 
 import gc
+import os
+import sys
 from pathlib import Path
 
 import bentoml
+from pydantic import ValidationError
 
+from services.fraud import guard
+from services.fraud.database import Database
+from services.fraud.errors import LogError
 from services.fraud.settings import ServiceSettings
 from services.fraud.web import App, Receive, Scope, Send, Web
 from services.fraud.worker import Worker
 
-SETTINGS = ServiceSettings()
+
+def _settings() -> ServiceSettings:
+    """The settings; what is wrong with them ends the process with one line."""
+    try:
+        settings = ServiceSettings()
+        Database(settings.log_url, patience_s=1).close()
+    except ValidationError as error:
+        fault = error.errors()[0]
+        sys.exit(f"error: TRIPTYCH_{str(fault['loc'][0]).upper()}: {fault['msg']}")
+    except LogError as error:
+        sys.exit(f"error: TRIPTYCH_DATABASE_URL: {error}")
+    return settings
+
+
+SETTINGS = _settings()
+guard.install()
+os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # it would report usage to its makers
 
 
 @bentoml.service(
     name="fraud_detector",
     workers=SETTINGS.fraud_workers,
     http={"host": "0.0.0.0" if SETTINGS.keys else "127.0.0.1"},
+    metrics={"enabled": False},  # it has its own
     logging={"access": {"enabled": False}},
     tracing={"excluded_urls": ".*"},
 )
@@ -27,7 +50,7 @@ class FraudDetector:
     """Says within milliseconds whether a card transaction is fraud."""
 
     def __init__(self) -> None:
-        self.worker = Worker(SETTINGS, packed=_packed())
+        self.worker = Worker(SETTINGS, _packed())
         # What is there now stays: otherwise full collections over BentoML's many objects stop
         # the process for 100 ms every few thousand requests.
         gc.collect()

@@ -30,7 +30,7 @@ class ServiceSettings(BaseSettings):
         5.0, gt=0, description="A request whose body takes longer to arrive gets 408."
     )
     fraud_batch_max_bytes: int = Field(
-        64 * 2**20, ge=1, description="Largest body of /score_batch and /labels."
+        64 * 2**20, ge=1, description="Largest table that /score_batch takes."
     )
     fraud_max_state_age_h: float = Field(
         36.0, gt=0, description="Answers from an older state say that they are degraded."

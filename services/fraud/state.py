@@ -26,7 +26,7 @@ from typing import Any, TypeAlias
 
 from services.fraud.errors import TransactionConflict
 from services.fraud.features import DAY_S, DELAY_DAYS, WINDOWS_DAYS, Windows
-from services.fraud.history import Loaded, load, prune, write_labels
+from services.fraud.history import Label, Loaded, load, prune, write_labels
 from services.fraud.snapshot import Pointer
 from services.fraud.state_file import LONG_PATIENCE_S, StateFile
 
@@ -68,7 +68,7 @@ Decide: TypeAlias = Callable[[Windows], bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class RawTransaction:
+class Transaction:
     """One transaction; time in seconds since 1970, UTC."""
 
     transaction_id: str
@@ -111,7 +111,7 @@ class State:
         self._execute = self._file.connection.execute
         self._writable = True  # as far as is known; a change to False is logged
 
-    def once(self, transaction: RawTransaction, decide: Decide) -> Outcome:
+    def once(self, transaction: Transaction, decide: Decide) -> Outcome:
         """Decide on a transaction and record it, or find the answer that it got before.
 
         If it cannot be recorded (a full disk, a lock that others hold for too long), it is
@@ -138,17 +138,15 @@ class State:
         self._writable = True
         return Outcome(answer, new=True, recorded=True)
 
-    def windows(self, transaction: RawTransaction) -> Windows:
+    def windows(self, transaction: Transaction) -> Windows:
         """The windows of a transaction, itself included, recorded or not.
 
         Of several transactions in the same second, it sees those that arrived before it.
 
         Raises: TransactionConflict; StateUnavailable.
         """
-        try:
+        with self._file.reading():
             return self._windows(transaction, self._find(transaction)[0])
-        except sqlite3.Error as error:
-            raise self._file.explain(error) from error
 
     @property
     def as_of(self) -> int | None:
@@ -165,14 +163,23 @@ class State:
     @property
     def rows(self) -> int:
         """How many transactions it holds; counted, in milliseconds."""
-        try:
+        with self._file.reading():
             count: int = self._execute("SELECT count(*) FROM transactions").fetchone()[0]
-        except sqlite3.Error as error:
-            raise self._file.explain(error) from error
-        return count
+            return count
 
-    def label(self, labels: Iterable[tuple[str, bool]]) -> int:
-        """Take in labels by transaction_id; the last one of a transaction counts.
+    def is_current(self) -> bool:
+        """Whether the file that was opened is still the one at its path; for now and then.
+
+        Once somebody has removed or replaced it, this object goes on with the one it has, alone:
+        processes that start later see other transactions. Close it and open the state anew.
+        """
+        return self._file.is_current()
+
+    def label(self, labels: Iterable[Label]) -> int:
+        """Take in labels: transaction_id, is_fraud, and since when that is known (s since 1970).
+
+        Of each transaction, the label known latest counts, and of several that are equal in that
+        the one that came last. One that comes before its transaction waits for it.
 
         Returns: how many of them are of transactions that are known here.
 
@@ -184,7 +191,7 @@ class State:
     def load(self, pointer: Pointer) -> Loaded:
         """Take in a snapshot: what is missing here, and frauds that were not known as such.
 
-        A label here that says fraud stays: the snapshot may be older. Requests go on meanwhile,
+        Labels that came through `label` stay: the snapshot may be older. Requests go on meanwhile,
         but for the first load into an empty state, which keeps others from writing. One process
         loads at a time; who comes later finds it done. Killed, it is repeated by the next one.
 
@@ -195,6 +202,8 @@ class State:
 
     def prune(self, before: int) -> int:
         """Remove transactions older than a time that no window reaches; how many there were.
+
+        Labels from before it that still wait for their transaction are removed too.
 
         Raises: StateUnavailable: they could not be removed; some may have been.
         """
@@ -208,28 +217,27 @@ class State:
     @contextmanager
     def _apart(self) -> Iterator[StateFile]:
         """The file opened once more, for another thread and with more patience."""
+        self._file.check()
         with closing(StateFile(self._path, patience_s=LONG_PATIENCE_S)) as file:
             try:
                 yield file
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 raise file.explain(error) from error
 
     def _once_unrecorded(
-        self, transaction: RawTransaction, decide: Decide, answer: bytes | None
+        self, transaction: Transaction, decide: Decide, answer: bytes | None
     ) -> Outcome:
-        try:
+        with self._file.reading():
             seq, known = self._find(transaction)
             if known is not None:
                 return Outcome(known, new=False, recorded=True)
             windows = self._windows(transaction, seq) if answer is None else None
-        except sqlite3.Error as error:
-            raise self._file.explain(error) from error
         if windows is not None:
             answer = decide(windows)
         assert answer is not None
         return Outcome(answer, new=True, recorded=False)
 
-    def _find(self, transaction: RawTransaction) -> tuple[int, bytes | None]:
+    def _find(self, transaction: Transaction) -> tuple[int, bytes | None]:
         """Its place in the order of arrival, and its answer if it has got one."""
         row = self._execute(_FIND, (transaction.transaction_id,)).fetchone()
         if row is None:
@@ -248,7 +256,7 @@ class State:
             raise TransactionConflict(f"this transaction_id is known with another {other}")
         return seq, answer
 
-    def _windows(self, transaction: RawTransaction, seq: int) -> Windows:
+    def _windows(self, transaction: Transaction, seq: int) -> Windows:
         keys = (transaction.customer_id, transaction.terminal_id, transaction.time, seq)
         counted = [value or 0 for value in self._execute(_COUNT, keys).fetchone()]
         customer, terminal = counted[: len(counted) // 2], counted[len(counted) // 2 :]
@@ -259,7 +267,7 @@ class State:
             terminal_frauds=tuple(terminal[1::2]),
         )
 
-    def _record(self, transaction: RawTransaction, seq: int, answer: bytes) -> None:
+    def _record(self, transaction: Transaction, seq: int, answer: bytes) -> None:
         if seq != NEW:
             self._execute("UPDATE transactions SET answer = ? WHERE seq = ?", (answer, seq))
             return
@@ -274,8 +282,6 @@ class State:
         self._execute(_RECORD, row)
 
     def _fact(self, name: str) -> Any:
-        try:
+        with self._file.reading():
             row = self._execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        except sqlite3.Error as error:
-            raise self._file.explain(error) from error
-        return row[0] if row else None
+            return row[0] if row else None

@@ -8,6 +8,9 @@
 - No request waits for the disk. With its automatic checkpoints, every 200th transaction would
   take 10 to 80 ms; here a thread moves the log into the file while others go on writing. Only
   if they leave no gap for 128 MB are they held up for that long once.
+- Who has it open keeps it: after `rm state.db`, a process goes on with a file that no other one
+  finds. `is_current` tells that, for one look at the folder.
+- Emptied by hand while processes have it open, it is unavailable, and kills none of them.
 """
 
 import fcntl
@@ -26,12 +29,12 @@ IMPATIENCE = 0.1  # of the patience, after having waited in vain
 LONG_PATIENCE_S = 30.0  # where no request waits
 SHORTEN_AFTER = 1_000  # rows written by this process
 LOG_MAX_PAGES = 32_768  # of 4 KiB
-VERSION = 1  # of the schema
+INDEX_BYTES = 1_048_576  # more than the index of the longest log
 INDICES = {
     "customers": "transactions (customer_id, time, cents)",
     "terminals": "transactions (terminal_id, time, is_fraud)",
 }
-_SCHEMA = """
+_FIRST = """
 CREATE TABLE transactions (
     seq INTEGER PRIMARY KEY,  -- the order of arrival
     transaction_id TEXT NOT NULL UNIQUE,
@@ -44,7 +47,26 @@ CREATE TABLE transactions (
 );
 CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 """ + "".join(f"CREATE INDEX {name} ON {columns};" for name, columns in INDICES.items())
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_LABELLED_AT = """
+ALTER TABLE transactions ADD COLUMN labelled_at REAL;  -- NULL: its label is from a snapshot
+CREATE TABLE early_labels (  -- of transactions that are not here yet
+    transaction_id TEXT PRIMARY KEY,
+    is_fraud INTEGER NOT NULL,
+    labelled_at REAL NOT NULL  -- s since 1970, UTC
+) WITHOUT ROWID;
+CREATE TRIGGER labelled_early AFTER INSERT ON transactions
+WHEN EXISTS (SELECT 1 FROM early_labels WHERE transaction_id = NEW.transaction_id)
+BEGIN
+    UPDATE transactions SET is_fraud = early.is_fraud, labelled_at = early.labelled_at
+    FROM early_labels AS early
+    WHERE seq = NEW.seq AND early.transaction_id = NEW.transaction_id;
+    DELETE FROM early_labels WHERE transaction_id = NEW.transaction_id;
+END;
+"""
+_STEPS = (_FIRST, _LABELLED_AT)
+VERSION = len(_STEPS)  # of a file: how many of them it has gone
+# The last one: no such table. Our statements are fixed, so a wrong one means a file without them.
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 
 
 class FileLock:
@@ -80,6 +102,7 @@ class StateFile:
 
     def __init__(self, path: Path, *, patience_s: float) -> None:
         """Open the file; make it, with its folder, if it does not exist.
+        One of an earlier version is brought up to this one, and keeps what it holds.
 
         Args: patience_s: how long a writer waits for the others before it gives up.
 
@@ -87,6 +110,7 @@ class StateFile:
         """
         self.path = path
         self._patience_s = self._patient_s = patience_s
+        self._index = f"{path}-shm"  # SQLite's, of the log
         self._shortened_at = 0
         self._shortening: threading.Thread | None = None
         try:
@@ -96,6 +120,7 @@ class StateFile:
             raise StateUnavailable(f"state {path} cannot be opened: {error}") from error
         try:
             self.connection = _connect(path, patience_s)
+            self._opened = _identity(path)
             try:
                 self._prepare()
             except BaseException:
@@ -114,6 +139,7 @@ class StateFile:
         Raises: sqlite3.Error: nothing was written; the wait was too long, or the disk is full.
         """
         connection = self.connection
+        _mend(self._index)
         self._begin()
         try:
             yield connection
@@ -127,13 +153,28 @@ class StateFile:
         if connection.total_changes - self._shortened_at >= SHORTEN_AFTER:
             self._start_shortening()
 
-    def explain(self, error: sqlite3.Error) -> StateUnavailable:
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Around statements that read. Raises: StateUnavailable: they cannot."""
+        _mend(self._index)
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self.explain(error) from error
+
+    def is_current(self) -> bool:
+        """Whether the file that was opened is the one at its path; for any thread."""
+        return self._opened is not None and self._opened == _identity(self.path)
+
+    def check(self) -> None:
+        """Raises: StateUnavailable: it was emptied; who opened it now would take it for new."""
+        if self.path.exists() and self.path.stat().st_size == 0:
+            raise self._damaged("it is empty")
+
+    def explain(self, error: sqlite3.Error | OSError) -> StateUnavailable:
         """What to tell a user of an error that kept from reading."""
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:  # low byte: primary code
-            return StateUnavailable(
-                f"state {self.path} is damaged ({error}): stop the service, remove"
-                f" {self.path.name}* there, and start again: it is rebuilt from the snapshot"
-            )
+            return self._damaged(str(error))
         return StateUnavailable(f"state {self.path} cannot be used: {error}")
 
     def shorten_log(self) -> None:
@@ -142,6 +183,8 @@ class StateFile:
         The log begins anew once all of it was moved when a writer comes. Where they leave no
         gap for that, they are held back once it is long.
         """
+        if not self.is_current():  # what is at the path is the log of another file, or none
+            return
         with suppress(sqlite3.Error), closing(_connect(self.path, LONG_PATIENCE_S)) as own:
             if _checkpoint(own) < LOG_MAX_PAGES:
                 return
@@ -154,6 +197,7 @@ class StateFile:
         """Close the connection."""
         if self._shortening:
             self._shortening.join()
+        _mend(self._index)
         self.connection.close()
         self._lock.close()
 
@@ -190,26 +234,57 @@ class StateFile:
         if not self._lock.acquire(LONG_PATIENCE_S):
             raise sqlite3.OperationalError("another process has been making it for too long")
         try:
-            if self._version() == VERSION:  # made by another process meanwhile
+            version = self._version()
+            if version == VERSION:  # made by another process meanwhile
                 return
-            if self.connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            foreign = self.connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+            if not 0 <= version < VERSION or (version == 0 and foreign):
                 raise StateUnavailable(
                     f"state {self.path} is of another version: stop the service, remove"
                     f" {self.path.name}* there, and start again"
                 )
             self.connection.execute("PRAGMA journal_mode = WAL")  # stays with the file
             self.connection.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
+                f"BEGIN IMMEDIATE; {''.join(_STEPS[version:])}"
+                f" PRAGMA user_version = {VERSION}; COMMIT;"
             )
         finally:
             self._lock.release()
+
+    def _damaged(self, how: str) -> StateUnavailable:
+        return StateUnavailable(
+            f"state {self.path} is damaged ({how}): stop the service, remove"
+            f" {self.path.name}* there, and start again: it is rebuilt from the snapshot"
+        )
 
     def _version(self) -> int:
         version: int = self.connection.execute("PRAGMA user_version").fetchone()[0]
         return version
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file is at a path. Not by opening it: to close it would drop SQLite's locks."""
+    with suppress(OSError):
+        found = path.stat()
+        return found.st_dev, found.st_ino
+    return None
+
+
+def _mend(index: str) -> None:
+    """Give an index that was emptied its length back.
+
+    Processes have it mapped, and die of SIGBUS where they touch what the file no longer holds.
+    Of one that is all zeros, SQLite sees that it has to be made anew from the log.
+    """
+    try:
+        if os.stat(index).st_size == 0:  # noqa: PTH116 - a Path costs each request 1 us more
+            os.truncate(index, INDEX_BYTES)
+    except OSError:  # there is none yet, or SQLite will say what is wrong
+        pass
+
+
 def _connect(path: Path, patience_s: float) -> sqlite3.Connection:
+    _mend(f"{path}-shm")
     connection = sqlite3.connect(
         path, timeout=patience_s, isolation_level=None, check_same_thread=False
     )

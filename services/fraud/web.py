@@ -21,7 +21,7 @@ from services.fraud import batch
 from services.fraud.detector import Detector, NotReady
 from services.fraud.errors import StateUnavailable, TransactionConflict
 from services.fraud.metrics import Metrics
-from services.fraud.openapi import document
+from services.fraud.openapi import PAGE, document
 from services.fraud.refusal import CLOSE, Headers, Refusal, too_large, wait
 from services.fraud.schema import DetectRequest, LabelsRequest, RawTransaction, Readiness
 
@@ -32,8 +32,10 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Request = TypeVar("Request", bound=BaseModel)
 
 SMALL_BODY = 64 * 2**10
+LABELS_BYTES = 8 * 2**20  # parsed while nothing else is answered
 LONG_AT_ONCE = 2  # in a worker: each holds its body and its rows in memory
-OPEN_PATHS = frozenset({"/livez", "/readyz", "/healthz", "/metrics", "/docs.json", "/"})
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics", "/docs.json", "/"})
+ASSETS = "/static_content/"  # of the page, which the server behind has
 LOOPBACK = ("127.", "::1", "localhost")
 JSON = "application/json"
 logger = logging.getLogger(__name__)
@@ -60,6 +62,14 @@ class Endpoint:
     is_long: bool = False  # answered by a thread, a few at once
 
 
+@dataclass
+class _InHand:
+    """Requests whose bodies are there, and which are being answered."""
+
+    most: int
+    count: int = 0
+
+
 class Web:
     """The HTTP door of one worker."""
 
@@ -73,34 +83,38 @@ class Web:
     ) -> None:
         self._detector, self._metrics, self._limits = detector, metrics, limits
         self._digests = [sha256(key.encode()).digest() for key in keys]
-        self._in_flight = self._long = 0
+        self._in_hand = {False: _InHand(limits.max_in_flight), True: _InHand(LONG_AT_ONCE)}
+        self._buffered = 0  # bytes of large bodies
         self._openapi = orjson.dumps(document(with_keys=bool(keys)))
         big = limits.batch_max_bytes
         endpoints = (
             Endpoint("/detect_fraud", "POST", self._detect, (JSON,), SMALL_BODY),
             Endpoint("/score_transaction", "POST", self._score, (JSON,), SMALL_BODY),
             Endpoint("/score_batch", "POST", self._batch, (JSON, *batch.TABLES), big, True),
-            Endpoint("/labels", "POST", self._labels, (JSON,), big, True),
+            Endpoint("/labels", "POST", self._labels, (JSON,), LABELS_BYTES, True),
             Endpoint("/livez", "GET", self._livez),
             Endpoint("/readyz", "GET", self._readyz),
+            Endpoint("/metrics", "GET", self._figures),
             Endpoint("/docs.json", "GET", self._docs),
+            Endpoint("/", "GET", self._page),
         )
         self._endpoints = {endpoint.path: endpoint for endpoint in endpoints}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, behind: App) -> None:
         """Answer a request, or leave it to the application behind: its page and its figures."""
         endpoint = self._endpoints.get(scope["path"])
-        if endpoint is None and _is_page(scope["path"]):
-            endpoint = _PAGE
-        began = time.perf_counter()
-        request_id = os.urandom(16).hex()
+        if endpoint is None and scope["path"].startswith(ASSETS):
+            endpoint = _ASSETS
+        # In order of time, so that the log's index grows at its end and not all over the place.
+        request_id = f"{time.time_ns():016x}{os.urandom(8).hex()}"
         headers: Headers = ()
         try:
             asked = dict(scope["headers"])  # in lower case, says ASGI
             self._check_caller(scope, asked)
             if endpoint is None:
                 raise Refusal(404, "not_found", "no such path; /docs.json lists all")
-            if endpoint is _PAGE:
+            if endpoint is _ASSETS:
+                _check_method(endpoint, scope["method"])
                 await behind(scope, receive, send)
                 return
             status, answer, media = await self._process(endpoint, scope, asked, receive, request_id)
@@ -112,7 +126,7 @@ class Web:
             status, media = 500, JSON.encode()
             answer = _FAULT.body(request_id)
         path = endpoint.path if endpoint else "other"
-        self._metrics.answered(path, status, time.perf_counter() - began)
+        self._metrics.answered(path, status)
         await send(
             {
                 "type": "http.response.start",
@@ -141,32 +155,30 @@ class Web:
         """
         _check_method(endpoint, scope["method"])
         if not endpoint.max_bytes:
-            status, answer = endpoint.answer()
-            return status, answer, JSON.encode()
+            found: tuple[int, bytes, bytes] = endpoint.answer()
+            return found
         media_type = _check_body(endpoint, asked)
-        if endpoint.is_long and self._long >= LONG_AT_ONCE:
+        body = await self._body(endpoint, receive)
+        in_hand = self._in_hand[endpoint.is_long]
+        if in_hand.count >= in_hand.most:
             raise self._busy()
-        self._long += endpoint.is_long
+        in_hand.count += 1
+        began = time.perf_counter()
         try:
-            body = await self._body(endpoint, receive)
-            if self._in_flight >= self._limits.max_in_flight:
-                raise self._busy()
-            self._in_flight += 1
-            try:
-                # Let all that has arrived by now start first: only so are they counted.
-                await asyncio.sleep(0)
-                began = time.perf_counter()
-                if not endpoint.is_long:
-                    return 200, _called(endpoint.answer, body, request_id, began), JSON.encode()
+            # Let all that has arrived by now start first: only so are they counted.
+            await asyncio.sleep(0)
+            if endpoint.is_long:
                 accept = asked.get(b"accept", b"").decode("latin-1")
                 answer, media = await asyncio.to_thread(
                     _called, endpoint.answer, body, media_type, accept, request_id, began
                 )
-                return 200, answer, media
-            finally:
-                self._in_flight -= 1
+            else:
+                answer = _called(endpoint.answer, body, request_id, began)
+                media = JSON.encode()
         finally:
-            self._long -= endpoint.is_long
+            in_hand.count -= 1
+        self._metrics.took(endpoint.path, time.perf_counter() - began)
+        return 200, answer, media
 
     def _busy(self) -> Refusal:
         self._metrics.shed.inc()
@@ -180,16 +192,7 @@ class Web:
                 body: bytes = message.get("body", b"")
                 if not message.get("more_body") and len(body) <= endpoint.max_bytes:
                     return body
-                parts, size = [body], len(body)
-                while message.get("more_body"):
-                    message = await receive()
-                    parts.append(message.get("body", b""))
-                    size += len(parts[-1])
-                    if size > endpoint.max_bytes:
-                        raise too_large(endpoint.path, endpoint.max_bytes)
-                if message["type"] == "http.disconnect":
-                    raise Refusal(400, "disconnected", "the body did not arrive whole")
-                return b"".join(parts)
+                return await self._rest(endpoint, message, receive)
         except TimeoutError:
             raise Refusal(
                 408,
@@ -197,6 +200,30 @@ class Web:
                 f"the body did not arrive within {patience_s:g} s",
                 headers=CLOSE,
             ) from None
+
+    async def _rest(
+        self, endpoint: Endpoint, message: MutableMapping[str, Any], receive: Receive
+    ) -> bytes:
+        """A body that comes in parts; together, all of them stay below a limit as well."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            while True:
+                part = message.get("body", b"")
+                parts.append(part)
+                size += len(part)
+                self._buffered += len(part)
+                if size > endpoint.max_bytes:
+                    raise too_large(endpoint.path, endpoint.max_bytes)
+                if self._buffered > (LONG_AT_ONCE + 1) * self._limits.batch_max_bytes:
+                    raise self._busy()
+                if message["type"] == "http.disconnect":
+                    raise Refusal(400, "disconnected", "the body did not arrive whole")
+                if not message.get("more_body"):
+                    return b"".join(parts)
+                message = await receive()
+        finally:
+            self._buffered -= size
 
     def _check_caller(self, scope: Scope, asked: dict[bytes, bytes]) -> None:
         if not self._digests:
@@ -209,9 +236,9 @@ class Web:
                 "this service answers callers on its own machine alone until TRIPTYCH_API_KEYS"
                 " names keys for it",
             )
-        if scope["path"] in OPEN_PATHS or scope["path"].startswith("/static_content/"):
+        if scope["path"] in OPEN_PATHS or scope["path"].startswith(ASSETS):
             return
-        given = asked.get(b"x-api-key") or asked.get(b"authorization", b"").removeprefix(b"Bearer ")
+        given = asked.get(b"x-api-key") or _bearer(asked.get(b"authorization", b""))
         digest = sha256(given).digest()
         # All are compared, so that the time tells nothing about which one is close.
         if not sum(hmac.compare_digest(digest, known) for known in self._digests):
@@ -247,22 +274,28 @@ class Web:
         answer = {"accepted": len(labels), "known": known, "request_id": request_id}
         return orjson.dumps(answer), b"application/json"
 
-    def _livez(self) -> tuple[int, bytes]:
-        return 200, b"{}"
+    def _livez(self) -> tuple[int, bytes, bytes]:
+        return 200, b"{}", JSON.encode()
 
-    def _readyz(self) -> tuple[int, bytes]:
+    def _readyz(self) -> tuple[int, bytes, bytes]:
         found = Readiness(**self._detector.readiness())
-        return (200 if found.ready else 503), found.model_dump_json().encode()
+        return (200 if found.ready else 503), found.model_dump_json().encode(), JSON.encode()
 
-    def _docs(self) -> tuple[int, bytes]:
-        return 200, self._openapi
+    def _figures(self) -> tuple[int, bytes, bytes]:
+        return 200, self._metrics.render(), b"text/plain; version=0.0.4; charset=utf-8"
+
+    def _docs(self) -> tuple[int, bytes, bytes]:
+        return 200, self._openapi, JSON.encode()
+
+    def _page(self) -> tuple[int, bytes, bytes]:
+        return 200, PAGE.encode(), b"text/html; charset=utf-8"
 
 
 def _nothing() -> None:
     raise AssertionError("answered by the application behind")
 
 
-_PAGE = Endpoint("page", "GET", _nothing)
+_ASSETS = Endpoint(ASSETS, "GET", _nothing)
 _FAULT = Refusal(500, "internal", "a fault of the service, which has been logged")
 
 
@@ -321,17 +354,19 @@ def _check_body(endpoint: Endpoint, asked: dict[bytes, bytes]) -> str:
             f"send {' or '.join(endpoint.types)} in Content-Type",
             headers=CLOSE,
         )
+    if asked.get(b"content-encoding", b"identity") != b"identity":
+        raise Refusal(
+            415, "unsupported_media_type", "send the body without Content-Encoding", headers=CLOSE
+        )
     length = asked.get(b"content-length", b"0")
     if not length.isdigit() or int(length) > endpoint.max_bytes:
         raise too_large(endpoint.path, endpoint.max_bytes)
     return media_type
 
 
-def _is_page(path: str) -> bool:
-    """Whether the server behind has it: its page, and its figures."""
-    return path in ("/", "/metrics", "/healthz", "/schema.json") or path.startswith(
-        "/static_content/"
-    )
+def _bearer(authorization: bytes) -> bytes:
+    scheme, _, key = authorization.partition(b" ")
+    return key.strip() if scheme.lower() == b"bearer" else b""
 
 
 def _place(error: BaseException) -> str:

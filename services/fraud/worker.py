@@ -1,16 +1,19 @@
 """One worker process of the service: its parts, put together, and what goes on beside requests."""
 
 import logging
+import shutil
 import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import psutil
 
 from services.fraud import store
 from services.fraud.champion import Champion
 from services.fraud.detector import Detector
 from services.fraud.errors import FraudError
+from services.fraud.held_state import HeldState
 from services.fraud.log_process import LogProcess
 from services.fraud.metrics import Metrics
 from services.fraud.registry import Registry
@@ -19,11 +22,7 @@ from services.fraud.snapshot import read_pointer
 from services.fraud.state import State
 from services.fraud.web import Limits, Web
 
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
-
-CHAMPION_EVERY_S = 0.5
-HISTORY_EVERY_S = 10.0
+OFTEN_S, SELDOM_S = 0.5, 10.0
 LOG_TIMEOUT_S = 5.0  # for the database to take what is left when the worker ends
 logger = logging.getLogger(__name__)
 
@@ -34,17 +33,21 @@ class Worker:
     def __init__(
         self,
         settings: ServiceSettings,
-        registry: "CollectorRegistry | None" = None,
         packed: tuple[str, Path] | None = None,
+        *,
+        alone: bool = False,
     ) -> None:
-        """Open the model, the state and the log. A missing model or database is no error here.
+        """Open the model, the state and the log. That one of these is not there is no error here.
 
-        registry: of metrics; by default the process's own. packed: tag and folder of the model
-        that came with the code, which answers until the registry names one.
+        packed: tag and folder of the model that came with the code, which answers until the
+        registry names one. alone: this process is no worker of a server.
+
+        Raises: LogError: the address of the database is none.
         """
         self._home, self._packed = settings.home, packed
         self._state_path = settings.home / "fraud" / "state.db"
-        self._metrics = Metrics(registry)
+        self._log = LogProcess(settings.log_url, settings.home / "fraud" / "spill")
+        self._metrics = Metrics(None if alone else _metrics_folder(settings.home))
         self._champion = Champion(
             Registry(settings.home),
             self._model_folder,
@@ -52,9 +55,9 @@ class Worker:
             on_swap=self._swapped,
         )
         self._champion.refresh()
-        self._load_history()
-        self._state = State(self._state_path)
-        self._log = LogProcess(settings.log_url, settings.home / "fraud" / "spill")
+        history = _Periodic(self._load_history, SELDOM_S)
+        history.once()
+        self._state = HeldState(self._state_path)
         self._detector = Detector(
             self._champion,
             self._state,
@@ -73,10 +76,13 @@ class Worker:
             ),
         )
         self._beside = [
-            _Periodic(self._champion.refresh, CHAMPION_EVERY_S),
-            _Periodic(self._load_history, HISTORY_EVERY_S),
-            _Periodic(self._report, CHAMPION_EVERY_S),
+            history,
+            _Periodic(self._champion.refresh, OFTEN_S),
+            _Periodic(self._state.refresh, OFTEN_S),
+            _Periodic(self._report, OFTEN_S),
         ]
+        for periodic in self._beside:
+            periodic.start()
         if not settings.keys:
             logger.warning("TRIPTYCH_API_KEYS is not set: only this machine is answered")
 
@@ -85,6 +91,7 @@ class Worker:
         for periodic in self._beside:
             periodic.stop()
         self._log.close(LOG_TIMEOUT_S)
+        self._report()
         self._state.close()
 
     def _model_folder(self, tag: str) -> Path:
@@ -97,42 +104,70 @@ class Worker:
 
     def _load_history(self) -> None:
         """Bring the state up to the newest snapshot, by a connection of this thread's own."""
-        try:
-            pointer = read_pointer(self._home)
-            if pointer is None:
-                return
-            with closing(State(self._state_path)) as state:
-                if state.snapshot != pointer.digest:
-                    loaded = state.load(pointer)
-                    logger.info("history of %d rows: %s", pointer.rows, loaded)
-        except (FraudError, OSError) as error:
-            logger.error("the snapshot is not loaded: %s", error)
+        pointer = read_pointer(self._home)
+        if pointer is None:
+            return
+        with closing(State(self._state_path)) as state:
+            if state.snapshot != pointer.digest:
+                logger.info("history of %d rows: %s", pointer.rows, state.load(pointer))
 
     def _report(self) -> None:
         """Gauges, for whoever asks whichever worker."""
         age_s = self._detector.readiness()["state_age_s"]
         if age_s is not None:
             self._metrics.state_age.set(age_s)
-        for name, gauge in self._metrics.log.items():
-            gauge.set(getattr(self._log, name))
+        self._metrics.logged(self._log.counted())
 
 
 class _Periodic:
-    """Calls a function every so often from a thread of its own; what it raises is logged."""
+    """Calls a function every so often from a thread of its own; what it raises is logged once."""
 
     def __init__(self, function: Callable[[], None], every_s: float) -> None:
         self._function, self._every_s = function, every_s
+        self._fault: str | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=function.__name__, daemon=True)
+
+    def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
         self._stop.set()
         self._thread.join(timeout=5)
 
+    def once(self) -> None:
+        """Call it now; a fault that goes on is told once."""
+        try:
+            self._function()
+            self._fault = None
+        except (FraudError, OSError) as error:
+            if str(error) != self._fault:
+                logger.error("%s", error)
+            self._fault = str(error)
+        except Exception as error:  # the thread must live on
+            if repr(error) != self._fault:
+                logger.exception("%s failed", self._function.__name__)
+            self._fault = repr(error)
+
     def _run(self) -> None:
         while not self._stop.wait(self._every_s):
-            try:
-                self._function()
-            except Exception:  # the thread must live on
-                logger.exception("%s failed", self._function.__name__)
+            self.once()
+
+
+def _metrics_folder(home: Path) -> Path:
+    """Of the server that this process is a worker of; those of servers that ended are removed."""
+    folder = home / "fraud" / "metrics"
+    mine = _name(psutil.Process().parent())
+    for other in folder.glob("*"):
+        try:
+            ended = other.name != _name(psutil.Process(int(other.name.partition("-")[0])))
+        except (psutil.Error, ValueError):
+            ended = True
+        if ended:
+            shutil.rmtree(other, ignore_errors=True)
+    return folder / mine
+
+
+def _name(server: psutil.Process | None) -> str:
+    """By process and its start: numbers of processes come again."""
+    return f"{server.pid}-{server.create_time():.0f}" if server else "0-0"

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from prometheus_client import CollectorRegistry
 
 from services.fraud import store
 from services.fraud.registry import Registry
@@ -39,13 +38,11 @@ async def nothing_behind(scope, receive, send) -> None:
 
 
 class InProcess:
-    """A worker and a client of it.
-
-    server, client: the addresses that the worker sees.
-    """
+    """A worker and a client of it."""
 
     def __init__(self, home: Path, *, server: str = "127.0.0.1", **settings: Any) -> None:
-        self.worker = Worker(ServiceSettings(home=home, **settings), CollectorRegistry())
+        """server: the address at which the worker believes to be asked."""
+        self.worker = Worker(ServiceSettings(home=home, **settings), alone=True)
 
         async def application(scope, receive, send) -> None:
             scope["server"] = (server, 3000)

@@ -1,5 +1,6 @@
 """Streams of transactions for the tests of the state, and what a process does with them."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pandas as pd
 
 from services.fraud.features import DAY_S, DELAY_DAYS, Windows
 from services.fraud.snapshot import Pointer, read_pointer, write_snapshot
-from services.fraud.state import RawTransaction, State
+from services.fraud.state import State, Transaction
 
 START = 1_533_081_600  # 2018-08-01
 PATIENT_S = 30.0  # where a busy machine is no part of what is tested
@@ -39,10 +40,10 @@ def stream(rows: int, *, days: int = 60, seed: int = 0, keys: tuple[int, int] = 
     )
 
 
-def transactions(table: pd.DataFrame) -> Iterator[RawTransaction]:
+def transactions(table: pd.DataFrame) -> Iterator[Transaction]:
     """The rows of a table, one by one, as the service gets them."""
     for row in table.itertuples():
-        yield RawTransaction(
+        yield Transaction(
             str(row.transaction_id),
             str(row.customer_id),
             str(row.terminal_id),
@@ -62,8 +63,9 @@ def snapshot(table: pd.DataFrame, as_of: int, home: Path) -> Pointer:
 def replay(state: State, table: pd.DataFrame, labels: pd.DataFrame) -> list[Windows]:
     """Give rows to the state as they come, and each of `labels` once it is old enough."""
     seen: list[Windows] = []
-    due = zip(labels["transaction_id"].astype(str), labels["is_fraud"], strict=True)
     times = labels["time"].to_numpy()
+    labelled_at = times + DELAY_DAYS * DAY_S
+    due = zip(labels["transaction_id"].astype(str), labels["is_fraud"], labelled_at, strict=True)
     told = 0
 
     def decide(windows: Windows) -> bytes:
@@ -73,9 +75,8 @@ def replay(state: State, table: pd.DataFrame, labels: pd.DataFrame) -> list[Wind
     for transaction in transactions(table):
         known = int(np.searchsorted(times, transaction.time - DELAY_DAYS * DAY_S, side="right"))
         if known > told:
-            state.label(
-                [(key, bool(fraud)) for key, fraud in (next(due) for _ in range(told, known))]
-            )
+            some = itertools.islice(due, known - told)
+            state.label((key, bool(fraud), float(at)) for key, fraud, at in some)
             told = known
         assert state.once(transaction, decide).recorded
     return seen
@@ -86,7 +87,7 @@ def write_transactions(path: Path, name: str, count: int) -> None:
     state = State(path, patience_s=PATIENT_S)
     for number in range(count):
         outcome = state.once(
-            RawTransaction(f"{name}-{number}", "alice", "till", 100, START),
+            Transaction(f"{name}-{number}", "alice", "till", 100, START),
             lambda windows: str(windows.customer_counts[0]).encode(),
         )
         print(outcome.answer.decode(), int(outcome.recorded), flush=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from services.fraud import store
-from services.fraud.champion import Champion
+from services.fraud.champion import AGAIN_AFTER_S, Champion
 from services.fraud.registry import Registry
 from tests.services.fraud.running import promoted
 
@@ -14,9 +14,18 @@ def swaps():
 
 
 @pytest.fixture
-def champion(tmp_path, swaps):
+def time():
+    """Seconds; a list, so that a test may move them."""
+    return [0.0]
+
+
+@pytest.fixture
+def champion(tmp_path, swaps, time):
     return Champion(
-        Registry(tmp_path), lambda tag: store.folder(tag, tmp_path), on_swap=swaps.append
+        Registry(tmp_path),
+        lambda tag: store.folder(tag, tmp_path),
+        on_swap=swaps.append,
+        clock=lambda: time[0],
     )
 
 
@@ -49,32 +58,40 @@ def test_champion_and_shadow_are_taken_up_and_left(champion, tmp_path, model_fol
     assert swaps == [True] * len(swaps)
 
 
-def test_model_that_cannot_be_opened_is_tried_once_and_told(
-    champion, tmp_path, model_folder, swaps
+def test_model_that_cannot_be_opened_is_told_and_tried_again(
+    champion, tmp_path, model_folder, swaps, time
 ):
-    """The one before goes on; named anew after a mend, it is tried again."""
+    """The one before goes on; a model whose files come late is taken up without being named anew."""
     first = promoted(model_folder, tmp_path)
     champion.refresh()
-    Registry(tmp_path).promote("fraud_detector:gone", "by mistake")
+    late = store.save(model_folder, tmp_path)
+    folder = store.folder(late, tmp_path)
+    folder.rename(tmp_path / "aside")
+    Registry(tmp_path).promote(late, "its files are on their way")
     for _ in range(3):
         champion.refresh()
+    time[0] += AGAIN_AFTER_S
+    champion.refresh()
 
     assert champion.scorer.tag == first
-    assert "fraud_detector:gone" in champion.fault
+    assert late in champion.fault
     assert swaps == [True, False]
 
-    Registry(tmp_path).rollback()
+    (tmp_path / "aside").rename(folder)
     champion.refresh()
-    Registry(tmp_path).promote("fraud_detector:gone", "again")
+    assert champion.scorer.tag == first
+    time[0] += AGAIN_AFTER_S
     champion.refresh()
-    assert swaps == [True, False, False]
+    assert champion.scorer.tag == late
+    assert swaps == [True, False, True]
 
 
-def test_damaged_registry_changes_nothing(champion, tmp_path, model_folder):
+@pytest.mark.parametrize("content", ["{", "[]", '{"champion": 5, "previous": []}', "null"])
+def test_damaged_registry_changes_nothing(champion, tmp_path, model_folder, content):
     """Who answers goes on, and the fault is told."""
     first = promoted(model_folder, tmp_path)
     champion.refresh()
-    Registry(tmp_path).file.write_text("{")
+    Registry(tmp_path).file.write_text(content)
     champion.refresh()
 
     assert champion.scorer.tag == first

@@ -9,6 +9,7 @@ import time
 import psutil
 import pytest
 
+from services.fraud.errors import LogError
 from services.fraud.features import FEATURES
 from services.fraud.log_process import LogProcess
 from tests.services.fraud.running import ROOT, rows, wait_until
@@ -46,8 +47,14 @@ def test_rows_are_written_and_counted(log, tmp_path):
     for number in range(1_000):
         log.add(prediction(number))
 
-    wait_until(lambda: log.written == 1_000)
-    assert (log.waiting, log.spilled, log.dropped, log.failures) == (0, 0, 0, 0)
+    wait_until(lambda: log.counted()["written"] == 1_000)
+    assert log.counted() == {
+        "written": 1_000,
+        "waiting": 0,
+        "spilled": 0,
+        "dropped": 0,
+        "failures": 0,
+    }
     assert rows(tmp_path, COUNT) == [(1_000,)]
     assert rows(tmp_path, "SELECT max(terminal_id_risk_30day_window) FROM fraud_predictions") == [
         (999.0,)
@@ -91,28 +98,36 @@ def test_killed_worker_loses_the_last_second_at_most(tmp_path):
 def test_killed_process_is_replaced(log, tmp_path):
     """The worker goes on, and what it logs from then on is written."""
     log.add(prediction(1))
-    wait_until(lambda: log.written == 1)
+    wait_until(lambda: log.counted()["written"] == 1)
     os.kill(log._process.pid, signal.SIGKILL)
     log._process.wait()
     for number in range(2, 200):
         log.add(prediction(number))
 
-    wait_until(lambda: log.written == 199)
+    wait_until(lambda: log.counted()["written"] == 199)
     assert rows(tmp_path, COUNT) == [(199,)]
 
 
 def test_adding_never_waits_for_a_process_that_hangs(log, tmp_path):
     """While it is stopped rows wait; when it goes on they are written."""
     log.add(prediction(0))
-    wait_until(lambda: log.written == 1)
+    wait_until(lambda: log.counted()["written"] == 1)
     os.kill(log._process.pid, signal.SIGSTOP)
     began = time.perf_counter()
     for number in range(1, 20_000):
         log.add(prediction(number))
     took_s = time.perf_counter() - began
-    waiting = log.waiting
+    waiting = log.counted()["waiting"]
     os.kill(log._process.pid, signal.SIGCONT)
 
     assert took_s < 5
     assert waiting > 10_000
-    wait_until(lambda: log.written == 20_000)
+    wait_until(lambda: log.counted()["written"] == 20_000)
+
+
+def test_address_that_is_none_is_refused_at_once(tmp_path):
+    """It is known before the first answer, with the scheme that would be right."""
+    for url in ("nonsense", "mysql://user:secret@host/db"):
+        with pytest.raises(LogError, match="postgresql") as refusal:
+            LogProcess(url, tmp_path / "spill")
+        assert "secret" not in str(refusal.value)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -88,6 +89,31 @@ def test_page_figures_and_document_are_served(server):
     figures = httpx.get(f"{url}/metrics").text
     assert 'fraud_request_seconds_bucket{endpoint="/detect_fraud",le="0.0001"' in figures
     assert "/detect_fraud" in httpx.get(f"{url}/docs.json").json()["paths"]
+
+
+def test_second_server_leaves_the_figures_of_the_first(server, tmp_path, model_folder):
+    """Two services on one machine count for themselves."""
+    url, _ = server
+    httpx.post(f"{url}/detect_fraud", json={"transaction_data": GENUINE}).raise_for_status()
+    series = 'fraud_answers_total{endpoint="/detect_fraud",status="200"}'
+    promoted(model_folder, tmp_path / "other")
+    with served(tmp_path / "other") as (other, _):
+        mine, theirs = (httpx.get(f"{each}/metrics").text for each in (url, other))
+
+    assert series in mine
+    assert series not in theirs
+
+
+def test_head_of_a_request_is_limited_in_size(server):
+    """Headers without end are refused, and not kept in memory."""
+    url, _ = server
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: ")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(50):
+                connection.sendall(b"a" * 10_000)
+        assert connection.recv(100).startswith(b"HTTP/1.1 431 ")
 
 
 def test_worker_loads_neither_tensorflow_nor_keras(server):

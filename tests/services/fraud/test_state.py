@@ -22,7 +22,7 @@ from services.fraud.errors import StateUnavailable, TransactionConflict
 from services.fraud.features import DAY_S, Windows, assemble, table_features
 from services.fraud.history import Loaded
 from services.fraud.snapshot import Pointer, read_snapshot
-from services.fraud.state import RawTransaction, State
+from services.fraud.state import State, Transaction
 from tests.services.fraud.streams import PATIENT_S, START, replay, snapshot, stream, transactions
 
 ROOT = Path(__file__).parents[3]
@@ -40,9 +40,9 @@ def state(path: Path) -> Iterator[State]:
         yield state
 
 
-def sale(number: int, at: int = DAY_15, **other) -> RawTransaction:
+def sale(number: int, at: int = DAY_15, **other) -> Transaction:
     """A transaction of one customer at one terminal."""
-    return replace(RawTransaction(f"sale-{number}", "alice", "till", 1_000 + number, at), **other)
+    return replace(Transaction(f"sale-{number}", "alice", "till", 1_000 + number, at), **other)
 
 
 def count(windows: Windows) -> bytes:
@@ -52,6 +52,16 @@ def count(windows: Windows) -> bytes:
 
 def never(_windows: Windows) -> bytes:
     raise AssertionError("decided again")
+
+
+def frauds(state: State) -> set[str]:
+    query = "SELECT transaction_id FROM transactions WHERE is_fraud"
+    return {key for (key,) in state._execute(query)}
+
+
+def waiting(state: State) -> list[str]:
+    """The transactions whose label came before them."""
+    return [key for (key,) in state._execute("SELECT transaction_id FROM early_labels")]
 
 
 def features(table, windows: list[Windows]) -> np.ndarray:
@@ -195,7 +205,7 @@ def test_windows_can_be_asked_without_recording(state):
 def test_label_changes_risk_only_after_the_delay(state):
     """A terminal's fraud counts from seven days on, for as long as a window reaches back."""
     state.once(sale(1), count)
-    assert state.label([("sale-1", True), ("unknown", True)]) == 1
+    assert state.label([("sale-1", True, 1.0), ("unknown", True, 1.0)]) == 1
     frauds = [
         state.windows(sale(9, DAY_15 + after)).terminal_frauds
         for after in (7 * DAY_S - 1, 7 * DAY_S, 8 * DAY_S - 1, 8 * DAY_S, 14 * DAY_S, 37 * DAY_S)
@@ -208,8 +218,51 @@ def test_label_can_be_repeated_and_corrected(state):
     state.once(sale(1), count)
     later = sale(9, DAY_15 + 7 * DAY_S)
     for labels, frauds in (([True, True], 1), ([True, False], 0), ([True], 1)):
-        assert state.label(("sale-1", is_fraud) for is_fraud in labels) == len(labels)
+        assert state.label(("sale-1", is_fraud, 5.0) for is_fraud in labels) == len(labels)
         assert state.windows(later).terminal_frauds[0] == frauds
+
+
+def test_label_known_latest_counts_in_whatever_order_they_arrive(state):
+    """As in the log of answers: of two that contradict one another, the later `labelled_at`."""
+    state.once(sale(1), count)
+    later = sale(9, DAY_15 + 7 * DAY_S)
+    for at, is_fraud, frauds in ((5.5, True, 1), (5.0, False, 1), (5.5, False, 0), (5.4, True, 0)):
+        assert state.label([("sale-1", is_fraud, at)]) == 1
+        assert state.windows(later).terminal_frauds[0] == frauds
+
+
+def test_label_that_comes_before_its_transaction_waits_for_it(state):
+    """The latest of them, and later ones are compared with it; recorded or from a snapshot."""
+    later = sale(9, DAY_15 + 7 * DAY_S)
+    assert state.label([("sale-1", True, 5.0), ("sale-1", False, 4.0), ("sale-2", False, 5.0)]) == 0
+    state.once(sale(1), count)
+    state.once(sale(2), count)
+    assert state.windows(later).terminal_frauds[0] == 1
+    assert state.label([("sale-1", False, 4.5), ("sale-2", True, 4.5)]) == 2
+    assert state.windows(later).terminal_frauds[0] == 1
+    assert waiting(state) == []
+
+
+@pytest.mark.parametrize("known", [0, 1])
+def test_label_that_waits_outdoes_that_of_a_snapshot(state, tmp_path, known):
+    """Into an empty state or beside requests."""
+    table = stream(500, days=30).assign(is_fraud=False)
+    table.loc[[3, 4], "is_fraud"] = True
+    state.label([("3", False, 1.0), ("7", True, 1.0), ("none", True, START)])
+    for number in range(known):
+        state.once(sale(number), count)
+    loaded = state.load(snapshot(table, START + 30 * DAY_S, tmp_path))
+    assert loaded == Loaded(added=500)
+    assert frauds(state) == {"4", "7"}
+    assert waiting(state) == ["none"]
+
+
+def test_label_whose_transaction_never_comes_is_removed_in_the_end(state, tmp_path):
+    """38 days after it became known."""
+    as_of = START + 40 * DAY_S
+    state.label([("old", True, START + 2 * DAY_S - 1), ("young", True, START + 2 * DAY_S)])
+    state.load(snapshot(stream(10).iloc[:0], as_of, tmp_path))
+    assert waiting(state) == ["young"]
 
 
 def test_workers_see_each_others_transactions_and_lose_none(state, path):
@@ -309,20 +362,18 @@ def test_load_beside_requests_keeps_what_is_known(state, tmp_path):
     rows = list(transactions(table))
     for row in rows[:500]:
         state.once(row, lambda _windows: b"live")
-    state.label([("0", True), ("1", False)])
+    state.label([("0", True, 1.0), ("1", False, 1.0)])
     as_of = START + 30 * DAY_S
     table.loc[:499, "is_fraud"] = False
     table.loc[[1, 2], "is_fraud"] = True
     pointer = snapshot(table, as_of, tmp_path)
 
-    assert state.load(pointer) == Loaded(added=500, labelled=2)
+    assert state.load(pointer) == Loaded(added=500, labelled=1)
     assert state.load(pointer) == Loaded()
 
     assert (state.as_of, state.snapshot, state.rows) == (as_of, pointer.digest, 1_000)
     assert state.once(rows[0], never).answer == b"live"
-    with closing(sqlite3.connect(state._path)) as connection:
-        query = "SELECT transaction_id FROM transactions WHERE is_fraud AND seq <= 500"
-        assert {key for (key,) in connection.execute(query)} == {"0", "1", "2"}
+    assert frauds(state) & {str(number) for number in range(500)} == {"0", "2"}
 
 
 def test_load_removes_what_no_window_reaches(state, tmp_path):
@@ -485,3 +536,82 @@ def test_log_is_cut_even_if_writers_leave_no_gap(state, path, monkeypatch):
         state._file.shorten_log()
     assert state.rows == next(numbers)
     assert path.with_name("state.db-wal").stat().st_size < 400 * 4_096
+
+
+def test_state_of_the_version_before_goes_on_with_what_it_holds(path):
+    """Answers and labels; what it has missed is made up."""
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(state_file._FIRST + "PRAGMA user_version = 1; PRAGMA journal_mode = WAL;")
+        row = ("sale-1", "alice", "till", DAY_15, 1_001, 1, b"first")
+        old.execute("INSERT INTO transactions VALUES (1, ?, ?, ?, ?, ?, ?, ?)", row)
+        old.commit()
+    for _ in range(2):
+        with closing(State(path)) as state:
+            assert state.once(sale(1), never).answer == b"first"
+            assert frauds(state) == {"sale-1"}
+    with closing(State(path)) as state:
+        state.label([("sale-1", False, 1.0), ("sale-2", True, 1.0)])
+        state.once(sale(2), count)
+        assert frauds(state) == {"sale-2"}
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_state_whose_file_is_removed_or_replaced_is_not_current(state, path, replaced):
+    """It goes on by itself, touches no other file, and one that is opened anew is current."""
+    state.once(sale(1), count)
+    assert state.is_current()
+    for file in path.parent.glob("state.db*"):
+        file.unlink()
+    if replaced:
+        State(path).close()
+    before = sorted(path.parent.iterdir())
+
+    assert not state.is_current()
+    state._file.shorten_log()
+    assert state.once(sale(2), count).answer == b"2 0"
+    assert sorted(path.parent.iterdir()) == before
+
+    with closing(State(path)) as anew:
+        assert anew.is_current() and not state.is_current()
+        assert (anew.rows, state.rows) == (0, 2)
+
+
+@pytest.mark.parametrize("first", ["as_of", "snapshot", "rows", "once", "windows", "label", "load"])
+@pytest.mark.parametrize("checkpointed", [False, True])
+def test_state_emptied_while_it_serves_is_unavailable_in_one_line(
+    path, tmp_path, first, checkpointed
+):
+    """`truncate -s 0 state.db*`: whatever is asked first, and then all else; no process dies."""
+    pointer = snapshot(stream(100, days=30), START + 30 * DAY_S, tmp_path)
+    with closing(State(path)) as state:
+        for number in range(300):
+            state.once(sale(number), count)
+        if checkpointed:
+            state._file.shorten_log()
+        for file in path.parent.glob("state.db*"):
+            os.truncate(file, 0)
+        asked = {
+            "as_of": lambda: state.as_of,
+            "snapshot": lambda: state.snapshot,
+            "rows": lambda: state.rows,
+            "once": lambda: state.once(sale(1), never),
+            "windows": lambda: state.windows(sale(1)),
+            "label": lambda: state.label([("sale-1", True, 1.0)]),
+            "load": lambda: state.load(pointer),
+            "prune": lambda: state.prune(START),
+        }
+        for name in (first, *asked):
+            with pytest.raises(StateUnavailable, match=r"damaged .*remove state\.db\*") as caught:
+                asked[name]()
+            assert "\n" not in str(caught.value)
+    with closing(State(path)) as anew:
+        assert anew.load(pointer).added == 100
+
+
+def test_index_of_the_log_that_was_emptied_is_made_anew(state, path):
+    """Nothing is lost, and the process lives."""
+    state.once(sale(1), count)
+    os.truncate(f"{path}-shm", 0)
+    assert state.once(sale(2), count).answer == b"2 0"
+    assert state.rows == 2

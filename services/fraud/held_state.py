@@ -19,6 +19,7 @@ class HeldState:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._state: State | None = None
+        self._replaced: State | None = None
         self._fault = "it is not opened yet"
         self.refresh()
 
@@ -35,8 +36,10 @@ class HeldState:
         """Open the file if it is not open, or if the open one is no longer in its place."""
         if self._state is not None and self._state.is_current():
             return
+        if self._replaced is not None:  # by now nobody is in the middle of using it
+            self._replaced.close()
+        self._replaced = self._state
         try:
-            # One that is replaced is left to whoever is using it at this moment.
             self._state = State(self._path)
         except StateUnavailable as error:
             if str(error) != self._fault:
@@ -45,5 +48,6 @@ class HeldState:
 
     def close(self) -> None:
         """Close the file."""
-        if self._state is not None:
-            self._state.close()
+        for state in (self._state, self._replaced):
+            if state is not None:
+                state.close()

@@ -50,7 +50,7 @@ class LogProcess:
         self._counted = dict.fromkeys(COUNTERS, 0)
         self._handed = self._refused = 0
         self._rows: deque[tuple[str, Row]] = deque()
-        self._stop = threading.Event()
+        self._stop, self._runs = threading.Event(), threading.Event()
         self._process = self._start()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
@@ -74,6 +74,10 @@ class LogProcess:
         else:
             self._refused += 1
 
+    def await_start(self, timeout_s: float = 30.0) -> bool:
+        """Wait until the process takes rows; whether it does."""
+        return self._runs.wait(timeout_s)
+
     def counted(self) -> dict[str, int]:
         """How many rows are `written`, `waiting`, `spilled` and `dropped`; and `failures`."""
         counted = dict(self._counted)
@@ -84,7 +88,7 @@ class LogProcess:
     def close(self, timeout_s: float = 5.0) -> None:
         """Hand over what is left, and wait for the process to have written or spilled it."""
         self._stop.set()
-        self._thread.join(timeout_s)
+        self._thread.join(timeout_s + PATIENCE_S)
         if self._thread.is_alive():  # the process hangs, and has not taken what it was given
             self._process.kill()
             self._thread.join()
@@ -115,6 +119,7 @@ class LogProcess:
         assert process.stdout is not None
         with os.fdopen(os.dup(process.stdout.fileno()), "rb") as lines:
             for line in lines:
+                self._runs.set()
                 told = orjson.loads(line)
                 counted = {name: before[name] + told[name] for name in COUNTERS}
                 self._counted = {**counted, "waiting": told["waiting"]}
@@ -189,12 +194,14 @@ def main() -> None:
 
 
 def _report(log: PredictionLog, stop: threading.Event) -> None:
-    while not stop.wait(REPORT_EVERY_S):
+    while True:
         counters = {name: getattr(log, name) for name in COUNTERS}
         try:
             os.write(sys.stdout.fileno(), orjson.dumps(counters) + b"\n")
         except OSError:
             return  # nobody listens any more
+        if stop.wait(REPORT_EVERY_S):
+            return
 
 
 if __name__ == "__main__":

@@ -83,6 +83,8 @@ class Worker:
         ]
         for periodic in self._beside:
             periodic.start()
+        if not self._log.await_start():
+            logger.error("the log's process does not start; answers wait for it in memory")
         if not settings.keys:
             logger.warning("TRIPTYCH_API_KEYS is not set: only this machine is answered")
 

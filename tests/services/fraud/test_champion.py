@@ -61,7 +61,7 @@ def test_champion_and_shadow_are_taken_up_and_left(champion, tmp_path, model_fol
 def test_model_that_cannot_be_opened_is_told_and_tried_again(
     champion, tmp_path, model_folder, swaps, time
 ):
-    """The one before goes on; a model whose files come late is taken up without being named anew."""
+    """The one before goes on; a model whose files come late needs not be named anew."""
     first = promoted(model_folder, tmp_path)
     champion.refresh()
     late = store.save(model_folder, tmp_path)

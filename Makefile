@@ -17,7 +17,7 @@ install: .venv/installed
 	@echo "installing $(TORCH)"
 	@$(BIN)/python -m pip install -q '$(TORCH)'  # asked for exactly: plain torch may pull CUDA
 	@echo "installing Triptych and everything else"
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[batch,train,serve,fraud,postgres,dask,up,bench,dev]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[batch,train,serve,fraud,postgres,dask,up,dev]'
 	@touch $@
 
 demo: install
@@ -36,6 +36,7 @@ test: install
 	$(BIN)/pytest -n 2 -q --dist loadfile
 
 bench: install
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m tests.benchmarks.bench_sentiment
 	$(BIN)/python -m tests.benchmarks.bench_fraud
 

@@ -70,6 +70,7 @@ class PredictionLog:
         self._spilled_waits = True  # perhaps, from processes before
         self._stop, self._left = threading.Event(), threading.Event()
         self._deadline = 0.0
+        self._fault: str | None = None  # as it was told last
         self._thread = threading.Thread(target=self._run, name="fraud-log", daemon=True)
         self._thread.start()
 
@@ -148,8 +149,12 @@ class PredictionLog:
             self._put_back()
             self._prepared = False  # the file may have been taken away
             self.failures += 1
-            logger.warning("the log waits: %s", self._database.explain(error))
+            fault = str(self._database.explain(error))
+            if fault != self._fault:
+                logger.warning("the log waits: %s", fault)
+            self._fault = fault
             return False
+        self._fault = None
         return True
 
     def _write_waiting(self, connection: sa.Connection) -> None:

@@ -66,9 +66,7 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=int, default=4, help="per peer and connections")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument(
-        "--quick", action="store_true", help="one round of two seconds, ten of overload"
-    )
+    parser.add_argument("--quick", action="store_true", help="one short round")
     parser.add_argument("--output", type=Path, default=Path("var/benchmarks/fraud.json"))
     given = parser.parse_args()
     require_wrk()

@@ -30,7 +30,7 @@ def flask(port: int, folder: Path) -> None:
 
     app, model = Flask(__name__), keras.models.load_model(folder / "model.keras")
 
-    @app.post("/detect_fraud")
+    @app.post("/detect_fraud")  # type: ignore[untyped-decorator]
     def detect_fraud() -> Any:
         data = np.array(request.get_json()["transaction_data"]).reshape(1, -1)
         prediction = model.predict(data)

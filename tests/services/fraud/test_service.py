@@ -104,6 +104,13 @@ def test_second_server_leaves_the_figures_of_the_first(server, tmp_path, model_f
     assert series not in theirs
 
 
+def test_figures_need_no_more_of_the_disk_once_they_are_kept(server, home):
+    """A disk that fills up ends no worker: what the figures are mapped to has its blocks."""
+    files = [file.stat() for file in (home / "fraud" / "metrics").rglob("*.db")]
+    assert files
+    assert all(file.st_blocks * 512 >= file.st_size for file in files)
+
+
 def test_head_of_a_request_is_limited_in_size(server):
     """Headers without end are refused, and not kept in memory."""
     url, _ = server

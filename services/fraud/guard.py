@@ -6,19 +6,17 @@ and again for each later one from its first byte on, and `HEAD_BYTES` of it.
 
 import asyncio
 
-import orjson
 import uvicorn.protocols.http.auto
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from services.fraud.refusal import Refusal
+
 HEAD_S = 10.0
 HEAD_BYTES = 64 * 2**10
-_REASONS = {
-    408: (b"Request Timeout", "too_slow", f"the head did not arrive within {HEAD_S:g} s"),
-    431: (
-        b"Request Header Fields Too Large",
-        "too_large",
-        f"a head may have {HEAD_BYTES:,} bytes",
-    ),
+_PHRASES = {408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
+_REFUSALS = {
+    408: Refusal(408, "too_slow", f"the head did not arrive within {HEAD_S:g} s"),
+    431: Refusal(431, "too_large", f"a head may have {HEAD_BYTES:,} bytes"),
 }
 
 
@@ -67,13 +65,10 @@ class GuardedProtocol(HttpToolsProtocol):
         """Say why, in the shape of all errors, and hang up."""
         if self.transport.is_closing():
             return
-        reason, code, message = _REASONS[status]
-        body = orjson.dumps(
-            {"error": {"code": code, "message": message, "fields": [], "request_id": ""}}
-        )
+        body = _REFUSALS[status].body(request_id="")
         self.transport.write(
             b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
-            b"connection: close\r\n\r\n%s" % (status, reason, len(body), body)
+            b"connection: close\r\n\r\n%s" % (status, _PHRASES[status], len(body), body)
         )
         self.transport.close()
 

@@ -38,6 +38,7 @@ OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics", "/docs.json", "/"})
 ASSETS = "/static_content/"  # of the page, which the server behind has
 LOOPBACK = ("127.", "::1", "localhost")
 JSON = "application/json"
+JSON_MEDIA = JSON.encode()
 logger = logging.getLogger(__name__)
 
 
@@ -101,7 +102,7 @@ class Web:
         self._endpoints = {endpoint.path: endpoint for endpoint in endpoints}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, behind: App) -> None:
-        """Answer a request, or leave it to the application behind: its page and its figures."""
+        """Answer a request, or leave it to the application behind, which has the page's assets."""
         endpoint = self._endpoints.get(scope["path"])
         if endpoint is None and scope["path"].startswith(ASSETS):
             endpoint = _ASSETS
@@ -119,11 +120,11 @@ class Web:
                 return
             status, answer, media = await self._process(endpoint, scope, asked, receive, request_id)
         except Refusal as refusal:
-            status, headers, media = refusal.status, refusal.headers, JSON.encode()
+            status, headers, media = refusal.status, refusal.headers, JSON_MEDIA
             answer = refusal.body(request_id)
         except Exception as error:  # its text may hold what the caller sent: the place alone
             logger.error("%s: %s at %s", request_id, type(error).__name__, _place(error))
-            status, media = 500, JSON.encode()
+            status, media = 500, JSON_MEDIA
             answer = _FAULT.body(request_id)
         path = endpoint.path if endpoint else "other"
         self._metrics.answered(path, status)
@@ -174,7 +175,7 @@ class Web:
                 )
             else:
                 answer = _called(endpoint.answer, body, request_id, began)
-                media = JSON.encode()
+                media = JSON_MEDIA
         finally:
             in_hand.count -= 1
         self._metrics.took(endpoint.path, time.perf_counter() - began)
@@ -272,20 +273,20 @@ class Web:
         labels = _parsed(LabelsRequest, body).labels
         known = self._detector.label(labels)
         answer = {"accepted": len(labels), "known": known, "request_id": request_id}
-        return orjson.dumps(answer), b"application/json"
+        return orjson.dumps(answer), JSON_MEDIA
 
     def _livez(self) -> tuple[int, bytes, bytes]:
-        return 200, b"{}", JSON.encode()
+        return 200, b"{}", JSON_MEDIA
 
     def _readyz(self) -> tuple[int, bytes, bytes]:
         found = Readiness(**self._detector.readiness())
-        return (200 if found.ready else 503), found.model_dump_json().encode(), JSON.encode()
+        return (200 if found.ready else 503), found.model_dump_json().encode(), JSON_MEDIA
 
     def _figures(self) -> tuple[int, bytes, bytes]:
         return 200, self._metrics.render(), b"text/plain; version=0.0.4; charset=utf-8"
 
     def _docs(self) -> tuple[int, bytes, bytes]:
-        return 200, self._openapi, JSON.encode()
+        return 200, self._openapi, JSON_MEDIA
 
     def _page(self) -> tuple[int, bytes, bytes]:
         return 200, PAGE.encode(), b"text/html; charset=utf-8"

@@ -7,7 +7,7 @@ TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
 
 install: .venv/installed
 
-.venv/installed: pyproject.toml constraints.txt
+.venv/installed: pyproject.toml edge/device/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo "Triptych needs Python 3.11 or newer, and $(PYTHON) is older or missing;" \
 	        "name another: make install PYTHON=python3.12" >&2; exit 1; }
@@ -17,7 +17,8 @@ install: .venv/installed
 	@echo "installing $(TORCH)"
 	@$(BIN)/python -m pip install -q '$(TORCH)'  # asked for exactly: plain torch may pull CUDA
 	@echo "installing Triptych and everything else"
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[batch,train,serve,fraud,postgres,dask,up,dev]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[batch,train,serve,fraud,edge,s3,postgres,dask,up,dev]' \
+	    -e 'edge/device[litert]'
 	@touch $@
 
 demo: install
@@ -39,10 +40,11 @@ bench: install
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m tests.benchmarks.bench_sentiment
 	$(BIN)/python -m tests.benchmarks.bench_fraud
+	$(BIN)/python -m tests.benchmarks.bench_edge
 
 up: install
 	@PATH="$(CURDIR)/$(BIN):$$PATH" deployments/up
 
 clean:
-	rm -rf .venv var build dist *.egg-info .mypy_cache .ruff_cache
-	find flows tasks services tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf .venv var build dist *.egg-info edge/device/build edge/device/*.egg-info .mypy_cache .ruff_cache
+	find flows tasks services edge tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,6 +6,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
+from edge.release.errors import ReleaseRoomError
 from services.fraud.errors import FraudError
 from tasks.sentiment.errors import SentimentError, WarehouseBusy
 
@@ -16,7 +17,7 @@ def is_transient(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
         state.result()
     except WarehouseBusy:
         return True
-    except (SentimentError, FraudError, ValueError, TypeError, AssertionError):
+    except (SentimentError, FraudError, ReleaseRoomError, ValueError, TypeError, AssertionError):
         return False
     except Exception:
         return True

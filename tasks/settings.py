@@ -22,10 +22,28 @@ class Settings(BaseSettings):
         "threads", description="threads, dask, or the address of a Dask scheduler (tcp://…)."
     )
 
-    @field_validator("home")
+    releases: str | None = Field(
+        None,
+        validation_alias="TRIPTYCH_RELEASES_URL",
+        description="Where releases of detectors lie: a folder or an s3:// address; default:"
+        " releases in the home folder.",
+    )
+    signing_keys: Path | None = Field(
+        None,
+        validation_alias="TRIPTYCH_RELEASE_KEYS",
+        description="Folder of the keys that sign releases; default: keys in the home folder.",
+    )
+    telemetry_folder: Path | None = Field(
+        None,
+        validation_alias="TRIPTYCH_TELEMETRY",
+        description="Folder that devices' telemetry arrives in; default: telemetry in the home"
+        " folder.",
+    )
+
+    @field_validator("home", "signing_keys", "telemetry_folder")
     @classmethod
-    def _absolute(cls, home: Path) -> Path:
-        return home.expanduser().resolve()
+    def _absolute(cls, folder: Path | None) -> Path | None:
+        return folder and folder.expanduser().resolve()
 
     @field_validator("task_runner")
     @classmethod
@@ -47,3 +65,18 @@ class Settings(BaseSettings):
         if self.source_database_url is None:
             return self.warehouse_url
         return self.source_database_url.get_secret_value()
+
+    @property
+    def releases_url(self) -> str:
+        """The folder or s3:// address of the release repository."""
+        return self.releases or str(self.home / "releases")
+
+    @property
+    def release_keys(self) -> Path:
+        """The folder of the keys that sign releases."""
+        return self.signing_keys or self.home / "keys"
+
+    @property
+    def telemetry(self) -> Path:
+        """The folder that devices' telemetry arrives in."""
+        return self.telemetry_folder or self.home / "telemetry"

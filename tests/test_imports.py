@@ -17,7 +17,7 @@ TOP_LEVEL = {
 }
 HEAVY = (
     *("torch", "transformers", "onnxruntime", "tensorflow", "keras", "ai_edge_litert"),
-    *("bentoml", "matplotlib"),
+    *("bentoml", "matplotlib", "cv2", "tuf", "pycocotools"),
 )
 
 
@@ -55,7 +55,11 @@ RULES = (
     Rule("services/fraud/**/*.py", never=("bentoml",), doors=("service.py", "store.py")),
     Rule("services/fraud/**/*.py", never=("tensorflow", "keras"), doors=("framework.py",)),
     Rule("edge/release/**/*.py", never=("prefect", "flows", "tasks", "services")),
-    Rule("edge/release/**/*.py", never=("tensorflow", "keras"), doors=("convert.py",)),
+    Rule("edge/release/**/*.py", never=("tensorflow", "keras"), doors=("framework.py",)),
+    Rule(
+        "edge/fleet/**/*.py",
+        never=("prefect", "flows", "tasks", "services", "tensorflow", "edge.release"),
+    ),
     Rule(
         "edge/device/**/*.py",
         never=("prefect", "flows", "tasks", "services", "edge", "tensorflow", "torch", "pydantic"),

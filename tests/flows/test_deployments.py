@@ -99,6 +99,7 @@ def stack(tmp_path: Path) -> Iterator[str]:
             "HOME": str(tmp_path / "home"),
             "TRIPTYCH_HOME": str(tmp_path / "var"),
             "TRIPTYCH_PORT": str(port),
+            "TRIPTYCH_RELEASES_PORT": "0",  # any
         },
         stdout=(tmp_path / "up.log").open("wb"),
         stderr=subprocess.STDOUT,

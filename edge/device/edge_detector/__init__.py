@@ -1,0 +1,1 @@
+"""Keeps a signed object detector running on a camera."""

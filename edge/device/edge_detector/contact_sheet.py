@@ -1,0 +1,90 @@
+"""Twelve annotated frames of a run on one sheet, for people.
+
+Nobody knows how long a run will be. Small pictures are kept at even distances, and each time
+there are twice too many, one of each two goes, that with fewer detections, and the distance
+doubles: at the end they cover the whole run, in memory that does not grow.
+"""
+
+import os
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge_detector.camera import Frame
+from edge_detector.errors import ConfigError
+from edge_detector.pipeline import Result
+from edge_detector.source import Image
+from edge_detector.video import fit
+
+COLUMNS, ROWS = 4, 3
+CELL_WIDTH = 480  # px
+GAP = 4  # px between two pictures
+PICTURES = COLUMNS * ROWS
+
+
+class ContactSheet:
+    """A sink for `--contact-sheet`; the sheet is written when it is closed."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises: ConfigError: not a PNG or JPEG name, or the folder is not there."""
+        self.name = f"--contact-sheet {path}"
+        self._path = path
+        self._kept: list[tuple[int, Image]] = []  # detections, and the picture
+        self._seen, self._every = 0, 1
+        if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+            raise ConfigError(f"{self.name} is no picture: end its name in .png or .jpg")
+        if not path.parent.is_dir() or not os.access(path.parent, os.W_OK) or path.is_dir():
+            raise ConfigError(f"{self.name} cannot be written: give a file in a folder of yours")
+
+    def wants_picture(self, frame: Frame) -> bool:
+        return self._seen % self._every == 0
+
+    def write(self, result: Result) -> None:
+        if self._seen % self._every == 0:
+            self._keep(len(result.detections), result.frame.image)
+        self._seen += 1
+
+    def close(self) -> None:
+        """Raises: OSError: the sheet cannot be written."""
+        if not self._kept:
+            return
+        good, data = cv2.imencode(self._path.suffix, self._sheet())
+        if not good:
+            raise OSError("OpenCV cannot write such a picture")
+        part = self._path.with_name(f".{self._path.name}.part")
+        part.write_bytes(data.tobytes())
+        part.replace(self._path)
+        self._kept = []
+
+    def _keep(self, detections: int, image: Image) -> None:
+        height, width = image.shape[:2]
+        cell = (CELL_WIDTH, max(1, round(CELL_WIDTH * height / width)))
+        if self._kept:  # one size for all
+            cell = (self._kept[0][1].shape[1], self._kept[0][1].shape[0])
+        self._kept.append((detections, fit(image, cell)))
+        if len(self._kept) == 2 * PICTURES:
+            self._kept = _best_of(self._kept, PICTURES)
+            self._every *= 2
+
+    def _sheet(self) -> Image:
+        chosen = [picture for _, picture in _best_of(self._kept, PICTURES)]
+        count = len(chosen)
+        columns = min(COLUMNS, count)
+        height, width = chosen[0].shape[:2]
+        rows = -(-count // columns)
+        size = (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3)
+        sheet = np.full(size, 255, np.uint8)
+        for number, picture in enumerate(chosen):
+            row, column = divmod(number, columns)
+            y, x = row * (height + GAP), column * (width + GAP)
+            sheet[y : y + height, x : x + width] = picture
+        return sheet
+
+
+def _best_of(kept: list[tuple[int, Image]], count: int) -> list[tuple[int, Image]]:
+    """Of each of `count` even stretches, the first with the most detections."""
+    count = min(count, len(kept))
+    ends = [len(kept) * number // count for number in range(count + 1)]
+    return [max(kept[a:b], key=lambda one: one[0]) for a, b in pairwise(ends)]

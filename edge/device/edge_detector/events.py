@@ -1,0 +1,89 @@
+"""Detections as JSON Lines: one line for each frame in which something was found.
+
+A line is in the file whole or not at all. It is written by one call, flushed to the operating
+system at once; a part of a line that a full disk or a power cut has left is taken back. An
+existing file is continued, since a device starts again after a power cut.
+"""
+
+import json
+import os
+import stat
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from edge_detector.boxes import Detection
+from edge_detector.camera import Frame
+from edge_detector.errors import ConfigError
+from edge_detector.pipeline import Result
+
+_TAIL_BYTES = 1024 * 1024  # longer than any line
+
+
+class EventsFile:
+    """A sink for `--events`."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises: ConfigError: the file cannot be written."""
+        self.name = f"--events {path}"
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise ConfigError(f"{self.name} cannot be written: {error.strerror}") from error
+        self._regular = stat.S_ISREG(os.fstat(self._file).st_mode)
+        if self._regular:
+            self._drop_torn_line()
+
+    def wants_picture(self, frame: Frame) -> bool:
+        return False
+
+    def write(self, result: Result) -> None:
+        """Raises: OSError: the disk is full, or gone."""
+        if not result.detections:
+            return
+        line = json.dumps(_event(result), ensure_ascii=False, separators=(",", ":"))
+        data = memoryview(f"{line}\n".encode())
+        size = os.fstat(self._file).st_size if self._regular else 0
+        try:
+            while data:  # a pipe may take a part; a full disk takes one, then refuses
+                data = data[os.write(self._file, data) :]
+        except OSError:
+            if self._regular:
+                os.ftruncate(self._file, size)
+            raise
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _drop_torn_line(self) -> None:
+        size = os.fstat(self._file).st_size
+        tail = os.pread(self._file, _TAIL_BYTES, max(0, size - _TAIL_BYTES))
+        if tail and not tail.endswith(b"\n"):
+            os.ftruncate(self._file, size - len(tail) + tail.rfind(b"\n") + 1)
+
+
+def _event(result: Result) -> dict[str, Any]:
+    # The wall clock may be set while the device runs; monotonic time is turned into it now.
+    captured_at = time.time() - (time.monotonic() - result.frame.captured_at)
+    return {
+        "frame": result.frame.index,
+        "captured_at": _utc(captured_at),
+        "model": f"{result.manifest.name} {result.manifest.version}",
+        "detections": [_detection(detection) for detection in result.detections],
+    }
+
+
+def _detection(detection: Detection) -> dict[str, Any]:
+    box = detection.box
+    return {
+        "label": detection.label,
+        "score": round(float(detection.score), 4),
+        "box": [round(float(edge), 1) for edge in (box.x0, box.y0, box.x1, box.y1)],
+    }
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

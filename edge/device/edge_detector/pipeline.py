@@ -1,0 +1,288 @@
+"""The loop: frames in, detections out, with all stages at work at the same time.
+
+    file:  read + prepare ─▶ infer ─▶ read out + draw + emit
+    live:  camera's thread ─▶ prepare + infer ─▶ read out + draw + emit
+
+Each column is a thread, and OpenCV and the interpreter hold no lock while they compute. A file's
+frames are prepared ahead; of a live source the newest frame is taken when the interpreter is
+free, so that no result is older than it must be. Between two frames the loop takes over another
+detector. A frame or an output that fails costs a warning; only a model that fails again and
+again ends the loop.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from edge_detector.boxes import Detection
+from edge_detector.camera import Camera, Frame
+from edge_detector.detector import Detector
+from edge_detector.errors import ModelError
+from edge_detector.figures import Figures
+from edge_detector.handover import Handover
+from edge_detector.manifest import Manifest
+from edge_detector.overlay import draw
+from edge_detector.watchdog import Pulse
+
+AHEAD = 2  # frames that are prepared, or wait to be drawn
+TURN_S = 0.5  # the longest wait before the loop looks up
+MOST_FAILURES = 5  # frames in a row
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """A frame, drawn upon if any output wants its picture, and what the model found."""
+
+    frame: Frame
+    detections: Sequence[Detection]
+    manifest: Manifest
+
+
+class Sink(Protocol):
+    """Where results go. All methods are called by one thread; what they raise ends the sink."""
+
+    @property
+    def name(self) -> str:
+        """What a user calls it, such as `--output out.mp4`."""
+
+    def wants_picture(self, frame: Frame) -> bool:
+        """Whether this frame has to be drawn for it."""
+
+    def write(self, result: Result) -> None:
+        """Take a result; the picture is not changed later."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """A frame on its way."""
+
+    frame: Frame
+    detector: Detector
+    stages_ms: dict[str, float] = field(default_factory=dict)
+    value: Any = None  # prepared, then raw
+
+
+class Pipeline:
+    """Runs detection on a camera's frames in threads of its own."""
+
+    def __init__(
+        self,
+        camera: Camera,
+        detector: Detector,
+        sinks: Sequence[Sink] = (),
+        *,
+        figures: Figures | None = None,
+        pulse: Pulse | None = None,
+        on_frame: Callable[[Mapping[str, float], Sequence[str]], object] | None = None,
+        max_frames: int | None = None,
+        on_failing: Callable[[Detector, ModelError], Detector] | None = None,
+    ) -> None:
+        """
+        Args:
+            on_frame: given each frame's stages in ms and its labels; must not wait.
+            max_frames: end after so many.
+            on_failing: given a detector that fails again and again, returns another one, or
+                raises an `EdgeError`, which ends the loop.
+        """
+        self.figures, self.pulse = figures or Figures(), pulse or Pulse()
+        self.failure: BaseException | None = None
+        self._camera, self._detector, self._sinks = camera, detector, list(sinks)
+        self._on_frame, self._on_failing = on_frame, on_failing
+        self._left = max_frames
+        self._incoming: Detector | None = None
+        self._failures, self._failing = 0, threading.Lock()
+        self._stopping, self._done = False, threading.Event()
+        self._prepared: Handover[_Job] = Handover(AHEAD)
+        self._inferred: Handover[_Job] = Handover(AHEAD)
+        names = ["infer", "emit"] if camera.live else ["prepare", "infer", "emit"]
+        bodies = {"prepare": self._prepare_all, "infer": self._infer_all, "emit": self._emit_all}
+        self._threads = [
+            threading.Thread(target=self._guard, args=(bodies[name],), name=name, daemon=True)
+            for name in names
+        ]
+
+    def start(self) -> None:
+        self.figures.start()
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End soon: no further frame is begun, those that were inferred are emitted."""
+        self._stopping = True
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Whether the loop has ended: by itself, or after `stop`."""
+        return self._done.wait(timeout_s)
+
+    def close(self) -> None:
+        """Stop, wait for the threads, close all sinks.
+
+        Raises:
+            EdgeError: what ended the loop, if it was not the source or `stop`.
+        """
+        self.stop()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+        self.close_sinks()
+        if self.failure is not None:
+            raise self.failure
+
+    def close_sinks(self) -> None:
+        """Close all sinks: what a sink has got so far is kept."""
+        for sink in self._sinks:
+            self._close(sink)
+
+    def take_over(self, detector: Detector) -> None:
+        """Go on with another detector, from the next frame that is prepared."""
+        self._incoming = detector
+
+    @property
+    def detector(self) -> Detector:
+        """The detector of the frames that are prepared now."""
+        return self._detector
+
+    def _guard(self, body: Callable[[], None]) -> None:
+        try:
+            body()
+        except BaseException as error:
+            self.failure = self.failure or error
+            self._stopping = True
+        finally:
+            if threading.current_thread() is self._threads[-1]:
+                self.figures.end()
+                self._done.set()
+
+    def _prepare_all(self) -> None:
+        try:
+            while (job := self._next_prepared()) is not None and self._prepared.put(job):
+                pass
+        finally:
+            self._prepared.close()
+
+    def _infer_all(self) -> None:
+        ahead = iter(self._next_prepared, None) if self._camera.live else iter(self._prepared)
+        try:
+            for job in ahead:
+                if self._stopping:
+                    break
+                inferred = self._infer(job)
+                self.pulse.enter("an output")
+                if inferred and not self._inferred.put(job):
+                    break
+                self.pulse.rest()
+        finally:
+            self.pulse.rest()
+            self._prepared.abandon()
+            self._inferred.close()
+
+    def _emit_all(self) -> None:
+        try:
+            for job in self._inferred:
+                self._emit(job)
+        finally:
+            self._inferred.abandon()
+
+    def _next_prepared(self) -> _Job | None:
+        """The next frame that could be prepared; None at the end."""
+        while (frame := self._next_frame()) is not None:
+            incoming = self._incoming
+            if incoming is not None:
+                self._detector, self._failures = incoming, 0
+                self._incoming = None
+            job = _Job(frame, self._detector, {"capture": frame.read_ms})
+            started = time.perf_counter()
+            try:
+                job.value = job.detector.prepare(frame.image)
+            except Exception as error:
+                self._fail(job, error)
+                continue
+            job.stages_ms["prepare"] = (time.perf_counter() - started) * 1000
+            return job
+        return None
+
+    def _next_frame(self) -> Frame | None:
+        while self._left != 0 and not self._stopping:
+            frame = self._camera.take(TURN_S)
+            if frame is not None:
+                if self._left is not None:
+                    self._left -= 1
+                return frame
+            if self._camera.ended:
+                break
+        return None
+
+    def _infer(self, job: _Job) -> bool:
+        self.pulse.enter("the interpreter")
+        started = time.perf_counter()
+        try:
+            job.value = job.detector.infer(job.value)
+        except Exception as error:
+            self._fail(job, error)
+            return False
+        job.stages_ms["infer"] = (time.perf_counter() - started) * 1000
+        return True
+
+    def _emit(self, job: _Job) -> None:
+        frame, stages_ms, started = job.frame, job.stages_ms, time.perf_counter()
+        try:
+            detections = job.detector.read(job.value)
+        except Exception as error:
+            self._fail(job, error)
+            return
+        read = time.perf_counter()
+        if any(sink.wants_picture(frame) for sink in self._sinks):
+            draw(frame.image, detections)
+        result = Result(frame, detections, job.detector.manifest)
+        for sink in self._sinks.copy():
+            try:
+                sink.write(result)
+            except Exception as error:
+                self._give_up(sink, error)
+        stages_ms["read"] = (read - started) * 1000
+        stages_ms["draw"] = (time.perf_counter() - read) * 1000
+        stages_ms["total"] = (time.monotonic() - frame.captured_at) * 1000
+        labels = [detection.label for detection in detections]
+        self.figures.record(stages_ms, labels)
+        if self._on_frame is not None:
+            self._on_frame(stages_ms, labels)
+        self._failures = 0
+
+    def _fail(self, job: _Job, error: Exception) -> None:
+        """A frame got no result.
+
+        Raises:
+            EdgeError: it is one too many, and there is no other model to go on with.
+        """
+        with self._failing:
+            self.figures.failed += 1
+            if job.detector is not self._detector or self._incoming is not None:
+                return  # it has a successor already
+            self._failures += 1
+            release = f"{job.detector.manifest.name} {job.detector.manifest.version}"
+            if self._failures == 1:
+                logger.warning("frame %d: %s failed: %s", job.frame.index, release, error)
+            if self._failures < MOST_FAILURES:
+                return
+            failure = ModelError(f"{release} failed on {MOST_FAILURES} frames in a row: {error}")
+            if self._on_failing is None:
+                raise failure from error
+            self._incoming = self._on_failing(job.detector, failure)
+
+    def _give_up(self, sink: Sink, error: Exception) -> None:
+        logger.error("%s: %s; going on without it", sink.name, error)
+        self._sinks.remove(sink)
+        self._close(sink)
+
+    def _close(self, sink: Sink) -> None:
+        try:
+            sink.close()
+        except Exception as error:
+            logger.error("%s: %s", sink.name, error)

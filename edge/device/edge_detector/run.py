@@ -1,0 +1,275 @@
+"""The device at work: the one place that knows which parts are plugged together.
+
+releases ─▶ slots ─▶ takeover ─▶ pipeline ─▶ window, video, events, preview, contact sheet
+source ─▶ camera ───────────────▲    └─────▶ figures, telemetry, watchdog
+"""
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import cv2
+
+from edge_detector.camera import FileCamera, LiveCamera, open_camera
+from edge_detector.config import Config, read_device_id
+from edge_detector.detector import Detector
+from edge_detector.errors import EdgeError, NoModelError
+from edge_detector.figures import Figures
+from edge_detector.interval import Sample
+from edge_detector.journal import Journal
+from edge_detector.notify import Notifier
+from edge_detector.outputs import open_outputs
+from edge_detector.pipeline import Pipeline
+from edge_detector.preview import Preview
+from edge_detector.progress import Progress
+from edge_detector.report import describe_now, progress_line, summary_line
+from edge_detector.slots import Slot, Slots
+from edge_detector.source import parse_source
+from edge_detector.takeover import Takeover
+from edge_detector.telemetry import Telemetry
+from edge_detector.updates import Updates
+from edge_detector.watchdog import Pulse, Watchdog
+from edge_detector.window import Window
+from edge_detector.worker import UpdateWorker
+
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if name in dir(signal)]
+EXIT_AT_ONCE = 130  # at a second signal: whoever sends it does not want to wait
+SWITCH_S = 0.0005  # the longest that another thread keeps the interpreter lock from the loop's
+WINDOW_S = 1 / 60  # between two looks at the window
+IDLE_S = 0.25  # between two looks without one
+EVERY_S = 1.0  # between two reports
+
+logger = logging.getLogger(__name__)
+
+
+class Run:
+    """One `run`, from its first look at the home to its last line."""
+
+    def __init__(self, config: Config, progress: Progress) -> None:
+        """Raises: CameraError, ConfigError: what the configuration names cannot be."""
+        self._config, self._progress = config, progress
+        self._source = parse_source(config.source)
+        self._device_id = read_device_id(config)
+        self._slots = Slots(config.home)
+        self._figures, self._pulse, self._notifier = Figures(), Pulse(), Notifier()
+        self._takeover = Takeover(
+            self._slots, self._build, on_model=self._tell_model, on_rollback=self._tell_rollback
+        )
+        self._updates: Updates | None = None
+        if config.releases is not None:
+            self._updates = Updates(
+                *(config.releases, config.home, config.channel, self._device_id),
+                *(config.name, config.root),
+                slots=self._slots,
+            )
+        self._telemetry: Telemetry | None = None
+        if config.telemetry is not None:
+            self._telemetry = Telemetry(
+                *(config.telemetry, config.home, self._device_id, config.telemetry_every),
+                key=os.environ.get("EDGE_DETECTOR_TELEMETRY_KEY"),
+            )
+        self._pipeline: Pipeline | None = None
+        self._stopping = False
+
+    def stop(self) -> None:
+        """End soon, and in order. Made for a signal's handler: it takes no lock."""
+        self._stopping = True
+        if self._pipeline is not None:
+            self._pipeline.stop()
+
+    def run(self) -> str:
+        """Detect until the source ends, the user wants to, or nothing works any more.
+
+        Returns:
+            The summary; empty if there was nothing to sum up.
+
+        Raises:
+            EdgeError: why it could not begin, or go on.
+        """
+        slot = self._slots.begin_run()
+        try:
+            summary = self._run(slot)
+        except EdgeError:
+            self._slots.end_run()  # with any other error, what is on trial has crashed
+            if self._stopping:
+                return ""
+            raise
+        self._slots.end_run()
+        return summary
+
+    def _run(self, slot: Slot | None) -> str:
+        with ExitStack() as stack, _tuned():
+            camera = open_camera(self._source)
+            stack.callback(camera.close)
+            outputs = open_outputs(self._config, camera)
+            for output in outputs:
+                stack.callback(output.close)
+            detector = self._takeover.begin(slot or self._fetch_first())
+            if self._stopping:
+                return ""
+            if self._telemetry is not None:
+                stack.enter_context(self._telemetry)
+            self._tell_model(detector)
+            pipeline = Pipeline(
+                *(camera, detector, outputs),
+                figures=self._figures,
+                pulse=self._pulse,
+                on_frame=self._record,
+                max_frames=self._config.frames,
+                on_failing=self._takeover.replace,
+            )
+            self._pipeline = pipeline
+            self._takeover.attach(pipeline)
+            if self._updates is not None:
+                worker = UpdateWorker(self._updates, self._takeover.take, self._config.update_every)
+                stack.enter_context(worker)
+            watchdog = Watchdog(
+                *(self._pulse, self._config.watchdog, self._notifier.alive),
+                on_stuck=lambda _reason: self._leave_stuck(pipeline),
+            )
+            stack.callback(watchdog.stop)
+            for output in outputs:
+                if isinstance(output, Preview):
+                    output.status = lambda: self._describe(camera)
+            windows = [output for output in outputs if isinstance(output, Window)]
+            watchdog.start()
+            pipeline.start()
+            try:
+                self._supervise(pipeline, camera, windows)
+            finally:
+                self._progress.clear()
+                self._notifier.stopping()
+                pipeline.close()
+            return summary_line(
+                self._figures, camera, pipeline.detector.manifest, pipeline.detector.runtime_name
+            )
+
+    def _supervise(
+        self, pipeline: Pipeline, camera: FileCamera | LiveCamera, windows: list[Window]
+    ) -> None:
+        """Wait for the end; meanwhile show, report, and commit what has proved itself."""
+        if isinstance(camera, LiveCamera):
+            camera.on_event = self._count
+        manifest = pipeline.detector.manifest
+        about = f"detecting on {self._source.shown} with {manifest.name} {manifest.version}"
+        logger.info("%s; Ctrl-C ends", about)
+        self._notifier.ready(about)
+        due = time.monotonic() + EVERY_S
+        while not pipeline.wait(WINDOW_S if windows else IDLE_S):
+            if self._stopping or not all(window.show() for window in windows):
+                pipeline.stop()
+            if time.monotonic() < due:
+                continue
+            due = time.monotonic() + EVERY_S
+            line = progress_line(self._figures, camera)
+            self._notifier.status(line)
+            if not camera.live:
+                self._progress.show(line)
+            if self._telemetry is not None:
+                self._telemetry.state("ok" if camera.trouble is None else "no-frames")
+            self._takeover.look()
+        for window in windows:
+            window.destroy()
+
+    def _fetch_first(self) -> Slot:
+        """The first model of a device.
+
+        Raises:
+            NoModelError: there is none to fetch.
+            EdgeError: it could not be fetched.
+        """
+        if self._updates is None:
+            raise NoModelError(
+                f"no model is installed in {self._config.home}: give --releases once, while there"
+                " is a network"
+            )
+        logger.info("no model is installed yet: fetching one")
+        slot = self._updates.update(running=True)
+        if slot is None:
+            raise NoModelError(f"no model to fetch: {Journal.read(self._config.home).found}")
+        return slot
+
+    def _build(self, slot: Slot) -> Detector:
+        config = self._config
+        return Detector(
+            *(slot.model_path, slot.manifest, config.threads, config.runtime),
+            *(config.include, config.label_threshold, config.threshold),
+        )
+
+    def _record(self, stages_ms: Any, labels: Any) -> None:
+        if self._telemetry is not None:
+            self._telemetry.frame(Sample(stages_ms, labels))
+
+    def _count(self, what: str) -> None:
+        if self._telemetry is not None:
+            self._telemetry.count(what)
+
+    def _tell_model(self, detector: Detector) -> None:
+        manifest = detector.manifest
+        logger.info("model %s %s on %s", manifest.name, manifest.version, detector.runtime_name)
+        if self._telemetry is not None:
+            self._telemetry.model(manifest, detector.runtime_name)
+
+    def _tell_rollback(self) -> None:
+        if self._telemetry is not None:
+            self._telemetry.state("rolled-back")
+
+    def _leave_stuck(self, pipeline: Pipeline) -> None:
+        """The last that a process does which hangs in the interpreter."""
+        if self._telemetry is not None:
+            self._telemetry.state("stuck")
+            self._telemetry.flush()
+        pipeline.close_sinks()  # a video without its end cannot be played
+
+    def _describe(self, camera: FileCamera | LiveCamera) -> dict[str, Any]:
+        offline_s = self._updates.offline_s() if self._updates is not None else None
+        detector = self._pipeline.detector if self._pipeline is not None else None
+        return describe_now(self._figures, camera, self._source.shown, detector, offline_s)
+
+
+def run(config: Config, progress: Progress) -> str:
+    """Do a `run`; SIGINT, SIGTERM and SIGHUP end it in order.
+
+    Raises:
+        EdgeError: why it could not begin, or go on.
+    """
+    whole = Run(config, progress)
+    with _signals(whole):
+        return whole.run()
+
+
+@contextmanager
+def _signals(whole: Run) -> Iterator[None]:
+    received = 0
+
+    def handle(_number: int, _frame: object) -> None:
+        nonlocal received
+        received += 1
+        if received > 1:
+            os._exit(EXIT_AT_ONCE)
+        whole.stop()
+
+    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _tuned() -> Iterator[None]:
+    """Small hand-overs between our threads; none inside of OpenCV, whose pictures are small."""
+    interval, threads = sys.getswitchinterval(), cv2.getNumThreads()
+    sys.setswitchinterval(SWITCH_S)
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+        cv2.setNumThreads(threads)

@@ -1,0 +1,160 @@
+"""Where frames come from: a camera's index, a file, a folder of pictures, or an address.
+
+`parse_source` says what a text means; `open_capture` opens it. What it opens has the interface
+of `cv2.VideoCapture`, also for a folder, so that everything after it knows one kind of thing.
+A password in an address is never part of what is shown.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_detector.errors import CameraError
+
+Image = NDArray[np.uint8]  # (height, width, 3), blue, green, red
+Kind = Literal["device", "file", "folder", "address"]
+
+SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "udp", "tcp", "srt")
+PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+OPEN_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 5.0
+
+_SECRET = re.compile(r"(?<=//)[^/?#]*@")
+_QUERY = re.compile(r"[?#].*", re.DOTALL)
+
+
+class Capture(Protocol):
+    """What is used of `cv2.VideoCapture`."""
+
+    def isOpened(self) -> bool: ...  # noqa: N802  # OpenCV's name
+
+    def read(self) -> tuple[bool, Any]:
+        """(True, picture), or (False, None): nothing, or the end."""
+
+    def get(self, prop: int, /) -> float: ...
+
+    def set(self, prop: int, value: float, /) -> bool: ...
+
+    def release(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is to be opened, and how it is called in messages."""
+
+    kind: Kind
+    target: str
+    shown: str  # without user, password and query
+
+    @property
+    def live(self) -> bool:
+        """Whether frames come at their own pace, and go on for ever."""
+        return self.kind in ("device", "address")
+
+
+def parse_source(text: str) -> Source:
+    """What a text names.
+
+    Raises:
+        CameraError: there is no such file or folder, or no such kind of address.
+    """
+    if "://" in text:
+        return _parse_address(text)
+    if re.fullmatch(r"\d+", text, re.ASCII):
+        return Source("device", text, f"camera {int(text)}")
+    path = Path(text).expanduser()
+    if text.strip() and path.is_dir():
+        return Source("folder", str(path), f"folder {path}")
+    if path.is_char_device():
+        return Source("device", str(path), f"camera {path}")
+    if not text.strip() or not path.exists():
+        raise CameraError(
+            f"source {text!r} is not there: give a camera's number, a video file, a folder of"
+            " pictures, or an address such as rtsp://host/stream"
+        )
+    return Source("file", str(path), f"file {path}")
+
+
+def _parse_address(text: str) -> Source:
+    shown = hide_secrets(text)
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname
+    except ValueError as error:
+        raise CameraError(f"source {shown} is no address: {error}") from None
+    if parts.scheme.lower() not in SCHEMES:
+        raise CameraError(
+            f"source {shown}: no frames come by {parts.scheme!r}; one of {', '.join(SCHEMES)}"
+        )
+    if not host and parts.scheme.lower() != "udp":
+        raise CameraError(f"source {shown} names no host: write {parts.scheme}://host/path")
+    return Source("address", text, shown)
+
+
+def hide_secrets(address: str) -> str:
+    """An address without user, password and query, any of which may be a secret."""
+    return _QUERY.sub("?…", _SECRET.sub("…@", address))
+
+
+def open_capture(
+    source: Source, open_timeout_s: float = OPEN_TIMEOUT_S, read_timeout_s: float = READ_TIMEOUT_S
+) -> Capture:
+    """Open a source; whether it has worked, `isOpened` says. The time-outs are of addresses."""
+    if source.kind == "device":
+        target = int(source.target) if source.target.isdigit() else source.target
+        return cv2.VideoCapture(target)
+    if source.kind == "folder":
+        return FolderCapture(sorted(Path(source.target).iterdir()))
+    if Path(source.target).suffix.lower() in PICTURES and source.kind == "file":
+        return FolderCapture([Path(source.target)])
+    limits = []
+    if source.kind == "address":
+        limits = [
+            *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(open_timeout_s * 1000)),
+            *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, int(read_timeout_s * 1000)),
+        ]
+    capture = cv2.VideoCapture(source.target, cv2.CAP_FFMPEG, limits)
+    if capture.isOpened() or source.kind == "address":
+        return capture
+    return cv2.VideoCapture(source.target)  # an OpenCV that reads files by other means
+
+
+class FolderCapture:
+    """The pictures of a folder by name, as if they were a video. What is no picture is skipped."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        self._paths = [path for path in paths if path.suffix.lower() in PICTURES]
+        self._next = 0
+        self.unreadable: list[Path] = []
+
+    def isOpened(self) -> bool:  # noqa: N802  # OpenCV's name
+        return bool(self._paths)
+
+    def read(self) -> tuple[bool, Image | None]:
+        while self._next < len(self._paths):
+            path = self._paths[self._next]
+            self._next += 1
+            try:  # not cv2.imread, which takes no names outside the code page on Windows
+                data = np.frombuffer(path.read_bytes(), np.uint8)
+                image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+            except (OSError, cv2.error):
+                image = None
+            if image is not None:
+                return True, image  # type: ignore[return-value]
+            self.unreadable.append(path)
+        return False, None
+
+    def get(self, prop: int, /) -> float:
+        return float(len(self._paths)) if prop == cv2.CAP_PROP_FRAME_COUNT else 0.0
+
+    def set(self, prop: int, value: float, /) -> bool:
+        return False
+
+    def release(self) -> None:
+        self._next = len(self._paths)

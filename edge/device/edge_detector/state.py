@@ -1,0 +1,169 @@
+"""The pointer: which slot runs, which one to go back to, and how the new one does.
+
+`State` is a value; each event in the life of a device gives another one, and none touches a disk.
+
+A release that is activated is on trial until it is committed. If the process that ran it died:
+- in the same boot of the machine, the release crashed: it is rolled back and refused. Where there
+  is nothing to go back to it is tried again, MAX_CRASHES times in all: something else may have
+  been at fault, and no model at all is worse.
+- before another boot, the power was cut: it is tried again. Not for ever: a release that restarts
+  the machine each time looks the same, so after MAX_POWER_CUTS it is rolled back and refused.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+FORMAT = 1
+MAX_CRASHES = 3  # with nothing to go back to
+MAX_POWER_CUTS = 5  # in a row, within a trial
+MAX_REFUSED = 100  # that are remembered
+CRASHED = "crashed within its first minute"
+RESTARTED = f"the machine restarted {MAX_POWER_CUTS} times within its first minute"
+BY_HAND = "rolled back by hand"
+_SLOT = re.compile(r"[a-z0-9][A-Za-z0-9._-]*")  # a name of a folder, never a path
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How the current slot does, from its activation until it is committed.
+
+    boot_id: the boot in which a process runs it or died with it; None: none does.
+    started_at: when that process took it, UTC.
+    """
+
+    boot_id: str | None = None
+    started_at: str | None = None
+    crashes: int = 0
+    power_cuts: int = 0
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A release that this device will not take again."""
+
+    name: str
+    version: str
+    reason: str
+    at: str  # UTC
+
+
+@dataclass(frozen=True)
+class State:
+    """What the pointer file holds. Slots are named by their ids."""
+
+    current: str | None = None
+    previous: str | None = None
+    activated_at: str | None = None  # UTC
+    trial: Trial | None = None
+    refused: Mapping[str, Refusal] = field(default_factory=dict)
+
+    def activated(self, slot: str, at: str) -> "State":
+        """With another slot on trial. To go back to: the last one that proved itself, if any."""
+        if slot == self.current:
+            return self
+        proven = self.current if self.trial is None else self.previous or self.current
+        return replace(
+            self,
+            current=slot,
+            previous=proven if proven != slot else None,
+            activated_at=at,
+            trial=Trial(),
+            refused={key: value for key, value in self.refused.items() if key != slot},
+        )
+
+    def begun(self, boot_id: str, at: str) -> "State":
+        """A process runs the current slot from now on."""
+        if self.trial is None:
+            return self
+        return replace(self, trial=replace(self.trial, boot_id=boot_id, started_at=at))
+
+    def ended(self) -> "State":
+        """It ended in order: whatever was on trial is as it was before."""
+        if self.trial is None:
+            return self
+        return replace(self, trial=replace(self.trial, boot_id=None, started_at=None))
+
+    def committed(self) -> "State":
+        """The current slot has proved itself."""
+        return replace(self, trial=None)
+
+    def rolled_back(self, refusal: Refusal | None) -> "State":
+        """Back to the previous slot; there is none to go back to then."""
+        left = self
+        if self.current is not None and refusal is not None:
+            left = self.refusing(self.current, refusal)
+        return replace(left, current=self.previous, previous=None, activated_at=None, trial=None)
+
+    def refusing(self, slot: str, refusal: Refusal) -> "State":
+        """With a slot that will never be taken again."""
+        known = [(key, value) for key, value in self.refused.items() if key != slot]
+        return replace(self, refused=dict([*known, (slot, refusal)][-MAX_REFUSED:]))
+
+    def forgiving(self) -> "State":
+        """With nothing refused."""
+        return replace(self, refused={})
+
+    def without(self, slot: str) -> "State":
+        """A slot turned out to be damaged: it is neither run nor gone back to."""
+        if slot == self.current:
+            return self.rolled_back(None)
+        return replace(self, previous=None) if slot == self.previous else self
+
+    def settled(self, boot_id: str, name: str, version: str, at: str) -> "State":
+        """No process runs the current slot, called by name and version, any more: what now."""
+        trial = self.trial
+        if trial is None or trial.boot_id is None:
+            return self
+        if trial.boot_id == boot_id:
+            trial, reason = replace(trial, crashes=trial.crashes + 1), CRASHED
+            over = self.previous is not None or trial.crashes >= MAX_CRASHES
+        else:
+            trial, reason = replace(trial, power_cuts=trial.power_cuts + 1), RESTARTED
+            over = self.previous is not None and trial.power_cuts >= MAX_POWER_CUTS
+        if over:
+            return self.rolled_back(Refusal(name, version, reason, at))
+        return replace(self, trial=trial).ended()
+
+    def to_json(self) -> bytes:
+        """As `from_json` reads it."""
+        return (json.dumps({"format": FORMAT, **asdict(self)}, indent=2) + "\n").encode()
+
+    @classmethod
+    def from_json(cls, content: bytes) -> "State":
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        try:
+            raw_state = json.loads(content)
+            if raw_state.pop("format") != FORMAT:
+                raise ValueError("another format")
+            raw_trial, raw_refused = raw_state.pop("trial"), raw_state.pop("refused")
+            state = cls(
+                **raw_state,
+                trial=None if raw_trial is None else Trial(**raw_trial),
+                refused={str(key): Refusal(**value) for key, value in raw_refused.items()},
+            )
+            _check_types(state)
+        except (AttributeError, KeyError, TypeError, RecursionError) as error:
+            raise ValueError(f"not a pointer file: {error}") from error
+        return state
+
+
+def _check_types(state: State) -> None:
+    texts: list[Any] = [state.current, state.previous, state.activated_at]
+    numbers: list[Any] = []
+    if state.trial is not None:
+        texts += [state.trial.boot_id, state.trial.started_at]
+        numbers += [state.trial.crashes, state.trial.power_cuts]
+    texts += [value for one in state.refused.values() for value in asdict(one).values()]
+    if not all(value is None or isinstance(value, str) for value in texts):
+        raise TypeError("a name is no text")
+    if not all(type(value) is int for value in numbers):
+        raise TypeError("a count is no number")
+    if any(slot is not None and not _SLOT.fullmatch(slot) for slot in texts[:2]):
+        raise ValueError("a slot is no plain name")

@@ -1,0 +1,139 @@
+"""Takes over new models while the loop runs, and goes back when one fails.
+
+A detector is opened and warmed up by the thread that has brought the slot; the loop takes it
+between two frames. After `GOOD_S` and `GOOD_FRAMES` results its slot is committed. If it fails
+before that, or does not even open, the slot is refused and the previous one goes on.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from edge_detector.detector import Detector
+from edge_detector.errors import EdgeError, ModelError
+from edge_detector.pipeline import Pipeline
+from edge_detector.slots import Slot, Slots
+
+GOOD_S = 60.0
+GOOD_FRAMES = 10  # fewer prove nothing: the camera may have been away
+
+logger = logging.getLogger(__name__)
+
+
+class Takeover:
+    """The one place that knows which slot the loop runs."""
+
+    def __init__(
+        self,
+        slots: Slots,
+        build: Callable[[Slot], Detector],
+        *,
+        on_model: Callable[[Detector], None] = lambda _detector: None,
+        on_rollback: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            build: opens a slot's model; raises `EdgeError`.
+            on_model: told of each detector that the loop will run.
+            on_rollback: told when a slot was left for the previous one.
+        """
+        self._slots, self._build, self._clock = slots, build, clock
+        self._on_model, self._on_rollback = on_model, on_rollback
+        self._lock = threading.RLock()
+        self._pipeline: Pipeline | None = None
+        self._running: Slot | None = None
+        self._detector: Detector | None = None  # of the running slot
+        self._since, self._frames_before = 0.0, 0
+
+    def begin(self, slot: Slot) -> Detector:
+        """Open the model that a run starts with; if it fails on trial, the one before.
+
+        Raises:
+            EdgeError: neither opens.
+        """
+        with self._lock:
+            try:
+                return self._open(slot)
+            except ModelError as error:
+                return self._go_back(error)
+
+    def attach(self, pipeline: Pipeline) -> None:
+        """From now on this loop takes over what comes."""
+        self._pipeline = pipeline
+        self._start_trial()
+
+    def take(self, slot: Slot) -> None:
+        """Make the loop go on with a slot; called by the thread that has brought it."""
+        with self._lock:
+            if self._running is not None and slot.id == self._running.id:
+                return
+            try:
+                detector = self._open(slot)
+            except EdgeError as error:
+                logger.error("%s does not run: %s", slot.release, error)
+                try:
+                    detector = self._go_back(error)
+                except EdgeError as other:
+                    logger.error("going on with %s: %s", self._release, other)
+                    return
+            self._on_model(detector)
+            self._start_trial()
+            if self._pipeline is not None:
+                self._pipeline.take_over(detector)
+
+    def replace(self, failed: Detector, error: ModelError) -> Detector:
+        """What the loop goes on with after a detector has failed again and again.
+
+        Raises:
+            EdgeError: there is nothing else.
+        """
+        with self._lock:
+            if self._detector is not None and self._detector is not failed:
+                return self._detector  # it was on its way
+            detector = self._go_back(error)
+            self._on_model(detector)
+            self._start_trial()
+            return detector
+
+    def look(self) -> None:
+        """Commit what has run well for long enough; called now and then."""
+        if self._clock() - self._since < GOOD_S or self._frames() < GOOD_FRAMES:
+            return
+        if not self._lock.acquire(blocking=False):
+            return  # another one is being opened
+        try:
+            self._start_trial()  # for the next look, should the disk be full
+            if self._slots.on_trial():
+                self._slots.commit()
+                logger.info("%s has run well for %g s: kept", self._release, GOOD_S)
+        finally:
+            self._lock.release()
+
+    @property
+    def _release(self) -> str:
+        return self._running.release if self._running else "no model"
+
+    def _frames(self) -> int:
+        """Results since the trial began."""
+        done = self._pipeline.figures.frames if self._pipeline is not None else 0
+        return done - self._frames_before
+
+    def _start_trial(self) -> None:
+        self._since = self._clock()
+        self._frames_before += self._frames()
+
+    def _open(self, slot: Slot) -> Detector:
+        detector = self._build(slot)
+        detector.warm_up()
+        self._running, self._detector = slot, detector
+        return detector
+
+    def _go_back(self, error: EdgeError) -> Detector:
+        """Raises: EdgeError: nothing is on trial, or the one before does not run either."""
+        if not self._slots.on_trial():
+            raise error
+        previous = self._slots.rollback(str(error), refuse=True)
+        self._on_rollback()
+        return self._open(previous)

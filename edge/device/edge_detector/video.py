@@ -1,0 +1,132 @@
+"""The annotated frames as a video file.
+
+- A file's frames are written one for one, at the file's rate. Live, frames come when they come:
+  they are repeated or left out so that the video runs as fast as what it shows, and a gap longer
+  than `LONGEST_GAP_S` is cut.
+- OpenCV says nothing when a disk is full. So the free space is looked at, and the video is closed
+  while there is still room for the table without which it could not be played.
+"""
+
+import errno
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge_detector.camera import Frame
+from edge_detector.errors import ConfigError
+from edge_detector.pipeline import Result
+from edge_detector.source import Image
+
+CODECS: Mapping[str, str] = {".mp4": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
+DEFAULT_FPS = 25.0
+LONGEST_GAP_S = 1.0
+SPARE_BYTES = 32 * 1024**2  # left free on the disk
+LOOK_EVERY_S = 1.0
+
+
+def free_bytes(path: Path) -> int:
+    """What is free on the disk of a file."""
+    return shutil.disk_usage(path).free
+
+
+class VideoFile:
+    """A sink for `--output`."""
+
+    def __init__(
+        self,
+        path: Path,
+        fps: float | None,
+        live: bool,
+        *,
+        free: Callable[[Path], int] = free_bytes,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """The file begins with the first frame, whose size all others get.
+
+        fps: frames per second of the source, where known.
+
+        Raises:
+            ConfigError: no such kind of video, or the file cannot be written.
+        """
+        self.name = f"--output {path}"
+        self._path, self._fps, self._live = path, fps or DEFAULT_FPS, live
+        self._free, self._clock = free, clock
+        self._writer: cv2.VideoWriter | None = None
+        self._size = (0, 0)  # width and height
+        self._origin = 0.0  # when a live video begins
+        self._written = 0
+        self._look_at = 0.0
+        if path.suffix.lower() not in CODECS:
+            raise ConfigError(f"{self.name} is no video: end its name in {', '.join(CODECS)}")
+        try:
+            self._made = not path.exists()
+            with path.open("ab"):  # what is there is kept until the first frame
+                pass
+            if free(path) < SPARE_BYTES:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise ConfigError(f"{self.name} cannot be written: {error.strerror}") from error
+
+    def wants_picture(self, frame: Frame) -> bool:
+        return True
+
+    def write(self, result: Result) -> None:
+        """Raises: OSError: the disk is full, or takes no video."""
+        frame = result.frame
+        if self._writer is None:
+            self._writer = self._open(frame)
+        now = self._clock()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_EVERY_S
+            if self._free(self._path) < SPARE_BYTES:
+                raise OSError(errno.ENOSPC, f"the disk is full after {self._written} frames")
+        image = fit(frame.image, self._size)
+        for _ in range(self._copies(frame)):
+            self._writer.write(image)
+            self._written += 1
+
+    def close(self) -> None:
+        """Write the table at the end of the file: from now on it can be played."""
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
+        elif self._made and self._written == 0:
+            self._path.unlink(missing_ok=True)  # a video without a frame is none
+
+    def _open(self, frame: Frame) -> cv2.VideoWriter:
+        height, width = frame.image.shape[:2]
+        self._size, self._origin = (width, height), frame.captured_at
+        codec = cv2.VideoWriter.fourcc(*CODECS[self._path.suffix.lower()])
+        writer = cv2.VideoWriter(str(self._path), codec, self._fps, self._size)
+        if not writer.isOpened():
+            raise OSError(errno.EIO, f"no video of {width}x{height} can be written there")
+        return writer
+
+    def _copies(self, frame: Frame) -> int:
+        """How often a frame is written, so that the video is as long as what it shows."""
+        if not self._live:
+            return 1
+        due = int((frame.captured_at - self._origin) * self._fps + 0.5) + 1 - self._written
+        most = max(1, int(LONGEST_GAP_S * self._fps))
+        if due > most:
+            self._origin += (due - most) / self._fps
+        return max(0, min(due, most))
+
+
+def fit(image: Image, size: tuple[int, int]) -> Image:
+    """A picture in the middle of a black one of this width and height; itself if it fits."""
+    width, height = size
+    if image.shape[1::-1] == size:
+        return image
+    scale = min(width / image.shape[1], height / image.shape[0])
+    inner = (max(1, int(image.shape[1] * scale)), max(1, int(image.shape[0] * scale)))
+    canvas = np.zeros((height, width, 3), np.uint8)
+    x, y = (width - inner[0]) // 2, (height - inner[1]) // 2
+    shrunk = cv2.resize(image, inner, interpolation=cv2.INTER_AREA)
+    canvas[y : y + inner[1], x : x + inner[0]] = shrunk
+    return canvas

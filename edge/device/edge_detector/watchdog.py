@@ -1,0 +1,96 @@
+"""Notices a loop that no longer turns, and ends the process so that it is started anew.
+
+A call into the interpreter that never comes back cannot be ended from within. The loop marks
+each stage that it enters; a mark that grows too old means that the loop hangs there. Waiting for
+a camera is no hanging: the loop turns while it waits.
+"""
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+EXIT_STUCK = 70  # EX_SOFTWARE of sysexits.h
+
+logger = logging.getLogger(__name__)
+
+
+class Pulse:
+    """Where the loop is, and since when. The loop marks, others look."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._mark: tuple[str, float] | None = None  # one value, so that it is never half new
+
+    def enter(self, stage: str) -> None:
+        """The loop begins with something that must end."""
+        self._mark = (stage, self._clock())
+
+    def rest(self) -> None:
+        """The loop has ended."""
+        self._mark = None
+
+    def overdue(self, limit_s: float) -> tuple[str, float] | None:
+        """The stage in which the loop has been longer than the limit, and for how many seconds."""
+        mark = self._mark
+        if mark is None:
+            return None
+        stage, since = mark
+        age = self._clock() - since
+        return (stage, age) if age > limit_s else None
+
+
+class Watchdog:
+    """A thread that looks at a pulse, and tells systemd of each good look."""
+
+    def __init__(
+        self,
+        pulse: Pulse,
+        limit_s: float,
+        on_alive: Callable[[], None] = lambda: None,
+        on_stuck: Callable[[str], None] = lambda _reason: None,
+        end: Callable[[int], None] = os._exit,
+    ) -> None:
+        """
+        Args:
+            limit_s: how long a stage may take.
+            on_alive: called a few times within the limit, as long as the loop turns.
+            on_stuck: told what hangs, before the end; given two seconds.
+            end: ends the process, whatever its threads do.
+        """
+        self._pulse, self._limit_s = pulse, limit_s
+        self._on_alive, self._on_stuck, self._end = on_alive, on_stuck, end
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def look(self) -> bool:
+        """Look once; False if the process is to end."""
+        overdue = self._pulse.overdue(self._limit_s)
+        if overdue is None:
+            self._on_alive()
+            return True
+        stage, age = overdue
+        reason = f"{stage} has not come back for {age:.0f} s"
+        logger.critical("%s: ending with status %d, to be started anew", reason, EXIT_STUCK)
+        # What it writes may hang as well: on the same disk, for one.
+        farewell = threading.Thread(target=self._on_stuck, args=(reason,), daemon=True)
+        farewell.start()
+        farewell.join(timeout=2.0)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        self._end(EXIT_STUCK)
+        return False
+
+    def _watch(self) -> None:
+        while not self._stop.wait(min(1.0, self._limit_s / 4)):
+            if not self.look():
+                return

@@ -1,0 +1,107 @@
+"""Reads the fleet out of SQL, and writes down how each device was judged."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from edge.fleet.database import Database
+from edge.fleet.health import Device, Hour, Judgement
+from edge.fleet.tables import DEVICE_TELEMETRY, DEVICES, REJECTED_TELEMETRY
+
+WINDOW = timedelta(hours=24)
+TROUBLES = ("stuck", "rolled-back")  # in the order of the fields of an hour
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A line, or several, that could not be loaded."""
+
+    device: str
+    file: str
+    line: int  # 0: the whole file
+    lines: int
+    reason: str
+    excerpt: str
+    rejected_at: datetime
+
+
+def read_devices(database: Database, as_of: datetime) -> list[Device]:
+    """All devices ever heard of, by name, with the day that ends at an instant.
+
+    Raises:
+        DatabaseError: the database refused.
+    """
+    table = DEVICE_TELEMETRY.c
+    by_hour = (
+        sa.select(
+            table.device,
+            table.hour,
+            sa.func.sum(table.interval_s),
+            sa.func.max(table.p99_ms),
+            sa.func.max(table.temperature_c),
+            sa.func.sum(table.frames),
+            sa.func.sum(table.dropped),
+            # The first record of a process reports on all of its life so far.
+            sa.func.sum(sa.case((table.uptime_s <= table.interval_s * 1.01 + 0.5, 1), else_=0)),
+            *(sa.func.sum(sa.case((table.state == s, 1), else_=0)) for s in TROUBLES),
+        )
+        .where(table.hour > as_of - WINDOW, table.hour <= as_of)
+        .group_by(table.device, table.hour)
+        .order_by(table.device, table.hour)
+    )
+    columns = [DEVICES.c[name] for name in Device.__dataclass_fields__ if name != "hours"]
+    hours: defaultdict[str, list[Hour]] = defaultdict(list)
+    with database.transaction(writes=False) as connection:
+        for device, hour, seconds, p99, celsius, *counts in connection.execute(by_hour):
+            # PostgreSQL's sums of whole numbers are decimals.
+            frames, dropped, starts, stuck, rolled_back = (int(count) for count in counts)
+            hours[device].append(
+                Hour(hour, frames, seconds, dropped, starts, stuck, rolled_back, p99, celsius)
+            )
+        rows = connection.execute(sa.select(*columns).order_by(DEVICES.c.device)).mappings().all()
+    return [Device(**row, hours=tuple(hours[row["device"]])) for row in rows]
+
+
+def write_judgements(
+    database: Database, judgements: Mapping[str, Judgement], judged_at: datetime
+) -> None:
+    """Write down the health of each device.
+
+    Raises:
+        DatabaseError: the database refused.
+    """
+    if not judgements:
+        return
+    update = (
+        sa.update(DEVICES)
+        .where(DEVICES.c.device == sa.bindparam("judged"))
+        .values(
+            health=sa.bindparam("found"), reason=sa.bindparam("why"), judged_at=sa.bindparam("when")
+        )
+    )
+    rows = [
+        {"judged": device, "found": one.health, "why": one.reason, "when": judged_at}
+        for device, one in judgements.items()
+    ]
+    with database.transaction(writes=True) as connection:
+        connection.execute(update, rows)
+
+
+def read_rejections(database: Database, since: datetime, limit: int) -> Sequence[Rejection]:
+    """What was rejected since an instant, the newest first.
+
+    Raises:
+        DatabaseError: the database refused.
+    """
+    table = REJECTED_TELEMETRY
+    query = (
+        sa.select(*[table.c[name] for name in Rejection.__dataclass_fields__])
+        .where(table.c.rejected_at >= since)
+        .order_by(table.c.rejected_at.desc(), table.c.device, table.c.file, table.c.line)
+        .limit(limit)
+    )
+    with database.transaction(writes=False) as connection:
+        return [Rejection(*row) for row in connection.execute(query)]

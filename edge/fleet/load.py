@@ -1,0 +1,265 @@
+"""Loads what has arrived in the inbox into SQL.
+
+- A record is loaded once, however often it was delivered: by device, number and time.
+- A line, or a file, that is no good is counted and kept in `rejected_telemetry`; it stops neither
+  the others of its file nor another device's.
+- A file leaves the inbox after its rows are committed. Killed in between, the next run finds it
+  again, and adds nothing.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from edge.fleet.database import Database
+from edge.fleet.inbox import Arrival, list_devices, list_files, read_arrivals, remove, sweep
+from edge.fleet.record import Record, Rejected, clean, read_record
+from edge.fleet.tables import DEVICE_TELEMETRY, DEVICES, REJECTED_TELEMETRY
+
+FILES_PER_DEVICE = 2_000  # in one run: one device cannot keep the others waiting
+RECORDS_PER_TRANSACTION = 1_000
+REASONS_PER_FILE = 20
+REJECTED_PER_DEVICE = 1_000  # rows that are kept, the newest
+MAX_EXCERPT = 300  # characters
+
+
+@dataclass
+class Loaded:
+    """What a run has loaded."""
+
+    files: int = 0
+    records: int = 0  # new ones
+    known: int = 0  # that had been loaded before
+    rejected: int = 0  # lines, or whole files
+    staying: int = 0  # files that were loaded and cannot be removed
+    devices: set[str] = field(default_factory=set)  # of which something was loaded
+
+
+@dataclass(frozen=True)
+class _Rejection:
+    device: str
+    file: str
+    line: int
+    lines: int
+    reason: str
+    excerpt: str
+
+
+def count_files(inbox: Path) -> int:
+    """How many files `load` will read.
+
+    Raises:
+        InboxError: the inbox cannot be read.
+    """
+    return sum(min(len(list_files(folder)), FILES_PER_DEVICE) for folder in list_devices(inbox))
+
+
+def load(
+    database: Database,
+    inbox: Path,
+    received_at: datetime,
+    advance: Callable[[int], None] = lambda _files: None,
+) -> Loaded:
+    """Load all files of the inbox; `advance` is told of files that are done.
+
+    Raises:
+        InboxError: the inbox cannot be read.
+        DatabaseError: the database refused; nothing is lost, run it again.
+    """
+    loaded = Loaded()
+    for folder in list_devices(inbox):
+        for arrivals in _batches(read_arrivals(folder, FILES_PER_DEVICE)):
+            _load_batch(database, arrivals, received_at, loaded)
+            loaded.staying += sum(not remove(arrival) for arrival in arrivals)
+            advance(len(arrivals))
+        sweep(folder, time.time())
+    return loaded
+
+
+def _batches(arrivals: Iterator[Arrival]) -> Iterator[list[Arrival]]:
+    batch: list[Arrival] = []
+    lines = 0
+    for arrival in arrivals:
+        batch.append(arrival)
+        lines += 1 + arrival.content.count(b"\n")
+        if lines >= RECORDS_PER_TRANSACTION:
+            yield batch
+            batch, lines = [], 0
+    if batch:
+        yield batch
+
+
+def _load_batch(
+    database: Database, arrivals: Sequence[Arrival], received_at: datetime, loaded: Loaded
+) -> None:
+    """Load files of one device in one transaction."""
+    records: dict[tuple[int, datetime], Record] = {}
+    rejections: list[_Rejection] = []
+    total = 0
+    for arrival in arrivals:
+        found, faults = _read_lines(arrival, received_at)
+        total += len(found)
+        records.update({(record.seq, record.at): record for record in found})
+        rejections += faults
+    with database.transaction(writes=True) as connection:
+        new = 0
+        if records:
+            new = _insert(database, connection, records.values(), received_at)
+            _update_device(database, connection, max(records.values(), key=_age), records.values())
+        if rejections:
+            _insert_rejections(database, connection, rejections, received_at)
+    loaded.files += len(arrivals)
+    loaded.records += new
+    loaded.known += total - new
+    loaded.rejected += sum(rejection.lines for rejection in rejections)
+    if records:
+        loaded.devices.add(arrivals[0].device)
+
+
+def _read_lines(arrival: Arrival, received_at: datetime) -> tuple[list[Record], list[_Rejection]]:
+    device, name = arrival.device, arrival.name
+    if arrival.fault is not None:
+        excerpt = _excerpt(arrival.content)
+        return [], [_Rejection(device, name, 0, 1, arrival.fault, excerpt)]
+    records: list[Record] = []
+    rejections: list[_Rejection] = []
+    more = 0
+    for number, line in enumerate(arrival.content.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            records.append(read_record(line, device, received_at))
+        except Rejected as reason:
+            if len(rejections) < REASONS_PER_FILE:
+                excerpt = _excerpt(line)
+                rejections.append(_Rejection(device, name, number, 1, str(reason), excerpt))
+            else:
+                more += 1
+    if more:
+        rejections.append(_Rejection(device, name, 0, more, f"{more:,} more lines like these", ""))
+    return records, rejections
+
+
+def _insert(
+    database: Database, connection: sa.Connection, records: Any, received_at: datetime
+) -> int:
+    """Insert the records that are new; returns how many were."""
+    rows = [_row(record, received_at) for record in records]
+    insertion = database.insert(DEVICE_TELEMETRY).on_conflict_do_nothing()
+    found = connection.execute(insertion.returning(DEVICE_TELEMETRY.c.seq), rows)
+    return len(found.all())
+
+
+def _row(record: Record, received_at: datetime) -> dict[str, object]:
+    total = record.latency_ms.get("total")
+    model, at = record.model, record.at.astimezone(UTC)
+    return {
+        "device": record.device,
+        "seq": record.seq,
+        "at": at,
+        "hour": at.replace(minute=0, second=0, microsecond=0),
+        "interval_s": record.interval_s,
+        "frames": record.frames,
+        "fps": record.fps,
+        "dropped": record.dropped,
+        "reopened": record.reopened,
+        "p50_ms": total.p50 if total else None,
+        "p99_ms": total.p99 if total else None,
+        "temperature_c": record.temperature_c,
+        "state": record.state,
+        "model": model.name if model else None,
+        "version": model.version if model else None,
+        "sha256": model.sha256 if model else None,
+        "runtime": record.runtime,
+        "offline_s": record.offline_s,
+        "uptime_s": record.uptime_s,
+        "lost": record.lost,
+        "latency_ms": {stage: value.model_dump() for stage, value in record.latency_ms.items()},
+        "detections": record.detections,
+        "versions": record.versions,
+        "loaded_at": received_at,
+    }
+
+
+_SHOWN = (
+    *("interval_s", "fps", "p99_ms", "temperature_c", "state", "model", "version", "sha256"),
+    *("runtime", "offline_s", "lost"),
+)
+
+
+def _update_device(
+    database: Database, connection: sa.Connection, newest: Record, records: Any
+) -> None:
+    """Let a device's row show its newest record; late ones from before change nothing of it."""
+    row = _row(newest, newest.at)
+    shown = {name: row[name] for name in _SHOWN}
+    first = min(record.at for record in records)
+    known = connection.execute(
+        sa.select(DEVICES.c.first_seen, DEVICES.c.last_seen)
+        .where(DEVICES.c.device == newest.device)
+        .with_for_update()
+    ).one_or_none()
+    if known is None:
+        insertion = database.insert(DEVICES).on_conflict_do_nothing()
+        seen = {"device": newest.device, "first_seen": first, "last_seen": newest.at}
+        connection.execute(insertion, [{**seen, **shown}])
+        return
+    values: dict[str, object] = {"first_seen": min(first, known.first_seen)}
+    if newest.at >= known.last_seen:
+        values |= {"last_seen": newest.at, **shown}
+    update = sa.update(DEVICES).where(DEVICES.c.device == newest.device).values(values)
+    connection.execute(update)
+
+
+def _insert_rejections(
+    database: Database,
+    connection: sa.Connection,
+    rejections: Sequence[_Rejection],
+    rejected_at: datetime,
+) -> None:
+    rows = [{**vars(rejection), "rejected_at": rejected_at} for rejection in rejections]
+    connection.execute(database.insert(REJECTED_TELEMETRY).on_conflict_do_nothing(), rows)
+    # A device that sends nothing but rubbish fills no disk with it.
+    table, device = REJECTED_TELEMETRY.c, rejections[0].device
+    kept = (
+        sa.select(table.rejected_at)
+        .where(table.device == device)
+        .order_by(table.rejected_at.desc())
+        .offset(REJECTED_PER_DEVICE)
+        .limit(1)
+    )
+    oldest = connection.execute(kept).scalar_one_or_none()
+    if oldest is not None and oldest < rejected_at:
+        connection.execute(
+            sa.delete(REJECTED_TELEMETRY).where(table.device == device, table.rejected_at <= oldest)
+        )
+
+
+def forget(database: Database, before: datetime) -> int:
+    """Delete records and rejections from before an instant; returns how many records.
+
+    Devices stay: one that has been silent for long is what a reader wants to know.
+
+    Raises:
+        DatabaseError: the database refused.
+    """
+    with database.transaction(writes=True) as connection:
+        deletion = sa.delete(DEVICE_TELEMETRY).where(DEVICE_TELEMETRY.c.hour < before)
+        records = connection.execute(deletion).rowcount
+        connection.execute(
+            sa.delete(REJECTED_TELEMETRY).where(REJECTED_TELEMETRY.c.rejected_at < before)
+        )
+    return int(records)
+
+
+def _age(record: Record) -> tuple[datetime, int]:
+    return record.at, record.seq
+
+
+def _excerpt(content: bytes) -> str:
+    return clean(content[: 2 * MAX_EXCERPT].decode("utf-8", "replace"), MAX_EXCERPT)

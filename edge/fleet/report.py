@@ -1,0 +1,140 @@
+"""The page about the fleet: one HTML file that needs nothing else.
+
+Promises: no address outside the file is asked for anything; every word that comes from a device
+is escaped; a fleet without a device has a page too.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from edge.fleet.devices import Rejection
+from edge.fleet.health import WORST_FIRST, Device, Hour, Judgement, spoken
+from edge.fleet.load import Loaded
+
+WIDE, TALL = 120, 26  # px of a device's little plot
+
+
+@dataclass(frozen=True)
+class FleetReport:
+    """All that a reader gets to see about the fleet at an instant."""
+
+    run_id: str
+    as_of: datetime
+    devices: Sequence[tuple[Device, Judgement]]
+    loaded: Loaded
+    rejections: Sequence[Rejection] = ()
+    where: Mapping[str, str] = field(default_factory=dict)  # what -> path, table or address
+    parameters: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def worst_first(self) -> list[tuple[Device, Judgement]]:
+        """Those in trouble at the top, the longest unheard first among equals."""
+        return sorted(
+            self.devices,
+            key=lambda one: (WORST_FIRST.index(one[1].health), one[0].last_seen, one[0].device),
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many devices are in each state of health."""
+        found = Counter(judgement.health for _, judgement in self.devices)
+        return {health: found[health] for health in reversed(WORST_FIRST)}
+
+    @property
+    def releases(self) -> list[tuple[str, int]]:
+        """Which releases run, and on how many devices, the most common first."""
+        return Counter(device.release for device, _ in self.devices).most_common()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader has to know first."""
+        found = []
+        unheard = [d.device for d, j in self.worst_first if j.health in ("silent", "late")]
+        if unheard:
+            more = f" and {len(unheard) - 5:,} more" if len(unheard) > 5 else ""
+            found.append(f"Nothing is heard of {', '.join(unheard[:5])}{more}.")
+        if self.loaded.rejected:
+            found.append(f"Lines that devices sent and that do not fit: {self.loaded.rejected:,}.")
+        if self.loaded.staying:
+            found.append(f"Files that cannot be removed from the inbox: {self.loaded.staying:,}.")
+        return found
+
+
+def write_html(report: FleetReport, file: Path) -> None:
+    """Write the page so that it is there whole or not at all.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    aside.write_text(render_html(report), encoding="utf-8")
+    aside.replace(file)
+
+
+def render_html(report: FleetReport) -> str:
+    """The page as text, to be written as UTF-8."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    environment.filters.update(figure=figure, instant=instant, plot=_plot, told=_told)
+    return environment.get_template("fleet.html").render(
+        report=report, age=lambda device: spoken(report.as_of - device.last_seen)
+    )
+
+
+def figure(value: float | None, digits: int = 0) -> str:
+    """1234.5 -> 1,234, and a dash where there is no figure."""
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def instant(moment: datetime) -> str:
+    """2026-11-23 08:15 UTC."""
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _shown(value: object) -> object:
+    """Without characters that turn the direction of text or show as nothing."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return "".join(c if c.isprintable() else " " for c in value)[:2_000]
+    return value
+
+
+def _plot(hours: Sequence[Hour]) -> Markup:
+    """Frames per second, hour by hour, as bars. Only numbers get in here."""
+    if not hours:
+        return Markup("")
+    highest = max(hour.fps for hour in hours) or 1.0
+    first = max(hour.hour for hour in hours)
+    bars = []
+    for hour in hours:
+        place = 23 - round((first - hour.hour).total_seconds() / 3600)
+        height = max(1.0, hour.fps / highest * TALL)
+        bars.append(
+            f'<rect x="{place * WIDE / 24:.1f}" y="{TALL - height:.1f}"'
+            f' width="{WIDE / 24 - 1:.1f}" height="{height:.1f}"/>'
+        )
+    return Markup(
+        f'<svg viewBox="0 0 {WIDE} {TALL}" width="{WIDE}" height="{TALL}" role="img"'
+        f' aria-label="{_told(hours)}">{"".join(bars)}</svg>'
+    )
+
+
+def _told(hours: Sequence[Hour]) -> str:
+    """A device's day in words."""
+    rates = [hour.fps for hour in hours]
+    if not rates:
+        return "no record in the last day"
+    return f"{min(rates):.1f} to {max(rates):.1f} frames/s in {len(rates)} hours"

@@ -1,0 +1,170 @@
+"""The fleet's web application: releases to take, telemetry to give.
+
+- `GET /releases/metadata/…` and `/releases/targets/…`: the signed repository as it lies in its
+  folder, and nothing beside it. Whatever else a device must trust is in the signatures.
+- `POST /telemetry/<device>`: lines of JSON, put into the device's folder as they are; what they
+  are worth is decided when they are loaded.
+- `GET /health`.
+
+Every body, folder and queue has a ceiling: a hostile device costs disk and time up to these.
+"""
+
+import asyncio
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from edge.fleet.errors import InboxError
+from edge.fleet.inbox import MAX_FILE_BYTES, list_devices, list_files, write_batch
+from edge.fleet.keys import is_allowed
+from edge.fleet.record import DEVICE_ID
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
+NEVER_CHANGES = re.compile(r"metadata/\d+\.[^/]+\.json|targets/(.+/)?[0-9a-f]{64}\.[^/]+")
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """What the server bears."""
+
+    body_bytes: int = MAX_FILE_BYTES
+    body_s: float = 20.0  # for a body to arrive
+    waiting_files: int = 300  # per device, until they are loaded
+    devices: int = 10_000
+    free_bytes: int = 200_000_000  # that stay free on the disk
+
+
+class ReleaseFiles(StaticFiles):
+    """The repository's folder. What is named by its content or number may be cached for good."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(directory=folder, check_dir=False)  # it may be published later
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        parts = Path(path).parts
+        if not parts or parts[0] not in ("metadata", "targets"):
+            raise HTTPException(404)
+        if any(part.startswith(".") for part in parts):  # what is just being written
+            raise HTTPException(404)
+        response = await super().get_response(path, scope)
+        keep = NEVER_CHANGES.fullmatch(Path(path).as_posix()) is not None
+        response.headers["Cache-Control"] = (
+            "public, max-age=31536000, immutable" if keep else ("no-cache")
+        )
+        return response
+
+
+def build(
+    releases: Path | None,
+    inbox: Path,
+    keys: tuple[str, ...] = (),
+    ceilings: Ceilings = Ceilings(),
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Starlette:
+    """The application.
+
+    releases: the folder to hand out, if any; keys: what opens the inbox; without one it is open
+    to callers on this machine alone.
+    """
+
+    async def telemetry(request: Request) -> Response:
+        device = request.path_params["device"]
+        _authorise(request, device, keys)
+        body = await _read_body(request, ceilings)
+        await run_in_threadpool(_store, inbox, device, body, ceilings, now())
+        return JSONResponse({"received": body.count(b"\n")})
+
+    async def health(_request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    routes: list[Route | Mount] = [
+        Route("/health", health),
+        Route("/telemetry/{device}", telemetry, methods=["POST"]),
+    ]
+    if releases is not None:
+        routes.append(Mount("/releases", ReleaseFiles(releases)))
+    return Starlette(routes=routes, exception_handlers={HTTPException: _refuse})
+
+
+def _authorise(request: Request, device: str, keys: tuple[str, ...]) -> None:
+    """Raises: HTTPException: no such device id, or a caller who may not write there."""
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    given = request.headers.get("x-api-key") or (bearer if scheme.lower() == "bearer" else "")
+    if not keys:
+        if request.client is None or request.client.host not in LOOPBACK:
+            raise HTTPException(
+                401, "telemetry is taken from this machine alone until TRIPTYCH_API_KEYS is set"
+            )
+    elif not is_allowed(given.strip(), device, keys):
+        raise HTTPException(
+            401,
+            "give this device's key: Authorization: Bearer KEY",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    if not DEVICE_ID.fullmatch(device):
+        raise HTTPException(400, "a device id has 1 to 64 letters, digits, - and _")
+
+
+async def _read_body(request: Request, ceilings: Ceilings) -> bytes:
+    """Raises: HTTPException: too large, too slow, compressed, or no lines."""
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise HTTPException(415, "send the lines as they are, not compressed")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(ceilings.body_s):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > ceilings.body_bytes:
+                    raise HTTPException(
+                        413,
+                        f"at most {ceilings.body_bytes:,} bytes at once",
+                        headers={"Connection": "close"},
+                    )
+    except TimeoutError:
+        raise HTTPException(
+            408,
+            f"the body did not arrive within {ceilings.body_s:g} s",
+            headers={"Connection": "close"},
+        ) from None
+    except ClientDisconnect:
+        raise HTTPException(400, "the caller went away") from None
+    if not body.endswith(b"\n"):
+        raise HTTPException(400, "send lines of JSON, each with its end")
+    return bytes(body)
+
+
+def _store(
+    inbox: Path, device: str, body: bytes, ceilings: Ceilings, received_at: datetime
+) -> None:
+    """Raises: HTTPException: there is no room, or the disk refuses."""
+    later = {"Retry-After": "600"}
+    try:
+        inbox.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(inbox).free < ceilings.free_bytes:
+            raise HTTPException(507, "the collector's disk is nearly full", headers=later)
+        if (inbox / device).is_dir():
+            if len(list_files(inbox / device)) >= ceilings.waiting_files:
+                raise HTTPException(429, "too much waits to be loaded", headers=later)
+        elif len(list_devices(inbox)) >= ceilings.devices:
+            raise HTTPException(429, "there are too many devices already", headers=later)
+        write_batch(inbox, device, body, received_at)
+    except (InboxError, OSError) as error:
+        raise HTTPException(503, "the inbox cannot be written", headers=later) from error
+
+
+async def _refuse(_request: Request, refusal: Exception) -> Response:
+    assert isinstance(refusal, HTTPException)
+    body = {"error": refusal.detail}
+    return JSONResponse(body, status_code=refusal.status_code, headers=refusal.headers)

@@ -1,0 +1,33 @@
+"""What an annotation says about one image, before it is held against the image."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+RawBox = tuple[float, float, float, float]  # x0, y0, x1, y1
+
+
+@dataclass
+class RawImage:
+    """An image and the objects that are said to be on it."""
+
+    path: Path
+    source: Path  # the annotation
+    boxes: list[RawBox] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    ignored: list[bool] = field(default_factory=list)  # neither right nor wrong to find
+    size: tuple[int, int] | None = None  # width, height in px, where the annotation names them
+    relative: bool = False  # boxes are in 0..1 of the image instead of pixels
+    from_corner: bool = False  # boxes came as a corner with width and height, or so it is said
+
+    def centred(self) -> None:
+        """Take what was said to be the corner of each box for its middle."""
+        self.boxes = [
+            (x0 - (x1 - x0) / 2, y0 - (y1 - y0) / 2, x0 + (x1 - x0) / 2, y0 + (y1 - y0) / 2)
+            for x0, y0, x1, y1 in self.boxes
+        ]
+
+    def add(self, box: RawBox, name: str, ignored: bool = False) -> None:
+        """Note an object."""
+        self.boxes.append(box)
+        self.names.append(name)
+        self.ignored.append(ignored)

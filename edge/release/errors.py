@@ -1,0 +1,28 @@
+"""What can go wrong on the publisher's side, named by whose fault it is.
+
+ReleaseRoomError
+├── DatasetError     the labelled images that were given
+├── ModelFileError   the model that was given: missing, damaged, or of a form we cannot use
+├── RefusedError     the gate: the model works, but not well enough to be published
+└── RepositoryError  the release repository, its storage, or the keys that sign it
+"""
+
+
+class ReleaseRoomError(Exception):
+    """Base of all errors that this room raises on purpose; the message is fit for a user."""
+
+
+class DatasetError(ReleaseRoomError):
+    """Labelled images cannot be read, or do not hold what they should."""
+
+
+class ModelFileError(ReleaseRoomError):
+    """A model or its labels cannot be used."""
+
+
+class RefusedError(ReleaseRoomError):
+    """A model is not published; the message holds the figures."""
+
+
+class RepositoryError(ReleaseRoomError):
+    """The release repository cannot be read, written or signed."""

@@ -1,0 +1,71 @@
+"""TensorFlow and Keras, opened late, quietly and the same way each time.
+
+Only training and conversion need them; the device never does. They announce
+themselves on the terminal in ways that no setting of theirs turns off: what the C++ code writes
+to the terminal is held back. What matters comes as an exception.
+"""
+
+import io
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from functools import lru_cache
+from typing import Any
+
+_SETTINGS = {
+    "KERAS_BACKEND": "tensorflow",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+
+
+@lru_cache
+def open_keras() -> Any:
+    """The module `keras`, on TensorFlow."""
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    with held_back():
+        import keras
+        import tensorflow
+
+        tensorflow.get_logger().setLevel("ERROR")
+        keras.config.set_floatx("float32")  # whatever the user's keras.json says
+    return keras
+
+
+def open_tensorflow() -> Any:
+    """The module `tensorflow`."""
+    open_keras()
+    import tensorflow
+
+    return tensorflow
+
+
+def seed_everything(seed: int) -> None:
+    """Make what follows in this process repeatable."""
+    keras, tensorflow = open_keras(), open_tensorflow()
+    keras.utils.set_random_seed(seed)
+    tensorflow.config.experimental.enable_op_determinism()
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Keep both outputs of this process silent, C++ code included."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    originals = [os.dup(output) for output in (1, 2)]
+    with tempfile.TemporaryFile() as held, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for output in (1, 2):
+            os.dup2(held.fileno(), output)
+        try:
+            with redirect_stdout(io.StringIO()):  # where it is not the file that was exchanged
+                yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for output, original in zip((1, 2), originals, strict=True):
+                os.dup2(original, output)
+                os.close(original)

@@ -1,0 +1,97 @@
+"""From a variant that has passed to a signed release."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from edge.release.figures import Figures
+from edge.release.proof import Proof
+from edge.release.publication import Release
+from edge.release.publishing.request import Request
+
+
+@dataclass(frozen=True)
+class Published:
+    """A release that devices can get.
+
+    fingerprint: of the repository's first root, which devices pin. created: whether the
+    repository and its keys were made on the way.
+    """
+
+    name: str
+    version: str
+    variant: str
+    channel: str
+    share: float
+    url: str
+    fingerprint: str
+    created: bool
+
+
+def publish(request: Request, proof: Proof) -> Published:
+    """Sign and publish, with the figures in the manifest.
+
+    Raises:
+        RepositoryError: the repository or its keys cannot be used.
+    """
+    draft = proof.draft.with_measured(measured(proof.figures))
+    repository = request.place.open()
+    created = repository.create()
+    release = Release(draft.manifest, draft.files)
+    repository.publish(release, request.channel, request.share)
+    status = repository.status()
+    return Published(
+        name=draft.manifest.name,
+        version=draft.manifest.version,
+        variant=draft.variant,
+        channel=request.channel,
+        share=request.share,
+        url=status.url,
+        fingerprint=status.fingerprint,
+        created=created,
+    )
+
+
+def measured(figures: Figures) -> Mapping[str, object]:
+    """The figures as the manifest carries them: plain JSON, units in the names."""
+    content: dict[str, object] = {
+        "cpu": cpu_name(),
+        "timings": [
+            {name: _short(value) for name, value in asdict(timing).items()}
+            for timing in figures.timings
+        ],
+    }
+    for name, accuracy in (("accuracy", figures.accuracy), ("source", figures.source_accuracy)):
+        if accuracy is not None:
+            content[name] = {
+                "map_50": _short(accuracy.map_50),
+                "map_50_95": _short(accuracy.map_50_95),
+                "ap_50_per_label": {
+                    label: _short(value) for label, value in accuracy.per_label.items()
+                },
+                "images": accuracy.images,
+                "objects": accuracy.objects,
+            }
+    if figures.parity is not None:
+        content["parity"] = {
+            "largest_difference": float(f"{figures.parity.largest_difference:.3g}"),
+            "objects_compared": figures.parity.agreement.compared,
+            "objects_agreed_on": figures.parity.agreement.matched,
+        }
+    return content
+
+
+def cpu_name() -> str:
+    """What the processor calls itself."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    import platform
+
+    return next(names, "") or platform.processor() or platform.machine()
+
+
+def _short(value: object) -> object:
+    return round(value, 4) if isinstance(value, float) else value

@@ -1,0 +1,237 @@
+"""The page of a publishing: one HTML file that needs nothing else.
+
+Promises: no address outside the file is asked for anything; every word that comes from the model
+or from the publisher is escaped; a model that was refused has a page too.
+"""
+
+import base64
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import cv2
+import jinja2
+from edge_detector.overlay import draw
+from markupsafe import Markup
+
+from edge.release.figures import Figures
+from edge.release.gate import Decision, Limits, Verdict
+from edge.release.pictures import read_image
+from edge.release.proof import Proof
+from edge.release.publishing.release import Published, cpu_name
+from edge.release.publishing.request import Request
+from edge.release.publishing.subject import Subject
+from edge.release.publishing.trial import Trial
+
+_WIDTH_PX = 640  # of a picture in the page
+MINUS = "−"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A variant in the table."""
+
+    figures: Figures
+    verdict: Verdict
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class PublishReport:
+    """All that a reader gets to see."""
+
+    request: Request
+    subject: Subject
+    trial: Trial
+    decision: Decision
+    published: Published | None
+    warnings: tuple[str, ...]
+    where: Mapping[str, str]  # what -> path or address
+    ended_at: datetime
+
+    @property
+    def title(self) -> str:
+        return f"{self.subject.name} {self.subject.version}"
+
+    @property
+    def rows(self) -> list[Row]:
+        """The variants as they were tried."""
+        return [
+            Row(proof.figures, verdict, verdict.variant == self.decision.chosen)
+            for proof, verdict in zip(self.trial.proofs, self.decision.verdicts, strict=True)
+        ]
+
+    @property
+    def best(self) -> Proof:
+        """The variant that was chosen, else the first."""
+        proofs = self.trial.proofs
+        return next((p for p in proofs if p.draft.variant == self.decision.chosen), proofs[0])
+
+    @property
+    def state(self) -> str:
+        """published, refused, or passed (when nothing was to be published)."""
+        if self.published:
+            return "published"
+        return "passed" if self.decision.chosen else "refused"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader should know beside the figures."""
+        found = [*self.warnings, *self.trial.notes]
+        evaluation = self.best.evaluation
+        if evaluation is None:
+            found.append(
+                "There were no labelled images: how often the model is right was not measured."
+                " Give some by --evaluate-on."
+            )
+        elif evaluation.unjudged:
+            found.append(
+                f"The model does not know {', '.join(evaluation.unjudged)}: these labels of the"
+                " images were left out."
+            )
+        if self.published and self.published.created:
+            found.append(
+                f"A repository was made, and keys in {self.request.place.keys}. Keep a copy of the"
+                " root keys apart; the root's fingerprint is"
+                f" {self.published.fingerprint}."
+            )
+        return tuple(found)
+
+    @property
+    def limits(self) -> Limits:
+        return self.request.limits
+
+
+def write_html(report: PublishReport, file: Path) -> None:
+    """Write the page so that it is there whole or not at all.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    aside.write_text(render_html(report), encoding="utf-8")
+    aside.replace(file)
+
+
+def render_html(report: PublishReport) -> str:
+    """The page as text, to be written as UTF-8."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    environment.filters.update(figure=figure, percent=percent, megabytes=megabytes, ms=ms)
+    best = report.best
+    return environment.get_template("report.html").render(
+        report=report,
+        best=best,
+        figures=best.figures,
+        manifest=best.draft.manifest,
+        cpu=cpu_name(),
+        labels=_labels(report),
+        curves=_curves(best),
+        pictures=_pictures(best),
+        limits=limit_rows(report.limits),
+    )
+
+
+def figure(value: float | None) -> str:
+    """0.65432 -> 0.654, and a dash where there is none."""
+    return "–" if value is None else f"{value:.3f}".replace("-", MINUS)
+
+
+def percent(share: float | None) -> str:
+    """0.0123 -> 1.2 %, and a dash where there is none."""
+    if share is None:
+        return "–"
+    shown = f"{share * 100:.1f} %".replace("-", MINUS)
+    return shown.removeprefix(MINUS) if shown == f"{MINUS}0.0 %" else shown
+
+
+def megabytes(count: float) -> str:
+    """4183312 -> 4.2 MB."""
+    return f"{count / 1e6:.1f} MB" if count < 99.95e6 else f"{count / 1e6:.0f} MB"
+
+
+def ms(value: float) -> str:
+    """9.0972 -> 9.1 ms."""
+    return f"{value:.2f} ms" if value < 1 else f"{value:.1f} ms"
+
+
+def limit_rows(limits: Limits) -> list[tuple[str, str]]:
+    """The gate in words."""
+    rows = [
+        ("mAP@0.5, at least", figure(limits.min_map_50)),
+        ("lost of the source's mAP@0.5, at most", percent(limits.max_map_loss)),
+        ("lost of the source's mAP@[.5:.95], at most", percent(limits.max_map_50_95_loss)),
+        ("agrees with the source on golden objects, at least", percent(limits.min_agreement)),
+        ("outputs of float32 differ, at most", f"{limits.max_float32_difference:g}"),
+        ("outputs of float16 differ, at most", f"{limits.max_float16_difference:g}"),
+    ]
+    if limits.max_latency_ms is not None:
+        rows.append(("time for a frame, at most", ms(limits.max_latency_ms)))
+    if limits.max_bytes is not None:
+        rows.append(("size, at most", megabytes(limits.max_bytes)))
+    return rows
+
+
+def _shown(value: object) -> object:
+    """Without characters that turn the direction of text or show as nothing."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return "".join(c if c.isprintable() else " " for c in value)[:2_000]
+    return value
+
+
+def _labels(report: PublishReport) -> list[dict[str, Any]]:
+    """A row per label that was judged: average precision of source and variant."""
+    evaluation, source = report.best.evaluation, report.trial.source_evaluation
+    if evaluation is None:
+        return []
+    thresholds = report.best.draft.manifest.thresholds
+    return [
+        {
+            "label": label,
+            "objects": evaluation.objects[label],
+            "ap": value,
+            "ap_50_95": evaluation.per_label_50_95[label],
+            "source": source.per_label.get(label) if source else None,
+            "threshold": thresholds.of(label),
+        }
+        for label, value in sorted(evaluation.per_label.items(), key=lambda item: -item[1])
+    ]
+
+
+def _curves(best: Proof) -> dict[str, str] | None:
+    from edge.release.training.charts import precision_over_recall
+
+    if best.evaluation is None or not best.evaluation.curves:
+        return None
+    told = ", ".join(f"{label} {ap:.3f}" for label, ap in best.evaluation.per_label.items())
+    svg = Markup(precision_over_recall(best.evaluation.curves))
+    return {"svg": svg, "alt": f"Precision over recall; average precision: {told}."}
+
+
+def _pictures(best: Proof) -> list[dict[str, str]]:
+    """The golden pictures with what the variant finds in them."""
+    detector = best.draft.open()
+    shown = []
+    for golden in best.draft.manifest.golden:
+        picture = read_image(best.draft.folder / golden.file)
+        found: Sequence[Any] = detector.detect(picture)
+        draw(picture, found)
+        if picture.shape[1] > _WIDTH_PX:
+            height = round(picture.shape[0] * _WIDTH_PX / picture.shape[1])
+            picture = cv2.resize(picture, (_WIDTH_PX, height), interpolation=cv2.INTER_AREA).astype(
+                "uint8", copy=False
+            )
+        _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 82])
+        told = ", ".join(f"{one.label} {one.score:.2f}" for one in found) or "nothing"
+        shown.append({"data": base64.b64encode(encoded.tobytes()).decode(), "told": told})
+    return shown

@@ -1,0 +1,135 @@
+"""The model that is to be published: opened, named and numbered."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_detector.manifest import Variant, parse_version
+
+from edge.release.channel import CHANNELS
+from edge.release.convert import VARIANTS
+from edge.release.errors import ModelFileError, RepositoryError
+from edge.release.label_file import find_labels, read_labels
+from edge.release.network_file import Network, digest_of, open_network
+from edge.release.publishing.request import Request
+from edge.release.repository import Repository
+from edge.release.training.card import CARD_FILE
+
+_EMPTY_NAMES = ("model", "saved_model", "best", "last", "detect", "1")
+_FIRST_VERSION = "1.0.0"
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What is published.
+
+    network: None for a ready file, which is published as it is. thresholds: the scores per label
+    that its training has found best, where we trained it.
+    """
+
+    path: Path
+    digest: str  # sha256
+    labels: tuple[str, ...]
+    name: str
+    version: str
+    variants: tuple[Variant, ...]  # that are tried
+    network: Network | None
+    thresholds: Mapping[str, float]
+
+
+def open_subject(request: Request) -> Subject:
+    """Open the model, find its labels, its name and the version that it will have.
+
+    Raises:
+        ModelFileError: it cannot be opened, is none, or has no labels.
+        RepositoryError: the version is taken, or the repository cannot be read.
+    """
+    path = request.path
+    if not path.exists():
+        raise ModelFileError(
+            f"{path} does not exist; give a .keras, .h5 or .tflite file, a SavedModel folder, or"
+            " bundled"
+        )
+    variants = _variants(request, path)
+    card = _read_card(path)
+    labels = read_labels(request.labels) if request.labels else find_labels(path)
+    thresholds = card.get("thresholds")
+    name = request.name or _name(path, card)
+    return Subject(
+        path=path,
+        digest=digest_of(path),
+        labels=labels,
+        name=name,
+        version=_version(request, name),
+        variants=variants,
+        network=None if variants == ("as-is",) else open_network(path, request.input_size),
+        thresholds={
+            label: float(score)
+            for label, score in (thresholds if isinstance(thresholds, dict) else {}).items()
+            if label in labels
+        },
+    )
+
+
+def next_version(published: Sequence[str]) -> str:
+    """One higher than the highest."""
+    if not published:
+        return _FIRST_VERSION
+    major, minor, patch = max(map(parse_version, published))
+    return f"{major}.{minor}.{patch + 1}"
+
+
+def _variants(request: Request, path: Path) -> tuple[Variant, ...]:
+    ready = path.is_file() and path.suffix.lower() == ".tflite"
+    if ready:
+        if request.variant not in ("auto", "as-is"):
+            raise ModelFileError(
+                f"{path} is a ready .tflite, which is published as it is, not as"
+                f" {request.variant}; for other forms give the network that it was made of"
+            )
+        return ("as-is",)
+    if request.variant == "as-is":
+        raise ModelFileError(f"{path} is no .tflite; choose {', '.join(VARIANTS)} or auto")
+    return VARIANTS if request.variant == "auto" else (request.variant,)
+
+
+def _read_card(path: Path) -> Mapping[str, object]:
+    """The card beside a model that we trained; nothing where there is none."""
+    try:
+        card = json.loads((path.parent / CARD_FILE).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return card if isinstance(card, dict) and "thresholds" in card else {}
+
+
+def _name(path: Path, card: Mapping[str, object]) -> str:
+    """What the card says, or the file's name, or the folder's where the file's says nothing."""
+    resolved = path.resolve()
+    stem = resolved.stem if resolved.is_file() else resolved.name
+    if stem.lower() in _EMPTY_NAMES:
+        stem = resolved.parent.name
+    slug = re.sub(r"[^a-z0-9_]+", "-", str(card.get("name", stem)).lower()).strip("-_")[:64]
+    return slug or "detector"
+
+
+def _version(request: Request, name: str) -> str:
+    published = _published(request.place.open(), name)
+    if request.version is None:
+        return next_version(published)
+    if request.version in published:
+        raise RepositoryError(
+            f"{name} {request.version} is published already, and a release never changes; the next"
+            f" free version is {next_version(published)}"
+        )
+    return request.version
+
+
+def _published(repository: Repository, name: str) -> list[str]:
+    return [
+        release.version
+        for channel in CHANNELS
+        for release in repository.releases(channel)
+        if release.name == name
+    ]

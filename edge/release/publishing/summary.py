@@ -1,0 +1,102 @@
+"""A publishing in short: for the artifacts of the Prefect UI and for the terminal.
+
+Promise: what comes from the model or the publisher cannot end a table cell, begin a link, or style
+the terminal.
+"""
+
+import re
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from edge.release.publishing.report import PublishReport, Row, figure, megabytes, ms, percent
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~<>&])")
+_STATES = {
+    "published": ("published", "bold green"),
+    "passed": ("passed; nothing published (dry run)", "bold yellow"),
+    "refused": ("REFUSED, nothing published", "bold red"),
+}
+_HEAD = ("variant", "mAP@0.5", "mAP@[.5:.95]", "loss", "agreed", "frame", "memory", "size", "gate")
+
+
+def markdown_escaped(text: str, limit: int = 600) -> str:
+    """Text as it is, in a markdown paragraph or table cell: one line, no mark-up."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())[:limit]
+    return _MARKDOWN.sub(r"\\\1", line).replace("://", "&#58;//")
+
+
+def render_table(report: PublishReport) -> list[dict[str, object]]:
+    """The variants, one row each, for a table artifact."""
+    return [dict(zip(_HEAD, _cells(row), strict=True)) for row in report.rows]
+
+
+def render_markdown(report: PublishReport) -> str:
+    """The publishing as unindented markdown, for an artifact."""
+    words = _STATES[report.state][0]
+    blocks = [f"# {markdown_escaped(report.title)}: {words}"]
+    if report.published:
+        blocks.append(
+            f"{report.published.variant}, channel {markdown_escaped(report.published.channel)},"
+            f" {percent(report.published.share)} of its devices"
+        )
+    blocks += [f"> **Refused.** {markdown_escaped(text)}" for text in report.decision.reasons]
+    rows = [tuple(markdown_escaped(cell) for cell in _cells(row)) for row in report.rows]
+    blocks.append(_table(_HEAD, rows))
+    blocks += [f"> {markdown_escaped(text)}" for text in report.notes]
+    places = [(markdown_escaped(k), markdown_escaped(v)) for k, v in report.where.items()]
+    blocks += ["## Where to look", _table(("what", "where"), places)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def render_terminal(report: PublishReport) -> RenderableType:
+    """The last thing the command prints. Print it with `soft_wrap`: paths are to be copied."""
+    words, style = _STATES[report.state]
+    if report.published:
+        share = f", {percent(report.published.share)} of devices" * (report.published.share < 1)
+        words = f"published as {report.published.variant} on {report.published.channel}{share}"
+    headline = Text.assemble((report.title, "bold"), "  ", (words, style))
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in _HEAD[:-1]:
+        table.add_column(name, justify="left" if name == "variant" else "right", no_wrap=True)
+    table.add_column(_HEAD[-1])
+    for row in report.rows:
+        *cells, _ = _cells(row)
+        if row.chosen:
+            gate = Text("chosen", "bold green")
+        else:
+            gate = Text("passed", "green") if row.verdict.passed else Text("refused", "red")
+        table.add_row(*map(Text, cells), gate, style="bold" if row.chosen else "")
+    lines = [Text(reason, "red") for reason in report.decision.reasons]
+    lines += [Text.assemble(("note: ", "yellow"), note) for note in report.notes]
+    width = max(map(len, report.where)) + 2
+    lines += [Text.assemble((name.ljust(width), "dim"), at) for name, at in report.where.items()]
+    return Group(headline, table, *lines)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    figures = row.figures
+    accuracy, parity = figures.accuracy, figures.parity
+    agreed = f"{parity.agreement.matched}/{parity.agreement.compared}" if parity else "–"
+    if row.chosen:
+        gate = "chosen"
+    else:
+        gate = "passed" if row.verdict.passed else f"refused: {'; '.join(row.verdict.reasons)}"
+    return (
+        figures.variant,
+        figure(accuracy.map_50 if accuracy else None),
+        figure(accuracy.map_50_95 if accuracy else None),
+        percent(figures.map_loss),
+        agreed,
+        ms(figures.timing.p50_ms),
+        megabytes(figures.timing.peak_bytes),
+        megabytes(figures.bytes),
+        gate,
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(cells) + " |" for cells in (head, ("---",) * len(head), *rows)]
+    return "\n".join(lines)

@@ -1,0 +1,205 @@
+"""The trial of a model: converted, measured in each variant, and judged."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from edge_detector.detector import Detector
+from edge_detector.fit import InputFit
+from edge_detector.manifest import InputSpec, Layout, Thresholds
+from edge_detector.tensors import TensorInfo
+
+from edge.release.convert import Calibration, ConvertedVariant, Converter
+from edge.release.describe import Description, describe
+from edge.release.draft import Draft, Origin, draft
+from edge.release.errors import ModelFileError
+from edge.release.evaluate import CURVE_THRESHOLD, ENOUGH, Evaluation, evaluate
+from edge.release.golden import choose, shrink
+from edge.release.network_file import Array
+from edge.release.pictures import Image, read_image
+from edge.release.proof import Bench, Proof, evaluate_variant, prove
+from edge.release.publishing.material import Material
+from edge.release.publishing.request import Request
+from edge.release.publishing.subject import Subject
+from edge.release.source import SourceDetector
+
+# The score from which a detection counts, where neither the publisher nor labelled images tell.
+_USUAL_SCORE: Mapping[Layout, float] = {"points": 0.5, "ssd": 0.6, "yolo_v5": 0.4, "yolo_v8": 0.4}
+_USUAL_OVERLAP: Mapping[Layout, float] = {"points": 0.6, "ssd": 0.6, "yolo_v5": 0.5, "yolo_v8": 0.5}
+_LOWEST_SCORE, _HIGHEST_SCORE = 0.1, 0.8  # that curves of labelled images may lead to
+
+
+@dataclass(frozen=True, eq=False)
+class Converted:
+    """The variants in their folders.
+
+    reference: the float32 form that the network itself is read through; None for a ready file.
+    """
+
+    drafts: tuple[Draft, ...]
+    reference: Draft | None = None
+    notes: tuple[str, ...] = ()  # what could not be converted, and why
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """All that was found out."""
+
+    proofs: tuple[Proof, ...]
+    source_evaluation: Evaluation | None
+    notes: tuple[str, ...] = ()
+
+
+def convert(request: Request, subject: Subject, material: Material, folder: Path) -> Converted:
+    """Bring the model into the forms that are tried, each in its folder.
+
+    Raises:
+        ModelFileError: it is no detector of a known kind, or the one form that was asked for
+            cannot be made.
+    """
+    origin = Origin(
+        name=subject.name,
+        version=subject.version,
+        labels=subject.labels,
+        source_sha256=subject.digest,
+        data_sha256=material.dataset.digest if material.dataset else None,
+    )
+    if subject.network is None:
+        description = describe(subject.path, subject.labels, material.some(), request.reading)
+        thresholds = _thresholds(request, subject, description, None)
+        return Converted(
+            (draft(folder / "as-is", subject.path, "as-is", origin, description, thresholds),)
+        )
+    drafts: dict[ConvertedVariant, Draft] = {}
+    notes = []
+    with Converter(subject.network) as converter:
+        first = _write(folder, "float32", converter.convert("float32"))
+        description = describe(first, subject.labels, material.some(), request.reading)
+        thresholds = _thresholds(request, subject, description, None)
+        calibration = _calibration(description.input, material.calibration)
+        reference = draft(folder / "float32", first, "float32", origin, description, thresholds)
+        for variant in subject.variants:
+            if variant == "float32":
+                drafts[variant] = reference
+                continue
+            if variant == "as-is":
+                continue
+            try:
+                content = converter.convert(variant, calibration)
+                file = _write(folder, variant, content)
+                known = describe(file, subject.labels, material.some(), description.reading)
+            except ModelFileError as error:
+                if len(subject.variants) == 1:
+                    raise
+                notes.append(str(error))
+                continue
+            drafts[variant] = draft(folder / variant, file, variant, origin, known, thresholds)
+    return Converted(tuple(drafts.values()), reference, tuple(notes))
+
+
+def looks(converted: Converted, material: Material) -> int:
+    """How often `measure` will advance."""
+    images = len(material.dataset) if material.dataset else 0
+    return images * (len(converted.drafts) + (converted.reference is not None))
+
+
+def measure(
+    request: Request,
+    subject: Subject,
+    material: Material,
+    converted: Converted,
+    advance: Callable[[], object] = lambda: None,
+) -> Trial:
+    """Measure all variants.
+
+    Raises:
+        ModelFileError: one does not run.
+        DatasetError: a labelled image cannot be read, or no label is known.
+    """
+    dataset = material.dataset
+    source = source_evaluation = None
+    if subject.network is not None and converted.reference is not None:
+        source = SourceDetector(subject.network, converted.reference, CURVE_THRESHOLD)
+        if dataset is not None:
+            source_evaluation = evaluate(source.detect, dataset, subject.labels, advance)
+    evaluations = [
+        evaluate_variant(one, dataset, advance) if dataset is not None else None
+        for one in converted.drafts
+    ]
+    first = converted.drafts[0]
+    thresholds = _thresholds(
+        request, subject, _description(first), source_evaluation or evaluations[0]
+    )
+    looker: SourceDetector | Detector = source or first.open(CURVE_THRESHOLD)
+    bench = Bench(
+        golden=_golden(material, looker, thresholds),
+        source=source,
+        source_evaluation=source_evaluation,
+        threads=request.threads,
+        seconds=request.seconds,
+    )
+    if request.pythons:
+        bench = bench.beside(request.pythons)
+    proofs = tuple(
+        prove(one.with_thresholds(thresholds), bench, evaluation)
+        for one, evaluation in zip(converted.drafts, evaluations, strict=True)
+    )
+    notes = (*converted.notes, *(note for proof in proofs for note in proof.notes))
+    return Trial(proofs, source_evaluation, notes)
+
+
+def _description(one: Draft) -> Description:
+    return Description(one.manifest.input, one.manifest.output)
+
+
+def _write(folder: Path, variant: str, content: bytes) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{variant}.tflite"
+    file.write_bytes(content)
+    return file
+
+
+def _thresholds(
+    request: Request, subject: Subject, description: Description, evaluation: Evaluation | None
+) -> Thresholds:
+    """What the publisher says, else what its training says, else what labelled images say."""
+    layout = description.output.layout
+    score, per_label = _USUAL_SCORE[layout], dict(subject.thresholds)
+    if request.score_threshold is not None:
+        score, per_label = request.score_threshold, {}
+    elif not per_label and evaluation is not None:
+        per_label = {
+            label: round(min(max(curve.best_threshold, _LOWEST_SCORE), _HIGHEST_SCORE), 2)
+            for label, curve in evaluation.curves.items()
+            if evaluation.objects[label] >= ENOUGH
+        }
+    return Thresholds(
+        score=score,
+        iou=_USUAL_OVERLAP[layout] if request.overlap is None else request.overlap,
+        max_detections=request.max_detections,
+        per_label=per_label,
+    )
+
+
+def _golden(
+    material: Material, looker: SourceDetector | Detector, thresholds: Thresholds
+) -> Sequence[Image]:
+    if material.golden:
+        return [shrink(read_image(path)) for path in material.golden]
+    pictures = (read_image(path) for path in material.candidates)
+    return choose(pictures, looker.detect, thresholds.of)
+
+
+def _calibration(spec: InputSpec, paths: Sequence[Path]) -> Calibration | None:
+    if not paths:
+        return None
+    shape = (1, spec.height, spec.width, 3)
+    fit = InputFit(spec, TensorInfo(0, "image", shape, np.dtype(np.float32)))
+
+    def pictures() -> Iterator[Array]:
+        for path in paths:
+            yield fit.prepare(read_image(path))[0]
+
+    lowest, highest = ((level - spec.mean) / spec.std for level in (0, 255))
+    return Calibration(pictures, lowest, highest)

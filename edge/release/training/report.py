@@ -1,0 +1,106 @@
+"""The page of a training: figures, curves, and pictures of hits and misses, in one HTML file."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from edge.release.training import charts
+from edge.release.training.card import Card
+from edge.release.training.pictures import Comparison, compare_image, draw_comparison
+from edge.release.training.workshop import Plan, Trained
+
+_WORST, _BEST = 6, 3
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """One label in the table of figures."""
+
+    label: str
+    ap_50: float
+    ap_50_95: float
+    objects: int
+    threshold: float
+
+
+def write_report(path: Path, plan: Plan, trained: Trained, card: Card) -> None:
+    """Write the page, in one move."""
+    compared = compared_images(plan, trained, card)
+    worst = [each for each in compared if each.errors][:_WORST]
+    best = [each for each in reversed(compared) if each.hits and not each.errors][:_BEST]
+    evaluation = trained.evaluation
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    page = environment.get_template("report.html").render(
+        card=card,
+        evaluation=evaluation,
+        rows=[
+            LabelRow(
+                label,
+                evaluation.per_label[label],
+                evaluation.per_label_50_95[label],
+                evaluation.objects[label],
+                card.thresholds[label],
+            )
+            for label in evaluation.per_label
+        ],
+        warnings=(*plan.train.warnings, *plan.val.warnings),
+        curves=Markup(charts.precision_over_recall(evaluation.curves)),
+        losses=Markup(
+            charts.over_steps(
+                {
+                    "classes": [(step, value) for step, value, _ in trained.losses],
+                    "boxes": [(step, value) for step, _, value in trained.losses],
+                },
+                "loss",
+                "losses",
+            )
+        ),
+        looks=Markup(
+            charts.over_steps(
+                {
+                    "mAP@0.5": [(each.step, each.map_50) for each in trained.looks],
+                    "mAP@[.5:.95]": [(each.step, each.map_50_95) for each in trained.looks],
+                },
+                "validation",
+                "looks",
+            )
+        ),
+        worst=[_figure(each) for each in worst],
+        best=[_figure(each) for each in best],
+        hits=sum(len(each.hits) for each in compared),
+        false=sum(len(each.false) for each in compared),
+        missed=sum(len(each.missed) for each in compared),
+    )
+    partial = path.with_suffix(".partial")
+    partial.write_text(page, "utf-8")
+    partial.replace(path)
+
+
+def compared_images(plan: Plan, trained: Trained, card: Card) -> Sequence[Comparison]:
+    """The validation images beside what was found at the card's thresholds, worst first."""
+    compared = []
+    for image, found in zip(plan.val.images, trained.found, strict=True):
+        sure = [each for each in found if each.score >= card.thresholds.get(each.label, 1.0)]
+        compared.append(compare_image(image, plan.val.labels, sure))
+    return sorted(compared, key=lambda each: -each.errors)
+
+
+def _figure(comparison: Comparison) -> dict[str, object]:
+    encoded = base64.b64encode(draw_comparison(comparison)).decode()
+    return {
+        "picture": Markup(f"data:image/jpeg;base64,{encoded}"),
+        "name": comparison.image.path.name,
+        "hits": len(comparison.hits),
+        "false": len(comparison.false),
+        "missed": len(comparison.missed),
+    }

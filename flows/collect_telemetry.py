@@ -1,0 +1,63 @@
+"""The collection: what devices have reported, loaded into SQL, and how each of them is."""
+
+from datetime import datetime
+from pathlib import Path
+
+from prefect import flow
+from pydantic import BaseModel, ConfigDict, Field
+
+from tasks import collect_telemetry as steps
+from tasks.command_line import run_flow
+
+
+class CollectTelemetry(BaseModel):
+    """Load the telemetry that devices have delivered, and report on the fleet.
+
+    Each device is ok, degraded, late or silent. Run it again as often as you like: a record is
+    loaded once.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    telemetry: Path | None = Field(
+        None,
+        description="folder that telemetry arrives in; by default that of the setting"
+        " TRIPTYCH_TELEMETRY",
+    )
+    as_of: datetime | None = Field(
+        None,
+        description="the instant for which devices are judged, such as 2026-11-23T08:00, in UTC if"
+        " it names no zone; by default now",
+    )
+    late_minutes: float = Field(
+        15, gt=0, description="a device is late if it has not reported for so long"
+    )
+    silent_hours: float = Field(24, gt=0, description="and silent after so many hours")
+    max_temperature_c: float | None = Field(
+        80, description="a device is degraded if its processor is hotter"
+    )
+    max_p99_ms: float | None = Field(
+        None,
+        gt=0,
+        description="or if one frame in a hundred takes longer from capture to result",
+    )
+    min_fps: float | None = Field(
+        None,
+        gt=0,
+        description="or if it sees fewer frames per second; by default, half of its own usual rate",
+    )
+    keep_days: int = Field(90, ge=1, description="older records are deleted")
+
+
+@flow(name="collect-telemetry", flow_run_name=steps.name_run)
+def collect_telemetry(params: CollectTelemetry) -> steps.Outcome:
+    """Load what has arrived, judge each device, report."""
+    run = steps.open_run(**dict(params))
+    loaded = steps.load_records(run)
+    devices = steps.judge_devices(run)
+    outcome: steps.Outcome = steps.write_report(run, loaded, devices)
+    return outcome
+
+
+if __name__ == "__main__":
+    run_flow(CollectTelemetry, "python -m flows.collect_telemetry", collect_telemetry, steps.ERRORS)

@@ -1,0 +1,159 @@
+"""From a trained or ready-made detector to a signed release that devices can trust."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from prefect import flow
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tasks import publish_detector as steps
+from tasks.command_line import run_flow
+
+_ACTIONS = ("model", "withdraw", "promote", "roll_out", "rotate", "renew", "list_releases")
+_MAINTENANCE = {*_ACTIONS, "name", "reason", "channel", "share"} - {"model"}
+
+
+class PublishDetector(BaseModel):
+    """Convert a detector, prove each form of it on pictures, and publish the best one, signed.
+
+    Nothing is published that fails the gate; the report is written either way. Instead of
+    --model: --withdraw, --promote, --roll-out, --rotate, --renew or --list-releases, for what is
+    published already.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    model: str | None = Field(
+        None,
+        min_length=1,
+        description="a .keras or .h5 file, a SavedModel folder, a ready .tflite, or bundled",
+    )
+    labels: Path | None = Field(
+        None,
+        description="names of the classes, one a line; by default labels.txt beside the model, or"
+        " what it carries itself",
+    )
+    name: str | None = Field(
+        None, min_length=1, description="of the release; by default the model's"
+    )
+    version: str | None = Field(
+        None, pattern=r"^\d+\.\d+\.\d+$", description="such as 1.2.0; by default the next"
+    )
+    channel: Literal["stable", "canary"] = Field("stable", description="which devices it is for")
+    share: float = Field(1.0, ge=0, le=1, description="of the channel's devices that may take it")
+    variant: Literal["auto", "float32", "float16", "dynamic", "int8", "as-is"] = Field(
+        "auto", description="the form; auto takes the fastest that passes"
+    )
+    evaluate_on: Path | None = Field(
+        None,
+        description="folder of labelled images (Pascal VOC, COCO or YOLO) that the model was not"
+        " trained on; its val, if it has one",
+    )
+    golden: Path | None = Field(
+        None,
+        description="folder of pictures that travel with the release, for the devices' own test;"
+        " by default chosen from evaluate_on",
+    )
+    calibrate_on: Path | None = Field(
+        None,
+        description="folder of pictures by which int8 finds its ranges; by default the train of"
+        " evaluate_on, or what else there is",
+    )
+    scenes: int = Field(
+        200, ge=5, le=10_000, description="rendered for the bundled model without evaluate_on"
+    )
+    layout: Literal["auto", "points", "ssd", "yolo_v5", "yolo_v8"] = Field(
+        "auto", description="what the model answers"
+    )
+    input_size: str | None = Field(
+        None, pattern=r"^\d+x\d+$", description="HEIGHTxWIDTH, if the model leaves it open"
+    )
+    mean: float | None = Field(None, description="a model reads (pixel - mean) / std")
+    std: float | None = Field(None, gt=0, description="by default as usual for its layout")
+    colour_order: Literal["rgb", "bgr"] = Field("rgb", description="that the model reads")
+    fit: Literal["auto", "letterbox", "stretch"] = Field(
+        "auto", description="how a frame becomes the input; auto stretches for ssd alone"
+    )
+    score_threshold: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="from which a detection counts; by default what labelled images tell, or"
+        " 0.5 (ssd 0.6, yolo 0.4)",
+    )
+    overlap: float | None = Field(
+        None, ge=0, le=1, description="of two boxes that show one thing; by default 0.6, yolo 0.5"
+    )
+    max_detections: int = Field(100, ge=1, le=1_000, description="in a frame")
+    max_map_loss: float = Field(
+        0.02, ge=0, le=1, description="gate: share of the source's mAP@0.5 that may be lost"
+    )
+    max_map_50_95_loss: float = Field(
+        0.05, ge=0, le=1, description="gate: the same of mAP@[.5:.95]"
+    )
+    min_map_50: float = Field(0.2, ge=0, le=1, description="gate: mAP@0.5 that is needed")
+    min_agreement: float = Field(
+        0.9, ge=0, le=1, description="gate: share of golden objects on which the source agrees"
+    )
+    max_float32_difference: float = Field(
+        1e-3, ge=0, description="gate: of outputs, as share of the largest value"
+    )
+    max_float16_difference: float = Field(0.02, ge=0, description="gate: the same of float16")
+    max_latency_ms: float | None = Field(
+        None, gt=0, description="gate: p50 from frame to detections, one thread, on this machine"
+    )
+    max_size_mb: float | None = Field(None, gt=0, description="gate: of the model file")
+    threads: tuple[int, ...] = Field((1, 2), min_length=1, description="to time it with")
+    device_pythons: tuple[Path, ...] = Field(
+        (),
+        description="Python programs of other environments, to time it in: with numpy, OpenCV and"
+        " another runtime",
+    )
+    timing_s: float = Field(1.5, gt=0, le=60, description="how long each timing takes")
+    dry_run: bool = Field(False, description="do everything but publish")
+    withdraw: str | None = Field(
+        None, min_length=1, description="take this version back; devices go to another"
+    )
+    reason: str | None = Field(None, min_length=1, max_length=500, description="of withdraw")
+    promote: str | None = Field(
+        None, min_length=1, description="put this published version into the channel as it is"
+    )
+    roll_out: str | None = Field(
+        None, min_length=1, description="let the share of the channel take this version"
+    )
+    rotate: Literal["root", "targets", "snapshot", "timestamp"] | None = Field(
+        None, description="replace the keys of this role"
+    )
+    renew: bool = Field(False, description="sign again what would expire; meant for every day")
+    list_releases: bool = Field(False, description="show what is published")
+
+    @model_validator(mode="after")
+    def _one_action(self) -> Self:
+        chosen = [name for name in _ACTIONS if getattr(self, name)]
+        if len(chosen) != 1:
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in _ACTIONS)
+            raise ValueError(f"give exactly one of {options}")
+        if (self.withdraw is None) != (self.reason is None):
+            raise ValueError("withdraw and reason go together: say why a release is taken back")
+        return self
+
+
+@flow(name="publish-detector", flow_run_name=steps.name_run)
+def publish_detector(params: PublishDetector) -> steps.Outcome | None:
+    """Open, gather, convert, measure, judge, publish, report; or look after what is published."""
+    if params.model is None:
+        steps.maintain(**params.model_dump(include=_MAINTENANCE))
+        return None
+    request = steps.open_request(**params.model_dump(exclude=_MAINTENANCE - {*steps.RELEASE}))
+    subject = steps.open_model(request)
+    material = steps.gather(request)
+    converted = steps.convert(request, subject, material)
+    trial = steps.measure(request, subject, material, converted)
+    decision = steps.judge(request, trial)
+    published = steps.publish(request, trial, decision)
+    outcome: steps.Outcome = steps.report(request, subject, material, trial, decision, published)
+    return steps.conclude(outcome)
+
+
+if __name__ == "__main__":
+    run_flow(PublishDetector, "python -m flows.publish_detector", publish_detector, steps.ERRORS)

@@ -1,0 +1,122 @@
+"""The roster of `collect_telemetry`: plain functions of the fleet room, hired as tasks.
+
+SQLAlchemy and the rest of the room are loaded by the functions that need them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import prefect.runtime
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from rich.console import Console
+
+from edge.fleet.errors import FleetError
+from tasks.policies import DB_RETRY, PLAIN
+from tasks.progress import RunProgress
+from tasks.settings import Settings
+
+if TYPE_CHECKING:
+    from edge.fleet.health import Device, Judgement
+    from edge.fleet.load import Loaded
+    from edge.fleet.run import CollectionRun
+
+    Devices = list[tuple[Device, Judgement]]
+
+ERRORS = (FleetError,)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a collection ended."""
+
+    devices: int
+    ok: int
+    records: int
+    rejected: int
+    report: Path
+
+
+def name_run() -> str:
+    """The run's name in the UI: flow and minute."""
+    scheduled: datetime | None = prefect.runtime.flow_run.scheduled_start_time
+    return f"collect-telemetry {scheduled or datetime.now(UTC):%Y-%m-%d %H:%M}"
+
+
+def open_run(
+    *,
+    telemetry: Path | None,
+    as_of: datetime | None,
+    late_minutes: float,
+    silent_hours: float,
+    max_temperature_c: float | None,
+    max_p99_ms: float | None,
+    min_fps: float | None,
+    keep_days: int,
+) -> CollectionRun:
+    """What is collected, and where things lie."""
+    from edge.fleet.database import Database
+    from edge.fleet.health import Limits
+    from edge.fleet.inbox import list_devices
+    from edge.fleet.run import CollectionRun
+
+    settings = Settings()
+    inbox = (telemetry or settings.telemetry).absolute()
+    # A wrong address or folder fails here, where nothing is retried.
+    Database(settings.warehouse_url).close()
+    list_devices(inbox)
+    # A run that comes late tells how the fleet is, not how it was when the run was due.
+    instant = as_of or datetime.now(UTC)
+    return CollectionRun(
+        inbox=inbox,
+        home=settings.home,
+        url=settings.warehouse_url,
+        run_id=prefect.runtime.flow_run.id,
+        as_of=(instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC),
+        limits=Limits(
+            late=timedelta(minutes=late_minutes),
+            silent=timedelta(hours=silent_hours),
+            max_temperature_c=max_temperature_c,
+            max_p99_ms=max_p99_ms,
+            min_fps=min_fps,
+        ),
+        keep=timedelta(days=keep_days),
+    )
+
+
+@task(**DB_RETRY)
+def load_records(run: CollectionRun) -> Loaded:
+    """Load what has arrived into SQL."""
+    from edge.fleet.run import arrived, load_inbox
+
+    files = arrived(run)
+    with RunProgress("collect-telemetry-progress", "loading", "files", files) as progress:
+        return load_inbox(run, datetime.now(UTC), progress.advance)
+
+
+@task(**DB_RETRY)
+def judge_devices(run: CollectionRun) -> Devices:
+    """Say how each device is, and write it down."""
+    from edge.fleet.run import judge_devices
+
+    return judge_devices(run)
+
+
+@task(**PLAIN)
+def write_report(run: CollectionRun, loaded: Loaded, devices: Devices) -> Outcome:
+    """The report on disk, in the UI and on the terminal."""
+    from edge.fleet import summary
+    from edge.fleet.report import write_html
+    from edge.fleet.run import compose
+
+    report = compose(run, loaded, devices)
+    write_html(report, run.report)
+    create_table_artifact(summary.render_table(report), key="collect-telemetry-devices")
+    create_markdown_artifact(summary.render_markdown(report), key="collect-telemetry")
+    Console().print(summary.render_terminal(report), soft_wrap=True)
+    counts = report.counts
+    return Outcome(len(devices), counts["ok"], loaded.records, loaded.rejected, run.report)

@@ -1,0 +1,188 @@
+"""The roster of `train_detector`: plain functions of the release room, hired as tasks.
+
+TensorFlow, OpenCV and Matplotlib are loaded by the steps that need them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import prefect.runtime
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from rich.console import Console
+
+from edge.release.errors import ReleaseRoomError
+from tasks.policies import PLAIN
+from tasks.progress import RunProgress
+from tasks.settings import Settings
+
+if TYPE_CHECKING:
+    from edge.release.annotations import Dataset
+    from edge.release.training.card import Card
+
+ERRORS = (ReleaseRoomError,)
+RENDERED = "triptych-parts"
+
+
+@dataclass
+class Job:
+    """All that the steps need to know, and what they find on the way."""
+
+    home: Path
+    dataset: Path | None
+    labels: tuple[str, ...]
+    name: str
+    output: Path
+    scenes: int
+    hold_out: float
+    height: int
+    width: int
+    channels: int
+    steps: int
+    batch: int
+    learning_rate: float
+    scale: float
+    mosaic: float
+    any_orientation: bool
+    seed: int
+    images: list[Dataset] = field(default_factory=list)
+
+    @property
+    def data(self) -> str:
+        """What was trained on, in words."""
+        return str(self.dataset) if self.dataset else "rendered scenes of parts on a conveyor"
+
+
+def name_run() -> str:
+    """The run's name in the UI: flow and data."""
+    given = dict(prefect.runtime.flow_run.parameters["params"])  # a dict if deployed
+    return f"train-detector {Path(given['dataset']).name if given.get('dataset') else RENDERED}"
+
+
+def open_job(
+    *,
+    dataset: Path | None,
+    labels: tuple[str, ...],
+    name: str | None,
+    output: Path | None,
+    scenes: int,
+    hold_out: float,
+    height: int,
+    width: int,
+    channels: int,
+    steps: int,
+    batch: int,
+    learning_rate: float,
+    scale: float,
+    mosaic: float,
+    any_orientation: bool,
+    seed: int,
+) -> Job:
+    """What is trained, and where it will lie."""
+    home = Settings().home
+    name = name or (dataset.resolve().name if dataset else RENDERED)
+    return Job(
+        home=home,
+        dataset=dataset,
+        labels=labels,
+        name=name,
+        output=(output or home / "detectors" / name).resolve(),
+        scenes=scenes,
+        hold_out=hold_out,
+        height=height,
+        width=width,
+        channels=channels,
+        steps=steps,
+        batch=batch,
+        learning_rate=learning_rate,
+        scale=scale,
+        mosaic=mosaic,
+        any_orientation=any_orientation or dataset is None,
+        seed=seed,
+    )
+
+
+@task(**PLAIN)
+def gather(job: Job) -> None:
+    """Read the labelled images, or render scenes."""
+    from edge.release.training.workshop import check_output, read_images, render_images
+
+    check_output(job.output)  # told before the wait
+    if job.dataset is None:
+        _say(f"rendering {job.scenes:,} scenes, unless they are there")
+        images = render_images(job.home / "detectors" / "scenes", job.scenes, job.seed)
+    else:
+        images = read_images(job.dataset, job.labels or None, job.hold_out, job.seed)
+    job.images.extend(images)
+    train, val = images
+    _say(f"{len(train):,} images to train on, {len(val):,} to validate with")
+    for warning in (*train.warnings, *val.warnings):
+        _say(f"note: {warning}")
+
+
+@task(**PLAIN)
+def train(job: Job) -> Path:
+    """Train, package, report; the model's folder."""
+    from edge.release.lineage import code_version
+    from edge.release.training.augmentation import Augmentation
+    from edge.release.training.network import Shape
+    from edge.release.training.report import write_report
+    from edge.release.training.state import locked
+    from edge.release.training.trainer import Recipe
+    from edge.release.training.workshop import Plan, fit, package
+
+    plan = Plan(
+        Shape(job.height, job.width, job.channels),
+        Recipe(job.steps, job.learning_rate, seed=job.seed),
+        Augmentation(job.scale, any_orientation=job.any_orientation, mosaic=job.mosaic),
+        job.batch,
+        *job.images,
+    )
+    state = job.home / "detectors" / "training" / plan.fingerprint
+    with locked(state):
+        bars: list[RunProgress] = []
+
+        def advance(step: int) -> None:
+            if bars:
+                bars[0].advance(1)
+            else:  # told first where it goes on
+                bar = RunProgress("train-detector-progress", "training", "steps", job.steps, step)
+                bars.append(bar.__enter__())
+
+        try:
+            trained = fit(plan, state, advance)
+        finally:
+            for bar in bars:
+                bar.__exit__(None, None, None)
+        now = datetime.now(UTC)
+        card = package(plan, trained, job.name, job.data, job.output, code_version(), now)
+    write_report(job.output / "report.html", plan, trained, card)
+    create_table_artifact(_table(card), key="train-detector", description=str(job.output))
+    create_markdown_artifact(_text(job, card), key="train-detector-report")
+    Console().print(_text(job, card), soft_wrap=True, highlight=False)
+    return job.output
+
+
+def _table(card: Card) -> list[dict[str, object]]:
+    return [
+        {"label": label, "AP@0.5": round(ap, 4), "threshold": card.thresholds[label]}
+        for label, ap in card.per_label.items()
+    ]
+
+
+def _text(job: Job, card: Card) -> str:
+    labels = ", ".join(f"{label} {ap:.3f}" for label, ap in card.per_label.items())
+    return (
+        f"{card.name}: mAP@0.5 {card.map_50:.3f}, mAP@[.5:.95] {card.map_50_95:.3f}"
+        f" on {card.val_images:,} images ({labels}); {card.weights:,} weights\n"
+        f"model: {job.output}\n"
+        f"report: {job.output / 'report.html'}"
+    )
+
+
+def _say(message: str) -> None:
+    Console(stderr=True, highlight=False).print(message, soft_wrap=True)

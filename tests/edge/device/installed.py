@@ -1,0 +1,74 @@
+"""A device that has the tiny model, and frames that it finds something in."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from edge_detector.manifest import Golden, ModelFile
+from edge_detector.slots import Slot, Slots
+from edge_detector.source import Image
+
+from tests.edge.device.tiny import (
+    GOLDEN_CELLS,
+    SIDE,
+    build_tiny,
+    golden_detection,
+    paint,
+    tiny_manifest,
+)
+
+
+def install_tiny(home: Path, version: str = "1.0.0", activate: bool = True, **changes: Any) -> Slot:
+    """Put the tiny model into a home, proved and current."""
+    model = build_tiny()
+    _, data = cv2.imencode(".png", paint(*GOLDEN_CELLS))
+    picture = data.tobytes()
+    golden = Golden(
+        file="golden-0.png",
+        sha256=hashlib.sha256(picture).hexdigest(),
+        size=len(picture),
+        detections=tuple(golden_detection(*cell) for cell in GOLDEN_CELLS),
+    )
+    manifest = tiny_manifest(
+        version=version,
+        model=ModelFile(
+            sha256=hashlib.sha256(model).hexdigest(), size=len(model), variant="float32"
+        ),
+        golden=(golden,),
+        **changes,
+    )
+    slots = Slots(home)
+    slot = slots.install(manifest.to_json(), {"model.tflite": model, "golden-0.png": picture})
+    if activate:
+        slots.activate(slot)
+        slots.commit()
+    return slot
+
+
+def paint_frame(number: int) -> Image:
+    """A noisy frame with a red cell; every fifth one has nothing."""
+    frame = paint(("red", number % 6 + 1, 3)) if number % 5 else paint()
+    noise = np.random.default_rng(number).integers(0, 12, frame.shape, np.uint8)
+    frame |= noise
+    return frame
+
+
+def write_clip(path: Path, count: int = 40, fps: float = 20.0) -> Path:
+    """A video of such frames."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, (SIDE, SIDE))
+    for number in range(count):
+        writer.write(paint_frame(number))
+    writer.release()
+    return path
+
+
+def count_frames(path: Path) -> int:
+    """How many frames of a video can be played."""
+    capture = cv2.VideoCapture(str(path))
+    count = 0
+    while capture.read()[0]:
+        count += 1
+    capture.release()
+    return count

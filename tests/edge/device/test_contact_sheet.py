@@ -1,0 +1,93 @@
+"""Promises of the contact sheet: twelve pictures over the whole run, however long it is."""
+
+import cv2
+import numpy as np
+import pytest
+from edge_detector.contact_sheet import CELL_WIDTH, COLUMNS, GAP, PICTURES, ROWS, ContactSheet
+from edge_detector.errors import ConfigError
+
+from tests.edge.device.results import BOLT, make_result
+
+HEIGHT = CELL_WIDTH * 48 // 64
+
+
+def grey(level):
+    return np.full((48, 64, 3), level, np.uint8)
+
+
+def cells(path):
+    """The mean level of each picture on a sheet, row by row."""
+    sheet = cv2.imread(str(path))
+    rows, columns = (sheet.shape[0] + GAP) // (HEIGHT + GAP), (sheet.shape[1] + GAP) // (
+        CELL_WIDTH + GAP
+    )
+    return [
+        int(sheet[row * (HEIGHT + GAP) + 9, column * (CELL_WIDTH + GAP) + 9, 0])
+        for row in range(rows)
+        for column in range(columns)
+    ]
+
+
+@pytest.mark.parametrize("frames", [12, 13, 100, 2000])
+def test_sheet_covers_the_whole_run(tmp_path, frames):
+    """Twelve pictures in the order of the run, from its beginning to its end."""
+    sheet = ContactSheet(tmp_path / "sheet.png")
+    for number in range(frames):
+        sheet.write(make_result(number, image=grey(number * 250 // frames)))
+    sheet.close()
+
+    levels = cells(tmp_path / "sheet.png")
+
+    assert len(levels) == PICTURES == COLUMNS * ROWS
+    assert levels == sorted(levels)
+    assert levels[0] < 25 and levels[-1] > 200
+    assert max(np.diff(levels)) < 50
+
+
+def test_sheet_prefers_frames_in_which_something_was_found(tmp_path):
+    """People want to see detections: of a stretch, a frame that has some is shown."""
+    sheet = ContactSheet(tmp_path / "sheet.png")
+    for number in range(96):
+        found = number % 8 == 4
+        sheet.write(make_result(number, *[BOLT] * found, image=grey(200 if found else 10)))
+    sheet.close()
+
+    assert cells(tmp_path / "sheet.png") == [200] * PICTURES
+
+
+def test_sheet_of_a_short_run_has_as_many_pictures_as_frames(tmp_path):
+    """Three frames make three pictures, and no empty ones."""
+    sheet = ContactSheet(tmp_path / "sheet.png")
+    for number in range(3):
+        sheet.write(make_result(number, image=grey(50 * number)))
+    sheet.close()
+
+    assert cells(tmp_path / "sheet.png") == [0, 50, 100]
+
+
+def test_sheet_asks_for_few_drawings():
+    """Only frames that may be shown have to be drawn upon."""
+    from pathlib import Path
+
+    sheet = ContactSheet(Path("sheet.png"))
+    wanted = 0
+    for number in range(2400):
+        result = make_result(number, image=grey(1))
+        wanted += sheet.wants_picture(result.frame)
+        sheet.write(result)
+
+    assert wanted < 150
+
+
+def test_sheet_of_an_empty_run_is_not_written(tmp_path):
+    """No frame, no file."""
+    ContactSheet(tmp_path / "sheet.png").close()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["sheet.txt", "missing/sheet.png"])
+def test_sheet_that_cannot_be_written_is_refused_at_the_start(tmp_path, name):
+    """A name of another kind, or a folder that is not there, is a wrong argument."""
+    with pytest.raises(ConfigError, match="--contact-sheet"):
+        ContactSheet(tmp_path / name)

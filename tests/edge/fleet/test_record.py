@@ -1,0 +1,100 @@
+"""Promises of reading a record: what a device says is believed only as far as it can be true."""
+
+import json
+
+import pytest
+from edge_detector.interval import STAGES, STATES
+from edge_detector.telemetry import DEVICE_ID, FORMAT
+
+from edge.fleet import record as record_module
+from edge.fleet.record import Rejected, read_record
+from tests.edge.fleet.records import NOON, a_record, line
+
+
+def test_record_of_a_device_is_read():
+    """Every field arrives; one that a later version adds is left out."""
+    record = read_record(line(a_record(7, extra={"more": 1})), "camera-7", NOON)
+
+    assert (record.device, record.seq, record.frames) == ("camera-7", 7, 900)
+    assert record.model is not None and record.model.version == "1.2.3"
+    assert record.latency_ms["total"].p99 == 66.0
+    assert not hasattr(record, "extra")
+
+
+def test_record_without_a_model_or_temperature_is_read():
+    """A device that has nothing to run yet, on a board without a sensor."""
+    nothing = a_record(model=None, temperature_c=None, latency_ms={}, detections={}, fps=0.0)
+
+    assert read_record(line(nothing), "camera-7", NOON).model is None
+
+
+WRONG = {
+    "another format": {"format": 2},
+    "a number that is text": {"frames": "900"},
+    "a number that is a truth": {"frames": True},
+    "a negative count": {"dropped": -1},
+    "an endless count": {"frames": 10**30},
+    "not a number": {"fps": float("nan")},
+    "an infinite duration": {"latency_ms": {"total": {"p50": float("inf"), "p99": 1.0}}},
+    "a stage with a hostile name": {"latency_ms": {"<b>": {"p50": 1.0, "p99": 1.0}}},
+    "an impossible temperature": {"temperature_c": 5_000.0},
+    "a label with a control character": {"detections": {"bolt\x1b[31m": 1}},
+    "a label that ends a string in SQL": {"detections": {"bolt\x00": 1}},
+    "a label without end": {"detections": {"x" * 101: 1}},
+    "too many labels": {"detections": {f"label {n}": 1 for n in range(257)}},
+    "a version that is none": {"model": {"name": "p", "version": "latest", "sha256": "ab" * 32}},
+    "a digest that is none": {"model": {"name": "p", "version": "1.0.0", "sha256": "x"}},
+    "a name that is a path": {"model": {"name": "../p", "version": "1.0.0", "sha256": "ab" * 32}},
+    "an unknown state": {"state": "excellent"},
+    "a runtime that turns the text": {"runtime": "\u202eevil"},
+    "a time without a zone": {"at": "2026-11-23T11:00:00"},
+    "a clock that was never set": {"at": "1970-01-01T00:10:00Z"},
+    "the future": {"at": "2026-11-23T12:11:00Z"},
+    "the end of time": {"at": "9999-12-31T23:59:59-12:00"},
+    "another device": {"device": "camera-8"},
+    "a device that is a path": {"device": "../camera-7"},
+    "no number": {"seq": None},
+    "number zero": {"seq": 0},
+    "a number beyond all": {"seq": 2**63},
+}
+
+
+@pytest.mark.parametrize("changes", WRONG.values(), ids=WRONG.keys())
+def test_record_that_cannot_be_true_is_rejected(changes):
+    """With a reason of one short printable line, which does not repeat the hostile value."""
+    content = json.dumps(a_record() | changes).encode()
+
+    with pytest.raises(Rejected) as rejected:
+        read_record(content, "camera-7", NOON)
+    reason = str(rejected.value)
+    assert reason.isprintable() and 5 < len(reason) < 400
+
+
+RUBBISH = {
+    "nothing": b"",
+    "no JSON": b"hello",
+    "half a record": line(a_record())[:100],
+    "a list": b"[]",
+    "a number": b"7",
+    "no UTF-8": b'{"device": "\xff\xfe"}',
+    "half of a character": b'{"device": "\\ud800"}',
+    "depth": b'{"a":' * 20_000 + b"1" + b"}" * 20_000,
+    "length": b'"' + b"x" * 200_000 + b'"',
+    "many fields": json.dumps({f"f{n}": n for n in range(3_000)}).encode(),
+}
+
+
+@pytest.mark.parametrize("content", RUBBISH.values(), ids=RUBBISH.keys())
+def test_rubbish_is_rejected_and_harms_nothing(content):
+    """Whatever the bytes: a reason, in no time."""
+    with pytest.raises(Rejected):
+        read_record(content, "camera-7", NOON)
+
+
+def test_collector_and_device_speak_the_same_format():
+    """The device's own constants: ids, states, stages, format."""
+    assert record_module.DEVICE_ID.pattern == DEVICE_ID.pattern
+    for state in STATES:
+        read_record(line(a_record(state=state)), "camera-7", NOON)
+    stages = {stage: {"p50": 1.0, "p99": 2.0} for stage in STAGES}
+    read_record(line(a_record(latency_ms=stages, format=FORMAT)), "camera-7", NOON)

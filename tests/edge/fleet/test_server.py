@@ -1,0 +1,267 @@
+"""Promises of the fleet's server: releases out, telemetry in, each up to a ceiling."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from edge_detector.telemetry import Sample, Telemetry
+from starlette.testclient import TestClient
+
+from edge.fleet.database import Database
+from edge.fleet.keys import device_key, is_allowed
+from edge.fleet.load import load
+from edge.fleet.server import main
+from edge.fleet.web import Ceilings, build
+from tests.edge.fleet.records import NOON, a_record, line
+
+ROOT = Path(__file__).parents[3]
+KEY = "a key of the server 1"
+OTHER = "a key of the server 2"
+
+
+def client(tmp_path: Path, *, host: str = "127.0.0.1", **options) -> TestClient:
+    app = build(tmp_path / "releases", tmp_path / "inbox", now=lambda: NOON, **options)
+    return TestClient(app, client=(host, 1234), follow_redirects=False)
+
+
+def inbox_files(tmp_path: Path) -> list[Path]:
+    return sorted(path for path in (tmp_path / "inbox").rglob("*") if path.is_file())
+
+
+def test_telemetry_is_put_into_the_devices_folder(tmp_path):
+    """As it came; the answer says how many lines there were."""
+    body = line(a_record(1)) + line(a_record(2))
+    answer = client(tmp_path).post("/telemetry/camera-7", content=body)
+
+    assert (answer.status_code, answer.json()) == (200, {"received": 2})
+    (file,) = inbox_files(tmp_path)
+    assert file.parent.name == "camera-7" and file.suffix == ".jsonl"
+    assert file.read_bytes() == body
+
+
+def test_without_keys_only_this_machine_is_answered(tmp_path):
+    """A server that was started without thought is open to nobody else."""
+    content = line(a_record(1))
+
+    assert client(tmp_path).post("/telemetry/a", content=content).status_code == 200
+    refused = client(tmp_path, host="192.0.2.7").post("/telemetry/a", content=content)
+    assert refused.status_code == 401
+    assert "TRIPTYCH_API_KEYS" in refused.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        (KEY, 200),
+        (OTHER, 200),
+        (device_key(KEY, "camera-7"), 200),
+        (device_key(OTHER, "camera-7"), 200),
+        (device_key(KEY, "camera-8"), 401),
+        (device_key("a key of another server", "camera-7"), 401),
+        ("", 401),
+        (KEY[:-1], 401),
+    ],
+)
+def test_key_opens_the_folders_it_is_for(tmp_path, given, status):
+    """A server's key opens all of them, a device's key its own: a stolen one harms one device."""
+    asked = client(tmp_path, keys=(KEY, OTHER))
+    content = line(a_record(1))
+    bearer = asked.post(
+        "/telemetry/camera-7", content=content, headers={"Authorization": f"Bearer {given}"}
+    )
+    header = asked.post("/telemetry/camera-7", content=content, headers={"X-API-Key": given})
+
+    assert bearer.status_code == header.status_code == status
+    if status == 401:
+        assert inbox_files(tmp_path) == []
+    assert asked.post("/telemetry/camera-7", content=content).status_code == 401
+
+
+def test_key_of_any_bytes_is_only_wrong(tmp_path):
+    """Nothing that a header can hold makes the comparison fail."""
+    assert not is_allowed("\udcff\x00ä", "camera-7", (KEY,))
+
+
+@pytest.mark.parametrize(
+    "device",
+    ["..", "%2e%2e", "..%2f..%2fetc", "a%2fb", ".hidden", "a%00", "x" * 65, "%0a", "%C3%BC"],
+)
+def test_device_id_leads_nowhere_else(tmp_path, device):
+    """Neither out of the inbox, nor into a hidden file."""
+    answer = client(tmp_path).post(f"/telemetry/{device}", content=line(a_record(1)))
+
+    assert answer.status_code in (400, 404, 405)
+    assert inbox_files(tmp_path) == []
+    assert not list(tmp_path.rglob("*.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status"),
+    [
+        (b"", {}, 400),
+        (b"no end of line", {}, 400),
+        (b"x" * 2_000 + b"\n", {}, 413),
+        (b"{}\n", {"Content-Encoding": "gzip"}, 415),
+    ],
+)
+def test_body_that_is_no_batch_is_refused(tmp_path, content, headers, status):
+    """With a word to the device, and nothing on disk."""
+    asked = client(tmp_path, ceilings=Ceilings(body_bytes=1_000))
+    answer = asked.post("/telemetry/a", content=content, headers=headers)
+
+    assert answer.status_code == status
+    assert answer.json()["error"]
+    assert inbox_files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("ceilings", "status"),
+    [
+        (Ceilings(waiting_files=2), 429),
+        (Ceilings(devices=1), 429),
+        (Ceilings(free_bytes=10**18), 507),
+    ],
+)
+def test_full_inbox_asks_to_come_later(tmp_path, ceilings, status):
+    """The device keeps its records; none of these answers makes it drop them."""
+    asked = client(tmp_path, ceilings=ceilings)
+    answers = [
+        asked.post(f"/telemetry/{device}", content=line(a_record(n)))
+        for n, device in enumerate(["a", "a", "a", "b"], 1)
+    ]
+
+    refused = [answer for answer in answers if answer.status_code == status]
+    assert refused and all(answer.headers["Retry-After"] for answer in refused)
+
+
+def test_releases_are_handed_out_and_nothing_else(tmp_path):
+    """The repository's two folders; no key, no hidden file, nothing above, no list."""
+    releases = tmp_path / "releases"
+    for name in (
+        *("metadata/timestamp.json", "metadata/7.root.json", "metadata/.timestamp.json.new"),
+        *(f"targets/parts/1.0.0/{'ab' * 32}.model.tflite", "keys/root", "publisher.lock"),
+    ):
+        (releases / name).parent.mkdir(parents=True, exist_ok=True)
+        (releases / name).write_text(name)
+    (releases / "metadata" / "link.json").symlink_to(tmp_path / "secret")
+    (tmp_path / "secret").write_text("secret")
+    asked = client(tmp_path, host="192.0.2.7")  # signed, and for anybody
+
+    newest = asked.get("/releases/metadata/timestamp.json")
+    assert (newest.status_code, newest.headers["Cache-Control"]) == (200, "no-cache")
+    for fixed in ("metadata/7.root.json", f"targets/parts/1.0.0/{'ab' * 32}.model.tflite"):
+        answer = asked.get(f"/releases/{fixed}")
+        assert answer.text == fixed
+        assert "immutable" in answer.headers["Cache-Control"]
+    for path in (
+        *("", "metadata/", "metadata", "keys/root", "publisher.lock", "metadata/link.json"),
+        *("metadata/.timestamp.json.new", "metadata/%2e%2e/%2e%2e/secret", "metadata/absent.json"),
+    ):
+        answer = asked.get(f"/releases/{path}")
+        assert answer.status_code == 404, path
+        assert "secret" not in answer.text
+    assert asked.put("/releases/metadata/timestamp.json", content=b"x").status_code == 405
+    assert asked.get("/telemetry/a").status_code == 405
+
+
+def test_repository_elsewhere_is_not_handed_out(tmp_path):
+    """One in a bucket has an address of its own."""
+    app = build(None, tmp_path / "inbox")
+
+    assert TestClient(app).get("/releases/metadata/timestamp.json").status_code == 404
+    assert TestClient(app).get("/health").json() == {"status": "ok"}
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A real server on a free port: its address. Ended by SIGTERM, with status 0."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edge.fleet.server", "--port", "0"],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "TRIPTYCH_HOME": str(tmp_path),
+            "TRIPTYCH_API_KEYS": KEY,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        said = process.stdout.readline()
+        found = re.match(r"(http://127\.0\.0\.1:\d+)/releases", said)
+        assert found, said + process.stdout.read()
+        yield found[1]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=30)
+    assert (process.returncode in (0, -signal.SIGTERM), rest) == (True, "")
+
+
+def test_device_reports_through_a_real_server_into_sql(server, tmp_path):
+    """The device's own package, HTTP, the inbox, and the database: nothing lost on the way."""
+    key = device_key(KEY, "camera-7")
+    address = f"{server}/telemetry"
+    with Telemetry(address, tmp_path / "device", "camera-7", 60, key=key) as telemetry:
+        telemetry.frame(Sample({"total": 12.0, "infer": 8.0}, ["bolt", "bolt"]))
+    assert httpx.post(f"{address}/camera-7", content=b"{}\n").status_code == 401
+
+    database = Database(f"sqlite:///{tmp_path / 'fleet.db'}")
+    database.prepare()
+    loaded = load(database, tmp_path / "telemetry", datetime.now(UTC))
+    assert (loaded.records, loaded.rejected, loaded.devices) == (1, 0, {"camera-7"})
+
+
+def test_caller_without_end_is_cut_off(server):
+    """A head without end is refused at its ceiling; the others are answered meanwhile."""
+    host, port = server.removeprefix("http://").split(":")
+    caller = socket.create_connection((host, int(port)), timeout=20)
+    with caller, contextlib.suppress(ConnectionError):  # as soon as it hangs up
+        caller.sendall(b"GET /health HTTP/1.1\r\nX: ")
+        for _ in range(200):
+            caller.sendall(b"x" * 4_096)
+            time.sleep(0.001)
+        while caller.recv(4_096):
+            pass
+    assert httpx.get(f"{server}/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "words"),
+    [
+        (["--port", "99999"], {}, "use 0 to 65535"),
+        (["--key-for", "a"], {}, "TRIPTYCH_API_KEYS is not set"),
+        (["--key-for", "a/b"], {"TRIPTYCH_API_KEYS": KEY}, "letters, digits"),
+        ([], {"TRIPTYCH_API_KEYS": "short"}, "at least 16 characters"),
+    ],
+)
+def test_wrong_arguments_are_answered_in_one_line(
+    arguments, environment, words, monkeypatch, capsys
+):
+    """With status 2, and without the key."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert words in said and said.count("\n") == 1 and "'short'" not in said
+
+
+def test_key_of_a_device_is_printed(monkeypatch, capsys):
+    """It is the one that the server takes from that device."""
+    monkeypatch.setenv("TRIPTYCH_API_KEYS", f"{KEY},{OTHER}")
+
+    assert main(["--key-for", "camera-7"]) == 0
+    key = capsys.readouterr().out.strip()
+    assert re.fullmatch(r"[0-9a-f]{40}", key)
+    assert is_allowed(key, "camera-7", (KEY,)) and not is_allowed(key, "camera-8", (KEY,))

@@ -1,0 +1,102 @@
+"""From images to a model folder and its report."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from edge.release.errors import DatasetError, ModelFileError
+from edge.release.framework import open_keras
+from edge.release.training.augmentation import Augmentation
+from edge.release.training.network import Shape
+from edge.release.training.report import write_report
+from edge.release.training.trainer import Recipe
+from edge.release.training.workshop import Plan, check_output, fit, package, read_images
+from tests.edge.release.training.labelled import write_squares
+
+STEPS = 120
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A training that takes some seconds: plan, what came out, and the model's folder."""
+    folder = tmp_path_factory.mktemp("training")
+    train, val = read_images(write_squares(folder / "squares", 40), None, 0.2, 0)
+    recipe = Recipe(STEPS, learning_rate=4e-3)
+    plan = Plan(Shape(64, 64, channels=8), recipe, Augmentation(1.1, 0.05), 8, train, val)
+    seen = []
+    result = fit(plan, folder / "state", seen.append)
+    card = package(
+        plan,
+        result,
+        "squares",
+        "squares",
+        folder / "model",
+        "1.0",
+        datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    return plan, result, card, folder / "model", seen
+
+
+def test_training_learns_what_it_was_shown(trained):
+    """Squares that it has not seen are found, and each by its colour."""
+    _, result, _, _, _ = trained
+
+    assert result.evaluation.map_50 > 0.9
+
+
+def test_images_are_held_out_where_there_is_no_val(trained):
+    """A fifth, which is not trained on."""
+    plan, *_ = trained
+
+    assert (len(plan.train), len(plan.val)) == (32, 8)
+    assert not {image.path for image in plan.train.images} & {
+        image.path for image in plan.val.images
+    }
+
+
+def test_progress_counts_every_step(trained):
+    """Told first where it starts, then each step."""
+    *_, seen = trained
+
+    assert seen == list(range(STEPS + 1))
+
+
+def test_model_folder_is_whole(trained):
+    """Network, labels and card; the network can be opened and answers by name."""
+    _, result, card, folder, _ = trained
+
+    network = open_keras().models.load_model(folder / "model.keras", compile=False)
+    written = json.loads((folder / "card.json").read_text())
+
+    assert set(network.output) == {"scores", "distances"}
+    assert (folder / "labels.txt").read_text() == "red\nblue\n"
+    assert written["map_50"] == card.map_50 == result.evaluation.map_50
+    assert written["weights"] == network.count_params()
+    assert [look.step for look in result.looks] == [12 * k for k in range(1, 11)]
+
+
+def test_report_shows_curves_and_pictures(trained):
+    """One file that asks nobody for anything."""
+    plan, result, card, folder, _ = trained
+
+    write_report(folder / "report.html", plan, result, card)
+
+    page = (folder / "report.html").read_text()
+    assert page.count("<svg") == 3
+    assert "data:image/jpeg;base64," in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_folder_with_other_things_is_not_touched(tmp_path):
+    """A wrong --output loses nothing."""
+    (tmp_path / "thesis.txt").write_text("important")
+
+    with pytest.raises(ModelFileError, match="other things"):
+        check_output(tmp_path)
+
+
+def test_single_image_cannot_be_split(tmp_path):
+    """There is nothing to validate with."""
+    with pytest.raises(DatasetError, match="two or more"):
+        read_images(write_squares(tmp_path / "one", 1), None, 0.2, 0)

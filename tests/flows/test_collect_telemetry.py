@@ -1,0 +1,84 @@
+"""The collection of telemetry, as its user starts it."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.edge.fleet.records import a_record, line, put
+from tests.flows.command import command
+
+FLOW = "flows.collect_telemetry"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    home = tmp_path / "var"
+    home.mkdir()
+    return home
+
+
+def collect(home: Path, *arguments: str) -> tuple[int, str, str]:
+    process = command(FLOW, home, *arguments)
+    output, errors = process.communicate(timeout=240)
+    return process.returncode, output, errors
+
+
+def sql(home: Path, query: str) -> list[Any]:
+    engine = sa.create_engine(f"sqlite:///{home / 'triptych.db'}")
+    with engine.connect() as connection:
+        rows = list(connection.execute(sa.text(query)))
+    engine.dispose()
+    return rows
+
+
+def test_command_loads_judges_and_reports(home):
+    """Records in SQL, each device with its health, rubbish counted, and a page."""
+    now = datetime.now(UTC)
+
+    def records(device: str, count: int, minutes_ago: int = 0, **changes: Any) -> list[bytes]:
+        last = now - timedelta(minutes=minutes_ago)
+        ends = [(last - timedelta(minutes=count - n)).isoformat() for n in range(1, count + 1)]
+        return [line(a_record(n, device=device, at=at, **changes)) for n, at in enumerate(ends, 1)]
+
+    inbox = home / "telemetry"
+    code, _, errors = collect(home, "--telemetry", __file__)
+    assert code == 1 and "error: " in errors and Path(__file__).name in errors
+
+    code, output, errors = collect(home)  # before any device
+
+    assert code == 0, errors
+    assert "No device has reported yet." in output
+    assert "Traceback" not in output + errors
+
+    put(inbox, "a.jsonl", *records("press-1", 9), device="press-1")
+    hot = records("press-2", 8, temperature_c=91.0)
+    put(inbox, "a.jsonl", *hot, b"rubbish\n", device="press-2")
+    put(inbox, "a.jsonl", *records("old", 1, minutes_ago=3_000), device="old")
+
+    code, output, errors = collect(home)
+
+    assert code == 0, errors
+    assert not re.search(r"Traceback|ERROR", output + errors), output + errors
+    assert "3 devices: 1 ok, 1 degraded, 1 silent." in output
+    assert "press-2: 91 °C; 80 is the limit" in output
+    assert sql(home, "SELECT count(*) FROM device_telemetry") == [(18,)]
+    assert sql(home, "SELECT device, health FROM devices ORDER BY device") == [
+        ("old", "silent"),
+        ("press-1", "ok"),
+        ("press-2", "degraded"),
+    ]
+    assert sql(home, "SELECT device, line FROM rejected_telemetry") == [("press-2", 9)]
+    (page,) = (home / "fleet" / "reports").glob("*.html")
+    assert str(page) in output and "2 of 3 devices need a look" in page.read_text()
+
+
+def test_command_names_a_wrong_argument(home):
+    """In one line, and nothing is started."""
+    code, _, errors = collect(home, "--late-minutes", "-1")
+
+    assert code == 2
+    assert "--late-minutes" in errors and "Traceback" not in errors

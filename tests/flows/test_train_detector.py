@@ -1,0 +1,58 @@
+"""The training of a detector as a command."""
+
+import json
+
+import pytest
+
+from tests.edge.release.training.labelled import write_squares
+from tests.flows.command import command
+
+SMALL = ("--height", "64", "--width", "64", "--channels", "4", "--steps", "10", "--batch", "2")
+
+
+def finish(process, status=0):
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == status, err
+    assert "Traceback" not in out + err
+    return out, err
+
+
+def test_training_leaves_a_model_and_its_report(tmp_path):
+    """On a folder of one's own; a second run of the same has nothing to learn any more."""
+    data = write_squares(tmp_path / "squares", 6)
+
+    out, err = finish(
+        command("flows.train_detector", tmp_path / "var", "--dataset", str(data), *SMALL)
+    )
+
+    folder = tmp_path / "var" / "detectors" / "squares"
+    assert {file.name for file in folder.iterdir()} == {
+        *("model.keras", "labels.txt", "card.json", "report.html"),
+    }
+    assert json.loads((folder / "card.json").read_text())["labels"] == ["red", "blue"]
+    assert str(folder / "report.html") in out
+    assert "5 images to train on, 1 to validate with" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--height", "100"), "--height: use a multiple of 32, such as 96"),
+        (("--seed", "-1"), "--seed: Input should be greater than or equal to 0"),
+    ],
+)
+def test_wrong_arguments_end_with_what_would_be_right(tmp_path, arguments, message):
+    """Status 2 and one line."""
+    _, err = finish(command("flows.train_detector", tmp_path / "var", *arguments), status=2)
+
+    assert message in err
+
+
+def test_missing_folder_is_named(tmp_path):
+    """Status 1, one line, no traceback."""
+    _, err = finish(
+        command("flows.train_detector", tmp_path / "var", "--dataset", str(tmp_path / "nowhere")),
+        status=1,
+    )
+
+    assert "nowhere" in err.splitlines()[-1]

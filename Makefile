@@ -1,6 +1,7 @@
 # make install, demo, test, bench, up, clean. Each installs what it needs first.
 PYTHON ?= python3
 BIN := .venv/bin
+HOME_FOLDER := $(or $(TRIPTYCH_HOME),var)
 TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
 
 .PHONY: install demo test bench up clean
@@ -29,6 +30,12 @@ demo: install
 	@$(BIN)/python -m flows.train_fraud
 	@$(BIN)/python -m services.fraud.demo
 	@$(BIN)/python -m flows.audit_fraud --delay-days 0
+	@$(BIN)/python -m flows.publish_detector --model bundled
+	@$(BIN)/python -m edge.release.clip $(HOME_FOLDER)/edge/conveyor.mp4
+	@$(BIN)/python -m edge_detector run --source $(HOME_FOLDER)/edge/conveyor.mp4 --headless \
+	    --home $(HOME_FOLDER)/device --releases $(HOME_FOLDER)/releases --update-every 0 \
+	    --output $(HOME_FOLDER)/edge/annotated.mp4 --events $(HOME_FOLDER)/edge/events.jsonl \
+	    --contact-sheet $(HOME_FOLDER)/edge/contact-sheet.png
 
 test: install
 	$(BIN)/ruff check

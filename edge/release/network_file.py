@@ -99,7 +99,7 @@ def open_network(path: Path, size: tuple[int, int] | None = None) -> Network:
         raise ModelFileError(f"{path} cannot be opened by Keras: {first_line(error)}") from error
     shapes = [tuple(tensor.shape) for tensor in network.inputs or ()]
     height, width = _picture_size(path, shapes, size)
-    return _network(network, lambda image: network(image, training=False), height, width, path)
+    return _network(lambda image: network(image, training=False), height, width, path)
 
 
 def _open_saved_model(path: Path, size: tuple[int, int] | None) -> Network:
@@ -124,43 +124,25 @@ def _open_saved_model(path: Path, size: tuple[int, int] | None) -> Network:
         raise ModelFileError(f"{path} reads {kinds}; a network that reads float32 can be converted")
     height, width = _picture_size(path, [tuple(spec.shape) for spec in inputs.values()], size)
     argument = next(iter(inputs))
-    return _network(loaded, lambda image: signature(**{argument: image}), height, width, path)
+    return _network(lambda image: signature(**{argument: image}), height, width, path)
 
 
-def _network(keeper: Any, call: Any, height: int, width: int, path: Path) -> Network:
-    """keeper: what holds the weights; call: from a picture's tensor to outputs."""
+def _network(call: Any, height: int, width: int, path: Path) -> Network:
+    """call: from a picture's tensor to outputs."""
     tensorflow = open_tensorflow()
     spec = tensorflow.TensorSpec((1, height, width, 3), tensorflow.float32, name="image")
+    module = tensorflow.Module()
     try:
         with held_back():
-            live = tensorflow.function(lambda image: dict(_named(call(image))), [spec])
-            concrete = live.get_concrete_function()
-            module = _frozen(concrete, spec)
+            module.answer = tensorflow.function(lambda image: dict(_named(call(image))), [spec])
+            function = module.answer.get_concrete_function()
     except Exception as error:
         raise ModelFileError(
             f"{path} does not take a picture of {height} x {width}: {first_line(error)}"
         ) from error
-    del keeper  # the weights are constants now
-    return Network(height, width, tuple(sorted(concrete.structured_outputs)), module)
-
-
-def _frozen(concrete: Any, spec: Any) -> Any:
-    """A module whose function `answer` does the same with constants for weights.
-
-    The converter leaves weights of some networks as variables, which int8 cannot read.
-    """
-    from tensorflow.python.framework.convert_to_constants import (
-        convert_variables_to_constants_v2,
-    )
-
-    tensorflow = open_tensorflow()
-    names = sorted(concrete.structured_outputs)  # the order in which a dict is laid flat
-    inner = convert_variables_to_constants_v2(concrete)
-    module = tensorflow.Module()
-    module.answer = tensorflow.function(
-        lambda image: dict(zip(names, inner(image), strict=True)), [spec]
-    )
-    return module
+    # Else they are saved without values where something else than a module holds them.
+    module.weights = list(function.variables)
+    return Network(height, width, tuple(sorted(function.structured_outputs)), module)
 
 
 def _named(outputs: Any) -> list[tuple[str, Any]]:

@@ -81,16 +81,16 @@ def read_device_id(config: Config) -> str:
         return config.device_id
     path = config.home / _DEVICE_ID_FILE
     try:
-        kept = path.read_text("ascii").strip() if path.exists() else ""
+        kept = path.read_bytes().decode("ascii", "replace").strip() if path.exists() else ""
         if _DEVICE_ID.fullmatch(kept):
             return kept
         config.home.mkdir(parents=True, exist_ok=True)
         made = secrets.token_hex(8)
         replace_file(path, f"{made}\n".encode())
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
+    except OSError as error:
         raise ConfigError(
-            f"the home {config.home} cannot be used ({reason}): give a folder of yours with --home"
+            f"the home {config.home} cannot be used ({error.strerror}): give a folder of yours"
+            " with --home"
         ) from error
     return made
 

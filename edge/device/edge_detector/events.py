@@ -28,7 +28,9 @@ class EventsFile:
         """Raises: ConfigError: the file cannot be written."""
         self.name = f"--events {path}"
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            # A pipe that were open for reading, too, would never tell that its reader has gone.
+            access = os.O_RDWR if path.is_file() or not path.exists() else os.O_WRONLY
+            self._file = os.open(path, access | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
             raise ConfigError(f"{self.name} cannot be written: {error.strerror}") from error
         self._regular = stat.S_ISREG(os.fstat(self._file).st_mode)

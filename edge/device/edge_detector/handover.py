@@ -21,21 +21,23 @@ class Handover(Generic[T]):
         for _ in range(places):
             self._free.put(None)
 
-    def put(self, value: T) -> bool:
-        """Hand over a value as soon as there is a place; False if nobody takes any more."""
+    def wait(self) -> bool:
+        """Wait for a place, which is then taken; False if nobody takes values any more."""
         self._free.get()
         if self._abandoned:
             self._free.put(None)
-            return False
+        return not self._abandoned
+
+    def put(self, value: T) -> None:
+        """Hand over a value, into the place that `wait` has taken."""
         self._values.put((value,))
-        return True
 
     def close(self) -> None:
         """Nothing more will come: the iteration ends after what was put."""
         self._values.put(None)
 
     def abandon(self) -> None:
-        """Nothing more is taken: `put` no longer waits."""
+        """Nothing more is taken: `wait` no longer does."""
         self._abandoned = True
         self._free.put(None)
 

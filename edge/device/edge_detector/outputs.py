@@ -1,7 +1,9 @@
 """Opens the outputs that a configuration names."""
 
 import logging
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from typing import Any
 
 from edge_detector.camera import Camera
 from edge_detector.config import Config
@@ -15,8 +17,10 @@ from edge_detector.window import Window, why_no_window
 logger = logging.getLogger(__name__)
 
 
-def open_outputs(config: Config, camera: Camera) -> list[Sink]:
-    """All outputs of a run, or none.
+def open_outputs(
+    config: Config, camera: Camera, status: Callable[[], Mapping[str, Any]]
+) -> list[Sink]:
+    """All outputs of a run, or none. status: the figures for the preview.
 
     Raises:
         ConfigError: one of them cannot be; those opened before are closed again.
@@ -35,7 +39,7 @@ def open_outputs(config: Config, camera: Camera) -> list[Sink]:
         if config.contact_sheet is not None:
             add(ContactSheet(config.contact_sheet))
         if config.preview is not None:
-            preview = Preview(config.preview_host, config.preview)
+            preview = Preview(config.preview_host, config.preview, status)
             add(preview)
             logger.info("the live picture is at %s", preview.address)
         if not config.headless:

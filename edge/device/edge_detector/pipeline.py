@@ -27,7 +27,8 @@ from edge_detector.manifest import Manifest
 from edge_detector.overlay import draw
 from edge_detector.watchdog import Pulse
 
-AHEAD = 2  # frames that are prepared, or wait to be drawn
+AHEAD = 1  # frames that are prepared while another one is inferred
+BEHIND = 2  # results that wait to be drawn
 TURN_S = 0.5  # the longest wait before the loop looks up
 MOST_FAILURES = 5  # frames in a row
 
@@ -100,7 +101,7 @@ class Pipeline:
         self._failures, self._failing = 0, threading.Lock()
         self._stopping, self._done = False, threading.Event()
         self._prepared: Handover[_Job] = Handover(AHEAD)
-        self._inferred: Handover[_Job] = Handover(AHEAD)
+        self._inferred: Handover[_Job] = Handover(BEHIND)
         names = ["infer", "emit"] if camera.live else ["prepare", "infer", "emit"]
         bodies = {"prepare": self._prepare_all, "infer": self._infer_all, "emit": self._emit_all}
         self._threads = [
@@ -162,8 +163,9 @@ class Pipeline:
 
     def _prepare_all(self) -> None:
         try:
-            while (job := self._next_prepared()) is not None and self._prepared.put(job):
-                pass
+            # The place first: a frame that is read early gets old while it waits for one.
+            while self._prepared.wait() and (job := self._next_prepared()) is not None:
+                self._prepared.put(job)
         finally:
             self._prepared.close()
 
@@ -173,10 +175,11 @@ class Pipeline:
             for job in ahead:
                 if self._stopping:
                     break
-                inferred = self._infer(job)
-                self.pulse.enter("an output")
-                if inferred and not self._inferred.put(job):
-                    break
+                if self._infer(job):
+                    self.pulse.enter("an output")
+                    if not self._inferred.wait():
+                        break
+                    self._inferred.put(job)
                 self.pulse.rest()
         finally:
             self.pulse.rest()

@@ -102,6 +102,11 @@ class Preview:
         self._server.server_close()
         self._thread.join()
 
+    @property
+    def number(self) -> int:
+        """Of the newest picture, which may be an old one: nobody has looked since."""
+        return self._number
+
     def picture(self, after: int, timeout_s: float = WAIT_S) -> tuple[int, bytes] | None:
         """The newest picture as JPEG with its number, once that is above `after`; or None."""
         self._watched_until = time.monotonic() + timeout_s
@@ -167,9 +172,9 @@ class _Handler(BaseHTTPRequestHandler):
             body = json.dumps(self.server.preview.status(), ensure_ascii=False).encode()
             self._send(HTTPStatus.OK, "application/json", body)
         elif path == "/picture.jpg":
-            picture = self.server.preview.picture(after=-1)
-            if picture is None or not picture[1]:
-                self._send(HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", b"No picture yet.\n")
+            picture = self.server.preview.picture(after=self.server.preview.number)
+            if picture is None:
+                self._send(HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", b"No picture now.\n")
             else:
                 self._send(HTTPStatus.OK, "image/jpeg", picture[1])
         elif path == "/stream.mjpg":
@@ -187,7 +192,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Type", f"multipart/x-mixed-replace; boundary={BOUNDARY}")
             self.send_header("Cache-Control", "no-store")
             self.end_headers()
-            number = 0
+            number = preview.number
             while not preview.closed:
                 started = time.monotonic()
                 picture = preview.picture(after=number)

@@ -25,7 +25,6 @@ from edge_detector.journal import Journal
 from edge_detector.notify import Notifier
 from edge_detector.outputs import open_outputs
 from edge_detector.pipeline import Pipeline
-from edge_detector.preview import Preview
 from edge_detector.progress import Progress
 from edge_detector.report import describe_now, progress_line, summary_line
 from edge_detector.slots import Slot, Slots
@@ -106,7 +105,7 @@ class Run:
         with ExitStack() as stack, _tuned():
             camera = open_camera(self._source)
             stack.callback(camera.close)
-            outputs = open_outputs(self._config, camera)
+            outputs = open_outputs(self._config, camera, lambda: self._describe(camera))
             for output in outputs:
                 stack.callback(output.close)
             detector = self._takeover.begin(slot or self._fetch_first())
@@ -133,9 +132,6 @@ class Run:
                 on_stuck=lambda _reason: self._leave_stuck(pipeline),
             )
             stack.callback(watchdog.stop)
-            for output in outputs:
-                if isinstance(output, Preview):
-                    output.status = lambda: self._describe(camera)
             windows = [output for output in outputs if isinstance(output, Window)]
             watchdog.start()
             pipeline.start()

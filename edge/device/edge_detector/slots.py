@@ -169,11 +169,11 @@ class Slots:
         """Take the home for this `run`, settle what an earlier one left, say what to run.
 
         Returns:
-            None: nothing was activated yet, or all of it was refused.
+            None: there is nothing to run. Nothing was activated yet, or all of it was refused or
+                is damaged; the log says so. `Updates.update` may find something.
 
         Raises:
             ConfigError: another `run` has this home, or the home cannot be used.
-            NoModelError: all that was activated is damaged; says what to do.
         """
         if not self._run_lock.acquire(0):
             raise ConfigError(
@@ -185,10 +185,13 @@ class Slots:
                 self._settle()
                 slot = self._heal()
                 self._begin()
+                return slot
+        except NoModelError as error:
+            logger.error("%s", error)
+            return None
         except BaseException:
             self._run_lock.release()
             raise
-        return slot
 
     def begin_trial(self) -> None:
         """This `run` takes over what another process has activated."""
@@ -229,7 +232,7 @@ class Slots:
         with self._pointer.locked():
             state = self._pointer.read()
             if state is not None:  # else nobody knows which ones those are
-                self.shelf.keep({str(state.current), str(state.previous)})
+                self.shelf.keep([slot for slot in (state.current, state.previous) if slot])
 
     # --- with the pointer's lock held ---
 

@@ -71,7 +71,6 @@ class State:
             previous=proven if proven != slot else None,
             activated_at=at,
             trial=Trial(),
-            refused={key: value for key, value in self.refused.items() if key != slot},
         )
 
     def begun(self, boot_id: str, at: str) -> "State":

@@ -126,7 +126,11 @@ class Updates:
             if slot is None:
                 return None
             self._fetcher.close()
-            self.trial(slot)
+            try:
+                self.trial(slot)
+            except ModelError:
+                self.slots.prune()
+                raise
             self._step("self-test passed")
             self.slots.activate(slot, running=running)
             self._step("activated")
@@ -136,7 +140,9 @@ class Updates:
     def offline_s(self) -> float | None:
         """Seconds since the repository was last reached and trusted; None: never."""
         refreshed = Journal.read(self.home).refreshed()
-        return None if refreshed is None else (self._clock() - refreshed).total_seconds()
+        if refreshed is None:
+            return None
+        return max((self._clock() - refreshed).total_seconds(), 0.0)
 
     def cancel(self) -> None:
         """End what runs soon, and all that would come. For good.
@@ -213,7 +219,10 @@ class Updates:
         try:
             return self.slots.shelf.read(slot_id(manifest, content))
         except ReleaseError:
-            logger.info("fetching %s %s from %s", *listed.release, self._address.base)
+            size_mb = sum(size for _, size in files_of(manifest).values()) / 1e6
+            logger.info(
+                "fetching %s %s (%.1f MB) from %s", *listed.release, size_mb, self._address.base
+            )
         targets = self._find_files(session, manifest)
         self._check_space(manifest)
         with self.slots.shelf.incoming() as folder:

@@ -61,6 +61,7 @@ class VideoFile:
         self._origin = 0.0  # when a live video begins
         self._written = 0
         self._look_at = 0.0
+        self._made = False  # the file, by us
         if path.suffix.lower() not in CODECS:
             raise ConfigError(f"{self.name} is no video: end its name in {', '.join(CODECS)}")
         try:
@@ -70,6 +71,7 @@ class VideoFile:
             if free(path) < SPARE_BYTES:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
+            self.close()
             raise ConfigError(f"{self.name} cannot be written: {error.strerror}") from error
 
     def wants_picture(self, frame: Frame) -> bool:

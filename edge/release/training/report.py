@@ -78,7 +78,7 @@ def write_report(path: Path, plan: Plan, trained: Trained, card: Card) -> None:
         worst=[_figure(each) for each in worst],
         best=[_figure(each) for each in best],
         hits=sum(len(each.hits) for each in compared),
-        false=sum(len(each.false) for each in compared),
+        alarms=sum(len(each.false) for each in compared),
         missed=sum(len(each.missed) for each in compared),
     )
     partial = path.with_suffix(".partial")
@@ -101,6 +101,6 @@ def _figure(comparison: Comparison) -> dict[str, object]:
         "picture": Markup(f"data:image/jpeg;base64,{encoded}"),
         "name": comparison.image.path.name,
         "hits": len(comparison.hits),
-        "false": len(comparison.false),
+        "alarms": len(comparison.false),
         "missed": len(comparison.missed),
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from edge_detector.manifest import Golden, ModelFile
+from edge_detector.manifest import Golden, Manifest, ModelFile
 from edge_detector.slots import Slot, Slots
 from edge_detector.source import Image
 
@@ -20,8 +20,8 @@ from tests.edge.device.tiny import (
 )
 
 
-def install_tiny(home: Path, version: str = "1.0.0", activate: bool = True, **changes: Any) -> Slot:
-    """Put the tiny model into a home, proved and current."""
+def tiny_release(version: str, **changes: Any) -> tuple[Manifest, dict[str, bytes]]:
+    """The manifest and the files of a release of the tiny model."""
     model = build_tiny()
     _, data = cv2.imencode(".png", paint(*GOLDEN_CELLS))
     picture = data.tobytes()
@@ -39,8 +39,14 @@ def install_tiny(home: Path, version: str = "1.0.0", activate: bool = True, **ch
         golden=(golden,),
         **changes,
     )
+    return manifest, {"model.tflite": model, "golden-0.png": picture}
+
+
+def install_tiny(home: Path, version: str = "1.0.0", activate: bool = True, **changes: Any) -> Slot:
+    """Put the tiny model into a home, proved and current."""
+    manifest, files = tiny_release(version, **changes)
     slots = Slots(home)
-    slot = slots.install(manifest.to_json(), {"model.tflite": model, "golden-0.png": picture})
+    slot = slots.install(manifest.to_json(), files)
     if activate:
         slots.activate(slot)
         slots.commit()

@@ -18,8 +18,9 @@ def grey(level):
 def cells(path):
     """The mean level of each picture on a sheet, row by row."""
     sheet = cv2.imread(str(path))
-    rows, columns = (sheet.shape[0] + GAP) // (HEIGHT + GAP), (sheet.shape[1] + GAP) // (
-        CELL_WIDTH + GAP
+    rows, columns = (
+        (sheet.shape[0] + GAP) // (HEIGHT + GAP),
+        (sheet.shape[1] + GAP) // (CELL_WIDTH + GAP),
     )
     return [
         int(sheet[row * (HEIGHT + GAP) + 9, column * (CELL_WIDTH + GAP) + 9, 0])

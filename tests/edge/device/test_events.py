@@ -110,7 +110,7 @@ def test_events_go_into_a_pipe_too(tmp_path):
     path = tmp_path / "pipe"
     os.mkfifo(path)
     lines = []
-    reader = threading.Thread(target=lambda: lines.extend(path.open().readlines()))
+    reader = threading.Thread(target=lambda: lines.extend(path.read_text().splitlines()))
     reader.start()
 
     events = EventsFile(path)
@@ -124,5 +124,5 @@ def test_events_go_into_a_pipe_too(tmp_path):
 @pytest.mark.parametrize("name", ["", "missing/events.jsonl"])
 def test_events_that_cannot_be_written_are_refused_at_the_start(tmp_path, name):
     """A folder, or a file in none, is a wrong argument."""
-    with pytest.raises(ConfigError, match="--events .* cannot be written"):
+    with pytest.raises(ConfigError, match=r"--events .* cannot be written"):
         EventsFile(tmp_path / name)

@@ -432,5 +432,3 @@ def test_swap_in_a_run_leaves_no_gap(tmp_path):
     # Twice the promise: other programs have this machine's cores, too.
     assert around.max() < 2 * 2 / 30
     assert all(len(result.detections) == 1 for result in sink.results if result.frame.index % 5)
-
-

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -195,18 +196,25 @@ class TestCurrent:
             flip_a_byte(machine.activate(version).model_path)
 
         for _ in range(2):
-            with pytest.raises(NoModelError, match="edge-detector update"):
+            with pytest.raises(NoModelError, match=r"has changed.*edge-detector update"):
                 machine.slots().current()
-        with pytest.raises(NoModelError, match="has changed"):
-            machine.slots().begin_run()
 
-    def test_failed_start_lets_go_of_the_home(self, machine: Machine):
-        """A run that found no model keeps no other one out."""
+    def test_run_without_a_whole_model_can_fetch_one(self, machine: Machine, caplog):
+        """It has the home, knows that it has no model, and says why."""
         flip_a_byte(machine.activate("1.0.0").model_path)
-        slots = machine.slots()
-        for _ in range(2):
-            with pytest.raises(NoModelError):
-                slots.begin_run()
+
+        assert machine.slots().begin_run() is None
+        assert "has changed" in caplog.text
+
+    def test_failed_start_lets_go_of_the_home(self, machine: Machine, monkeypatch):
+        """A run that could not begin keeps no other one out."""
+        only = machine.activate("1.0.0")
+        with monkeypatch.context() as patches:
+            patches.setattr(Slots, "_settle", lambda _self: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                machine.slots().begin_run()
+
+        assert machine.slots().begin_run() == only
 
     @pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b"\xff\x00", b'{"format": 2}'])
     def test_lost_pointer_is_no_loss_of_the_model(self, machine: Machine, content):
@@ -458,8 +466,26 @@ class TestHousekeeping:
         with machine.slots().updating(1):
             assert [path.name for path in slot.folder.parent.iterdir()] == [slot.id]
 
-    def test_two_updates_at_a_time_wait_or_say_so(self, machine: Machine):
-        """The second one names the process that is in its way."""
+    def test_second_update_waits_for_the_first_one(self, machine: Machine):
+        """As long as it is told to."""
+        order: list[str] = []
+        first = machine.slots().updating(1)
+        first.__enter__()
+
+        def second() -> None:
+            with machine.slots().updating(60):
+                order.append("second")
+
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.2)
+        order.append("first")
+        first.__exit__(None, None, None)
+        thread.join(60)
+        assert order == ["first", "second"]
+
+    def test_second_update_that_may_not_wait_says_so(self, machine: Machine):
+        """It names the process that is in its way."""
         late = machine.slots().updating(0.1)
         with machine.slots().updating(1), pytest.raises(BusyError, match=f"process {os.getpid()}"):
             late.__enter__()

@@ -1,6 +1,7 @@
 """Promises towards a real stream: HTTP on loopback, OpenCV's own reader, and real failures."""
 
 import functools
+import itertools
 import time
 
 import numpy as np
@@ -13,7 +14,12 @@ from tests.edge.device.captures import wait_for
 from tests.edge.device.mjpeg import NetworkCamera
 
 HASTE = Patience(
-    garbage_s=0.5, frozen_s=0.7, blocked_s=8.0, steady_s=0.3, first_pause_s=0.05, longest_pause_s=0.2
+    garbage_s=0.5,
+    frozen_s=0.7,
+    blocked_s=8.0,
+    steady_s=0.3,
+    first_pause_s=0.05,
+    longest_pause_s=0.2,
 )
 
 
@@ -50,7 +56,7 @@ def test_stream_gives_frames(live):
     """A network camera is a source like any other."""
     frames = collect(live, 20)
 
-    assert all(b.captured_at > a.captured_at for a, b in zip(frames, frames[1:], strict=False))
+    assert all(b.captured_at > a.captured_at for a, b in itertools.pairwise(frames))
     assert live.trouble is None
 
 

@@ -207,6 +207,7 @@ class TestSelfTest:
             device.update(try_out=fails)
 
         assert device.version == "1.0.0"
+        assert len(device.slots.shelf.ids()) == 1
         assert device.update() is None
         (refusal,) = device.slots.state().refused.values()
         assert (refusal.version, refusal.reason) == ("1.1.0", "the self-test failed: no bolt")

@@ -13,14 +13,12 @@ from edge.release.describe import output_names
 from edge.release.errors import ModelFileError
 from edge.release.framework import held_back, open_keras
 from edge.release.network_file import digest_of, open_network
+from tests.edge.device.tiny import LABELS, SIDE, paint
 from tests.edge.release.cells import (
-    LABELS,
-    SIDE,
     build_network,
     calibration,
     draw_cells,
     open_cells,
-    paint,
     save_network,
     write_variant,
 )
@@ -168,7 +166,7 @@ class TestConverting:
         """Scale 1/255 and zero point 0, so that nothing is to be computed on the way in."""
         (image,), outputs = read_tensors(open_interpreter(write_variant(tmp_path, "int8"))[0])
 
-        assert (image.dtype, image.zero_point) == (np.uint8, 0)
+        assert (image.dtype, image.zero_point) == (np.dtype(np.uint8), 0)
         assert image.scale == pytest.approx(1 / 255, rel=1e-6)
         assert {info.dtype for info in outputs} == {np.dtype(np.int8)}
         assert all(info.quantised for info in outputs)

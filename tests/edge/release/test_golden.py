@@ -2,10 +2,10 @@
 
 import hashlib
 
-import cv2
 import numpy as np
 
 from edge.release.golden import MAX_SIDE, choose, shrink, write_golden
+from edge.release.pictures import read_image
 from tests.edge.release.cells import detection
 
 BOX = (1.0, 2.0, 11.123456, 12.0)
@@ -80,6 +80,6 @@ def test_files_are_lossless_and_as_the_manifest_says(tmp_path):
 
     content = (tmp_path / golden.file).read_bytes()
     assert (golden.sha256, golden.size) == (hashlib.sha256(content).hexdigest(), len(content))
-    assert np.array_equal(cv2.imread(str(tmp_path / golden.file)), noise)
+    assert np.array_equal(read_image(tmp_path / golden.file), noise)
     (found,) = golden.detections
     assert (found.label, found.score, found.box) == ("red", 0.8765, (1.0, 2.0, 11.12, 12.0))

@@ -9,7 +9,7 @@ from edge.release.errors import DatasetError, ModelFileError
 from edge.release.framework import open_keras
 from edge.release.training.augmentation import Augmentation
 from edge.release.training.network import Shape
-from edge.release.training.report import write_report
+from edge.release.training.report import compared_images, write_report
 from edge.release.training.trainer import Recipe
 from edge.release.training.workshop import Plan, check_output, fit, package, read_images
 from tests.edge.release.training.labelled import write_squares
@@ -85,6 +85,8 @@ def test_report_shows_curves_and_pictures(trained):
     page = (folder / "report.html").read_text()
     assert page.count("<svg") == 3
     assert "data:image/jpeg;base64," in page
+    false_alarms = sum(len(each.false) for each in compared_images(plan, result, card))
+    assert f"with {false_alarms} false alarms" in page
     assert "http" not in page.replace("http-equiv", "")
 
 

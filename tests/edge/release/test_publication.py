@@ -1,0 +1,372 @@
+"""From a model file to a signed release: names, numbers, pictures, thresholds, report, upkeep."""
+
+import io
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from edge.release.errors import DatasetError, ModelFileError, RepositoryError
+from edge.release.gate import Decision, Limits, decide
+from edge.release.publishing import maintenance, summary
+from edge.release.publishing.material import Material, gather
+from edge.release.publishing.release import Published, measured, publish
+from edge.release.publishing.report import PublishReport, render_html, write_html
+from edge.release.publishing.request import Place, Request
+from edge.release.publishing.subject import Subject, next_version, open_subject
+from edge.release.publishing.trial import Trial, convert, looks, measure
+from tests.edge.device.tiny import LABELS
+from tests.edge.release.cells import save_network, write_labelled, write_pictures, write_variant
+
+
+@pytest.fixture
+def place(tmp_path) -> Place:
+    return Place(str(tmp_path / "releases"), tmp_path / "keys")
+
+
+@pytest.fixture
+def request_of(tmp_path, place):
+    """Makes a request for a model."""
+
+    def make(model: Path, **changes: Any) -> Request:
+        defaults: dict[str, Any] = {"threads": (1,), "seconds": 0.05}
+        return Request(tmp_path / "var", place, str(model), **{**defaults, **changes})
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> Path:
+    return save_network(tmp_path_factory.mktemp("source"))
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    return write_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> Path:
+    return write_labelled(tmp_path_factory.mktemp("labelled"))
+
+
+@pytest.fixture
+def ready(tmp_path) -> Path:
+    """A ready .tflite with labels beside it."""
+    file = write_variant(tmp_path / "ready", "int8")
+    (file.parent / "labels.txt").write_text("\n".join(LABELS))
+    return file
+
+
+def try_out(request: Request, folder: Path) -> tuple[Subject, Material, Trial, Decision]:
+    """All steps up to the decision."""
+    subject = open_subject(request)
+    material = gather(request, folder / "scenes")
+    converted = convert(request, subject, material, folder)
+    done: list[int] = []
+    trial = measure(request, subject, material, converted, lambda: done.append(1))
+    assert len(done) == looks(converted, material)
+    figures = [proof.figures for proof in trial.proofs]
+    return subject, material, trial, decide(figures, request.variant, request.limits)
+
+
+def report_of(
+    request: Request, folder: Path, published: Published | None = None, **changes: Any
+) -> PublishReport:
+    subject, material, trial, decision = try_out(request, folder)
+    report = PublishReport(
+        request=request,
+        subject=subject,
+        trial=trial,
+        decision=decision,
+        published=published,
+        warnings=material.warnings,
+        where={"report": "somewhere.html"},
+        ended_at=datetime(2026, 1, 31, 12, tzinfo=UTC),
+    )
+    return replace(report, **changes)
+
+
+class TestSubject:
+    def test_network_is_tried_in_every_form(self, request_of, source):
+        """Unless one is named."""
+        subject = open_subject(request_of(source))
+
+        assert subject.variants == ("float32", "float16", "dynamic", "int8")
+        assert (subject.name, subject.version, subject.labels) == ("cells", "1.0.0", LABELS)
+        assert open_subject(request_of(source, variant="int8")).variants == ("int8",)
+
+    def test_ready_file_is_published_as_it_is(self, request_of, ready):
+        """Nobody can make another form of it."""
+        subject = open_subject(request_of(ready))
+
+        assert (subject.variants, subject.network) == (("as-is",), None)
+        with pytest.raises(ModelFileError, match="which is published as it is, not as float16"):
+            open_subject(request_of(ready, variant="float16"))
+
+    def test_network_cannot_be_published_as_it_is(self, request_of, source):
+        """A device does not read it."""
+        with pytest.raises(ModelFileError, match=r"is no \.tflite; choose float32"):
+            open_subject(request_of(source, variant="as-is"))
+
+    def test_name_that_says_nothing_gives_way_to_the_folder(self, request_of, tmp_path):
+        """model.keras in parts/ is parts; what a card says goes before."""
+        folder = tmp_path / "My Parts 2"
+        save_network(folder).rename(folder / "model.keras")
+
+        assert open_subject(request_of(folder / "model.keras")).name == "my-parts-2"
+        card = {"name": "bolts", "thresholds": {"red": 0.3, "nobody": 0.9}}
+        (folder / "card.json").write_text(json.dumps(card))
+        subject = open_subject(request_of(folder / "model.keras"))
+        assert (subject.name, dict(subject.thresholds)) == ("bolts", {"red": 0.3})
+
+    @pytest.mark.parametrize(
+        ("published", "version"),
+        [([], "1.0.0"), (["1.2.9", "1.10.0", "0.1.0"], "1.10.1")],
+    )
+    def test_next_version_follows_the_highest(self, published, version):
+        """By number, not by letters."""
+        assert next_version(published) == version
+
+    def test_missing_file_says_what_can_be_given(self, request_of, tmp_path):
+        """All forms."""
+        with pytest.raises(ModelFileError, match=r"does not exist; give a \.keras"):
+            open_subject(request_of(tmp_path / "nothing.keras"))
+
+
+class TestMaterial:
+    def test_without_pictures_nothing_is_proved(self, request_of, ready, tmp_path):
+        """It says what to give."""
+        with pytest.raises(DatasetError, match="give labelled images by --evaluate-on, or at"):
+            gather(request_of(ready), tmp_path)
+
+    def test_parts_of_a_folder_have_their_purpose(self, request_of, ready, tmp_path):
+        """val is judged by, train gives int8 its ranges."""
+        write_labelled(tmp_path / "data" / "train", count=3)
+        write_labelled(tmp_path / "data" / "val", count=2, seed=50)
+
+        found = gather(request_of(ready, evaluate_on=tmp_path / "data"), tmp_path)
+
+        assert found.dataset is not None and len(found.dataset) == 2
+        assert {path.parent.name for path in found.calibration} == {"train"}
+        assert {path.parent.name for path in found.candidates} == {"val"}
+
+    def test_given_pictures_are_taken_as_they_are(self, request_of, ready, pictures, tmp_path):
+        """A few; of many, the telling ones are chosen."""
+        few = gather(request_of(ready, golden=pictures), tmp_path)
+        many = gather(
+            request_of(ready, golden=write_pictures(tmp_path / "many", count=12)), tmp_path
+        )
+
+        assert len(few.golden) == 4 and few.dataset is None
+        assert not many.golden and len(many.candidates) == 12
+
+    def test_folder_without_pictures_is_an_error(self, request_of, ready, tmp_path):
+        """Also for one that is not there."""
+        with pytest.raises(DatasetError, match="holds no pictures"):
+            gather(request_of(ready, golden=tmp_path / "nothing"), tmp_path)
+
+    def test_bundled_model_is_judged_on_scenes_of_its_own(self, request_of, tmp_path):
+        """Rendered once, from seeds that no training draws from."""
+        request = request_of(Path("bundled"), scenes=5)
+
+        found, again = (gather(request, tmp_path / "scenes") for _ in range(2))
+
+        assert found.dataset is not None and len(found.dataset) == 5
+        assert not {*found.calibration} & {image.path for image in found.dataset.images}
+        assert again.dataset is not None and again.dataset.digest == found.dataset.digest
+
+
+class TestTrial:
+    def test_network_passes_in_every_form_and_the_best_is_chosen(
+        self, request_of, source, images, tmp_path
+    ):
+        """All found in each; thresholds from the labelled images."""
+        subject, _, trial, decision = try_out(request_of(source, evaluate_on=images), tmp_path)
+
+        assert [verdict.passed for verdict in decision.verdicts] == [True] * 4
+        assert trial.source_evaluation is not None
+        assert trial.source_evaluation.map_50 == pytest.approx(1)
+        proof = next(p for p in trial.proofs if p.draft.variant == decision.chosen)
+        assert set(proof.draft.manifest.thresholds.per_label) == set(LABELS)
+        assert proof.draft.manifest.lineage.source_sha256 == subject.digest
+
+    def test_form_that_loses_is_refused_and_another_taken(self, request_of, images, tmp_path):
+        """Eight bits ruin this network; float forms are whole."""
+        crude = save_network(tmp_path / "crude", "crude")
+
+        *_, decision = try_out(request_of(crude, evaluate_on=images), tmp_path / "work")
+
+        by_variant = {verdict.variant: verdict for verdict in decision.verdicts}
+        assert by_variant["float32"].passed
+        assert any("mAP@0.5" in reason for reason in by_variant["int8"].reasons)
+        assert decision.chosen not in (None, "int8")
+
+    def test_named_form_that_loses_is_refused_alone(self, request_of, images, tmp_path):
+        """Nothing else is published in its place."""
+        crude = save_network(tmp_path / "crude", "crude")
+
+        _, _, trial, decision = try_out(
+            request_of(crude, evaluate_on=images, variant="int8"), tmp_path / "work"
+        )
+
+        assert [proof.draft.variant for proof in trial.proofs] == ["int8"]
+        assert decision.chosen is None
+
+    def test_blind_network_is_refused(self, request_of, pictures, tmp_path):
+        """Without labelled images, too."""
+        blind = save_network(tmp_path / "blind", "blind")
+
+        *_, decision = try_out(request_of(blind, golden=pictures), tmp_path / "work")
+
+        assert decision.chosen is None
+        assert all("the same to every picture" in reason for reason in decision.reasons)
+
+    def test_given_threshold_goes_before_all_others(self, request_of, ready, images, tmp_path):
+        """Before what labelled images say."""
+        request = request_of(ready, evaluate_on=images, score_threshold=0.33)
+
+        _, _, trial, _ = try_out(request, tmp_path / "work")
+
+        thresholds = trial.proofs[0].draft.manifest.thresholds
+        assert (thresholds.score, dict(thresholds.per_label)) == (0.33, {})
+
+    def test_slow_model_is_refused(self, request_of, ready, pictures, tmp_path):
+        """Slower than stated."""
+        limits = Limits(max_latency_ms=1e-4)
+
+        *_, decision = try_out(request_of(ready, golden=pictures, limits=limits), tmp_path)
+
+        assert "more than 0.0001 ms" in decision.reasons[0]
+
+
+class TestPublish:
+    def test_release_carries_model_pictures_and_figures(
+        self, request_of, ready, images, place, tmp_path
+    ):
+        """Signed, on its channel, with what was measured."""
+        request = request_of(ready, evaluate_on=images, channel="canary", share=0.5)
+        _, _, trial, decision = try_out(request, tmp_path / "work")
+        assert decision.chosen == "as-is"
+
+        published = publish(request, trial.proofs[0])
+
+        assert published.created
+        repository = place.open()
+        (listed,) = repository.releases("canary")
+        assert (listed.name, listed.version, listed.share) == ("int8", "1.0.0", 0.5)
+        manifest = repository.manifest("int8", "1.0.0")
+        accuracy = manifest.measured["accuracy"]
+        assert isinstance(accuracy, dict) and accuracy["map_50"] == 1.0
+        assert manifest.lineage.data_sha256 is not None
+        with pytest.raises(RepositoryError, match=r"1\.0\.0 is published already.* 1\.0\.1"):
+            open_subject(request_of(ready, version="1.0.0"))
+        assert open_subject(request_of(ready)).version == "1.0.1"
+
+    def test_figures_are_plain_json(self, request_of, source, images, tmp_path):
+        """With parity and the source's accuracy where there is a source."""
+        _, _, trial, _ = try_out(
+            request_of(source, evaluate_on=images, variant="float32"), tmp_path
+        )
+
+        found = measured(trial.proofs[0].figures)
+
+        assert json.loads(json.dumps(found)) == found
+        assert {"cpu", "timings", "accuracy", "source", "parity"} == set(found)
+
+
+class TestReport:
+    @pytest.fixture
+    def report(self, request_of, ready, images, tmp_path) -> PublishReport:
+        return report_of(request_of(ready, evaluate_on=images), tmp_path / "work")
+
+    def test_page_needs_nothing_from_elsewhere(self, report, tmp_path):
+        """Pictures and curves are inside."""
+        write_html(report, tmp_path / "page.html")
+
+        page = (tmp_path / "page.html").read_text("utf-8")
+        assert page.count('<img src="data:image/jpeg;base64,') == 4
+        assert "<svg" in page and "as-is passed. Nothing was published: this was a dry run" in page
+        assert not re.search(r"https?://(?!www\.w3\.org)", page)
+
+    def test_words_from_outside_are_escaped(self, report):
+        """On the page, in markdown, and on the terminal."""
+        hostile = "<script>alert(1)</script> [red]x[/red] | ](http://evil)"
+        report = replace(report, warnings=(hostile,))
+
+        assert "<script>" not in render_html(report)
+        markdown = summary.render_markdown(report)
+        assert "<script>" not in markdown.replace("\\<script\\>", "")
+        assert "http://evil" not in markdown
+        console = Console(width=200, record=True, file=io.StringIO())
+        console.print(summary.render_terminal(report), soft_wrap=True)
+        assert hostile in console.export_text()
+
+    def test_refusal_has_a_page_with_its_reasons(self, request_of, pictures, tmp_path):
+        """And the terminal says so in capitals."""
+        blind = write_variant(tmp_path / "blind", "float32", "blind")
+        (blind.parent / "labels.txt").write_text("\n".join(LABELS))
+
+        report = report_of(request_of(blind, golden=pictures), tmp_path / "work")
+
+        assert report.state == "refused"
+        page = render_html(report)
+        assert "Refused. Nothing was published." in page
+        assert "the same to every picture: 64 boxes" in page
+        assert "REFUSED" in summary.render_markdown(report)
+        assert summary.render_table(report)[0]["gate"] != "chosen"
+
+    def test_unmeasured_accuracy_is_a_note(self, request_of, ready, pictures, tmp_path):
+        """A reader must not take silence for quality."""
+        report = report_of(request_of(ready, golden=pictures), tmp_path / "work")
+
+        assert "There were no labelled images" in report.notes[0]
+        assert summary.render_table(report)[0]["mAP@0.5"] == "–"
+
+
+class TestMaintenance:
+    @pytest.fixture
+    def published(self, request_of, ready, pictures, place: Place, tmp_path) -> Place:
+        request = request_of(ready, golden=pictures, channel="canary", share=0.5)
+        _, _, trial, _ = try_out(request, tmp_path / "work")
+        publish(request, trial.proofs[0])
+        return place
+
+    def test_release_is_promoted_rolled_out_and_withdrawn(self, published):
+        """Its name is found by its version."""
+        maintenance.promote(published, None, "1.0.0", "stable", 0.1)
+        maintenance.roll_out(published, None, "1.0.0", "stable", 1.0)
+        done = maintenance.withdraw(published, "int8", "1.0.0", "misses nuts")
+
+        repository = published.open()
+        assert [one.withdrawn for one in repository.releases("stable")] == ["misses nuts"]
+        assert repository.releases("stable")[0].share == 1.0
+        assert done.sentences == ("int8 1.0.0 is withdrawn: misses nuts",)
+
+    def test_keys_are_replaced_and_signatures_renewed(self, published):
+        """What was done is said, with the files."""
+        rotated = maintenance.rotate(published, "timestamp")
+        renewed = maintenance.renew(published)
+
+        assert "timestamp-2.pem" in rotated.sentences[0]
+        assert renewed.sentences == ("nothing is due yet",)
+
+    def test_status_shows_releases_and_expiry(self, published):
+        """And the fingerprint that devices pin."""
+        console = Console(width=200, record=True, file=io.StringIO())
+        console.print(maintenance.render_status(published))
+        text = console.export_text()
+
+        assert re.search(r"canary +int8 +1\.0\.0 +50%", text)
+        assert "root-1, root-2, root-3" in text
+        assert published.open().status().fingerprint in text
+
+    def test_unknown_version_is_named(self, published):
+        """It says where to look."""
+        with pytest.raises(RepositoryError, match=r"no release has the version 9\.9\.9"):
+            maintenance.withdraw(published, None, "9.9.9", "why not")

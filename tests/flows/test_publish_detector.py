@@ -1,0 +1,115 @@
+"""The publishing of a detector, as its user starts it."""
+
+from pathlib import Path
+
+import pytest
+
+from edge.release.keys import Keys
+from edge.release.repository import Repository
+from edge.release.storage import FolderStorage
+from flows.publish_detector import PublishDetector
+from tasks.command_line import parse
+from tests.edge.device.tiny import LABELS
+from tests.edge.release.cells import write_pictures, write_variant
+from tests.flows.command import command
+
+FLOW = "flows.publish_detector"
+QUICK = ("--timing-s", "0.05", "--threads", "1")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all runs: the first of a home takes long."""
+    return tmp_path_factory.mktemp("publishing") / "var"
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture
+def model_of(tmp_path):
+    """Makes a ready model with its labels beside it."""
+
+    def make(fault: str = "") -> str:
+        file = write_variant(tmp_path / (fault or "cells"), "float32", fault)
+        (file.parent / "labels.txt").write_text("\n".join(LABELS))
+        return str(file.rename(file.with_name("model.tflite")))
+
+    return make
+
+
+def run(home: Path, *arguments: str) -> tuple[int, str, str]:
+    home.mkdir(exist_ok=True)
+    process = command(FLOW, home, *arguments)
+    output, errors = process.communicate(timeout=300)
+    assert "Traceback" not in output + errors, output + errors
+    return process.returncode, output, errors
+
+
+def repository_of(home: Path) -> Repository:
+    return Repository(FolderStorage(home / "releases"), Keys(home / "keys"))
+
+
+def test_command_publishes_and_looks_after_what_it_published(home, pictures, model_of):
+    """A release on its channel, a page, the next version; then withdrawn, with its reason."""
+    arguments = ("--model", model_of(), "--golden", str(pictures), *QUICK)
+
+    code, output, errors = run(home, *arguments, "--channel", "canary", "--share", "0.5")
+
+    assert code == 0, errors
+    assert "published as as-is on canary, 50.0 % of devices" in output
+    page = home / "detectors" / "publishing" / "cells-1.0.0" / "report.html"
+    assert str(page) in output and "Golden pictures" in page.read_text("utf-8")
+    (release,) = repository_of(home).releases("canary")
+    assert (release.name, release.version, release.share) == ("cells", "1.0.0", 0.5)
+    assert {file.name for file in (home / "keys").iterdir()} >= {"root-1.pem", "timestamp-1.pem"}
+    measured = repository_of(home).manifest("cells", "1.0.0").measured
+    assert {"cpu", "timings"} == set(measured)
+
+    code, output, errors = run(home, *arguments, "--dry-run")
+
+    assert code == 0, errors
+    assert "cells 1.0.1  passed; nothing published (dry run)" in output
+    assert repository_of(home).releases("stable") == ()
+
+    code, output, errors = run(home, "--withdraw", "1.0.0", "--reason", "misses nuts")
+
+    assert code == 0, errors
+    assert "cells 1.0.0 is withdrawn: misses nuts" in output
+    assert repository_of(home).releases("canary")[0].withdrawn == "misses nuts"
+
+
+def test_command_refuses_a_model_that_does_not_look(home, pictures, model_of):
+    """Status 1, the figures, a page, and nothing published."""
+    code, output, errors = run(
+        home, "--model", model_of("blind"), "--golden", str(pictures), *QUICK
+    )
+
+    assert code == 1
+    assert "REFUSED, nothing published" in output
+    assert "it answers the same to every picture: 64 boxes" in errors
+    page = home / "detectors" / "publishing" / "blind-1.0.0" / "report.html"
+    assert f"(report: {page})" in errors and "Refused" in page.read_text("utf-8")
+    listed = home / "releases"
+    assert not any("blind" in path.name for path in listed.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "give exactly one of --model, --withdraw, --promote"),
+        (("--model", "a.tflite", "--renew"), "give exactly one of"),
+        (("--withdraw", "1.0.0"), "withdraw and reason go together"),
+        (("--model", "a.tflite", "--share", "2"), "--share: Input should be less than or equal"),
+        (("--model", "a.tflite", "--input-size", "big"), "--input-size: String should match"),
+    ],
+)
+def test_wrong_arguments_end_with_what_would_be_right(capsys, arguments, message):
+    """Status 2, before anything is started."""
+    with pytest.raises(SystemExit) as end:
+        parse(PublishDetector, f"python -m {FLOW}", arguments)
+
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err

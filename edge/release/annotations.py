@@ -24,11 +24,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.release.datasets.coco import find_coco, read_coco
-from edge.release.errors import DatasetError
 from edge.release.datasets.pascal_voc import is_voc, read_voc
-from edge.release.pictures import Image, decode_image, read_bytes, read_image
 from edge.release.datasets.raw_image import RawImage
 from edge.release.datasets.yolo import is_yolo, read_yolo
+from edge.release.errors import DatasetError
+from edge.release.pictures import Image, decode_image, read_bytes, read_image
 
 MAX_DROPPED = 0.05  # a larger share of boxes outside or without area: they belong elsewhere
 FEW = 3  # so many may be dropped whatever the share

@@ -14,11 +14,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from edge_detector.camera import open_camera
-from edge_detector.detector import Detector
+from edge_detector.detector import Detector, Prepared
 from edge_detector.manifest import Manifest
 from edge_detector.overlay import draw
 from edge_detector.pipeline import Pipeline
@@ -35,7 +36,9 @@ def original(detector: Detector, video: Path, writes: bool) -> dict[str, float]:
 
     It showed the frame; here it is drawn on, and written where the video is wanted.
     """
-    capture, latencies, writer = cv2.VideoCapture(str(video)), [], None
+    capture: Any = cv2.VideoCapture(str(video))  # its frames are any arrays to the type checker
+    latencies: list[float] = []
+    writer = None
     folder = tempfile.TemporaryDirectory()
     began = time.perf_counter()
     while True:
@@ -61,7 +64,8 @@ def original(detector: Detector, video: Path, writes: bool) -> dict[str, float]:
 
 def bare(detector: Detector, video: Path) -> dict[str, float]:
     """The interpreter alone, on frames that are decoded and fitted: no loop can be faster."""
-    capture, prepared = cv2.VideoCapture(str(video)), []
+    capture: Any = cv2.VideoCapture(str(video))
+    prepared: list[Prepared] = []
     while len(prepared) < BARE_FRAMES:
         ok, frame = capture.read()
         if not ok:

@@ -5,9 +5,11 @@ argument is wrong; 70 the watchdog ended it. What is wrong is said on one line o
 """
 
 import argparse
+import contextlib
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -195,5 +197,18 @@ def _fail(progress: Progress, error: EdgeError, status: int) -> int:
     return status
 
 
+def enter() -> NoReturn:
+    """The whole process: `main`, and then its end."""
+    status = main()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    if threading.active_count() > 1:
+        # A camera hangs in its driver. Were it to return while Python takes itself apart, C++
+        # would abort the process, and with it the status.
+        os._exit(status)
+    sys.exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    enter()

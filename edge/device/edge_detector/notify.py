@@ -14,6 +14,10 @@ class Notifier:
         # A leading @ stands for the zero byte of an abstract name.
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
 
+    def starting(self, status: str, limit_s: float) -> None:
+        """It takes long to start: not to be given up before limit_s seconds."""
+        self._send(f"EXTEND_TIMEOUT_USEC={int(limit_s * 1e6)}\nSTATUS={_line(status)}")
+
     def ready(self, status: str) -> None:
         self._send(f"READY=1\nSTATUS={_line(status)}")
 

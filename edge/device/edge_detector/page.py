@@ -56,6 +56,7 @@ PAGE = """<!doctype html>
     ["left out", status.dropped.toLocaleString("en")],
     ["reconnected", status.reopened.toLocaleString("en")],
     ["running for", span(status.uptime_s)],
+    ["releases looked for", status.offline_s === null ? "–" : span(status.offline_s) + " ago"],
     ["runtime", status.runtime],
     ...Object.entries(status.detections).slice(0, 12).map(
       ([label, count]) => ["seen: " + label, count.toLocaleString("en")]),

@@ -31,6 +31,7 @@ AHEAD = 1  # frames that are prepared while another one is inferred
 BEHIND = 2  # results that wait to be drawn
 TURN_S = 0.5  # the longest wait before the loop looks up
 MOST_FAILURES = 5  # frames in a row
+INTERPRETER = "the interpreter"  # a stage for the pulse
 
 logger = logging.getLogger(__name__)
 
@@ -223,7 +224,7 @@ class Pipeline:
         return None
 
     def _infer(self, job: _Job) -> bool:
-        self.pulse.enter("the interpreter")
+        self.pulse.enter(INTERPRETER)
         started = time.perf_counter()
         try:
             job.value = job.detector.infer(job.value)

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,7 +25,7 @@ from edge_detector.interval import Sample
 from edge_detector.journal import Journal
 from edge_detector.notify import Notifier
 from edge_detector.outputs import open_outputs
-from edge_detector.pipeline import Pipeline
+from edge_detector.pipeline import INTERPRETER, Pipeline
 from edge_detector.progress import Progress
 from edge_detector.report import describe_now, progress_line, summary_line
 from edge_detector.slots import Slot, Slots
@@ -42,6 +43,8 @@ SWITCH_S = 0.0005  # the longest that another thread keeps the interpreter lock 
 WINDOW_S = 1 / 60  # between two looks at the window
 IDLE_S = 0.25  # between two looks without one
 EVERY_S = 1.0  # between two reports
+CONTACT_S = 10.0  # between two looks whether the release server has answered
+FIRST_FETCH_S = 900.0  # that systemd waits for a device's first model
 
 logger = logging.getLogger(__name__)
 
@@ -74,12 +77,16 @@ class Run:
             )
         self._pipeline: Pipeline | None = None
         self._stopping = False
+        self._refreshed = Journal.read(config.home).refreshed()  # before this run
+        self._contact_due = 0.0
 
     def stop(self) -> None:
         """End soon, and in order. Made for a signal's handler: it takes no lock."""
         self._stopping = True
         if self._pipeline is not None:
             self._pipeline.stop()
+        elif self._updates is not None:
+            threading.Thread(target=self._updates.cancel, daemon=True).start()
 
     def run(self) -> str:
         """Detect until the source ends, the user wants to, or nothing works any more.
@@ -129,7 +136,7 @@ class Run:
                 stack.enter_context(worker)
             watchdog = Watchdog(
                 *(self._pulse, self._config.watchdog, self._notifier.alive),
-                on_stuck=lambda _reason: self._leave_stuck(pipeline),
+                on_stuck=lambda stage: self._leave_stuck(pipeline, stage),
             )
             stack.callback(watchdog.stop)
             windows = [output for output in outputs if isinstance(output, Window)]
@@ -168,6 +175,7 @@ class Run:
                 self._progress.show(line)
             if self._telemetry is not None:
                 self._telemetry.state("ok" if camera.trouble is None else "no-frames")
+                self._note_contact(self._telemetry)
             self._takeover.look()
         for window in windows:
             window.destroy()
@@ -185,6 +193,7 @@ class Run:
                 " is a network"
             )
         logger.info("no model is installed yet: fetching one")
+        self._notifier.starting("fetching the first model", FIRST_FETCH_S)
         slot = self._updates.update(running=True)
         if slot is None:
             raise NoModelError(f"no model to fetch: {Journal.read(self._config.home).found}")
@@ -205,6 +214,16 @@ class Run:
         if self._telemetry is not None:
             self._telemetry.count(what)
 
+    def _note_contact(self, telemetry: Telemetry) -> None:
+        """Tell the telemetry of each time that the release server has answered."""
+        if self._updates is None or time.monotonic() < self._contact_due:
+            return
+        self._contact_due = time.monotonic() + CONTACT_S
+        refreshed = Journal.read(self._config.home).refreshed()
+        if refreshed != self._refreshed:
+            self._refreshed = refreshed
+            telemetry.contact()
+
     def _tell_model(self, detector: Detector) -> None:
         manifest = detector.manifest
         logger.info("model %s %s on %s", manifest.name, manifest.version, detector.runtime_name)
@@ -215,12 +234,13 @@ class Run:
         if self._telemetry is not None:
             self._telemetry.state("rolled-back")
 
-    def _leave_stuck(self, pipeline: Pipeline) -> None:
-        """The last that a process does which hangs in the interpreter."""
+    def _leave_stuck(self, pipeline: Pipeline, stage: str) -> None:
+        """The last that a process does which hangs."""
         if self._telemetry is not None:
             self._telemetry.state("stuck")
             self._telemetry.flush()
-        pipeline.close_sinks()  # a video without its end cannot be played
+        if stage == INTERPRETER:  # else it may be an output that hangs
+            pipeline.close_sinks()  # a video without its end cannot be played
 
     def _describe(self, camera: FileCamera | LiveCamera) -> dict[str, Any]:
         offline_s = self._updates.offline_s() if self._updates is not None else None

@@ -50,14 +50,14 @@ class Watchdog:
         pulse: Pulse,
         limit_s: float,
         on_alive: Callable[[], None] = lambda: None,
-        on_stuck: Callable[[str], None] = lambda _reason: None,
+        on_stuck: Callable[[str], None] = lambda _stage: None,
         end: Callable[[int], None] = os._exit,
     ) -> None:
         """
         Args:
             limit_s: how long a stage may take.
             on_alive: called a few times within the limit, as long as the loop turns.
-            on_stuck: told what hangs, before the end; given two seconds.
+            on_stuck: told the stage that hangs, before the end; given two seconds.
             end: ends the process, whatever its threads do.
         """
         self._pulse, self._limit_s = pulse, limit_s
@@ -79,10 +79,12 @@ class Watchdog:
             self._on_alive()
             return True
         stage, age = overdue
-        reason = f"{stage} has not come back for {age:.0f} s"
-        logger.critical("%s: ending with status %d, to be started anew", reason, EXIT_STUCK)
+        logger.critical(
+            "%s has not come back for %.0f s: ending with status %d, to be started anew",
+            *(stage, age, EXIT_STUCK),
+        )
         # What it writes may hang as well: on the same disk, for one.
-        farewell = threading.Thread(target=self._on_stuck, args=(reason,), daemon=True)
+        farewell = threading.Thread(target=self._on_stuck, args=(stage,), daemon=True)
         farewell.start()
         farewell.join(timeout=2.0)
         for stream in (sys.stdout, sys.stderr):

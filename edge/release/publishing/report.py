@@ -233,5 +233,6 @@ def _pictures(best: Proof) -> list[dict[str, str]]:
             )
         _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 82])
         told = ", ".join(f"{one.label} {one.score:.2f}" for one in found) or "nothing"
-        shown.append({"data": base64.b64encode(encoded.tobytes()).decode(), "told": told})
+        data = Markup(base64.b64encode(encoded.tobytes()).decode())  # too long for plain words
+        shown.append({"data": data, "told": told})
     return shown

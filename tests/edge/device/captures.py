@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import cv2
 import numpy as np
 from edge_detector.source import Image
 
@@ -46,9 +47,13 @@ class FakeCapture:
     """Gives what its steps say, one for each read, and then nothing."""
 
     def __init__(
-        self, steps: Iterator[Step], clock: FakeTime | None = None, opened: bool = True
+        self,
+        steps: Iterator[Step],
+        clock: FakeTime | None = None,
+        opened: bool = True,
+        length: int = 0,
     ) -> None:
-        self._steps, self._clock, self._opened = steps, clock, opened
+        self._steps, self._clock, self._opened, self._length = steps, clock, opened, length
         self.released = False
 
     def isOpened(self) -> bool:  # noqa: N802  # OpenCV's name
@@ -66,7 +71,7 @@ class FakeCapture:
         return step is not None, step
 
     def get(self, prop: int, /) -> float:
-        return 0.0
+        return float(self._length) if prop == cv2.CAP_PROP_FRAME_COUNT else 0.0
 
     def set(self, prop: int, value: float, /) -> bool:
         return False

@@ -8,9 +8,10 @@ import time
 import cv2
 import numpy as np
 import pytest
-from edge_detector.camera import MOST_HANGING, FileCamera, LiveCamera, open_camera
+from edge_detector.camera import FileCamera, LiveCamera, open_camera
 from edge_detector.errors import CameraError
 from edge_detector.health import Patience
+from edge_detector.live import MOST_HANGING
 from edge_detector.source import Source, hide_secrets, parse_source
 
 from tests.edge.device.captures import FakeCapture, FakeTime, noise, picture, wait_for
@@ -122,8 +123,7 @@ class TestFileCamera:
 
     def test_file_cut_short_is_told_of(self, tmp_path, caplog):
         """A file that ends long before its stated length gets a warning."""
-        capture = FakeCapture(itertools.islice(noise(), 5))
-        capture.get = lambda prop: 100.0 if prop == cv2.CAP_PROP_FRAME_COUNT else 0.0
+        capture = FakeCapture(itertools.islice(noise(), 5), length=100)
         camera = FileCamera(Source("file", "a.mp4", "file a.mp4"), capture)
 
         while camera.take(1.0) is not None:
@@ -155,7 +155,9 @@ class TestFileCamera:
         cv2.imwrite(str(tmp_path / "a.png"), picture(1))
         camera = open_camera(parse_source(str(tmp_path / "a.png")))
 
-        assert (camera.take(1.0).image == picture(1)).all()
+        frame = camera.take(1.0)
+
+        assert frame is not None and (frame.image == picture(1)).all()
         assert camera.take(1.0) is None and camera.ended
 
     def test_device_that_is_not_there_is_refused(self):
@@ -177,7 +179,7 @@ class TestLiveCamera:
             return give
 
         steps = iter([step(number) for number in range(100)])
-        events = []
+        events: list[str] = []
         camera = open_live(lambda _source: FakeCapture(steps), on_event=events.append)
         go_on.release()
         first = next_frame(camera)
@@ -308,7 +310,7 @@ class TestLiveCamera:
     def test_live_does_not_pile_up_blocked_readers(self, open_live):
         """If opening itself hangs, a few threads hang, not more and more."""
         clock, stuck = FakeTime(), threading.Event()
-        calls = []
+        calls: list[None] = []
 
         def opener(_source):
             calls.append(None)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 import cv2
 import pytest
 from edge_detector import __main__ as command
-from edge_detector import outputs, window
+from edge_detector import outputs
 from edge_detector.slots import Slots
 
 from edge.release.publication import Release
@@ -198,6 +198,51 @@ def test_signal_before_the_first_frame_ends_a_run_too(tmp_path, home):
     assert any("trying again" in line for line in lines)
 
 
+def test_signal_while_a_camera_hangs_ends_a_run_in_order(tmp_path, home):
+    """A stream that has fallen silent is not waited for, and costs nothing of the end."""
+    with endless_clip(tmp_path) as camera:
+        process = start(
+            tmp_path,
+            *("run", "--headless", "--source", camera.address, "--threshold", "0"),
+            *("--output", "out.mp4", "--events", "e.jsonl"),
+        )
+        try:
+            assert wait_for(lambda: len(read_events_so_far(tmp_path / "e.jsonl")) > 10, LIMIT_S)
+            camera.mode = "silent"
+            time.sleep(0.3)
+            process.send_signal(signal.SIGTERM)
+        except BaseException:
+            process.kill()
+            raise
+        status, out, err = finish(process)
+
+    assert status == 0, err
+    assert " frames in " in out and count_frames(tmp_path / "out.mp4") >= 10
+
+
+def test_signal_during_the_first_fetch_ends_a_run(tmp_path, clip):
+    """A release server that never answers does not hold the end up either."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        process = start(
+            tmp_path,
+            *("run", "--headless", "--source", clip),
+            *("--releases", f"http://127.0.0.1:{mute.getsockname()[1]}/releases"),
+        )
+        try:
+            assert process.stderr is not None
+            assert any("fetching one" in line for line in process.stderr)
+            mute.settimeout(LIMIT_S)
+            asked, _ = mute.accept()
+            process.send_signal(signal.SIGTERM)
+        except BaseException:
+            process.kill()
+            raise
+        status, _, err = finish(process)
+        asked.close()
+
+    assert status == 0 and "Traceback" not in err
+
+
 def test_q_in_the_window_ends_a_run(tmp_path, home, monkeypatch, capsys):
     """The window shows the drawn frames, and `q` in it is the end, with status 0."""
     shown = []
@@ -211,7 +256,7 @@ def test_q_in_the_window_ends_a_run(tmp_path, home, monkeypatch, capsys):
         "getWindowProperty": lambda *_: 1.0,
         "destroyAllWindows": lambda: shown.append(None),
     }.items():
-        monkeypatch.setattr(window.cv2, name, fake)
+        monkeypatch.setattr(f"edge_detector.window.cv2.{name}", fake)
 
     with endless_clip(tmp_path) as camera:
         arguments = ["run", "--home", str(home), "--source", camera.address, "--threads", "1"]
@@ -285,7 +330,8 @@ def test_new_release_is_taken_over_in_a_run(tmp_path, home):
     assert status == 0, err
     models = [event["model"] for event in read_events(tmp_path / "e.jsonl")]
     assert models == sorted(models), "there is no way back"
-    assert Slots(home).current().release == "tiny 1.1.0" and Slots(home).on_trial()
+    slot = Slots(home).current()
+    assert slot is not None and slot.release == "tiny 1.1.0" and Slots(home).on_trial()
 
 
 def models_so_far(path):
@@ -491,8 +537,9 @@ def test_help_is_complete_and_quick(tmp_path, name):
 
 def test_self_test_tells_whether_a_release_works_here(tmp_path, home):
     """What `update` runs in a process of its own: 0 if it passes, 1 if it does not."""
-    folder = Slots(home).current().folder
-    passed, out, _ = run(tmp_path, "self-test", folder)
+    slot = Slots(home).current()
+    assert slot is not None
+    passed, out, _ = run(tmp_path, "self-test", slot.folder)
     (tmp_path / "nothing").mkdir()
     failed, _, err = run(tmp_path, "self-test", tmp_path / "nothing")
 

@@ -75,7 +75,7 @@ def test_values_are_read_alike_from_file_and_command_line(tmp_path):
 
     assert from_line == read_config({"config": write(tmp_path, text)})
     assert from_line.label_threshold == {"bolt": 0.4, "a=b": 0.5}
-    assert from_line.include == {"bolt", "nut"}
+    assert from_line.include == frozenset(("bolt", "nut"))
 
 
 def test_command_line_wins_over_the_file(tmp_path):

@@ -18,6 +18,7 @@ def grey(level):
 def cells(path):
     """The mean level of each picture on a sheet, row by row."""
     sheet = cv2.imread(str(path))
+    assert sheet is not None
     rows, columns = (
         (sheet.shape[0] + GAP) // (HEIGHT + GAP),
         (sheet.shape[1] + GAP) // (CELL_WIDTH + GAP),

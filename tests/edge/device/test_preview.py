@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 import time
+from typing import Any
 
 import cv2
 import numpy as np
@@ -51,7 +52,7 @@ def read_pictures(browser, count):
     """The first pictures of a stream, decoded."""
     reader = browser.makefile("rb")
     assert b"200" in reader.readline()
-    pictures = []
+    pictures: list[Any] = []
     while len(pictures) < count:
         line = reader.readline().strip()
         if line.lower().startswith(b"content-length:"):
@@ -118,7 +119,8 @@ def test_single_picture_is_the_newest(preview, port, feed):
     status, headers, body = get(port, "/picture.jpg")
 
     assert status == 200 and headers["Content-Type"] == "image/jpeg"
-    assert cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_COLOR).shape == (48, 64, 3)
+    shown = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_COLOR)
+    assert shown is not None and shown.shape == (48, 64, 3)
 
 
 def test_nothing_is_drawn_while_nobody_looks(preview, port, feed):

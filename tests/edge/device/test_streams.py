@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from edge_detector.camera import LiveCamera
+from edge_detector.camera import Frame, LiveCamera
 from edge_detector.health import Patience
 from edge_detector.source import open_capture, parse_source
 
@@ -40,7 +40,7 @@ def live(network):
 
 def collect(camera, count):
     """So many frames, all of them pictures."""
-    frames = []
+    frames: list[Frame] = []
     end = time.monotonic() + 30
     while len(frames) < count and time.monotonic() < end:
         frame = camera.take(0.2)

@@ -25,7 +25,9 @@ def clock():
 
 def test_watchdog_ends_a_process_that_hangs(clock, caplog):
     """A stage that takes too long ends the process with status 70, and says which."""
-    pulse, ends, told = Pulse(clock), [], []
+    pulse = Pulse(clock)
+    ends: list[int] = []
+    told: list[str] = []
     dog = Watchdog(pulse, 10.0, on_stuck=told.append, end=ends.append)
     pulse.enter("the interpreter")
 
@@ -35,13 +37,16 @@ def test_watchdog_ends_a_process_that_hangs(clock, caplog):
     assert not dog.look()
 
     assert ends == [EXIT_STUCK] and EXIT_STUCK == 70
-    assert told == ["the interpreter has not come back for 10 s"]
+    assert told == ["the interpreter"]
     assert caplog.records[-1].levelno == logging.CRITICAL
+    assert "the interpreter has not come back for 10 s" in caplog.text
 
 
 def test_watchdog_is_patient_with_a_loop_that_turns_or_rests(clock):
     """Each new stage begins anew, and a loop that waits for frames may wait for ever."""
-    pulse, ends, alive = Pulse(clock), [], []
+    pulse = Pulse(clock)
+    ends: list[int] = []
+    alive: list[int] = []
     dog = Watchdog(pulse, 10.0, on_alive=lambda: alive.append(1), end=ends.append)
 
     for _ in range(100):
@@ -57,7 +62,8 @@ def test_watchdog_is_patient_with_a_loop_that_turns_or_rests(clock):
 
 def test_watchdog_tells_systemd_only_while_the_loop_turns(clock):
     """systemd's own watchdog is not fed by a process that hangs."""
-    pulse, alive = Pulse(clock), []
+    pulse = Pulse(clock)
+    alive: list[int] = []
     dog = Watchdog(pulse, 10.0, on_alive=lambda: alive.append(1), end=lambda _status: None)
     pulse.enter("the interpreter")
     clock.now = 60.0
@@ -69,9 +75,13 @@ def test_watchdog_tells_systemd_only_while_the_loop_turns(clock):
 
 def test_watchdog_ends_also_if_its_farewell_hangs(clock):
     """What is done at last may hang on the same disk: the end comes anyway."""
-    stuck, ends = threading.Event(), []
-    pulse = Pulse(clock)
-    dog = Watchdog(pulse, 10.0, on_stuck=lambda _reason: stuck.wait(60), end=ends.append)
+    stuck, pulse = threading.Event(), Pulse(clock)
+    ends: list[int] = []
+
+    def hang(_stage):
+        stuck.wait(60)
+
+    dog = Watchdog(pulse, 10.0, on_stuck=hang, end=ends.append)
     pulse.enter("an output")
     clock.now = 60.0
 
@@ -115,15 +125,17 @@ class TestNotifier:
             yield receiver, Notifier({"NOTIFY_SOCKET": address})
 
     def test_notifier_speaks_the_protocol_of_systemd(self, listener):
-        """Ready, status, watchdog and stopping, each as one message on the named socket."""
+        """Starting, ready, status, watchdog and stopping, each in a message of its own."""
         receiver, notifier = listener
 
+        notifier.starting("fetching", 90)
         notifier.ready("detecting\non camera 0")
         notifier.status("30 frames/s")
         notifier.alive()
         notifier.stopping()
 
-        assert [receiver.recv(1000) for _ in range(4)] == [
+        assert [receiver.recv(1000) for _ in range(5)] == [
+            b"EXTEND_TIMEOUT_USEC=90000000\nSTATUS=fetching",
             b"READY=1\nSTATUS=detecting on camera 0",
             b"STATUS=30 frames/s",
             b"WATCHDOG=1",

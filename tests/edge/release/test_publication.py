@@ -1,5 +1,6 @@
 """From a model file to a signed release: names, numbers, pictures, thresholds, report, upkeep."""
 
+import base64
 import io
 import json
 import re
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from edge.release.errors import DatasetError, ModelFileError, RepositoryError
 from edge.release.gate import Decision, Limits, decide
+from edge.release.pictures import decode_image
 from edge.release.publishing import maintenance, summary
 from edge.release.publishing.material import Material, gather
 from edge.release.publishing.release import Published, measured, publish
@@ -20,6 +22,7 @@ from edge.release.publishing.report import PublishReport, render_html, write_htm
 from edge.release.publishing.request import Place, Request
 from edge.release.publishing.subject import Subject, next_version, open_subject
 from edge.release.publishing.trial import Trial, convert, looks, measure
+from tests.edge.device.samples import COCO_SSD, CONSTANT, DATA, YOLO, needs_data
 from tests.edge.device.tiny import LABELS
 from tests.edge.release.cells import save_network, write_labelled, write_pictures, write_variant
 
@@ -290,7 +293,11 @@ class TestReport:
         write_html(report, tmp_path / "page.html")
 
         page = (tmp_path / "page.html").read_text("utf-8")
-        assert page.count('<img src="data:image/jpeg;base64,') == 4
+        pictures = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
+        assert len(pictures) == 4
+        for picture in map(base64.b64decode, pictures):
+            assert decode_image(Path("golden"), picture).any()
+            assert picture.endswith(b"\xff\xd9")  # whole
         assert "<svg" in page and "as-is passed. Nothing was published: this was a dry run" in page
         assert not re.search(r"https?://(?!www\.w3\.org)", page)
 
@@ -370,3 +377,42 @@ class TestMaintenance:
         """It says where to look."""
         with pytest.raises(RepositoryError, match=r"no release has the version 9\.9\.9"):
             maintenance.withdraw(published, None, "9.9.9", "why not")
+
+
+@needs_data
+class TestRealModels:
+    @pytest.fixture
+    def try_real(self, request_of, tmp_path):
+        """Tries a ready file on ordinary photos, and names what it finds on one of them."""
+
+        def attempt(model: Path, labels: str) -> tuple[Decision, Trial]:
+            request = request_of(model, labels=DATA / "labels" / labels, golden=DATA / "photos")
+            _, _, trial, decision = try_out(request, tmp_path / "work")
+            return decision, trial
+
+        return attempt
+
+    @pytest.mark.parametrize(
+        ("model", "labels"),
+        [
+            (COCO_SSD, "coco_ssd_labelmap_nazmul.txt"),
+            (YOLO, "nxp_coco-labels-2014_2017.txt"),
+        ],
+    )
+    def test_good_files_pass_as_they_are(self, try_real, model, labels):
+        """On four photos: a cat; a person with a tie; two dogs; cars."""
+        decision, trial = try_real(model, labels)
+
+        assert decision.chosen == "as-is"
+        golden = trial.proofs[0].draft.manifest.golden
+        found = [sorted(one.label for one in picture.detections) for picture in golden]
+        assert found[:3] == [["cat"], ["person", "tie"], ["dog", "dog"]]
+        assert set(found[3]) == {"car"}
+
+    def test_file_that_answers_the_same_to_everything_is_refused(self, try_real):
+        """With that reason."""
+        decision, _ = try_real(CONSTANT, "coco_ssd_labelmap_nazmul.txt")
+
+        assert decision.reasons == (
+            "as-is: it answers the same to every picture: 10 boxes at 0.50 (first: person)",
+        )

@@ -13,7 +13,8 @@ def write_squares(folder: Path, count: int, seed: int = 0, size: int = 64) -> Pa
     """Images with two squares each."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True)
-    images, annotations = [], []
+    images: list[dict[str, object]] = []
+    annotations: list[dict[str, object]] = []
     for number in range(1, count + 1):
         image = rng.integers(90, 130, (size, size, 3), np.uint8)
         for corner, label in zip(((2, 4), (34, 30)), rng.permutation(2), strict=True):

@@ -24,7 +24,7 @@ def trained(tmp_path_factory):
     train, val = read_images(write_squares(folder / "squares", 40), None, 0.2, 0)
     recipe = Recipe(STEPS, learning_rate=4e-3)
     plan = Plan(Shape(64, 64, channels=8), recipe, Augmentation(1.1, 0.05), 8, train, val)
-    seen = []
+    seen: list[int] = []
     result = fit(plan, folder / "state", seen.append)
     card = package(
         plan,

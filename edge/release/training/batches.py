@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.release.annotations import Dataset
+from edge.release.annotations import Dataset, LabelledImage
 from edge.release.training.augmentation import Augmentation, Sample, augment
 
 _AHEAD = 4  # batches that wait
@@ -52,10 +52,7 @@ class Batches:
         chosen = [index]
         if mosaic and rng.random() < self.augmentation.mosaic:
             chosen += [int(other) for other in rng.integers(len(images), size=3)]
-        samples = [
-            Sample(images[each].read(), images[each].boxes, images[each].class_ids)
-            for each in chosen
-        ]
+        samples = [_read(images[each]) for each in chosen]
         return augment(samples, self.height, self.width, self.augmentation, rng)
 
     def _stack(self, samples: list[Sample]) -> Batch:
@@ -107,3 +104,9 @@ class Batches:
         finally:
             over.set()
             worker.join()
+
+
+def _read(image: LabelledImage) -> Sample:
+    """The picture and its objects, without those that are neither right nor wrong to find."""
+    kept = ~image.ignored
+    return Sample(image.read(), image.boxes[kept], image.class_ids[kept])

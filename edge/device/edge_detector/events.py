@@ -5,8 +5,10 @@ system at once; a part of a line that a full disk or a power cut has left is tak
 existing file is continued, since a device starts again after a power cut.
 """
 
+import errno
 import json
 import os
+import select
 import stat
 import time
 from datetime import UTC, datetime
@@ -18,6 +20,7 @@ from edge_detector.camera import Frame
 from edge_detector.errors import ConfigError
 from edge_detector.pipeline import Result
 
+PATIENCE_S = 1.0  # with a full pipe
 _TAIL_BYTES = 1024 * 1024  # longer than any line
 
 
@@ -28,10 +31,13 @@ class EventsFile:
         """Raises: ConfigError: the file cannot be written."""
         self.name = f"--events {path}"
         try:
-            # A pipe that were open for reading, too, would never tell that its reader has gone.
-            access = os.O_RDWR if path.is_file() or not path.exists() else os.O_WRONLY
+            # A pipe is not waited for: neither for somebody who reads it, nor for ever for room.
+            plain = path.is_file() or not path.exists()
+            access = os.O_RDWR if plain else os.O_WRONLY | os.O_NONBLOCK
             self._file = os.open(path, access | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
+            if error.errno == errno.ENXIO:
+                raise ConfigError(f"nobody reads {path}: start its reader first") from error
             raise ConfigError(f"{self.name} cannot be written: {error.strerror}") from error
         self._regular = stat.S_ISREG(os.fstat(self._file).st_mode)
         if self._regular:
@@ -49,7 +55,7 @@ class EventsFile:
         size = os.fstat(self._file).st_size if self._regular else 0
         try:
             while data:  # a pipe may take a part; a full disk takes one, then refuses
-                data = data[os.write(self._file, data) :]
+                data = data[self._write_some(data) :]
         except OSError:
             if self._regular:
                 os.ftruncate(self._file, size)
@@ -59,6 +65,14 @@ class EventsFile:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+    def _write_some(self, data: memoryview) -> int:
+        try:
+            return os.write(self._file, data)
+        except BlockingIOError as error:
+            if select.select([], [self._file], [], PATIENCE_S)[1]:
+                return 0
+            raise OSError(errno.EAGAIN, "its reader takes nothing") from error
 
     def _drop_torn_line(self) -> None:
         size = os.fstat(self._file).st_size

@@ -16,7 +16,8 @@ PAGE = """<!doctype html>
   * { box-sizing: border-box; }
   body { margin: 0; font: 15px/1.5 system-ui, sans-serif; }
   main { display: grid; gap: 1rem; padding: 1rem; max-width: 80rem; margin: 0 auto;
-         grid-template-columns: minmax(0, 3fr) minmax(15rem, 1fr); }
+         align-items: start;
+         grid-template-columns: minmax(0, 3fr) minmax(18rem, 1fr); }
   @media (max-width: 50rem) { main { grid-template-columns: 1fr; } }
   figure { margin: 0; background: #111; border-radius: 8px; overflow: hidden;
            min-height: 12rem; display: grid; place-items: center; }

@@ -8,10 +8,9 @@ import logging
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import cv2
@@ -81,12 +80,16 @@ class Run:
         self._contact_due = 0.0
 
     def stop(self) -> None:
-        """End soon, and in order. Made for a signal's handler: it takes no lock."""
+        """End soon, and in order. Made for a signal's handler: it takes no lock.
+
+        Raises:
+            KeyboardInterrupt: the loop has not begun, and something may be waited for just now.
+        """
         self._stopping = True
         if self._pipeline is not None:
             self._pipeline.stop()
-        elif self._updates is not None:
-            threading.Thread(target=self._updates.cancel, daemon=True).start()
+        else:
+            raise KeyboardInterrupt
 
     def run(self) -> str:
         """Detect until the source ends, the user wants to, or nothing works any more.
@@ -100,7 +103,7 @@ class Run:
         slot = self._slots.begin_run()
         try:
             summary = self._run(slot)
-        except EdgeError:
+        except (EdgeError, KeyboardInterrupt):
             self._slots.end_run()  # with any other error, what is on trial has crashed
             if self._stopping:
                 return ""
@@ -255,8 +258,9 @@ def run(config: Config, progress: Progress) -> str:
         EdgeError: why it could not begin, or go on.
     """
     whole = Run(config, progress)
-    with _signals(whole):
+    with _signals(whole), suppress(KeyboardInterrupt):  # which the handler may have raised
         return whole.run()
+    return ""
 
 
 @contextmanager

@@ -217,8 +217,8 @@ class TestLiveCamera:
 
         assert frame.captured_at >= back_at
         assert camera.reopened == 1
-        assert frame.captured_at < back_at + 20, "the pauses had not grown far"
         assert len(opened) >= 4
+        assert opened[-1] < back_at + 20, "the pauses had not grown far"
         assert caplog.text.count("it does not answer") == 1, "said once, not at each attempt"
 
     def test_live_pauses_grow_while_nothing_answers(self, open_live):
@@ -235,15 +235,15 @@ class TestLiveCamera:
     def test_live_notices_a_frozen_picture_and_opens_anew(self, open_live, caplog):
         """One frame repeated for ever is not a working camera."""
         clock = FakeTime()
-        streams = iter([itertools.repeat(picture(1)), noise()])
+        streams = iter([itertools.repeat(picture(0)), noise()])
         camera = open_live(lambda _source: FakeCapture(next(streams), clock), clock)
 
         assert wait_for(lambda: camera.reopened == 1)
-        frame = next_frame(camera)
+        next_frame(camera)  # perhaps an old one
         frame = next_frame(camera)
 
         assert "has not changed for 10 s" in caplog.text
-        assert not (frame.image == picture(1)).all()
+        assert not (frame.image == picture(0)).all()
 
     def test_live_lets_no_garbage_through_and_recovers(self, open_live, caplog):
         """Whatever a broken stream delivers, only pictures reach the model."""

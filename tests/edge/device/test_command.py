@@ -165,7 +165,7 @@ def test_signals_end_a_run_in_order(tmp_path, home, number):
 
     assert status == 0, err
     assert " frames in " in out and "Traceback" not in err
-    assert count_frames(tmp_path / "out.mp4") >= 10
+    assert count_frames(tmp_path / "out.mp4") >= 3
     assert len(read_events(tmp_path / "e.jsonl")) > 10
     assert Slots(home).begin_run() is not None, "the home is free again"
 
@@ -217,7 +217,7 @@ def test_signal_while_a_camera_hangs_ends_a_run_in_order(tmp_path, home):
         status, out, err = finish(process)
 
     assert status == 0, err
-    assert " frames in " in out and count_frames(tmp_path / "out.mp4") >= 10
+    assert " frames in " in out and count_frames(tmp_path / "out.mp4") >= 3
 
 
 def test_signal_during_the_first_fetch_ends_a_run(tmp_path, clip):

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -109,16 +108,31 @@ def test_events_go_into_a_pipe_too(tmp_path):
     """Another program may read them as they come."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    lines = []
-    reader = threading.Thread(target=lambda: lines.extend(path.read_text().splitlines()))
-    reader.start()
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
 
     events = EventsFile(path)
     events.write(make_result(1, BOLT))
     events.close()
-    reader.join(10)
 
-    assert json.loads(lines[0])["frame"] == 1
+    assert json.loads(os.read(reader, 10_000))["frame"] == 1
+    os.close(reader)
+
+
+def test_events_wait_for_no_reader(tmp_path, monkeypatch):
+    """A pipe that nobody reads is told at the start; one whose reader stands still, later."""
+    monkeypatch.setattr("edge_detector.events.PATIENCE_S", 0.01)
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(ConfigError, match="start its reader first"):
+        EventsFile(path)
+
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    events = EventsFile(path)
+    with pytest.raises(OSError, match="its reader takes nothing"):
+        for number in range(10_000):
+            events.write(make_result(number, BOLT))
+    events.close()
+    os.close(reader)
 
 
 @pytest.mark.parametrize("name", ["", "missing/events.jsonl"])

@@ -36,6 +36,7 @@ demo: install
 	    --home $(HOME_FOLDER)/device --releases $(HOME_FOLDER)/releases --update-every 0 \
 	    --output $(HOME_FOLDER)/edge/annotated.mp4 --events $(HOME_FOLDER)/edge/events.jsonl \
 	    --contact-sheet $(HOME_FOLDER)/edge/contact-sheet.png
+	@echo "look at        $(HOME_FOLDER)/edge/annotated.mp4, contact-sheet.png and events.jsonl there"
 
 test: install
 	$(BIN)/ruff check

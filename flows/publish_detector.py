@@ -1,7 +1,7 @@
 """From a trained or ready-made detector to a signed release that devices can trust."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tasks import publish_detector as steps
 from tasks.command_line import run_flow
 
+_VERSION = r"^(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){2}$"  # as a device's manifest has it
 _ACTIONS = ("model", "withdraw", "promote", "roll_out", "rotate", "renew", "list_releases")
 _MAINTENANCE = {*_ACTIONS, "name", "reason", "channel", "share"} - {"model"}
 
@@ -34,10 +35,10 @@ class PublishDetector(BaseModel):
         " what it carries itself",
     )
     name: str | None = Field(
-        None, min_length=1, description="of the release; by default the model's"
+        None, pattern=steps.NAME, description="of the release; by default the model's"
     )
     version: str | None = Field(
-        None, pattern=r"^\d+\.\d+\.\d+$", description="such as 1.2.0; by default the next"
+        None, pattern=_VERSION, description="such as 1.2.0; by default the next"
     )
     channel: Literal["stable", "canary"] = Field("stable", description="which devices it is for")
     share: float = Field(1.0, ge=0, le=1, description="of the channel's devices that may take it")
@@ -103,7 +104,9 @@ class PublishDetector(BaseModel):
         None, gt=0, description="gate: p50 from frame to detections, one thread, on this machine"
     )
     max_size_mb: float | None = Field(None, gt=0, description="gate: of the model file")
-    threads: tuple[int, ...] = Field((1, 2), min_length=1, description="to time it with")
+    threads: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
+        (1, 2), min_length=1, description="to time it with"
+    )
     device_pythons: tuple[Path, ...] = Field(
         (),
         description="Python programs of other environments, to time it in: with numpy, OpenCV and"
@@ -147,11 +150,14 @@ def publish_detector(params: PublishDetector) -> steps.Outcome | None:
     request = steps.open_request(**params.model_dump(exclude=_MAINTENANCE - {*steps.RELEASE}))
     subject = steps.open_model(request)
     material = steps.gather(request)
-    converted = steps.convert(request, subject, material)
-    trial = steps.measure(request, subject, material, converted)
-    decision = steps.judge(request, trial)
-    published = steps.publish(request, trial, decision)
-    outcome: steps.Outcome = steps.report(request, subject, material, trial, decision, published)
+    with steps.alone_in_folder(request, subject):
+        converted = steps.convert(request, subject, material)
+        trial = steps.measure(request, subject, material, converted)
+        decision = steps.judge(request, trial)
+        published = steps.publish(request, trial, decision)
+        outcome: steps.Outcome = steps.report(
+            request, subject, material, trial, decision, published
+        )
     return steps.conclude(outcome)
 
 

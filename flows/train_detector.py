@@ -27,7 +27,9 @@ class TrainDetector(BaseModel):
         (), description="the order of the classes; by default that of the annotations"
     )
     name: str | None = Field(
-        None, description="of the model; by default the folder's, or triptych-parts"
+        None,
+        pattern=steps.NAME,
+        description="of the model; by default the folder's, or triptych-parts",
     )
     output: Path | None = Field(
         None, description="folder for the model; by default detectors/NAME in TRIPTYCH_HOME"

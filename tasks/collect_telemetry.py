@@ -76,7 +76,8 @@ def open_run(
         home=settings.home,
         url=settings.warehouse_url,
         run_id=prefect.runtime.flow_run.id,
-        as_of=(instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC),
+        as_of=instant.astimezone(UTC),
+        looking_back=as_of is not None,
         limits=Limits(
             late=timedelta(minutes=late_minutes),
             silent=timedelta(hours=silent_hours),
@@ -100,7 +101,7 @@ def load_records(run: CollectionRun) -> Loaded:
 
 @task(**DB_RETRY)
 def judge_devices(run: CollectionRun) -> Devices:
-    """Say how each device is, and write it down."""
+    """Say how each device is; write it down, unless looking back."""
     from edge.fleet.run import judge_devices
 
     return judge_devices(run)

@@ -5,6 +5,8 @@ TensorFlow, OpenCV and the signing of releases are loaded by the steps that need
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +18,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from rich.console import Console
 
+from edge.release import naming
 from edge.release.errors import RefusedError, ReleaseRoomError
 from tasks.policies import PLAIN
 from tasks.progress import RunProgress
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from edge.release.publishing.trial import Converted, Trial
 
 ERRORS = (ReleaseRoomError, EdgeError)
+NAME = naming.NAME  # pattern
 RELEASE = ("name", "channel", "share")  # parameters that a publishing and its upkeep share
 _LIMITS = (
     *("max_map_loss", "max_map_50_95_loss", "min_map_50", "min_agreement"),
@@ -107,6 +111,20 @@ def gather(request: Request) -> Material:
     from edge.release.publishing.material import gather
 
     return gather(request, request.home / "detectors" / "scenes")
+
+
+@contextmanager
+def alone_in_folder(request: Request, subject: Subject) -> Iterator[None]:
+    """Keep other publishings out of this one's folder for the time of a block.
+
+    Raises: ModelFileError: one is at work on the same version.
+    """
+    from edge.release.exclusive import alone
+
+    folder = _folder(request, subject)
+    lock = folder.with_name(f"{folder.name}.lock")
+    with alone(lock, f"publishes {subject.name} {subject.version} at the moment"):
+        yield
 
 
 @task(**PLAIN)

@@ -15,6 +15,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from rich.console import Console
 
+from edge.release import naming
 from edge.release.errors import ReleaseRoomError
 from tasks.policies import PLAIN
 from tasks.progress import RunProgress
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from edge.release.training.card import Card
 
 ERRORS = (ReleaseRoomError,)
+NAME = naming.NAME  # pattern
 RENDERED = "triptych-parts"
 
 
@@ -84,7 +86,7 @@ def open_job(
 ) -> Job:
     """What is trained, and where it will lie."""
     home = Settings().home
-    name = name or (dataset.resolve().name if dataset else RENDERED)
+    name = name or (naming.fitting_name(dataset.resolve().name) if dataset else RENDERED)
     return Job(
         home=home,
         dataset=dataset,
@@ -133,7 +135,7 @@ def train(job: Job) -> Path:
     from edge.release.training.report import write_report
     from edge.release.training.state import locked
     from edge.release.training.trainer import Recipe
-    from edge.release.training.workshop import Plan, fit, package
+    from edge.release.training.workshop import Plan, fit, held_output, package
 
     plan = Plan(
         Shape(job.height, job.width, job.channels),
@@ -159,8 +161,9 @@ def train(job: Job) -> Path:
             for bar in bars:
                 bar.__exit__(None, None, None)
         now = datetime.now(UTC)
-        card = package(plan, trained, job.name, job.data, job.output, code_version(), now)
-    write_report(job.output / "report.html", plan, trained, card)
+        with held_output(job.output):
+            card = package(plan, trained, job.name, job.data, job.output, code_version(), now)
+            write_report(job.output / "report.html", plan, trained, card)
     create_table_artifact(_table(card), key="train-detector", description=str(job.output))
     create_markdown_artifact(_text(job, card), key="train-detector-report")
     Console().print(_text(job, card), soft_wrap=True, highlight=False)
@@ -169,7 +172,7 @@ def train(job: Job) -> Path:
 
 def _table(card: Card) -> list[dict[str, object]]:
     return [
-        {"label": label, "AP@0.5": round(ap, 4), "threshold": card.thresholds[label]}
+        {"label": label, "AP@0.5": round(ap, 4), "threshold": card.thresholds.get(label)}
         for label, ap in card.per_label.items()
     ]
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from edge.fleet.errors import DatabaseError
-from edge.fleet.tables import METADATA
+from edge.fleet.tables import ADDED, METADATA
 
 PATIENCE_S = 60.0  # with a locked database
 MAX_REASON = 400  # characters
@@ -60,7 +60,7 @@ class Database:
             raise DatabaseError(self._explain(error)) from error
 
     def prepare(self) -> None:
-        """Create the tables that are missing; any number of processes may do so at once.
+        """Create missing tables and columns; any number of processes may do so at once.
 
         Raises:
             DatabaseError: the database refused.
@@ -69,6 +69,15 @@ class Database:
             if self.is_postgres:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(PREPARE_LOCK)))
             METADATA.create_all(connection)
+            for column in ADDED:
+                names = {
+                    found["name"] for found in sa.inspect(connection).get_columns(column.table.name)
+                }
+                if column.name not in names:
+                    kind = column.type.compile(connection.dialect)
+                    connection.exec_driver_sql(
+                        f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}"
+                    )
 
     def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
         """An insertion that can say what happens to rows that are there already."""

@@ -28,13 +28,20 @@ class Rejection:
     rejected_at: datetime
 
 
-def read_devices(database: Database, as_of: datetime) -> list[Device]:
+def read_devices(
+    database: Database, as_of: datetime, *, looking_back: bool = False
+) -> list[Device]:
     """All devices ever heard of, by name, with the day that ends at an instant.
+
+    looking_back: the instant is long past: each device as its newest record of until then shows
+    it; one that has no such record any more, or had none yet, is left out.
 
     Raises:
         DatabaseError: the database refused.
     """
     table = DEVICE_TELEMETRY.c
+    # Not always: a device's clock may be a little ahead.
+    until = [table.at <= as_of] if looking_back else []
     by_hour = (
         sa.select(
             table.device,
@@ -48,11 +55,13 @@ def read_devices(database: Database, as_of: datetime) -> list[Device]:
             sa.func.sum(sa.case((table.uptime_s <= table.interval_s * 1.01 + 0.5, 1), else_=0)),
             *(sa.func.sum(sa.case((table.state == s, 1), else_=0)) for s in TROUBLES),
         )
-        .where(table.hour > as_of - WINDOW, table.hour <= as_of)
+        .where(table.hour > as_of - WINDOW, table.hour <= as_of, *until)
         .group_by(table.device, table.hour)
         .order_by(table.device, table.hour)
     )
-    columns = [DEVICES.c[name] for name in Device.__dataclass_fields__ if name != "hours"]
+    fields = [name for name in Device.__dataclass_fields__ if name != "hours"]
+    shown = _newest_until(as_of, fields) if looking_back else DEVICES
+    query = sa.select(*[shown.c[name] for name in fields]).order_by(shown.c.device)
     hours: defaultdict[str, list[Hour]] = defaultdict(list)
     with database.transaction(writes=False) as connection:
         for device, hour, seconds, p99, celsius, *counts in connection.execute(by_hour):
@@ -61,8 +70,25 @@ def read_devices(database: Database, as_of: datetime) -> list[Device]:
             hours[device].append(
                 Hour(hour, frames, seconds, dropped, starts, stuck, rolled_back, p99, celsius)
             )
-        rows = connection.execute(sa.select(*columns).order_by(DEVICES.c.device)).mappings().all()
+        rows = connection.execute(query).mappings().all()
     return [Device(**row, hours=tuple(hours[row["device"]])) for row in rows]
+
+
+def _newest_until(as_of: datetime, fields: Sequence[str]) -> sa.Subquery:
+    """The table of devices, as it was at an instant."""
+    table = DEVICE_TELEMETRY.c
+    place = sa.func.row_number().over(
+        partition_by=table.device, order_by=(table.at.desc(), table.seq.desc())
+    )
+    named = {"first_seen": DEVICES.c.first_seen, "last_seen": table.at}
+    columns = [(named[f] if f in named else table[f]).label(f) for f in fields]
+    ranked = (
+        sa.select(*columns, place.label("place"))
+        .join(DEVICES, DEVICES.c.device == table.device)
+        .where(table.at <= as_of)
+        .subquery()
+    )
+    return sa.select(*[ranked.c[f] for f in fields]).where(ranked.c.place == 1).subquery()
 
 
 def write_judgements(

@@ -11,7 +11,7 @@ import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from edge.fleet.errors import InboxError
@@ -27,13 +27,15 @@ logger = logging.getLogger(__name__)
 class Arrival:
     """A file that has arrived. `fault`: why it is not read; `content` is then what it begins with.
 
-    device: the name of its folder; where that is no device's, the fault says so.
+    device: the name of its folder; where that is no device's, the fault says so. arrived_at: when
+    it was written, as the file system tells.
     """
 
     path: Path
     device: str
     name: str
     content: bytes
+    arrived_at: datetime
     fault: str | None = None
 
 
@@ -85,7 +87,7 @@ def read_arrivals(folder: Path, limit: int) -> Iterator[Arrival]:
     for name in list_files(folder)[:limit]:
         path = folder / name
         try:
-            content, fault = _read(path)
+            content, changed, fault = _read(path)
         except FileNotFoundError:
             continue  # another run has loaded it
         except OSError as error:
@@ -93,7 +95,8 @@ def read_arrivals(folder: Path, limit: int) -> Iterator[Arrival]:
             continue
         if not known:
             fault = "its folder is not named like a device"
-        yield Arrival(path, clean(device, 64), clean(name, 200), content, fault)
+        arrived_at = datetime.fromtimestamp(changed, UTC)
+        yield Arrival(path, clean(device, 64), clean(name, 200), content, arrived_at, fault)
 
 
 def list_files(folder: Path) -> list[str]:
@@ -130,19 +133,22 @@ def sweep(folder: Path, now: float) -> None:
             continue
 
 
-def _read(path: Path) -> tuple[bytes, str | None]:
+def _read(path: Path) -> tuple[bytes, float, str | None]:
+    """What a file holds, when that was written, and why it is not to be read, if so."""
     # Neither through a link, nor waiting for the other end of a pipe.
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if path.is_symlink():
-            return b"", "is a link"
+            return b"", 0.0, "is a link"
         raise error
     with os.fdopen(handle, "rb") as file:
         details = os.fstat(handle)
         if not stat.S_ISREG(details.st_mode):
-            return b"", "is no file"
+            return b"", 0.0, "is no file"
         if details.st_size > MAX_FILE_BYTES:
             excess = f"{details.st_size:,} bytes; at most {MAX_FILE_BYTES:,} are read"
-            return file.read(1_000), excess
-        return file.read(MAX_FILE_BYTES), None
+            return file.read(1_000), 0.0, excess
+        # A file may bear any time; a date holds not all of them.
+        changed = min(max(details.st_mtime, 0.0), float(2**32))
+        return file.read(MAX_FILE_BYTES), changed, None

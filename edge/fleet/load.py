@@ -1,6 +1,7 @@
 """Loads what has arrived in the inbox into SQL.
 
-- A record is loaded once, however often it was delivered: by device, number and time.
+- A record is loaded once, however often it was delivered: by device, number and the time that the
+  device gave it.
 - A line, or a file, that is no good is counted and kept in `rejected_telemetry`; it stops neither
   the others of its file nor another device's.
 - A file leaves the inbox after its rows are committed. Killed in between, the next run finds it
@@ -8,7 +9,7 @@
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ import sqlalchemy as sa
 
 from edge.fleet.database import Database
 from edge.fleet.inbox import Arrival, list_devices, list_files, read_arrivals, remove, sweep
-from edge.fleet.record import Record, Rejected, clean, read_record
+from edge.fleet.record import FIRST_YEAR, Record, Rejected, Undated, clean, read_record
 from edge.fleet.tables import DEVICE_TELEMETRY, DEVICES, REJECTED_TELEMETRY
 
 FILES_PER_DEVICE = 2_000  # in one run: one device cannot keep the others waiting
@@ -36,6 +37,7 @@ class Loaded:
     records: int = 0  # new ones
     known: int = 0  # that had been loaded before
     rejected: int = 0  # lines, or whole files
+    undated: int = 0  # new records of devices whose clock was not set
     staying: int = 0  # files that were loaded and cannot be removed
     devices: set[str] = field(default_factory=set)  # of which something was loaded
 
@@ -104,20 +106,24 @@ def _load_batch(
     for arrival in arrivals:
         found, faults = _read_lines(arrival, received_at)
         total += len(found)
-        records.update({(record.seq, record.at): record for record in found})
+        for record in found:
+            records.setdefault((record.seq, _said_at(record) or record.at), record)
         rejections += faults
     with database.transaction(writes=True) as connection:
-        new = 0
+        new = undated = 0
+        for key in _known_undated(connection, arrivals[0].device, records):
+            del records[key]
         if records:
-            new = _insert(database, connection, records.values(), received_at)
-            _update_device(database, connection, max(records.values(), key=_age), records.values())
+            new, undated = _insert(database, connection, records.values(), received_at)
+            _update_device(database, connection, _newest(records.values()), records.values())
         if rejections:
             _insert_rejections(database, connection, rejections, received_at)
     loaded.files += len(arrivals)
     loaded.records += new
     loaded.known += total - new
+    loaded.undated += undated
     loaded.rejected += sum(rejection.lines for rejection in rejections)
-    if records:
+    if total:
         loaded.devices.add(arrivals[0].device)
 
 
@@ -129,11 +135,14 @@ def _read_lines(arrival: Arrival, received_at: datetime) -> tuple[list[Record], 
     records: list[Record] = []
     rejections: list[_Rejection] = []
     more = 0
+    # A share's clock may be as wrong as the device's.
+    arrived_at = arrival.arrived_at if arrival.arrived_at.year >= FIRST_YEAR else received_at
+    arrived_at = min(arrived_at, received_at)
     for number, line in enumerate(arrival.content.splitlines(), 1):
         if not line.strip():
             continue
         try:
-            records.append(read_record(line, device, received_at))
+            records.append(read_record(line, device, received_at, arrived_at))
         except Rejected as reason:
             if len(rejections) < REASONS_PER_FILE:
                 excerpt = _excerpt(line)
@@ -145,14 +154,30 @@ def _read_lines(arrival: Arrival, received_at: datetime) -> tuple[list[Record], 
     return records, rejections
 
 
+def _known_undated(
+    connection: sa.Connection, device: str, records: Mapping[tuple[int, datetime], Record]
+) -> set[tuple[int, datetime]]:
+    """Which records without a date of their own were loaded before: their key does not tell."""
+    undated = {key for key, record in records.items() if isinstance(record, Undated)}
+    if not undated:
+        return undated
+    table = DEVICE_TELEMETRY.c
+    query = sa.select(table.seq, table.said_at).where(
+        table.device == device,
+        table.seq.in_([seq for seq, _ in undated]),
+        table.said_at.is_not(None),
+    )
+    return undated & {(seq, said_at) for seq, said_at in connection.execute(query)}
+
+
 def _insert(
     database: Database, connection: sa.Connection, records: Any, received_at: datetime
-) -> int:
-    """Insert the records that are new; returns how many were."""
+) -> tuple[int, int]:
+    """Insert the records that are new; returns how many were, and how many of them undated."""
     rows = [_row(record, received_at) for record in records]
     insertion = database.insert(DEVICE_TELEMETRY).on_conflict_do_nothing()
-    found = connection.execute(insertion.returning(DEVICE_TELEMETRY.c.seq), rows)
-    return len(found.all())
+    found = connection.execute(insertion.returning(DEVICE_TELEMETRY.c.said_at), rows).all()
+    return len(found), sum(said_at is not None for (said_at,) in found)
 
 
 def _row(record: Record, received_at: datetime) -> dict[str, object]:
@@ -162,6 +187,7 @@ def _row(record: Record, received_at: datetime) -> dict[str, object]:
         "device": record.device,
         "seq": record.seq,
         "at": at,
+        "said_at": _said_at(record),
         "hour": at.replace(minute=0, second=0, microsecond=0),
         "interval_s": record.interval_s,
         "frames": record.frames,
@@ -257,8 +283,15 @@ def forget(database: Database, before: datetime) -> int:
     return int(records)
 
 
-def _age(record: Record) -> tuple[datetime, int]:
-    return record.at, record.seq
+def _newest(records: Collection[Record]) -> Record:
+    # Where some arrived without a date, the device's count alone gives their order.
+    if any(isinstance(record, Undated) for record in records):
+        return max(records, key=lambda record: record.seq)
+    return max(records, key=lambda record: (record.at, record.seq))
+
+
+def _said_at(record: Record) -> datetime | None:
+    return record.said_at if isinstance(record, Undated) else None
 
 
 def _excerpt(content: bytes) -> str:

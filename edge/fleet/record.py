@@ -1,8 +1,9 @@
 """A telemetry record as it may be believed: read from one line that a device sent.
 
 A device is not trusted. Every field has a type, a range and a length; text holds printable
-characters alone; a record is of the device that delivered it, and not from the future. Fields
-that a later version of the device's package adds are left out.
+characters alone; a record is of the device that delivered it, and not from the future. One of a
+device whose clock was not set is dated by its arrival. Fields that a later version of the device's
+package adds are left out.
 """
 
 import re
@@ -22,6 +23,7 @@ from pydantic import (
 DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 MAX_LINE_BYTES = 64 * 2**10
 FIRST_YEAR = 2024  # clocks that were never set say 1970 or 2000
+EPOCH_YEAR = 1970  # before which no clock of a device begins
 FUTURE = timedelta(minutes=10)  # that a device's clock may be ahead
 MAX_REASON = 300  # characters
 
@@ -87,12 +89,21 @@ class Record(_Part):
     versions: dict[Words, Words] = Field(max_length=16)
 
 
-def read_record(line: bytes, device: str, received_at: datetime) -> Record:
+class Undated(Record):
+    """A record of a device whose clock was not set: `at` is when it arrived."""
+
+    said_at: datetime  # what the clock said; it tells two deliveries of one record
+
+
+def read_record(
+    line: bytes, device: str, received_at: datetime, arrived_at: datetime | None = None
+) -> Record | Undated:
     """A line of JSON as a record.
 
     Args:
         device: who delivered it.
         received_at: no record is from after this, but for a clock that is a little ahead.
+        arrived_at: dates a record whose device has no clock to go by; default: received_at.
 
     Raises:
         Rejected: it is no record, or cannot be true.
@@ -108,10 +119,13 @@ def read_record(line: bytes, device: str, received_at: datetime) -> Record:
         raise Rejected(clean("; ".join(told), MAX_REASON) + more) from error
     if record.device != device:
         raise Rejected(f"it says that it is of device {record.device}")
-    if record.at.year < FIRST_YEAR:
-        raise Rejected(f"at: {record.at:%Y-%m-%d}: the device's clock was not set")
+    if record.at.year < EPOCH_YEAR:
+        raise Rejected(f"at: {record.at:%Y-%m-%d} is before any clock begins")
     if record.at > received_at + FUTURE:
         raise Rejected(f"at: {record.at:%Y-%m-%d %H:%M} UTC is in the future")
+    if record.at.year < FIRST_YEAR:
+        dates = {"at": arrived_at or received_at, "said_at": record.at}
+        return Undated.model_construct(**{**dict(record), **dates})
     return record
 
 

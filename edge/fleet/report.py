@@ -62,6 +62,11 @@ class FleetReport:
             found.append(f"Nothing is heard of {', '.join(unheard[:5])}{more}.")
         if self.loaded.rejected:
             found.append(f"Lines that devices sent and that do not fit: {self.loaded.rejected:,}.")
+        if self.loaded.undated:
+            found.append(
+                "Records of devices whose clock is not set, dated by their arrival:"
+                f" {self.loaded.undated:,}."
+            )
         if self.loaded.staying:
             found.append(f"Files that cannot be removed from the inbox: {self.loaded.staying:,}.")
         return found

@@ -26,6 +26,7 @@ class CollectionRun:
     as_of: datetime
     limits: Limits
     keep: timedelta
+    looking_back: bool = False  # `as_of` was asked for, and is not now
 
     @property
     def report(self) -> Path:
@@ -60,13 +61,13 @@ def load_inbox(run: CollectionRun, now: datetime, advance: Callable[[int], None]
     database = run.database
     database.prepare()
     loaded = load(database, run.inbox, now, advance)
-    forget(database, run.as_of - run.keep)
+    forget(database, now - run.keep)
     database.close()
     return loaded
 
 
 def judge_devices(run: CollectionRun) -> list[tuple[Device, Judgement]]:
-    """Say how each device is, and write it down.
+    """Say how each device is, and write it down; how it was, looking back, is only said.
 
     Raises:
         DatabaseError: the database refused.
@@ -74,10 +75,11 @@ def judge_devices(run: CollectionRun) -> list[tuple[Device, Judgement]]:
     database = run.database
     judged = [
         (device, judge(device, run.limits, run.as_of))
-        for device in read_devices(database, run.as_of)
+        for device in read_devices(database, run.as_of, looking_back=run.looking_back)
     ]
-    found = {device.device: judgement for device, judgement in judged}
-    write_judgements(database, found, run.as_of)
+    if not run.looking_back:
+        found = {device.device: judgement for device, judgement in judged}
+        write_judgements(database, found, run.as_of)
     database.close()
     return judged
 

@@ -1,6 +1,7 @@
 """The fleet's server: `python -m edge.fleet.server`.
 
 It serves one site, or stands behind a web server that speaks TLS: device keys travel in a header.
+A caller who sends, or reads, too slowly is cut off.
 Whether a release may be trusted depends on its signatures alone, never on this server.
 """
 
@@ -20,22 +21,40 @@ from edge.fleet.web import build
 
 HEAD_S = 10.0  # for the head of a request to arrive, and between two requests
 HEAD_BYTES = 16 * 2**10
+SLOW_S = 60.0  # for a caller to read some 48 kB of an answer, or the rest of it
 CONNECTIONS = 500
 CLOSING_S = 5
 
 
 class PatientProtocol(H11Protocol):
-    """One connection, which is closed if the head of a request takes too long to arrive."""
+    """One connection, closed if a request's head arrives, or an answer is read, too slowly."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None  # runs while answers find no room to wait in
+    _watch: asyncio.TimerHandle | None = None
+    _was_closing = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._watch = self.loop.call_later(SLOW_S, self._look)
         self._deadline = self.loop.call_later(HEAD_S, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait_no_longer()
+        for timer in (self._unread, self._watch):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(SLOW_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def data_received(self, data: bytes) -> None:
         if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
@@ -43,6 +62,14 @@ class PatientProtocol(H11Protocol):
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
             self._wait_no_longer()
+
+    def _look(self) -> None:
+        # A connection that is closed stays until the rest of its answer has been read.
+        if self._was_closing:
+            self.transport.abort()
+            return
+        self._was_closing = self.transport.is_closing()
+        self._watch = self.loop.call_later(SLOW_S, self._look)
 
     def _give_up(self) -> None:
         self._deadline = None
@@ -76,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(f"--port {given.port}: use 0 to 65535")
         return 2
     if not settings.keys:
-        _say("TRIPTYCH_API_KEYS is not set: telemetry is taken from this machine alone")
+        _say("TRIPTYCH_FLEET_KEYS is not set: telemetry is taken from this machine alone")
     _serve(given.host, given.port, settings)
     return 0
 
@@ -121,7 +148,7 @@ def _print_key(device: str, keys: Sequence[str]) -> int:
         _complain(f"{device!r}: a device id has 1 to 64 letters, digits, - and _")
         return 2
     if not keys:
-        _complain("TRIPTYCH_API_KEYS is not set: there is nothing to derive a key from")
+        _complain("TRIPTYCH_FLEET_KEYS is not set: there is nothing to derive a key from")
         return 2
     print(device_key(keys[0], device))
     return 0

@@ -20,10 +20,11 @@ class ServerSettings(BaseSettings):
     telemetry: Path | None = Field(
         None, description="The inbox; default: `telemetry` in the home folder."
     )
-    api_keys: SecretStr | None = Field(
+    fleet_keys: SecretStr | None = Field(
         None,
         description="Keys for devices, separated by commas; several are valid at once, for"
-        " rotation. Without any, telemetry is taken from this machine alone.",
+        " rotation. They are this server's alone: whoever holds one can derive every device's."
+        " Without any, telemetry is taken from this machine alone.",
     )
 
     @field_validator("home", "telemetry")
@@ -31,7 +32,7 @@ class ServerSettings(BaseSettings):
     def _absolute(cls, folder: Path | None) -> Path | None:
         return folder and folder.expanduser().resolve()
 
-    @field_validator("api_keys")
+    @field_validator("fleet_keys")
     @classmethod
     def _long_enough(cls, keys: SecretStr | None) -> SecretStr | None:
         if keys is not None and any(len(key) < 16 for key in _split(keys)):
@@ -41,7 +42,7 @@ class ServerSettings(BaseSettings):
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys that are valid now."""
-        return _split(self.api_keys) if self.api_keys else ()
+        return _split(self.fleet_keys) if self.fleet_keys else ()
 
     @property
     def releases(self) -> Path | None:

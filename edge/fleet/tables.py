@@ -60,7 +60,11 @@ DEVICE_TELEMETRY = sa.Table(
     sa.Column("detections", sa.JSON, nullable=False),
     sa.Column("versions", sa.JSON, nullable=False),
     sa.Column("loaded_at", UtcDateTime, nullable=False),
+    # What a clock that was not set said; `at` is then when the record arrived. Null: `at` is the
+    # device's own.
+    sa.Column("said_at", UtcDateTime),
 )
+ADDED = (DEVICE_TELEMETRY.c.said_at,)  # columns that a database of before lacks; null there
 
 DEVICES = sa.Table(
     "devices",

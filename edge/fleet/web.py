@@ -105,7 +105,7 @@ def _authorise(request: Request, device: str, keys: tuple[str, ...]) -> None:
     if not keys:
         if request.client is None or request.client.host not in LOOPBACK:
             raise HTTPException(
-                401, "telemetry is taken from this machine alone until TRIPTYCH_API_KEYS is set"
+                401, "telemetry is taken from this machine alone until TRIPTYCH_FLEET_KEYS is set"
             )
     elif not is_allowed(given.strip(), device, keys):
         raise HTTPException(

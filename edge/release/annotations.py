@@ -24,11 +24,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.release.datasets.coco import find_coco, read_coco
-from edge.release.datasets.pascal_voc import is_voc, read_voc
+from edge.release.datasets.pascal_voc import from_zero, is_voc, read_voc
 from edge.release.datasets.raw_image import RawImage
 from edge.release.datasets.yolo import is_yolo, read_yolo
 from edge.release.errors import DatasetError
-from edge.release.pictures import Image, decode_image, read_bytes, read_image
+from edge.release.pictures import Image, decode_image, read_bytes, read_image, read_text
 
 MAX_DROPPED = 0.05  # a larger share of boxes outside or without area: they belong elsewhere
 FEW = 3  # so many may be dropped whatever the share
@@ -102,6 +102,7 @@ def read_dataset(folder: Path, labels: Sequence[str] | None = None) -> Dataset:
     """
     _check_folder(folder)
     raw, known = _read_raw(folder, folder)
+    from_zero(raw)
     return _checked(folder, raw, known if labels is None else labels)
 
 
@@ -120,7 +121,9 @@ def read_split(folder: Path, labels: Sequence[str] | None = None) -> tuple[Datas
     val = _read_part(folder, ("val", "valid", "validation"))
     if train is None or val is None:
         alone = train or _read_raw(folder, folder)
+        from_zero(alone[0])
         return _checked(folder, alone[0], alone[1] if labels is None else labels), None
+    from_zero((*train[0], *val[0]))
     known = labels
     if known is None:
         known = list(dict.fromkeys([*(train[1] or ()), *(val[1] or ())]))
@@ -140,7 +143,8 @@ def _read_part(folder: Path, names: Sequence[str]) -> _Part | None:
         if (folder / name).is_dir():
             return _read_raw(folder / name, folder)
         if listed.is_file():
-            stems = {line.split()[0] for line in listed.read_text("utf-8").splitlines() if line}
+            lines = read_text(listed).splitlines()
+            stems = {line.split()[0] for line in lines if line.strip()}
             return read_voc(folder, stems), None
         if (folder / "images" / name).is_dir() and not find_coco(folder):
             return read_yolo(folder / "images" / name, folder)

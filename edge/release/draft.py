@@ -124,8 +124,6 @@ def draft(
     Raises:
         ModelFileError: a value is none that a device would take: the name, a label.
     """
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     content = model.read_bytes()
     try:
         manifest = Manifest(
@@ -149,6 +147,8 @@ def draft(
         )
     except ManifestError as error:
         raise ModelFileError(str(error)) from error
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     made = Draft(folder, manifest)
     made.model.write_bytes(content)
     made.write()

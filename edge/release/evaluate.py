@@ -26,6 +26,7 @@ CURVE_THRESHOLD = 0.01  # detect with this score threshold: a curve needs the un
 MAX_DETECTIONS = 100  # an image, as COCO has it
 SCORE_STEPS = 101
 ENOUGH = 30  # objects of a label from which on its curve says something
+_LOWEST_SCORE, _HIGHEST_SCORE = 0.1, 0.8  # from which detections count: more would be a fluke
 _SURE = 0.5  # score from which on a wrong name is a statement
 _SAME_PLACE = 0.5  # overlap
 
@@ -71,6 +72,20 @@ class Evaluation:
             if self.objects[label] >= ENOUGH
         ]
         return sum(told) / len(told) if told else None
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The same for each label that has objects enough to tell, within what makes sense."""
+        return {
+            label: clamped_score(curve.best_threshold)
+            for label, curve in self.curves.items()
+            if self.objects[label] >= ENOUGH
+        }
+
+
+def clamped_score(score: float) -> float:
+    """A score from which detections count, as curves may lead to: not all, and not none."""
+    return round(min(max(score, _LOWEST_SCORE), _HIGHEST_SCORE), 2)
 
 
 def evaluate(

@@ -10,7 +10,7 @@ import ast
 import json
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge_detector.manifest import HOLE
@@ -64,10 +64,20 @@ def _within(model: Path) -> tuple[str, ...]:
             if text.lstrip().startswith("{"):
                 names = _metadata(text).get("names")
                 if isinstance(names, dict):
-                    return _labels([str(names[key]) for key in sorted(names, key=int)], str(model))
+                    return _labels(_by_number(names, model), str(model))
             elif text.strip():
                 return _labels([line.strip() for line in text.splitlines()], str(model))
     return ()
+
+
+def _by_number(names: Mapping[object, object], model: Path) -> list[str]:
+    try:
+        return [str(names[key]) for key in sorted(names, key=lambda key: int(str(key)))]
+    except ValueError as error:
+        raise ModelFileError(
+            f"{model} does not number its classes, but calls them {', '.join(map(str, names))};"
+            " give --labels FILE, one name a line"
+        ) from error
 
 
 def _metadata(text: str) -> dict[object, object]:

@@ -3,8 +3,8 @@
 - `.keras` and `.h5`: only Keras's own layers. Lambda layers, classes of somebody's own and layers
   that call code are refused by the file's description, before Keras sees it: `safe_mode` alone
   does not cover every form (an `.h5` ignores it).
-- A SavedModel folder: its graph is loaded, and run only after the converter has taken it, which
-  knows none of the operations that read or write files.
+- A SavedModel folder: refused by its description, before TensorFlow loads it, if an operation in
+  it touches files, runs Python or does anything else than to compute.
 """
 
 import hashlib
@@ -21,17 +21,19 @@ import numpy.typing as npt
 
 from edge.release.errors import ModelFileError
 from edge.release.framework import held_back, open_keras, open_tensorflow
+from edge.release.saved_model import SAVED_MODEL_FILE, refuse_effects
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 _MODULES = re.compile(
     r"keras(\.(layers|initializers|regularizers|constraints|activations|dtype_policies|quantizers"
-    r"|src\.models\.(functional|sequential)|models|src\.ops\.\w+))?|builtins"
+    r"|src\.models\.(functional|sequential)|models|src\.ops\.\w+|losses|metrics|optimizers"
+    r"|optimizers\.schedules))?|builtins"
 )
 _CODE = (
     *("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "function"),
     *("__lambda__", "__typespec__", "module", "TensorFlowOpLayer", "TFOpLambda", "SlicingOpLambda"),
 )
-_NOT_RUN = ("compile_config", "training_config", "build_config")  # we open without compiling
+_NOT_RUN = "compile_config"  # of the whole network: we open without compiling
 
 Array = npt.NDArray[Any]
 
@@ -103,8 +105,9 @@ def open_network(path: Path, size: tuple[int, int] | None = None) -> Network:
 
 
 def _open_saved_model(path: Path, size: tuple[int, int] | None) -> Network:
-    if not (path / "saved_model.pb").is_file():
-        raise ModelFileError(f"{path} is a folder without saved_model.pb: no SavedModel")
+    if not (path / SAVED_MODEL_FILE).is_file():
+        raise ModelFileError(f"{path} is a folder without {SAVED_MODEL_FILE}: no SavedModel")
+    refuse_effects(path)
     tensorflow = open_tensorflow()
     try:
         with held_back():
@@ -185,14 +188,16 @@ def _description(path: Path) -> Any:
     try:
         if path.suffix.lower() == ".keras" and zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                return json.loads(archive.read("config.json"))
+                description = json.loads(archive.read("config.json"))
+            # Keras drops it here, but runs the one of a network within the network.
+            return {key: value for key, value in description.items() if key != _NOT_RUN}
         if path.suffix.lower() != ".keras":
             import h5py  # type: ignore[import-untyped]
 
             if h5py.is_hdf5(path):
                 with h5py.File(path, "r") as opened:
                     return json.loads(opened.attrs["model_config"])
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, ValueError, AttributeError, zipfile.BadZipFile) as error:
         raise ModelFileError(
             f"{path} holds no whole network ({error}); save it with model.save(…), not its weights"
         ) from error
@@ -216,9 +221,8 @@ def _objects(part: Any) -> Iterator[dict[str, Any]]:
     if isinstance(part, dict):
         if isinstance(part.get("class_name"), str):
             yield part
-        for key, value in part.items():
-            if key not in _NOT_RUN:
-                yield from _objects(value)
+        for value in part.values():
+            yield from _objects(value)
     elif isinstance(part, list):
         for value in part:
             yield from _objects(value)

@@ -1,4 +1,4 @@
-"""Picture files, as OpenCV reads them."""
+"""Picture files, as OpenCV reads them, and the files beside them."""
 
 from pathlib import Path
 
@@ -41,6 +41,20 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def read_text(path: Path) -> str:
+    """The content of a text file.
+
+    Raises:
+        DatasetError: it cannot be read, or is no UTF-8.
+    """
+    try:
+        return read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DatasetError(
+            f"{path} is no text in UTF-8: {error.reason}; save it as UTF-8"
+        ) from error
 
 
 def decode_image(path: Path, content: bytes) -> Image:

@@ -10,6 +10,7 @@ unlabelled remnants.
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
@@ -98,6 +99,24 @@ def lay_out(
         np.array(boxes, np.float32).reshape(-1, 4),
         np.array(class_ids, np.int64),
     )
+
+
+def write_once(folder: Path, count: int, seed: int) -> Path:
+    """Write scenes into a folder, unless they are there; whole or not at all.
+
+    Processes that write the same at once do it twice, and each finds it whole.
+    """
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as aside:
+            written = Path(aside) / folder.name
+            write_dataset(written, count, seed)
+            try:
+                written.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # else somebody was faster
+                    raise
+    return folder
 
 
 def write_dataset(folder: Path, count: int, seed: int) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,15 +44,18 @@ def time_model(
         StopwatchError: the process failed or did not end.
     """
     command = [str(python), __file__, str(folder), str(picture), str(threads), str(seconds)]
-    device = Path(edge_detector.__file__).parents[1]
     try:
-        done = subprocess.run(
-            command,
-            env={**os.environ, "PYTHONPATH": str(device), "PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S + 2 * seconds,
-        )
+        # Beside our package lie those of this environment, which are not meant for another Python.
+        with tempfile.TemporaryDirectory() as path:
+            device = Path(edge_detector.__file__).resolve().parent
+            (Path(path) / device.name).symlink_to(device, target_is_directory=True)
+            done = subprocess.run(
+                command,
+                env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+                capture_output=True,
+                text=True,
+                timeout=_TIMEOUT_S + 2 * seconds,
+            )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise StopwatchError(str(error)) from error
     try:

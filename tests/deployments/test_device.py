@@ -101,7 +101,16 @@ def test_device_of_the_compose_file_is_started_with_options_that_it_has(tmp_path
     assert (ROOT / build["context"] / build["dockerfile"]).resolve() == IMAGE
     assert device["read_only"] and device["cap_drop"] == ["ALL"]
     assert services["releases"]["volumes"] == ["triptych:/triptych/var"]
-    assert "TRIPTYCH_API_KEYS" in services["releases"]["environment"]
+
+
+def test_fraud_services_key_opens_no_telemetry():
+    """Fleet and fraud service have keys of their own, also by default; a device has the fleet's."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    fraud, fleet = services["fraud"]["environment"], services["releases"]["environment"]
+    assert "TRIPTYCH_FLEET_KEYS" not in fraud and "TRIPTYCH_API_KEYS" not in fleet
+    default = fleet["TRIPTYCH_FLEET_KEYS"].partition(":-")[2]
+    device = services["device"]["environment"]["EDGE_DETECTOR_TELEMETRY_KEY"]
+    assert device.partition(":-")[2] == default != fraud["TRIPTYCH_API_KEYS"].partition(":-")[2]
 
 
 def test_stack_without_docker_serves_releases_too():

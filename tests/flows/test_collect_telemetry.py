@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from flows.collect_telemetry import CollectTelemetry
+from tasks.command_line import parse
 from tests.edge.fleet.records import a_record, line, put
 from tests.flows.command import command
 
@@ -75,10 +77,41 @@ def test_command_loads_judges_and_reports(home):
     (page,) = (home / "fleet" / "reports").glob("*.html")
     assert str(page) in output and "2 of 3 devices need a look" in page.read_text()
 
+    code, output, errors = collect(home, "--as-of", f"{now - timedelta(minutes=5):%Y-%m-%dT%H:%MZ}")
+    assert code == 0, errors  # as it was: press-1 had reported then, and nothing is written down
+    assert "3 devices: 1 ok, 1 degraded, 1 silent." in output
+    judged = sql(home, "SELECT max(judged_at) FROM devices")
+    assert datetime.fromisoformat(judged[0][0]).replace(tzinfo=UTC) >= now
+    assert sql(home, "SELECT count(*) FROM device_telemetry") == [(18,)]
 
-def test_command_names_a_wrong_argument(home):
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("late-minutes", "-1"),
+        ("late-minutes", "1e300"),
+        ("silent-hours", "inf"),
+        ("max-temperature-c", "nan"),
+        ("max-p99-ms", "inf"),
+        ("min-fps", "1e300"),
+        ("keep-days", "10000000000"),
+        ("as-of", "2999-01-01T00:00"),
+        ("as-of", "9999-12-31T23:59-12:00"),
+        ("as-of", "0001-01-01T00:00+14:00"),
+    ],
+)
+def test_command_names_a_wrong_argument(option, value, capsys):
     """In one line, and nothing is started."""
-    code, _, errors = collect(home, "--late-minutes", "-1")
+    with pytest.raises(SystemExit) as ended:
+        parse(CollectTelemetry, FLOW, [f"--{option}", value])
 
-    assert code == 2
-    assert "--late-minutes" in errors and "Traceback" not in errors
+    errors = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert errors.startswith(f"{FLOW}: error: --{option}: ") and errors.count("\n") == 1
+
+
+def test_instant_without_a_zone_is_in_utc():
+    """As the help says."""
+    given = CollectTelemetry.model_validate({"as_of": "2026-01-02T08:00"})
+
+    assert given.as_of == datetime(2026, 1, 2, 8, tzinfo=UTC)

@@ -1,14 +1,18 @@
 """The publishing of a detector, as its user starts it."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from edge.release.errors import ModelFileError
 from edge.release.keys import Keys
 from edge.release.repository import Repository
 from edge.release.storage import FolderStorage
 from flows.publish_detector import PublishDetector
 from tasks.command_line import parse
+from tasks.publish_detector import alone_in_folder
 from tests.edge.device.tiny import LABELS
 from tests.edge.release.cells import write_pictures, write_variant
 from tests.flows.command import command
@@ -96,6 +100,21 @@ def test_command_refuses_a_model_that_does_not_look(home, pictures, model_of):
     assert not any("blind" in path.name for path in listed.rglob("*"))
 
 
+def test_two_publishings_do_not_share_a_folder(tmp_path):
+    """They may have chosen the same version: the second is told, whatever the first does."""
+    request: Any = SimpleNamespace(home=tmp_path)
+    subject: Any = SimpleNamespace(name="a", version="1.0.0")
+
+    with (
+        alone_in_folder(request, subject),
+        pytest.raises(ModelFileError, match=r"publishes a 1\.0\.0 at the moment; try again"),
+        alone_in_folder(request, subject),
+    ):
+        pass
+    with alone_in_folder(request, subject):
+        pass
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -104,6 +123,11 @@ def test_command_refuses_a_model_that_does_not_look(home, pictures, model_of):
         (("--withdraw", "1.0.0"), "withdraw and reason go together"),
         (("--model", "a.tflite", "--share", "2"), "--share: Input should be less than or equal"),
         (("--model", "a.tflite", "--input-size", "big"), "--input-size: String should match"),
+        (("--model", "a.tflite", "--name", "../../x"), "--name: String should match"),
+        (("--model", "a.tflite", "--name", "Parts"), "--name: String should match"),
+        (("--model", "a.tflite", "--version", "01.2.3"), "--version: String should match"),
+        (("--model", "a.tflite", "--version", "1.2.3456789012"), "--version: String should match"),
+        (("--model", "a.tflite", "--threads", "0"), "Input should be greater than or equal to 1"),
     ],
 )
 def test_wrong_arguments_end_with_what_would_be_right(capsys, arguments, message):

@@ -18,14 +18,14 @@ def finish(process, status=0):
 
 
 def test_training_leaves_a_model_and_its_report(tmp_path):
-    """On a folder of one's own; a second run of the same has nothing to learn any more."""
-    data = write_squares(tmp_path / "squares", 6)
+    """On a folder of one's own, whose name is made to fit."""
+    data = write_squares(tmp_path / "Squares (2)", 6)
 
     out, err = finish(
         command("flows.train_detector", tmp_path / "var", "--dataset", str(data), *SMALL)
     )
 
-    folder = tmp_path / "var" / "detectors" / "squares"
+    folder = tmp_path / "var" / "detectors" / "squares-2"
     assert {file.name for file in folder.iterdir()} == {
         *("model.keras", "labels.txt", "card.json", "report.html"),
     }
@@ -38,6 +38,7 @@ def test_training_leaves_a_model_and_its_report(tmp_path):
     ("arguments", "message"),
     [
         (("--height", "100"), "--height: use a multiple of 32, such as 96"),
+        (("--name", "../../x"), "--name: String should match pattern"),
         (("--seed", "-1"), "--seed: Input should be greater than or equal to 0"),
     ],
 )

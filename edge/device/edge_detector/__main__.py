@@ -1,7 +1,8 @@
 """The command: `edge-detector run | update | status | rollback`.
 
-Exit status: 0 as asked, also when ended by `q`, SIGINT or SIGTERM; 1 it did not work; 2 an
-argument is wrong; 70 the watchdog ended it. What is wrong is said on one line of standard error.
+Exit status: 0 as asked, also when ended by `q`, SIGINT or SIGTERM; 1 it did not work, and may
+work later; 2 an argument is wrong; 70 the watchdog ended it. What is wrong is said on one line of
+standard error.
 """
 
 import argparse
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from edge_detector.config import Config, read_config, suggest
+from edge_detector.disk import disk_error
 from edge_detector.errors import ConfigError, EdgeError
-from edge_detector.options import GROUPS, ROLLBACK, RUN, STATUS, UPDATE, Option
+from edge_detector.options import GROUPS, INTERPRETER, ROLLBACK, RUN, STATUS, UPDATE, Option
 from edge_detector.progress import Messages, Progress
 
 PROGRAM = "edge-detector"
@@ -67,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _do(arguments, progress)
     except ConfigError as error:
-        return _fail(progress, error, 2)
+        return _fail(progress, error, 1 if _passes(error) else 2)
     except EdgeError as error:
         return _fail(progress, error, 1)
     except KeyboardInterrupt:
@@ -120,7 +122,11 @@ def _update(config: Config, progress: Progress) -> str:
     updates = Updates(
         *(config.releases, config.home, config.channel, read_device_id(config)),
         *(config.name, config.root),
+        threads=config.threads,
+        runtime=config.runtime,
     )
+    if config.again:
+        updates.slots.forgive()
     return update(updates)
 
 
@@ -166,7 +172,7 @@ def _parser() -> _Parser:
     trial = commands.add_parser(SELF_TEST, allow_abbrev=False)
     trial.set_defaults(do=_self_test)
     trial.add_argument("folder", type=Path)
-    _add_options(trial, [option for option in RUN if option.name in ("threads", "runtime")])
+    _add_options(trial, INTERPRETER)
     return parser
 
 
@@ -189,6 +195,12 @@ def _add_options(command: argparse.ArgumentParser, options: Iterable[Option]) ->
                 metavar=option.metavar,
                 help=f"{text} (default: {default})",
             )
+
+
+def _passes(error: ConfigError) -> bool:
+    """Whether it is the machine that is at fault, for now: a full or a read-only disk."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) and not isinstance(disk_error("", cause), ConfigError)
 
 
 def _fail(progress: Progress, error: EdgeError, status: int) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from edge_detector.atomic import replace_file
 from edge_detector.errors import ConfigError
-from edge_detector.options import CONFIG, JSON, RUN, Option, read_option
+from edge_detector.options import AGAIN, CONFIG, JSON, RUN, Option, read_option
 
 _DEVICE_ID_FILE = "device-id"
 _DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -44,6 +44,7 @@ class Config:
     watchdog: float = 10.0  # seconds
     telemetry: str | None = None
     telemetry_every: float = 60.0  # seconds
+    again: bool = False
     json: bool = False
 
 
@@ -55,7 +56,7 @@ def read_config(given: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: a value or a key is wrong, or the file cannot be read.
     """
-    known = {option.key: option for option in (*RUN, JSON)}
+    known = {option.key: option for option in (*RUN, AGAIN, JSON)}
     values = {option.key: _default(option) for option in known.values()}
     if CONFIG.key in given:
         path = read_option(CONFIG, given[CONFIG.key], "--config")
@@ -112,7 +113,7 @@ def _read_file(path: Path, options: Sequence[Option]) -> dict[str, Any]:
         raise ConfigError(f"--config {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"--config {path} is no TOML: {error}") from error
-    known = {option.name: option for option in options if option is not JSON}
+    known = {option.name: option for option in options if option not in (AGAIN, JSON)}
     values = {}
     for key, value in raw.items():
         option = known.get(key.replace("_", "-"))

@@ -5,14 +5,15 @@ there are twice too many, one of each two goes, that with fewer detections, and 
 doubles: at the end they cover the whole run, in memory that does not grow.
 """
 
-import os
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import cv2
 import numpy as np
 
 from edge_detector.camera import Frame
+from edge_detector.disk import disk_error
 from edge_detector.errors import ConfigError
 from edge_detector.pipeline import Result
 from edge_detector.source import Image
@@ -28,14 +29,25 @@ class ContactSheet:
     """A sink for `--contact-sheet`; the sheet is written when it is closed."""
 
     def __init__(self, path: Path) -> None:
-        """Raises: ConfigError: not a PNG or JPEG name, or the folder is not there."""
+        """Nothing is written yet.
+
+        Raises:
+            ConfigError: not a PNG or JPEG name, or no file can be made in that folder.
+            EdgeError: none can be made there now, as on a full disk.
+        """
         self.name = f"--contact-sheet {path}"
         self._path = path
         self._kept: list[tuple[int, Image]] = []  # detections, and the picture
         self._seen, self._every = 0, 1
         if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
             raise ConfigError(f"{self.name} is no picture: end its name in .png or .jpg")
-        if not path.parent.is_dir() or not os.access(path.parent, os.W_OK) or path.is_dir():
+        try:
+            taken = path.exists() and not path.is_file()
+            with TemporaryFile(dir=path.parent):
+                pass
+        except OSError as error:
+            raise disk_error(f"{self.name} cannot be written", error) from error
+        if taken:
             raise ConfigError(f"{self.name} cannot be written: give a file in a folder of yours")
 
     def wants_picture(self, frame: Frame) -> bool:

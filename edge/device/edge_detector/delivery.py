@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 import urllib3
 from urllib3.util import Timeout
 
+from edge_detector.address import hide_secrets
 from edge_detector.atomic import replace_file
 from edge_detector.errors import ConfigError
 from edge_detector.spool import Batch
@@ -18,6 +20,7 @@ CONNECT_S = 10.0
 SILENCE_S = 20.0  # between two packets
 MAX_ANSWER_BYTES = 4_096
 # What the same bytes will get again, however often: malformed, too large, not understood.
+# Only from the collector itself: a proxy or a guest network answers so, too, and may be gone soon.
 _HOPELESS = frozenset({400, 413, 415, 422})
 
 
@@ -49,13 +52,16 @@ def open_delivery(destination: str, key: str | None = None) -> Delivery:
     Raises:
         ConfigError: no such address.
     """
-    scheme = urlsplit(destination).scheme
-    if scheme in ("http", "https"):
+    scheme, colon, _ = destination.partition(":")
+    if colon and scheme.lower() in ("http", "https"):
         return HttpDelivery(destination, key)
-    if scheme == "file":
-        return FolderDelivery(Path(urlsplit(destination).path))
+    if colon and scheme.lower() == "file":
+        with suppress(ValueError):
+            return FolderDelivery(Path(urlsplit(destination).path))
     if "://" in destination:
-        raise ConfigError(f"telemetry cannot go to {destination}: use a folder or http(s)://…")
+        raise ConfigError(
+            f"telemetry cannot go to {hide_secrets(destination)}: use a folder or http(s)://…"
+        )
     return FolderDelivery(Path(destination).expanduser())
 
 
@@ -79,14 +85,20 @@ class HttpDelivery:
     """`POST <address>/<device>` with the lines as the body."""
 
     def __init__(self, address: str, key: str | None = None) -> None:
-        """Raises: ConfigError: no host, or a port that is none."""
+        """Raises: ConfigError: no host, a port that is none, or what would be a secret in it."""
+        shown = hide_secrets(address)
         try:
             parts = urlsplit(address)
             usable = bool(parts.hostname) and parts.port != 0
         except ValueError:
             usable = False
+        if shown != address:  # it is in every message, and the device's name goes at its end
+            raise ConfigError(
+                f"telemetry cannot go to {shown}: write http(s)://HOST/telemetry, without user,"
+                " password, ? and #; the device's key is asked of EDGE_DETECTOR_TELEMETRY_KEY"
+            )
         if not usable:
-            raise ConfigError(f"telemetry cannot go to {address}: use http(s)://HOST/telemetry")
+            raise ConfigError(f"telemetry cannot go to {shown}: use http(s)://HOST/telemetry")
         self._address = address.rstrip("/")
         self._headers = {"Content-Type": "application/x-ndjson"}
         if key:
@@ -115,7 +127,7 @@ class HttpDelivery:
                 answer.close()  # what else it may say is not read
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Unsent(f"{address}: {error}") from error
-        if answer.status in _HOPELESS:
+        if answer.status in _HOPELESS and _is_refusal(body):
             raise Refused(f"{address}: {answer.status} {_excerpt(body)}")
         if answer.status != 200:
             raise Unsent(f"{address}: {answer.status} {_excerpt(body)}")
@@ -127,12 +139,21 @@ class HttpDelivery:
 
 
 def _received(body: bytes) -> int | None:
+    received = _entry(body, "received")
+    return received if isinstance(received, int) else None
+
+
+def _is_refusal(body: bytes) -> bool:
+    """Whether this is how our collector says no, and not somebody on the way to it."""
+    return isinstance(_entry(body, "error"), str)
+
+
+def _entry(body: bytes, name: str) -> object:
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    received = answer.get("received") if isinstance(answer, dict) else None
-    return received if isinstance(received, int) else None
+    return answer.get(name) if isinstance(answer, dict) else None
 
 
 def _excerpt(body: bytes) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 from edge_detector.boxes import Detection
 from edge_detector.camera import Frame
+from edge_detector.disk import disk_error
 from edge_detector.errors import ConfigError
 from edge_detector.pipeline import Result
 
@@ -28,7 +29,12 @@ class EventsFile:
     """A sink for `--events`."""
 
     def __init__(self, path: Path) -> None:
-        """Raises: ConfigError: the file cannot be written."""
+        """Continue the file, or begin it.
+
+        Raises:
+            ConfigError: it cannot be written, or is a pipe that nobody reads.
+            EdgeError: it cannot be written now, as on a full disk.
+        """
         self.name = f"--events {path}"
         try:
             # A pipe is not waited for: neither for somebody who reads it, nor for ever for room.
@@ -38,7 +44,7 @@ class EventsFile:
         except OSError as error:
             if error.errno == errno.ENXIO:
                 raise ConfigError(f"nobody reads {path}: start its reader first") from error
-            raise ConfigError(f"{self.name} cannot be written: {error.strerror}") from error
+            raise disk_error(f"{self.name} cannot be written", error) from error
         self._regular = stat.S_ISREG(os.fstat(self._file).st_mode)
         if self._regular:
             self._drop_torn_line()

@@ -24,6 +24,7 @@ from tuf.api.exceptions import (
 )
 from tuf.ngclient.fetcher import FetcherInterface
 
+from edge_detector.address import hide_secrets
 from edge_detector.errors import ConfigError
 from edge_detector.limits import Limits
 
@@ -135,7 +136,11 @@ class Address:
     userinfo: str = ""
 
     def open(self, limits: Limits) -> BoundedFetcher:
-        """What fetches from there."""
+        """What fetches from there.
+
+        Raises:
+            ConfigError: the system's proxy is none that is understood.
+        """
         if self.folder is not None:
             return FolderFetcher(limits)
         from edge_detector.web import WebFetcher  # not needed for a folder
@@ -153,22 +158,25 @@ def parse_address(releases: str) -> Address:
         if not releases.strip():
             raise ConfigError("the address of the releases is empty: give a folder or https://…")
         return _folder(Path(releases).expanduser().absolute())
+    shown = hide_secrets(releases)
     try:
         parts = urlsplit(releases)
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigError(f"{releases} is no address: {error}") from error
+    except ValueError:  # which may say the password
+        raise ConfigError(
+            f"{shown} is no address: write https://host:port/folder, and in a password %2F for /"
+        ) from None
     if parts.scheme == "file":
         if parts.netloc not in ("", "localhost") or not parts.path:
-            raise ConfigError(f"{releases}: write file:///folder, with three slashes")
+            raise ConfigError(f"{shown}: write file:///folder, with three slashes")
         return _folder(Path(unquote(parts.path)))
     if parts.scheme == "s3":
-        raise ConfigError(f"{releases}: give the https:// address at which the bucket is served")
+        raise ConfigError(f"{shown}: give the https:// address at which the bucket is served")
     if parts.scheme not in ("http", "https"):
-        raise ConfigError(f"{releases}: give a folder, file://, http:// or https://")
+        raise ConfigError(f"{shown}: give a folder, file://, http:// or https://")
     userinfo, _, server = parts.netloc.rpartition("@")
     if not host or parts.query or parts.fragment:
-        raise ConfigError(f"{parts.scheme}://{server}…: give https://host/folder, without ? and #")
+        raise ConfigError(f"{shown}: give https://host/folder, without ? and #")
     return Address(f"{parts.scheme}://{server}{parts.path.rstrip('/')}", None, userinfo)
 
 

@@ -88,6 +88,7 @@ _TELEMETRY = (
 )
 _HOME = "folder of the device: its models, its id, what waits to be sent"
 _HOME_SHOWN = "$EDGE_DETECTOR_HOME, else ~/.local/share/edge-detector"
+_AGAIN = "first forget which releases this device has refused: they may be taken again"
 _CONFIG = "TOML file with options as keys; the command line wins"
 _ID = "this device's name in roll-outs and telemetry"
 _ID_SHOWN = "made at random, kept in the home"
@@ -95,6 +96,7 @@ _THREADS_SHOWN = "half the cores, 1 to 4"
 
 HOME = Option("home", "general", read_path, default_home, _HOME, "DIR", _HOME_SHOWN)
 CONFIG = Option("config", "general", read_path, None, _CONFIG, "FILE", "none")
+AGAIN = Option("again", "updates", read_switch, False, _AGAIN)
 JSON = Option("json", "general", read_switch, False, "print JSON, for programs")
 
 UPDATES = (
@@ -105,6 +107,13 @@ UPDATES = (
     Option("device-id", "updates", read_text, None, _ID, "ID", _ID_SHOWN),
 )
 
+INTERPRETER = (
+    Option(
+        *("threads", "model", whole(1, MAX_THREADS), default_threads),
+        *("threads of the interpreter", "N", _THREADS_SHOWN),
+    ),
+    Option("runtime", "model", choice(AUTO, *RUNTIMES), AUTO, _RUNTIME, "NAME"),
+)
 RUN = (
     Option("source", "frames", read_source, "0", _SOURCE, "SOURCE"),
     Option("frames", "frames", whole(1, 2**62), None, "end after so many frames", "N", "never"),
@@ -114,11 +123,7 @@ RUN = (
         *("LABEL=SCORE", "the manifest's", True),
     ),
     Option("include", "model", read_labels, None, _INCLUDE, "LABELS", "all"),
-    Option(
-        *("threads", "model", whole(1, MAX_THREADS), default_threads),
-        *("threads of the interpreter", "N", _THREADS_SHOWN),
-    ),
-    Option("runtime", "model", choice(AUTO, *RUNTIMES), AUTO, _RUNTIME, "NAME"),
+    *INTERPRETER,
     Option("headless", "results", read_switch, False, "no window, also where there is a display"),
     Option("output", "results", read_path, None, _OUTPUT, "FILE", "none"),
     Option("events", "results", read_path, None, _EVENTS, "FILE", "none"),
@@ -133,7 +138,7 @@ RUN = (
     HOME,
     CONFIG,
 )
-UPDATE = (*UPDATES, HOME, CONFIG)
+UPDATE = (*INTERPRETER, *UPDATES, AGAIN, HOME, CONFIG)
 STATUS = (HOME, CONFIG, JSON)
 ROLLBACK = (HOME, CONFIG)
 

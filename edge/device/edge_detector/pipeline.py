@@ -99,7 +99,8 @@ class Pipeline:
         self._on_frame, self._on_failing = on_frame, on_failing
         self._left = max_frames
         self._incoming: Detector | None = None
-        self._failures, self._failing = 0, threading.Lock()
+        self._failures, self._replacing = 0, False
+        self._swapping = threading.Lock()  # held for moments only; never while a model is opened
         self._stopping, self._done = False, threading.Event()
         self._prepared: Handover[_Job] = Handover(AHEAD)
         self._inferred: Handover[_Job] = Handover(BEHIND)
@@ -144,7 +145,8 @@ class Pipeline:
 
     def take_over(self, detector: Detector) -> None:
         """Go on with another detector, from the next frame that is prepared."""
-        self._incoming = detector
+        with self._swapping:
+            self._incoming = detector
 
     @property
     def detector(self) -> Detector:
@@ -197,10 +199,9 @@ class Pipeline:
     def _next_prepared(self) -> _Job | None:
         """The next frame that could be prepared; None at the end."""
         while (frame := self._next_frame()) is not None:
-            incoming = self._incoming
-            if incoming is not None:
-                self._detector, self._failures = incoming, 0
-                self._incoming = None
+            with self._swapping:
+                if self._incoming is not None:
+                    self._detector, self._incoming, self._failures = self._incoming, None, 0
             job = _Job(frame, self._detector, {"capture": frame.read_ms})
             started = time.perf_counter()
             try:
@@ -229,6 +230,7 @@ class Pipeline:
         try:
             job.value = job.detector.infer(job.value)
         except Exception as error:
+            self.pulse.rest()  # another model may have to be opened, which takes its time
             self._fail(job, error)
             return False
         job.stages_ms["infer"] = (time.perf_counter() - started) * 1000
@@ -265,10 +267,10 @@ class Pipeline:
         Raises:
             EdgeError: it is one too many, and there is no other model to go on with.
         """
-        with self._failing:
+        with self._swapping:
             self.figures.failed += 1
-            if job.detector is not self._detector or self._incoming is not None:
-                return  # it has a successor already
+            if self._replacing or self._is_replaced(job.detector):
+                return
             self._failures += 1
             release = f"{job.detector.manifest.name} {job.detector.manifest.version}"
             if self._failures == 1:
@@ -278,7 +280,18 @@ class Pipeline:
             failure = ModelError(f"{release} failed on {MOST_FAILURES} frames in a row: {error}")
             if self._on_failing is None:
                 raise failure from error
-            self._incoming = self._on_failing(job.detector, failure)
+            self._replacing = True
+        try:
+            successor = self._on_failing(job.detector, failure)
+            with self._swapping:
+                if not self._is_replaced(job.detector):  # by a newer one, meanwhile
+                    self._incoming = successor
+        finally:
+            self._replacing = False
+
+    def _is_replaced(self, detector: Detector) -> bool:
+        """Whether a detector has a successor already."""
+        return detector is not self._detector or self._incoming is not None
 
     def _give_up(self, sink: Sink, error: Exception) -> None:
         logger.error("%s: %s; going on without it", sink.name, error)

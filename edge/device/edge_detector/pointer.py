@@ -28,14 +28,14 @@ class Pointer:
         self._step = step
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, patience_s: float = PATIENCE_S) -> Iterator[None]:
         """Be the only one who reads and then writes it.
 
         Raises:
             BusyError: another process did all the time.
             ConfigError: the home cannot be made or locked.
         """
-        with locked(self._lock, PATIENCE_S, f"another process uses {self.path}"):
+        with locked(self._lock, patience_s, f"another process uses {self.path}"):
             yield
 
     def read(self) -> State | None:

@@ -29,6 +29,7 @@ from edge_detector.progress import Progress
 from edge_detector.report import describe_now, progress_line, summary_line
 from edge_detector.slots import Slot, Slots
 from edge_detector.source import parse_source
+from edge_detector.state import MAX_CRASHES
 from edge_detector.takeover import Takeover
 from edge_detector.telemetry import Telemetry
 from edge_detector.updates import Updates
@@ -43,6 +44,7 @@ WINDOW_S = 1 / 60  # between two looks at the window
 IDLE_S = 0.25  # between two looks without one
 EVERY_S = 1.0  # between two reports
 CONTACT_S = 10.0  # between two looks whether the release server has answered
+END_S = 1.0  # that another process is waited for at the end
 FIRST_FETCH_S = 900.0  # that systemd waits for a device's first model
 
 logger = logging.getLogger(__name__)
@@ -59,13 +61,18 @@ class Run:
         self._slots = Slots(config.home)
         self._figures, self._pulse, self._notifier = Figures(), Pulse(), Notifier()
         self._takeover = Takeover(
-            self._slots, self._build, on_model=self._tell_model, on_rollback=self._tell_rollback
+            *(self._slots, self._build),
+            on_model=self._tell_model,
+            on_rollback=self._tell_rollback,
+            on_unfit=self._pass_over,
         )
         self._updates: Updates | None = None
         if config.releases is not None:
             self._updates = Updates(
                 *(config.releases, config.home, config.channel, self._device_id),
                 *(config.name, config.root),
+                threads=config.threads,
+                runtime=config.runtime,
                 slots=self._slots,
             )
         self._telemetry: Telemetry | None = None
@@ -80,12 +87,13 @@ class Run:
         self._contact_due = 0.0
 
     def stop(self) -> None:
-        """End soon, and in order. Made for a signal's handler: it takes no lock.
+        """End soon, and in order. Made for a signal's handler: it waits for no lock.
 
         Raises:
             KeyboardInterrupt: the loop has not begun, and something may be waited for just now.
         """
         self._stopping = True
+        self._end_trial(0.0)  # at once: a second signal, or systemd, may end the process
         if self._pipeline is not None:
             self._pipeline.stop()
         else:
@@ -102,14 +110,14 @@ class Run:
         """
         slot = self._slots.begin_run()
         try:
-            summary = self._run(slot)
+            return self._run(slot)
         except (EdgeError, KeyboardInterrupt):
-            self._slots.end_run()  # with any other error, what is on trial has crashed
             if self._stopping:
                 return ""
             raise
-        self._slots.end_run()
-        return summary
+        finally:
+            if not self._loop_crashed:
+                self._slots.end_run()
 
     def _run(self, slot: Slot | None) -> str:
         with ExitStack() as stack, _tuned():
@@ -118,7 +126,9 @@ class Run:
             outputs = open_outputs(self._config, camera, lambda: self._describe(camera))
             for output in outputs:
                 stack.callback(output.close)
-            detector = self._takeover.begin(slot or self._fetch_first())
+            slot = self._fetch_another(slot) if slot is not None else self._fetch_first()
+            self._slots.begin_trial()
+            detector = self._takeover.begin(slot)
             if self._stopping:
                 return ""
             if self._telemetry is not None:
@@ -150,6 +160,8 @@ class Run:
             finally:
                 self._progress.clear()
                 self._notifier.stopping()
+                if not self._loop_crashed:
+                    self._end_trial()  # what hangs from here on is an output or the network
                 pipeline.close()
             return summary_line(
                 self._figures, camera, pipeline.detector.manifest, pipeline.detector.runtime_name
@@ -169,6 +181,7 @@ class Run:
         while not pipeline.wait(WINDOW_S if windows else IDLE_S):
             if self._stopping or not all(window.show() for window in windows):
                 pipeline.stop()
+                self._end_trial()
             if time.monotonic() < due:
                 continue
             due = time.monotonic() + EVERY_S
@@ -201,6 +214,36 @@ class Run:
         if slot is None:
             raise NoModelError(f"no model to fetch: {Journal.read(self._config.home).found}")
         return slot
+
+    def _fetch_another(self, slot: Slot) -> Slot:
+        """What to run instead of a slot that has crashed again and again, if there is any.
+
+        A loop that dies within seconds leaves the updates no time of their own.
+        """
+        trial = self._slots.state().trial
+        if self._updates is None or trial is None or trial.crashes < MAX_CRASHES:
+            return slot
+        logger.warning("%s has crashed %d times: looking for another", slot.release, trial.crashes)
+        try:
+            return self._updates.update(running=True) or slot
+        except EdgeError as error:
+            logger.warning("%s; going on with what is here", error)
+            return slot
+
+    @property
+    def _loop_crashed(self) -> bool:
+        """Whether the loop ended by an error that was not foreseen: what is on trial may be why."""
+        failure = self._pipeline.failure if self._pipeline is not None else None
+        return failure is not None and not isinstance(failure, EdgeError)
+
+    def _end_trial(self, patience_s: float = END_S) -> None:
+        """From here on, no end of this process is a crash of what is on trial."""
+        with suppress(EdgeError, OSError):  # another process has the pointer: `end_run` tries again
+            self._slots.end_trial(patience_s)
+
+    def _pass_over(self, slot: Slot) -> None:
+        if self._updates is not None:
+            self._updates.pass_over(slot)
 
     def _build(self, slot: Slot) -> Detector:
         config = self._config
@@ -239,6 +282,8 @@ class Run:
 
     def _leave_stuck(self, pipeline: Pipeline, stage: str) -> None:
         """The last that a process does which hangs."""
+        if stage != INTERPRETER:
+            self._end_trial()  # an output hangs, which is not the model's fault
         if self._telemetry is not None:
             self._telemetry.state("stuck")
             self._telemetry.flush()

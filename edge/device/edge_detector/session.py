@@ -30,6 +30,7 @@ from edge_detector.trust import MAX_ROOT_BYTES, Trust
 EARLIEST = datetime(2025, 1, 1, tzinfo=UTC)  # no release is older
 CLOCK_TOLERANCE = timedelta(days=1)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_DAMAGED = (errno.EIO, errno.EEXIST, errno.EISDIR, errno.ENOTDIR)  # what a decayed disk brings
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class Session:
             try:
                 self._updater = self._refreshed(root)
             except OSError as error:
-                if error.errno in (*_FULL, errno.EROFS, errno.EACCES):
+                if error.errno not in _DAMAGED:  # the cache is whole, and protects from old ones
                     raise
                 logger.warning("%s is damaged (%s): fetching anew", self._trust.metadata, error)
                 self._trust.forget_metadata()

@@ -10,10 +10,12 @@ one. A slot never becomes the current one before its self-test passed in a proce
 The life of a `run`, which has the home for itself:
 
     slot = slots.begin_run()              # None: nothing to run; `Updates.update` may find it
+    slots.begin_trial()                   # from here on its death is the fault of what is on trial
     ...                                   # slots.on_trial(): after a minute of good running
     slots.commit()                        #   commit, or if it fails within that minute
     slot = slots.rollback("why")          #   go on with the previous one
-    slots.end_run()                       # in order: what is on trial did not crash
+    slots.end_trial()                     # the end has begun: what is on trial did not crash
+    slots.end_run()                       # the home is free again
 """
 
 import logging
@@ -23,9 +25,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edge_detector.atomic import Step, no_step
-from edge_detector.errors import ConfigError, NoModelError, ReleaseError
-from edge_detector.locks import FileLock, locked
-from edge_detector.pointer import Pointer
+from edge_detector.errors import NoModelError, ReleaseError
+from edge_detector.locks import BusyError, FileLock, locked
+from edge_detector.pointer import PATIENCE_S, Pointer
 from edge_detector.shelf import Shelf
 from edge_detector.slot import Slot
 from edge_detector.state import BY_HAND, Refusal, State
@@ -69,6 +71,7 @@ class Slots:
         self._boot = boot
         self._clock = clock
         self._run_lock = FileLock(home / "run.lock")
+        self._ending = False  # a run: what it activates now, it will not take over
 
     def state(self) -> State:
         """What the pointer says, without a look at the slots.
@@ -82,7 +85,7 @@ class Slots:
         """The slot to run, verified; where it is damaged, the one to run instead.
 
         Returns:
-            None: nothing was activated yet, or all of it was refused.
+            None: nothing was activated yet.
 
         Raises:
             NoModelError: all that was activated is damaged; says what to do.
@@ -93,6 +96,13 @@ class Slots:
     def on_trial(self) -> bool:
         """Whether the current slot has still to prove itself."""
         return self.state().trial is not None
+
+    def previous(self) -> Slot | None:
+        """The slot to go back to, verified; None: there is none, or it is damaged."""
+        with suppress(ReleaseError):
+            if (previous := self.state().previous) is not None:
+                return self.shelf.read(previous)
+        return None
 
     # --- what runs ---
 
@@ -115,7 +125,9 @@ class Slots:
                 raise ReleaseError(f"{slot.release} was refused: {refusal.reason}")
             self.shelf.mark(slot.id)
             state = state.activated(slot.id, self._now())
-            self._pointer.write(state.begun(self._boot(), self._now()) if running else state)
+            if running and not self._ending:
+                state = state.begun(self._boot(), self._now())
+            self._pointer.write(state)
         logger.info("%s is the current release", slot.release)
 
     def refuse(self, slot: Slot, reason: str) -> None:
@@ -168,24 +180,26 @@ class Slots:
     def begin_run(self) -> Slot | None:
         """Take the home for this `run`, settle what an earlier one left, say what to run.
 
+        Its trial has not begun: until `begin_trial`, this run's death is not the slot's fault.
+
         Returns:
-            None: there is nothing to run. Nothing was activated yet, or all of it was refused or
-                is damaged; the log says so. `Updates.update` may find something.
+            None: there is nothing to run. Nothing was activated yet, or all of it is damaged; the
+                log says so. `Updates.update` may find something.
 
         Raises:
-            ConfigError: another `run` has this home, or the home cannot be used.
+            BusyError: another `run` has this home.
+            ConfigError: the home cannot be used.
         """
         if not self._run_lock.acquire(0):
-            raise ConfigError(
+            raise BusyError(
                 f"another run (process {self._run_lock.holder() or 'unknown'}) uses {self.home}:"
                 " end it, or give this one a folder of its own with --home"
             )
         try:
             with self._pointer.locked():
+                self._ending = False
                 self._settle()
-                slot = self._heal()
-                self._begin()
-                return slot
+                return self._heal()
         except NoModelError as error:
             logger.error("%s", error)
             return None
@@ -194,9 +208,10 @@ class Slots:
             raise
 
     def begin_trial(self) -> None:
-        """This `run` takes over what another process has activated."""
+        """This `run` opens the current slot now: until it ends in order, its death is a crash."""
         with self._pointer.locked():
-            self._begin()
+            if (state := self.state()).trial is not None and not self._ending:
+                self._pointer.try_to_write(state.begun(self._boot(), self._now()))
 
     def commit(self) -> None:
         """The current slot has proved itself. Harmless when it had before."""
@@ -204,12 +219,25 @@ class Slots:
             if (state := self.state()).trial is not None:
                 self._pointer.try_to_write(state.committed())
 
+    def end_trial(self, patience_s: float = PATIENCE_S) -> None:
+        """This `run` begins to end in order: however it dies now, what is on trial did not crash.
+
+        patience_s: how long another process is waited for. Harmless when it was called before.
+
+        Raises:
+            BusyError: another process used the pointer all the time.
+            ConfigError: this user may not read it.
+        """
+        with self._pointer.locked(patience_s):
+            state = self.state()
+            if state.trial is not None and state.trial.boot_id is not None:
+                self._pointer.try_to_write(state.ended())
+            self._ending = True
+
     def end_run(self) -> None:
         """End in order: what is on trial did not crash. Harmless when it was called before."""
         try:
-            with self._pointer.locked():
-                if (state := self.state()) != state.ended():
-                    self._pointer.try_to_write(state.ended())
+            self.end_trial()
         finally:
             self._run_lock.release()
 
@@ -238,10 +266,6 @@ class Slots:
 
     def _now(self) -> str:
         return self._clock().isoformat(timespec="seconds")
-
-    def _begin(self) -> None:
-        if (state := self.state()).trial is not None:
-            self._pointer.try_to_write(state.begun(self._boot(), self._now()))
 
     def _settle(self) -> None:
         state = self.state()

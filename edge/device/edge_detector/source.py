@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_detector.address import hide_secrets
 from edge_detector.errors import CameraError
 
 Image = NDArray[np.uint8]  # (height, width, 3), blue, green, red
@@ -25,8 +26,7 @@ PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 OPEN_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 5.0
 
-_SECRET = re.compile(r"(?<=//)[^/?#]*@")
-_QUERY = re.compile(r"[?#].*", re.DOTALL)
+_LAST_INDEX = 2**31 - 1  # OpenCV takes a C int
 
 
 class Capture(Protocol):
@@ -67,18 +67,36 @@ def parse_source(text: str) -> Source:
     if "://" in text:
         return _parse_address(text)
     if re.fullmatch(r"\d+", text, re.ASCII):
-        return Source("device", text, f"camera {int(text)}")
+        number = text.lstrip("0") or "0"
+        if len(number) > len(str(_LAST_INDEX)) or int(number) > _LAST_INDEX:
+            raise CameraError(f"no camera has the number {text[:20]}: give a camera's number, as 0")
+        return Source("device", number, f"camera {number}")
+    try:
+        source = _parse_path(text)
+    except (OSError, RuntimeError) as error:  # no access, too long a name, no such ~user
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CameraError(f"source {_shorten(text)} cannot be looked at: {reason}") from error
+    if source is None:
+        raise CameraError(
+            f"source {_shorten(text)} is not there: give a camera's number, a video file, a"
+            " folder of pictures, or an address such as rtsp://host/stream"
+        )
+    return source
+
+
+def _parse_path(text: str) -> Source | None:
     path = Path(text).expanduser()
-    if text.strip() and path.is_dir():
+    if not text.strip() or not path.exists():
+        return None
+    if path.is_dir():
         return Source("folder", str(path), f"folder {path}")
     if path.is_char_device():
         return Source("device", str(path), f"camera {path}")
-    if not text.strip() or not path.exists():
-        raise CameraError(
-            f"source {text!r} is not there: give a camera's number, a video file, a folder of"
-            " pictures, or an address such as rtsp://host/stream"
-        )
     return Source("file", str(path), f"file {path}")
+
+
+def _shorten(text: str) -> str:
+    return repr(text if len(text) <= 200 else f"{text[:200]}…")
 
 
 def _parse_address(text: str) -> Source:
@@ -86,8 +104,8 @@ def _parse_address(text: str) -> Source:
     try:
         parts = urlsplit(text)
         host = parts.hostname
-    except ValueError as error:
-        raise CameraError(f"source {shown} is no address: {error}") from None
+    except ValueError:  # which may say the password
+        raise CameraError(f"source {shown} is no address: write rtsp://host/stream") from None
     if parts.scheme.lower() not in SCHEMES:
         raise CameraError(
             f"source {shown}: no frames come by {parts.scheme!r}; one of {', '.join(SCHEMES)}"
@@ -97,20 +115,22 @@ def _parse_address(text: str) -> Source:
     return Source("address", text, shown)
 
 
-def hide_secrets(address: str) -> str:
-    """An address without user, password and query, any of which may be a secret."""
-    return _QUERY.sub("?…", _SECRET.sub("…@", address))
-
-
 def open_capture(
     source: Source, open_timeout_s: float = OPEN_TIMEOUT_S, read_timeout_s: float = READ_TIMEOUT_S
 ) -> Capture:
-    """Open a source; whether it has worked, `isOpened` says. The time-outs are of addresses."""
+    """Open a source; whether it has worked, `isOpened` says. The time-outs are of addresses.
+
+    Raises:
+        CameraError: this user may not read the folder, or it is gone.
+    """
     if source.kind == "device":
         target = int(source.target) if source.target.isdigit() else source.target
         return cv2.VideoCapture(target)
     if source.kind == "folder":
-        return FolderCapture(sorted(Path(source.target).iterdir()))
+        try:
+            return FolderCapture(sorted(Path(source.target).iterdir()))
+        except OSError as error:
+            raise CameraError(f"{source.shown} cannot be read: {error.strerror}") from error
     if Path(source.target).suffix.lower() in PICTURES and source.kind == "file":
         return FolderCapture([Path(source.target)])
     limits = []

@@ -5,6 +5,7 @@
 - Files are named by the number of their first record, so that numbers go on after a restart; the
   last file stays, be it empty.
 - Over `max_bytes` the oldest file goes, and its records are counted as lost.
+- On a disk that is full or read-only, records are lost and counted until it takes some again.
 
 One process uses a spool at a time; any number of its threads may.
 """
@@ -13,10 +14,12 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_detector.atomic import replace_file, sync_folder
+from edge_detector.disk import FULL
 
 _PARTS = 16  # about so many files make up a full spool
 _SUFFIX = ".jsonl"
@@ -39,25 +42,22 @@ class Spool:
     """The records in one folder, which nobody else writes to."""
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
-        """Take up what an earlier process left.
+        """Take up what an earlier process left; later, if the disk is full or read-only.
 
         Raises:
-            OSError: the folder cannot be made or read.
+            OSError: the folder cannot be made or read for another reason.
         """
         self._folder = folder
         self._max_bytes = max_bytes
         self._part_bytes = max(1, max_bytes // _PARTS)
         self._lock = threading.Lock()
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lost = self._read_lost()
-        for file in self._files():
-            _cut_torn_line(file)
-        files = self._files()
-        if files:
-            self._next = _first(files[-1]) + files[-1].read_bytes().count(b"\n")
-        else:
-            self._next = 1
-            self._begin_file()
+        self._lost, self._next = 0, 1
+        self._ready = False
+        try:
+            self._take_up()
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
 
     @property
     def lost(self) -> int:
@@ -75,9 +75,13 @@ class Spool:
         A record that the disk refuses is lost and counted.
         """
         with self._lock:
+            with suppress(OSError):  # else the next record is lost, too
+                self._take_up()
             number = self._next
             line = json.dumps(write(number), allow_nan=False, separators=(",", ":")) + "\n"
             try:
+                if not self._ready:
+                    raise OSError("the disk is full")
                 self._make_room(len(line))
                 self._write(line.encode())
             except OSError:
@@ -85,8 +89,10 @@ class Spool:
             return number
 
     def oldest(self) -> Batch | None:
-        """The records to be sent next; None: all were."""
+        """The records to be sent next; None: all were, or none can be taken off the disk."""
         with self._lock:
+            if not self._ready:
+                return None
             files = [file for file in self._files() if file.stat().st_size]
             if not files:
                 return None
@@ -105,6 +111,20 @@ class Spool:
         with self._lock:
             (self._folder / f"{batch.name}{_SUFFIX}").unlink(missing_ok=True)
             self._count_lost(batch.records)
+
+    def _take_up(self) -> None:
+        if self._ready:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for file in self._files():
+            _cut_torn_line(file)
+        files = self._files()
+        if files:
+            self._next = _first(files[-1]) + files[-1].read_bytes().count(b"\n")
+        else:
+            self._begin_file()
+        self._lost += self._read_lost()
+        self._ready = True
 
     def _files(self) -> list[Path]:
         """Oldest first."""

@@ -4,8 +4,8 @@
 
 A release that is activated is on trial until it is committed. If the process that ran it died:
 - in the same boot of the machine, the release crashed: it is rolled back and refused. Where there
-  is nothing to go back to it is tried again, MAX_CRASHES times in all: something else may have
-  been at fault, and no model at all is worse.
+  is nothing to go back to it is tried again: something else may have been at fault, and no model
+  at all is worse. After MAX_CRASHES in a row a run looks for another one before it begins.
 - before another boot, the power was cut: it is tried again. Not for ever: a release that restarts
   the machine each time looks the same, so after MAX_POWER_CUTS it is rolled back and refused.
 """
@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 FORMAT = 1
-MAX_CRASHES = 3  # with nothing to go back to
+MAX_CRASHES = 3  # in a row, with nothing to go back to
 MAX_POWER_CUTS = 5  # in a row, within a trial
 MAX_REFUSED = 100  # that are remembered
 CRASHED = "crashed within its first minute"
@@ -32,6 +32,7 @@ class Trial:
 
     boot_id: the boot in which a process runs it or died with it; None: none does.
     started_at: when that process took it, UTC.
+    crashes, power_cuts: since a process last ended in order.
     """
 
     boot_id: str | None = None
@@ -80,10 +81,8 @@ class State:
         return replace(self, trial=replace(self.trial, boot_id=boot_id, started_at=at))
 
     def ended(self) -> "State":
-        """It ended in order: whatever was on trial is as it was before."""
-        if self.trial is None:
-            return self
-        return replace(self, trial=replace(self.trial, boot_id=None, started_at=None))
+        """It ended in order: whatever was on trial has still to prove itself, from the start."""
+        return self if self.trial is None else replace(self, trial=Trial())
 
     def committed(self) -> "State":
         """The current slot has proved itself."""
@@ -118,13 +117,13 @@ class State:
             return self
         if trial.boot_id == boot_id:
             trial, reason = replace(trial, crashes=trial.crashes + 1), CRASHED
-            over = self.previous is not None or trial.crashes >= MAX_CRASHES
+            over = self.previous is not None
         else:
             trial, reason = replace(trial, power_cuts=trial.power_cuts + 1), RESTARTED
             over = self.previous is not None and trial.power_cuts >= MAX_POWER_CUTS
         if over:
             return self.rolled_back(Refusal(name, version, reason, at))
-        return replace(self, trial=trial).ended()
+        return replace(self, trial=replace(trial, boot_id=None, started_at=None))
 
     def to_json(self) -> bytes:
         """As `from_json` reads it."""

@@ -123,8 +123,9 @@ def _lines(report: Mapping[str, object]) -> list[str]:
         rows.append(("trusts", f"the root with sha256 {report['root_sha256']}"))
     rows.append(("updates", _updates(report)))
     if report["error"]:
-        ago = _spoken(report["tried_s_ago"])
-        rows.append(("", f"the last try, {ago} ago, failed: {report['error']}"))
+        ago = report["tried_s_ago"]
+        when = "" if ago is None else f", {_spoken(ago)} ago,"
+        rows.append(("", f"the last try{when} failed: {report['error']}"))
     return [f"{name:<{_NAME_WIDTH}}{text}" for name, text in rows]
 
 
@@ -156,8 +157,8 @@ def _slot_text(slot: object) -> str:
 
 
 def _release_of(slot: str) -> str:
-    name, version, _ = slot.rsplit("-", 2)
-    return f"{name} {version}"
+    parts = slot.rsplit("-", 2)
+    return " ".join(parts[:2]) if len(parts) == 3 else slot
 
 
 def _seconds_since(at: str | None, now: datetime) -> int | None:

@@ -2,7 +2,8 @@
 
 A detector is opened and warmed up by the thread that has brought the slot; the loop takes it
 between two frames. After `GOOD_S` and `GOOD_FRAMES` results its slot is committed. If it fails
-before that, or does not even open, the slot is refused and the previous one goes on.
+before that, or does not even open, the slot is refused and the previous one goes on. If only this
+run's options do not fit it, such as a label that it does not have, it is passed over.
 """
 
 import logging
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from edge_detector.detector import Detector
-from edge_detector.errors import EdgeError, ModelError
+from edge_detector.errors import ConfigError, EdgeError, ModelError
 from edge_detector.pipeline import Pipeline
 from edge_detector.slots import Slot, Slots
 
@@ -31,6 +32,7 @@ class Takeover:
         *,
         on_model: Callable[[Detector], None] = lambda _detector: None,
         on_rollback: Callable[[], None] = lambda: None,
+        on_unfit: Callable[[Slot], None] = lambda _slot: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -38,9 +40,10 @@ class Takeover:
             build: opens a slot's model; raises `EdgeError`.
             on_model: told of each detector that the loop will run.
             on_rollback: told when a slot was left for the previous one.
+            on_unfit: told of a slot that this run's options do not fit; it was not refused.
         """
         self._slots, self._build, self._clock = slots, build, clock
-        self._on_model, self._on_rollback = on_model, on_rollback
+        self._on_model, self._on_rollback, self._on_unfit = on_model, on_rollback, on_unfit
         self._lock = threading.RLock()
         self._pipeline: Pipeline | None = None
         self._running: Slot | None = None
@@ -51,13 +54,14 @@ class Takeover:
         """Open the model that a run starts with; if it fails on trial, the one before.
 
         Raises:
+            ConfigError: this run's options fit neither.
             EdgeError: neither opens.
         """
         with self._lock:
             try:
                 return self._open(slot)
-            except ModelError as error:
-                return self._go_back(error)
+            except (ModelError, ConfigError) as error:
+                return self._go_back(slot, error)
 
     def attach(self, pipeline: Pipeline) -> None:
         """From now on this loop takes over what comes."""
@@ -74,7 +78,7 @@ class Takeover:
             except EdgeError as error:
                 logger.error("%s does not run: %s", slot.release, error)
                 try:
-                    detector = self._go_back(error)
+                    detector = self._go_back(slot, error)
                 except EdgeError as other:
                     logger.error("going on with %s: %s", self._release, other)
                     return
@@ -92,7 +96,7 @@ class Takeover:
         with self._lock:
             if self._detector is not None and self._detector is not failed:
                 return self._detector  # it was on its way
-            detector = self._go_back(error)
+            detector = self._go_back(None, error)
             self._on_model(detector)
             self._start_trial()
             return detector
@@ -130,10 +134,36 @@ class Takeover:
         self._running, self._detector = slot, detector
         return detector
 
-    def _go_back(self, error: EdgeError) -> Detector:
-        """Raises: EdgeError: nothing is on trial, or the one before does not run either."""
+    def _go_back(self, slot: Slot | None, error: EdgeError) -> Detector:
+        """Leave what is on trial. slot: if it has not been opened.
+
+        Raises:
+            EdgeError: nothing is on trial, or the one before does not run either.
+        """
         if not self._slots.on_trial():
             raise error
+        if slot is not None and isinstance(error, ConfigError):
+            return self._pass_over(slot, error)
         previous = self._slots.rollback(str(error), refuse=True)
         self._on_rollback()
         return self._open(previous)
+
+    def _pass_over(self, slot: Slot, error: ConfigError) -> Detector:
+        """Go back without a refusal, if the options fit the one before.
+
+        Raises:
+            ConfigError: they do not, so that it is they that are wrong; nothing has changed.
+        """
+        previous = self._slots.previous()
+        if previous is None:
+            raise error
+        before = self._running, self._detector
+        try:
+            detector = self._open(previous)
+        except EdgeError:
+            self._running, self._detector = before
+            raise error from None
+        self._slots.rollback(str(error), refuse=False)
+        self._on_unfit(slot)
+        self._on_rollback()
+        return detector

@@ -27,6 +27,7 @@ from types import TracebackType
 import cv2
 
 from edge_detector.delivery import Delivery, Refused, Unsent, open_delivery
+from edge_detector.disk import disk_error
 from edge_detector.errors import ConfigError
 from edge_detector.interval import MAX_LABELS, STATES, Interval, Sample, instant
 from edge_detector.manifest import Manifest
@@ -71,6 +72,7 @@ class Telemetry:
 
         Raises:
             ConfigError: a wrong address, device id or interval, or a folder that cannot be used.
+            EdgeError: the folder cannot be used now, as on a broken disk. A full one is waited for.
         """
         if not DEVICE_ID.fullmatch(device_id):
             raise ConfigError(
@@ -83,7 +85,7 @@ class Telemetry:
         try:
             self._spool = Spool(home / "telemetry", max_bytes)
         except OSError as error:
-            raise ConfigError(f"telemetry cannot be kept in {home}: {error}") from error
+            raise disk_error(f"telemetry cannot be kept in {home}", error) from error
         self._device, self._every_s = device_id, every_s
         self._now, self._monotonic = now, monotonic
         self._started = self._contact_at = monotonic()
@@ -158,7 +160,7 @@ class Telemetry:
                 "model": model,
                 "runtime": runtime,
                 "state": interval.state,
-                "offline_s": round(began - self._contact_at, 1),
+                "offline_s": round(max(0.0, began - self._contact_at), 1),
                 "uptime_s": round(began - self._started, 1),
                 "lost": self._spool.lost,
                 "versions": self._versions,

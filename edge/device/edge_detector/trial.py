@@ -1,7 +1,8 @@
 """The self-test of a release, in a process of its own: a model that crashes crashes only that.
 
 What it says of the release: it passed; it failed, crashed, or took too long. What it says of the
-device, and not of the release: the test could not be run.
+device, and not of the release: the test could not be run, or was killed, as by a system that is
+out of memory.
 """
 
 import logging
@@ -17,6 +18,7 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from edge_detector.errors import EdgeError, ModelError
+from edge_detector.runtime import AUTO
 
 FAILED = 1  # exit status: the release's fault; any other one but 0: ours
 NICENESS = 10  # the camera goes first
@@ -26,9 +28,12 @@ TOLD_BYTES = 4096  # of the end of what the test says
 logger = logging.getLogger(__name__)
 
 
-def self_test_command(folder: Path) -> tuple[str, ...]:
-    """What tests the release in a folder."""
-    return (sys.executable, "-m", "edge_detector", "self-test", str(folder))
+def self_test_command(folder: Path, threads: int = 1, runtime: str = AUTO) -> tuple[str, ...]:
+    """What tests the release in a folder, with the interpreter that is to run it."""
+    return (
+        *(sys.executable, "-m", "edge_detector", "self-test", str(folder)),
+        *("--threads", str(threads), "--runtime", runtime),
+    )
 
 
 def run_trial(
@@ -43,7 +48,7 @@ def run_trial(
 
     Raises:
         ModelError: it failed, crashed, or took longer than limit_s.
-        EdgeError: it could not be run, or was cancelled.
+        EdgeError: it could not be run, was killed, or was cancelled.
     """
     with TemporaryFile() as output:
         try:
@@ -83,6 +88,8 @@ def _wait(
 def _judge(status: int, told: str) -> None:
     if status == 0:
         logger.info("self-test: %s", told)
+    elif status == -signal.SIGKILL:
+        raise EdgeError("the self-test cannot be run here now: it was killed (out of memory?)")
     elif status < 0:
         with suppress(ValueError):
             raise ModelError(f"the self-test crashed ({signal.Signals(-status).name})")

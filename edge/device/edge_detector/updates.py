@@ -22,10 +22,11 @@ from edge_detector.fetcher import BoundedFetcher, parse_address
 from edge_detector.journal import Journal
 from edge_detector.limits import Limits
 from edge_detector.manifest import MANIFEST_FILE, Manifest
+from edge_detector.runtime import AUTO
 from edge_detector.session import Session, check_length, disk_fault
 from edge_detector.slot import Slot, files_of, slot_id
 from edge_detector.slots import Slots, utc_now
-from edge_detector.trial import run_trial
+from edge_detector.trial import run_trial, self_test_command
 from edge_detector.trust import Trust
 
 __all__ = ["Limits", "Updates"]
@@ -48,6 +49,8 @@ class Updates:
         root: Path | None = None,
         limits: Limits = DEFAULT_LIMITS,
         *,
+        threads: int = 1,
+        runtime: str = AUTO,
         slots: Slots | None = None,
         fetcher: BoundedFetcher | None = None,
         clock: Callable[[], datetime] = utc_now,
@@ -58,7 +61,8 @@ class Updates:
 
         releases: a folder, a file:// or an http(s):// address. name: of the model; needed only if
         the channel has several. root: a file with the root to trust; without one, the first use
-        trusts what it finds. fetcher, clock, try_out, step: for tests.
+        trusts what it finds. threads, runtime: of the interpreter that is to run releases, for
+        their self-tests. fetcher, clock, try_out, step: for tests.
 
         Raises:
             ConfigError: releases is no such address.
@@ -75,6 +79,8 @@ class Updates:
         self._clock = clock
         self._try_out = try_out or self._self_test
         self._step = step
+        self._self_test_with = (threads, runtime)
+        self._passed_over: set[tuple[str, str]] = set()
         self._cancelled = False
 
     def check(self) -> Manifest | None:
@@ -137,6 +143,10 @@ class Updates:
             self.slots.prune()
             return slot
 
+    def pass_over(self, slot: Slot) -> None:
+        """Do not take a release, as long as this process lives: its options do not fit it."""
+        self._passed_over.add((slot.manifest.name, slot.manifest.version))
+
     def offline_s(self) -> float | None:
         """Seconds since the repository was last reached and trusted; None: never."""
         refreshed = Journal.read(self.home).refreshed()
@@ -194,7 +204,7 @@ class Updates:
             self._device_id,
             name=self._name,
             current=None if current is None else (current.manifest.name, current.manifest.version),
-            refused={(one.name, one.version) for one in state.refused.values()},
+            refused={(one.name, one.version) for one in state.refused.values()} | self._passed_over,
         )
         replace(Journal.read(self.home), found=choice.why).write(self.home)
         self._step("chosen")
@@ -272,7 +282,8 @@ class Updates:
             )
 
     def _self_test(self, slot: Slot) -> None:
-        run_trial(slot.folder, self._limits.trial_s, lambda: self._cancelled)
+        command = self_test_command(slot.folder, *self._self_test_with)
+        run_trial(slot.folder, self._limits.trial_s, lambda: self._cancelled, command)
 
     def _now(self) -> str:
         return self._clock().isoformat(timespec="seconds")

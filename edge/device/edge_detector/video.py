@@ -10,14 +10,17 @@
 import errno
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from edge_detector.camera import Frame
+from edge_detector.disk import disk_error
 from edge_detector.errors import ConfigError
 from edge_detector.pipeline import Result
 from edge_detector.source import Image
@@ -51,7 +54,8 @@ class VideoFile:
         fps: frames per second of the source, where known.
 
         Raises:
-            ConfigError: no such kind of video, or the file cannot be written.
+            ConfigError: no such kind of video, no plain file, or it cannot be written.
+            EdgeError: it cannot be written now, as on a full disk.
         """
         self.name = f"--output {path}"
         self._path, self._fps, self._live = path, fps or DEFAULT_FPS, live
@@ -66,13 +70,12 @@ class VideoFile:
             raise ConfigError(f"{self.name} is no video: end its name in {', '.join(CODECS)}")
         try:
             self._made = not path.exists()
-            with path.open("ab"):  # what is there is kept until the first frame
-                pass
+            _touch(path)
             if free(path) < SPARE_BYTES:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             self.close()
-            raise ConfigError(f"{self.name} cannot be written: {error.strerror}") from error
+            raise disk_error(f"{self.name} cannot be written", error) from error
 
     def wants_picture(self, frame: Frame) -> bool:
         return True
@@ -98,7 +101,8 @@ class VideoFile:
             self._writer.release()
             self._writer = None
         elif self._made and self._written == 0:
-            self._path.unlink(missing_ok=True)  # a video without a frame is none
+            with suppress(OSError):  # it may not have come so far
+                self._path.unlink()  # a video without a frame is none
 
     def _open(self, frame: Frame) -> cv2.VideoWriter:
         height, width = frame.image.shape[:2]
@@ -118,6 +122,25 @@ class VideoFile:
         if due > most:
             self._origin += (due - most) / self._fps
         return max(0, min(due, most))
+
+
+def _touch(path: Path) -> None:
+    """Make a file if there is none; what is there is kept until the first frame.
+
+    Raises:
+        OSError: it cannot be written, or is no plain file. A pipe is not waited for.
+    """
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a pipe without a reader
+            raise OSError(errno.EINVAL, "it is no plain file") from error
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file")
+    finally:
+        os.close(handle)
 
 
 def fit(image: Image, size: tuple[int, int]) -> Image:

@@ -23,6 +23,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, MaxRetryError
 from urllib3.util import Retry, Timeout, make_headers
 
+from edge_detector.address import hide_secrets
+from edge_detector.errors import ConfigError
 from edge_detector.fetcher import CHUNK_BYTES, BoundedFetcher
 from edge_detector.limits import Limits
 
@@ -81,6 +83,7 @@ class WebFetcher(BoundedFetcher):
     """
 
     def __init__(self, base: str, limits: Limits, userinfo: str = "") -> None:
+        """Raises: ConfigError: the system's proxy is none that is understood."""
         super().__init__(limits)
         self._shears = Shears()
         self._pool = _open_pool(base, limits, self._shears)
@@ -127,7 +130,11 @@ class WebFetcher(BoundedFetcher):
 
 
 def _open_pool(base: str, limits: Limits, shears: Shears) -> urllib3.PoolManager:
-    """Connections that can be cut, and that wait for no server for long."""
+    """Connections that can be cut, and that wait for no server for long.
+
+    Raises:
+        ConfigError: the system's proxy is none that is understood.
+    """
 
     class Connection(HTTPConnection):
         def _new_conn(self) -> socket.socket:
@@ -162,7 +169,15 @@ def _open_pool(base: str, limits: Limits, shears: Shears) -> urllib3.PoolManager
         ),
     }
     proxy = _proxy(base)
-    manager = urllib3.ProxyManager(proxy, **settings) if proxy else urllib3.PoolManager(**settings)
+    manager = urllib3.PoolManager(**settings)
+    try:
+        if proxy:
+            manager = urllib3.ProxyManager(proxy, **settings)
+    except (HTTPError, ValueError):  # which says the address, and a password in it
+        raise ConfigError(
+            f"the system's proxy {hide_secrets(proxy or '')} cannot be used: give http://host:port"
+            f" in {urlsplit(base).scheme}_proxy, or name the releases' host in no_proxy"
+        ) from None
     manager.pool_classes_by_scheme = {"http": Pool, "https": TlsPool}
     return manager
 

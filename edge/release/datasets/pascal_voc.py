@@ -1,6 +1,6 @@
 """Pascal VOC: an XML file for each image, beside it or in `Annotations/`."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,6 +17,8 @@ def is_voc(folder: Path) -> bool:
 def read_voc(folder: Path, stems: Collection[str] | None = None) -> list[RawImage]:
     """All images of a folder, or those with these names (without suffix).
 
+    Their boxes are as written: `from_zero` brings them into the form of all others.
+
     Raises:
         DatasetError: a file cannot be read, or has no counterpart.
     """
@@ -32,13 +34,21 @@ def read_voc(folder: Path, stems: Collection[str] | None = None) -> list[RawImag
         )
     for stem in sorted(files.keys() - by_stem.keys()):
         raise DatasetError(f"{files[stem]} has no image; put {stem}.jpg beside it")
-    found = [_read_file(file, by_stem[stem]) for stem, file in sorted(files.items())]
-    # VOC counts pixels from 1 and means both ends; some writers count from 0. A 0 tells them.
+    return [_read_file(file, by_stem[stem]) for stem, file in sorted(files.items())]
+
+
+def from_zero(images: Iterable[RawImage]) -> None:
+    """Bring the boxes of all images of a data set from pixels counted from 1 to edges from 0.
+
+    VOC counts pixels from 1 and means both ends; some writers count from 0. A 0 tells them, and it
+    takes all parts of a data set to look for one.
+    """
+    found = [image for image in images if image.whole_pixels]
     first = min((min(box[:2]) for one in found for box in one.boxes), default=1.0)
-    if first >= 1:
-        for one in found:
+    for one in found:
+        one.whole_pixels = False
+        if first >= 1:
             one.boxes = [_from_zero(box) for box in one.boxes]
-    return found
 
 
 def _annotations(folder: Path) -> Path:
@@ -57,7 +67,7 @@ def _read_file(file: Path, image: Path) -> RawImage:
         root = ElementTree.parse(file).getroot()
     except (OSError, ElementTree.ParseError) as error:
         raise DatasetError(f"{file} cannot be read as XML: {error}") from error
-    raw = RawImage(image, file)
+    raw = RawImage(image, file, whole_pixels=True)
     try:
         width, height = (int(float(root.findtext(f"size/{k}") or 0)) for k in ("width", "height"))
         raw.size = (width, height) if width and height else None

@@ -16,6 +16,7 @@ class RawImage:
     names: list[str] = field(default_factory=list)
     ignored: list[bool] = field(default_factory=list)  # neither right nor wrong to find
     size: tuple[int, int] | None = None  # width, height in px, where the annotation names them
+    whole_pixels: bool = False  # boxes name the first and last pixel, from 1 or 0 on
     relative: bool = False  # boxes are in 0..1 of the image instead of pixels
     from_corner: bool = False  # boxes came as a corner with width and height, or so it is said
 

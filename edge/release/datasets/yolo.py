@@ -7,7 +7,7 @@ import yaml
 
 from edge.release.datasets.raw_image import RawBox, RawImage
 from edge.release.errors import DatasetError
-from edge.release.pictures import image_files
+from edge.release.pictures import image_files, read_text
 
 
 def is_yolo(folder: Path) -> bool:
@@ -50,7 +50,7 @@ def _text_file(image: Path) -> Path:
 
 
 def _read_file(raw: RawImage, names: Sequence[str]) -> None:
-    for number, line in enumerate(raw.source.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(read_text(raw.source).splitlines(), 1):
         if not line.strip():
             continue
         try:
@@ -86,7 +86,7 @@ def _read_names(top: Path) -> list[str]:
             return _yaml_names(top / name)
     for name in ("classes.txt", "obj.names", "labels.txt"):
         if (top / name).is_file():
-            lines = (top / name).read_text("utf-8").splitlines()
+            lines = read_text(top / name).splitlines()
             return [line.strip() for line in lines if line.strip()]
     raise DatasetError(
         f"{top} does not say what its classes are called; write classes.txt, one name a line"
@@ -95,7 +95,7 @@ def _read_names(top: Path) -> list[str]:
 
 def _yaml_names(file: Path) -> list[str]:
     try:
-        names = yaml.safe_load(file.read_text("utf-8"))["names"]
+        names = yaml.safe_load(read_text(file))["names"]
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise DatasetError(f"{file} has no list called names") from error
     if isinstance(names, dict):

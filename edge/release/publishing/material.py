@@ -10,7 +10,7 @@ from edge.release.annotations import Dataset, read_dataset, read_split
 from edge.release.errors import DatasetError
 from edge.release.pictures import Image, image_files, read_image
 from edge.release.publishing.request import Request
-from edge.release.scenes import write_dataset
+from edge.release.scenes import write_once
 
 # Trainings draw their scenes from seeds up to two million.
 _EVALUATION_SEED, _CALIBRATION_SEED = 4_000_001, 4_000_002
@@ -84,10 +84,7 @@ def gather(request: Request, folder: Path) -> Material:
 
 
 def _rendered(folder: Path, count: int, seed: int) -> Path:
-    target = folder / f"{count}-{seed}"
-    if not (target / "annotations.json").is_file():  # it is written last
-        write_dataset(target, count, seed)
-    return target
+    return write_once(folder / f"{count}-{seed}", count, seed)
 
 
 def _pictures(folder: Path) -> tuple[Path, ...]:

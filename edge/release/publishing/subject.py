@@ -1,7 +1,6 @@
 """The model that is to be published: opened, named and numbered."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from edge.release.channel import CHANNELS
 from edge.release.convert import VARIANTS
 from edge.release.errors import ModelFileError, RepositoryError
 from edge.release.label_file import find_labels, read_labels
+from edge.release.naming import RIGHT_NAME, fitting_name, is_name
 from edge.release.network_file import Network, digest_of, open_network
 from edge.release.publishing.request import Request
 from edge.release.repository import Repository
@@ -43,7 +43,7 @@ def open_subject(request: Request) -> Subject:
     """Open the model, find its labels, its name and the version that it will have.
 
     Raises:
-        ModelFileError: it cannot be opened, is none, or has no labels.
+        ModelFileError: it cannot be opened, is none, has no labels, or its name is none.
         RepositoryError: the version is taken, or the repository cannot be read.
     """
     path = request.path
@@ -57,6 +57,8 @@ def open_subject(request: Request) -> Subject:
     labels = read_labels(request.labels) if request.labels else find_labels(path)
     thresholds = card.get("thresholds")
     name = request.name or _name(path, card)
+    if not is_name(name):
+        raise ModelFileError(f"a release cannot be called {name!r}; right is {RIGHT_NAME}")
     return Subject(
         path=path,
         digest=digest_of(path),
@@ -110,8 +112,7 @@ def _name(path: Path, card: Mapping[str, object]) -> str:
     stem = resolved.stem if resolved.is_file() else resolved.name
     if stem.lower() in _EMPTY_NAMES:
         stem = resolved.parent.name
-    slug = re.sub(r"[^a-z0-9_]+", "-", str(card.get("name", stem)).lower()).strip("-_")[:64]
-    return slug or "detector"
+    return fitting_name(str(card.get("name", stem)))
 
 
 def _version(request: Request, name: str) -> str:

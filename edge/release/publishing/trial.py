@@ -14,7 +14,7 @@ from edge.release.convert import Calibration, ConvertedVariant, Converter
 from edge.release.describe import Description, describe
 from edge.release.draft import Draft, Origin, draft
 from edge.release.errors import ModelFileError
-from edge.release.evaluate import CURVE_THRESHOLD, ENOUGH, Evaluation, evaluate
+from edge.release.evaluate import CURVE_THRESHOLD, Evaluation, clamped_score, evaluate
 from edge.release.golden import choose, shrink
 from edge.release.network_file import Array
 from edge.release.pictures import Image, read_image
@@ -27,7 +27,6 @@ from edge.release.source import SourceDetector
 # The score from which a detection counts, where neither the publisher nor labelled images tell.
 _USUAL_SCORE: Mapping[Layout, float] = {"points": 0.5, "ssd": 0.6, "yolo_v5": 0.4, "yolo_v8": 0.4}
 _USUAL_OVERLAP: Mapping[Layout, float] = {"points": 0.6, "ssd": 0.6, "yolo_v5": 0.5, "yolo_v8": 0.5}
-_LOWEST_SCORE, _HIGHEST_SCORE = 0.1, 0.8  # that curves of labelled images may lead to
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,15 +164,12 @@ def _thresholds(
 ) -> Thresholds:
     """What the publisher says, else what its training says, else what labelled images say."""
     layout = description.output.layout
-    score, per_label = _USUAL_SCORE[layout], dict(subject.thresholds)
+    score = _USUAL_SCORE[layout]
+    per_label = {label: clamped_score(told) for label, told in subject.thresholds.items()}
     if request.score_threshold is not None:
         score, per_label = request.score_threshold, {}
     elif not per_label and evaluation is not None:
-        per_label = {
-            label: round(min(max(curve.best_threshold, _LOWEST_SCORE), _HIGHEST_SCORE), 2)
-            for label, curve in evaluation.curves.items()
-            if evaluation.objects[label] >= ENOUGH
-        }
+        per_label = evaluation.thresholds
     return Thresholds(
         score=score,
         iou=_USUAL_OVERLAP[layout] if request.overlap is None else request.overlap,

@@ -13,7 +13,8 @@ class Card:
     """Travels with the model.
 
     map_50, map_50_95, per_label: average precision on images that were not trained on, or None
-    if there were none; thresholds: the scores with the best balance of precision and recall.
+    if there were none; thresholds: the scores with the best balance of precision and recall, for
+    labels with objects enough to tell.
     """
 
     name: str

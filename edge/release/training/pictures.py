@@ -31,23 +31,28 @@ class Comparison:
 def compare_image(
     image: LabelledImage, labels: Sequence[str], found: Sequence[Detection]
 ) -> Comparison:
-    """Match detections, the surest first, with the labelled objects at an overlap of 0.5."""
-    left = [
-        (labels[class_id], Box(*map(float, box)))
-        for box, class_id in zip(image.boxes, image.class_ids, strict=True)
-    ]
+    """Match detections, the surest first, with the labelled objects at an overlap of 0.5.
+
+    Ignored objects are neither missed nor found, and what lies on them is no false alarm.
+    """
+    left: list[tuple[str, Box]] = []
+    ignored: list[tuple[str, Box]] = []
+    for box, class_id, ignore in zip(image.boxes, image.class_ids, image.ignored, strict=True):
+        (ignored if ignore else left).append((labels[class_id], Box(*map(float, box))))
     hits, false = [], []
     for detection in sorted(found, key=lambda each: -each.score):
-        overlaps = [
-            box.iou(detection.box) if label == detection.label else 0.0 for label, box in left
-        ]
+        overlaps = _overlaps(detection, left)
         best = int(np.argmax(overlaps)) if overlaps else 0
         if overlaps and overlaps[best] >= _OVERLAP:
             hits.append(detection)
             del left[best]
-        else:
+        elif max(_overlaps(detection, ignored), default=0.0) < _OVERLAP:
             false.append(detection)
     return Comparison(image, tuple(hits), tuple(false), tuple(left))
+
+
+def _overlaps(detection: Detection, objects: Sequence[tuple[str, Box]]) -> list[float]:
+    return [box.iou(detection.box) if label == detection.label else 0.0 for label, box in objects]
 
 
 def draw_comparison(comparison: Comparison) -> bytes:

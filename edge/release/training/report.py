@@ -14,6 +14,7 @@ from edge.release.training.pictures import Comparison, compare_image, draw_compa
 from edge.release.training.workshop import Plan, Trained
 
 _WORST, _BEST = 6, 3
+USUAL_THRESHOLD = 0.5  # of a label with too few objects to tell
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class LabelRow:
     ap_50: float
     ap_50_95: float
     objects: int
-    threshold: float
+    threshold: float | None  # None: too few objects to tell
 
 
 def write_report(path: Path, plan: Plan, trained: Trained, card: Card) -> None:
@@ -49,7 +50,7 @@ def write_report(path: Path, plan: Plan, trained: Trained, card: Card) -> None:
                 evaluation.per_label[label],
                 evaluation.per_label_50_95[label],
                 evaluation.objects[label],
-                card.thresholds[label],
+                card.thresholds.get(label),
             )
             for label in evaluation.per_label
         ],
@@ -87,10 +88,15 @@ def write_report(path: Path, plan: Plan, trained: Trained, card: Card) -> None:
 
 
 def compared_images(plan: Plan, trained: Trained, card: Card) -> Sequence[Comparison]:
-    """The validation images beside what was found at the card's thresholds, worst first."""
+    """The validation images beside what was found at the card's thresholds, worst first.
+
+    A label that has none there counts from `USUAL_THRESHOLD` on, as it would on a device.
+    """
     compared = []
     for image, found in zip(plan.val.images, trained.found, strict=True):
-        sure = [each for each in found if each.score >= card.thresholds.get(each.label, 1.0)]
+        sure = [
+            each for each in found if each.score >= card.thresholds.get(each.label, USUAL_THRESHOLD)
+        ]
         compared.append(compare_image(image, plan.val.labels, sure))
     return sorted(compared, key=lambda each: -each.errors)
 

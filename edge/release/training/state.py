@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge_detector.locks import FileLock
-
-from edge.release.errors import ModelFileError
+from edge.release.exclusive import alone
 
 
 @contextmanager
@@ -17,12 +15,5 @@ def locked(folder: Path) -> Iterator[None]:
         ModelFileError: another process trains the same at the moment.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "training.lock")
-    if not lock.acquire(patience_s=0):
-        raise ModelFileError(
-            f"process {lock.holder() or 'unknown'} trains the same at the moment, in {folder}"
-        )
-    try:
+    with alone(folder / "training.lock", f"trains the same at the moment, in {folder}"):
         yield
-    finally:
-        lock.release()

@@ -7,7 +7,8 @@ of, and the finished model.
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +20,8 @@ from edge_detector.boxes import Detection
 
 from edge.release.annotations import Dataset, read_dataset, read_split
 from edge.release.errors import DatasetError, ModelFileError
-from edge.release.evaluate import CURVE_THRESHOLD, Evaluation, compare
+from edge.release.evaluate import Evaluation, compare
+from edge.release.exclusive import alone
 from edge.release.training.augmentation import Augmentation
 from edge.release.training.batches import Batches
 from edge.release.training.card import CARD_FILE, LABELS_FILE, MODEL_FILE, Card
@@ -29,7 +31,9 @@ from edge.release.training.trainer import Recipe, Trainer
 VAL_SCENES = 300
 _LOOKS = 10  # evaluations over a training
 _FORMAT = 1  # of the state; another one starts anew
-_OWN_FILES = {MODEL_FILE, LABELS_FILE, CARD_FILE, "report.html"}
+_PARTIAL = ".partial"  # what is not whole yet
+# The last is what a report that was not finished leaves.
+_OWN_FILES = {MODEL_FILE, LABELS_FILE, CARD_FILE, "report.html", _PARTIAL, "report.partial"}
 
 
 @dataclass(frozen=True)
@@ -94,17 +98,11 @@ def read_images(
 
 def render_images(folder: Path, scenes: int, seed: int) -> tuple[Dataset, Dataset]:
     """Render conveyor scenes to train on and to validate with, once for each seed and number."""
-    from edge.release.scenes import write_dataset
+    from edge.release.scenes import write_once
 
     sets = []
     for name, count, drawn in (("train", scenes, 2 * seed + 1), ("val", VAL_SCENES, 2 * seed + 2)):
-        target = folder / f"{name}-{count}-{drawn}"
-        if not target.exists():
-            partial = target.with_name(f"{target.name}.partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            write_dataset(partial, count, drawn)
-            partial.rename(target)
-        sets.append(read_dataset(target))
+        sets.append(read_dataset(write_once(folder / f"{name}-{count}-{drawn}", count, drawn)))
     return sets[0], sets[1]
 
 
@@ -173,6 +171,8 @@ def package(
 ) -> Card:
     """Write the model, its labels and its card into a folder, in place of what was there.
 
+    The caller holds the folder (`held_output`) if others may write there.
+
     Raises:
         ModelFileError: the folder holds something else.
     """
@@ -198,23 +198,32 @@ def package(
         map_50=evaluation.map_50,
         map_50_95=evaluation.map_50_95,
         per_label=evaluation.per_label,
-        thresholds={
-            label: max(CURVE_THRESHOLD, round(curve.best_threshold, 3))
-            for label, curve in evaluation.curves.items()
-        },
+        thresholds=evaluation.thresholds,
         trained_at=at.isoformat(timespec="seconds"),
         code_version=code,
     )
-    partial = folder.with_name(f"{folder.name}.partial")
+    partial = folder / _PARTIAL
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     _save(trained.network, partial / MODEL_FILE)
     card.write(partial)
-    folder.mkdir(parents=True, exist_ok=True)
     for file in partial.iterdir():
         file.replace(folder / file.name)
     partial.rmdir()
     return card
+
+
+@contextmanager
+def held_output(folder: Path) -> Iterator[None]:
+    """Keep other trainings from writing their model into a folder, which is made if need be.
+
+    Raises:
+        ModelFileError: one writes there at the moment, or the folder holds something else.
+    """
+    check_output(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder, f"writes its model into {folder} at the moment"):
+        yield
 
 
 def _save(network: Any, file: Path) -> None:

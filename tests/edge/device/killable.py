@@ -75,6 +75,7 @@ def start(task: Task) -> Any:
     """
     slots = slots_of(task)
     slot = slots.begin_run()
+    slots.begin_trial()
     if task.get("commit"):
         slots.commit()
     slots.end_run()

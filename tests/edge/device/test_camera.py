@@ -1,5 +1,6 @@
 """Promises of the sources of frames: every frame of a file, the newest of a camera, for ever."""
 
+import errno
 import itertools
 import logging
 import threading
@@ -8,11 +9,12 @@ import time
 import cv2
 import numpy as np
 import pytest
+from edge_detector.address import hide_secrets
 from edge_detector.camera import FileCamera, LiveCamera, open_camera
 from edge_detector.errors import CameraError
 from edge_detector.health import Patience
 from edge_detector.live import MOST_HANGING
-from edge_detector.source import Source, hide_secrets, parse_source
+from edge_detector.source import Source, parse_source
 
 from tests.edge.device.captures import FakeCapture, FakeTime, noise, picture, wait_for
 
@@ -77,6 +79,8 @@ class TestSource:
         [
             "rtsp://user:secret@camera:554/stream",
             "rtsp://us%40er:se@secret@camera:554/stream",
+            "rtsp://user:secret/word@camera:554/stream",
+            "rtsp://user:secret\u2100@camera:554/stream",
             "rtsp://camera:554/stream?password=secret",
             "rtsp://secret@camera:554/stream#secret",
         ],
@@ -88,6 +92,51 @@ class TestSource:
         with pytest.raises(CameraError) as caught:
             parse_source(address.replace("rtsp", "gopher"))
         assert "secret" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "rtsp://user:pass?secret@camera/stream",
+            "rtsp://user:pass#secret@camera/stream",
+            "rtsp://camera/stream?user=me@here&password=secret",
+            "rtsp://user:secret@camera:abc/stream",
+            "rtsp://user:secret@[camera/stream",
+        ],
+    )
+    def test_source_hides_more_rather_than_a_part_of_a_password(self, address):
+        """Where it cannot be told what belongs to a password, nothing after it is shown."""
+        assert "secret" not in hide_secrets(address)
+        with pytest.raises(CameraError) as caught:
+            parse_source(address.replace("rtsp", "gopher"))
+        assert "secret" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *("99999999999999999999", str(2**31), "9" * 5_000),
+            *("x" * 300, "~nobody-of-this-name/a.mp4", "file/a.mp4"),
+        ],
+    )
+    def test_source_that_nobody_can_have_is_one_sentence(self, tmp_path, monkeypatch, text):
+        """A number beyond all cameras, a name beyond all files: no traceback, no page of text."""
+        (tmp_path / "file").touch()
+        monkeypatch.chdir(tmp_path)
+
+        with pytest.raises(CameraError) as caught:
+            open_camera(parse_source(text))
+        assert len(str(caught.value)) < 450
+
+    def test_folder_that_may_not_be_read_is_refused(self, tmp_path, monkeypatch):
+        """Somebody else's folder is said to be one."""
+
+        def refuse(_folder):
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        source = parse_source(str(tmp_path))
+        monkeypatch.setattr("pathlib.Path.iterdir", refuse)
+
+        with pytest.raises(CameraError, match=r"folder .* cannot be read: Permission denied"):
+            open_camera(source)
 
 
 class TestFileCamera:

@@ -1,10 +1,13 @@
 """Promises of the contact sheet: twelve pictures over the whole run, however long it is."""
 
+import errno
+import os
+
 import cv2
 import numpy as np
 import pytest
 from edge_detector.contact_sheet import CELL_WIDTH, COLUMNS, GAP, PICTURES, ROWS, ContactSheet
-from edge_detector.errors import ConfigError
+from edge_detector.errors import ConfigError, EdgeError
 
 from tests.edge.device.results import BOLT, make_result
 
@@ -88,8 +91,26 @@ def test_sheet_of_an_empty_run_is_not_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["sheet.txt", "missing/sheet.png"])
+def test_sheet_on_a_full_disk_is_no_wrong_argument(tmp_path, monkeypatch):
+    """There may be room tomorrow."""
+
+    def refuse(**_options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("edge_detector.contact_sheet.TemporaryFile", refuse)
+    with pytest.raises(EdgeError, match="No space left") as refused:
+        ContactSheet(tmp_path / "sheet.png")
+
+    assert not isinstance(refused.value, ConfigError)
+
+
+@pytest.mark.parametrize(
+    "name", ["sheet.txt", "missing/sheet.png", "folder.png", "pipe.png", f"{'x' * 300}.png"]
+)
 def test_sheet_that_cannot_be_written_is_refused_at_the_start(tmp_path, name):
-    """A name of another kind, or a folder that is not there, is a wrong argument."""
+    """Another kind of name, what is no plain file, or no folder at all is a wrong argument."""
+    (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
+
     with pytest.raises(ConfigError, match="--contact-sheet"):
         ContactSheet(tmp_path / name)

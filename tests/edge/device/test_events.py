@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from edge_detector.errors import ConfigError
+from edge_detector.errors import ConfigError, EdgeError
 from edge_detector.events import EventsFile
 
 from tests.edge.device.results import BOLT, NUT, make_result
@@ -133,6 +133,20 @@ def test_events_wait_for_no_reader(tmp_path, monkeypatch):
             events.write(make_result(number, BOLT))
     events.close()
     os.close(reader)
+
+
+def test_events_on_a_disk_that_is_read_only_are_no_wrong_argument(tmp_path, monkeypatch):
+    """Who starts the service again may find it writable."""
+
+    def refuse(*_arguments):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("edge_detector.events.os.open", refuse)
+    with pytest.raises(EdgeError, match=r"--events .* Read-only") as refused:
+        EventsFile(tmp_path / "events.jsonl")
+    monkeypatch.undo()
+
+    assert not isinstance(refused.value, ConfigError)
 
 
 @pytest.mark.parametrize("name", ["", "missing/events.jsonl"])

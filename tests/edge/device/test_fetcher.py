@@ -103,6 +103,12 @@ class TestAddress:
             ("https://host/x?y=1", "without"),
             ("https://me:secret@host/x#y", "without"),
             ("https://host:port/x", "no address"),
+            ("https://user:secret@host:abc/", "no address"),
+            ("https://user:1/secret@host:abc/?x", "without"),
+            ("https://user:se?secret@host/", "no address"),
+            ("https://user:secret\u2100@host/", "no address"),
+            ("ftp://user:secret@host/x", "http"),
+            ("s3://key:secret@bucket/prefix", "https://"),
             ("https://[::1/x", "no address"),
         ],
     )
@@ -322,6 +328,16 @@ class TestWeb:
             assert talk.requests[0].startswith("GET http://models.invalid/x/file ")
             with serving(reply(b"straight")) as straight:
                 assert straight.fetch() == b"straight"
+
+    @pytest.mark.parametrize("proxy", ["http://u:secret@proxy:abc", "socks5://u:secret@proxy:1"])
+    def test_proxy_that_cannot_be_used_is_told_without_its_password(self, monkeypatch, proxy):
+        """What the system says is no better than what a user gives."""
+        monkeypatch.setenv("http_proxy", proxy)
+        monkeypatch.setenv("no_proxy", "")
+
+        with pytest.raises(ConfigError, match="the system's proxy") as refused:
+            parse_address("http://models.invalid/x").open(USUAL)
+        assert "secret" not in str(refused.value)
 
     def test_certificate_of_the_server_is_checked(self, tmp_path: Path, monkeypatch):
         """Against those of the system, or the file that SSL_CERT_FILE names."""

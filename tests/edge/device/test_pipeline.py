@@ -149,6 +149,29 @@ def test_loop_goes_on_with_another_model_when_one_fails():
     assert pipeline.figures.failed >= MOST_FAILURES
 
 
+def test_loop_keeps_the_newer_model_that_comes_while_another_one_is_replaced():
+    """Who replaces a failing model does not overwrite what was taken over meanwhile.
+
+    Nor is the loop said to hang in the interpreter while it waits for the other one.
+    """
+    newest: Any = FakeDetector("2.0.0")
+    marks: list[Any] = []
+
+    def replace(failed, error):
+        marks.append(pipeline.pulse.overdue(-1.0))
+        pipeline.take_over(newest)
+        return FakeDetector("0.9.0")
+
+    bad = FakeDetector(fails=lambda where, number: where == "infer" and number > 10)
+    sink = FakeSink()
+    pipeline = open_pipeline(FakeCamera(pictures(60)), bad, [sink], on_failing=replace)
+
+    run_through(pipeline)
+
+    assert {result.manifest.version for result in sink.results} == {"1.0.0", "2.0.0"}
+    assert marks == [None]
+
+
 def test_loop_ends_with_the_error_of_who_has_no_other_model():
     """If there is nothing to replace a model by, that error ends the loop."""
 

@@ -14,7 +14,7 @@ from edge_detector.errors import ConfigError, NoModelError, ReleaseError
 from edge_detector.locks import BusyError
 from edge_detector.slot import Slot
 from edge_detector.slots import Slots
-from edge_detector.state import CRASHED, MAX_CRASHES, MAX_POWER_CUTS, RESTARTED, State
+from edge_detector.state import CRASHED, MAX_CRASHES, MAX_POWER_CUTS, RESTARTED, State, Trial
 
 from tests.edge.releases import make_release
 
@@ -44,9 +44,10 @@ class Machine:
         return slot
 
     def crash(self) -> None:
-        """A run begins, and dies: the kernel lets go of its lock."""
+        """A run opens its model, and dies: the kernel lets go of its lock."""
         slots = self.slots()
         slots.begin_run()
+        slots.begin_trial()
         slots._run_lock.release()
 
     def power_cut(self) -> None:
@@ -106,6 +107,13 @@ def read_only(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
             monkeypatch.setattr(f"edge_detector.{name}", fail)
 
     return freeze
+
+
+def trial_of(slots: Slots) -> Trial:
+    """How the current slot does."""
+    trial = slots.state().trial
+    assert trial is not None
+    return trial
 
 
 class TestInstall:
@@ -306,10 +314,46 @@ class TestTrial:
         for _ in range(MAX_CRASHES + 1):
             slots = machine.slots()
             assert slots.begin_run() == new
+            slots.begin_trial()
             slots.end_run()
             slots.end_run()
 
         assert machine.slots().on_trial()
+
+    def test_run_that_dies_before_it_opens_the_model_is_no_crash_of_it(self, machine: Machine):
+        """Whatever it died of: the release had no part in it."""
+        machine.activate("1.0.0")
+        new = machine.activate("1.1.0", commit=False)
+        for _ in range(MAX_CRASHES + 1):
+            slots = machine.slots()
+            assert slots.begin_run() == new
+            slots._run_lock.release()
+
+    def test_run_that_dies_while_it_ends_is_no_crash(self, machine: Machine):
+        """Its outputs hang, and somebody loses patience; an update meanwhile is not run either."""
+        machine.activate("1.0.0")
+        machine.activate("1.1.0", commit=False)
+        slots = machine.slots()
+        slots.begin_run()
+        slots.begin_trial()
+        slots.end_trial()
+        newest = machine.install("1.2.0")
+        slots.activate(newest, running=True)
+        slots._run_lock.release()
+
+        assert machine.slots().begin_run() == newest
+
+    def test_orderly_end_forgets_the_crashes_before_it(self, machine: Machine):
+        """Only those in a row tell of the release; years of short runs have some."""
+        machine.activate("1.0.0", commit=False)
+        machine.crash()
+        slots = machine.slots()
+        slots.begin_run()
+        slots.begin_trial()
+        assert trial_of(slots).crashes == 1
+        slots.end_run()
+
+        assert trial_of(machine.slots()).crashes == 0
 
     def test_crash_before_a_release_was_taken_over_is_not_its_fault(self, machine: Machine):
         """`update` activated it, and the run that died still had the old one."""
@@ -336,15 +380,16 @@ class TestTrial:
 
         assert machine.slots().begin_run() == old
 
-    def test_only_release_is_tried_again_after_a_crash_but_not_for_ever(self, machine: Machine):
-        """Nothing to go back to: another try is better than no model, three are enough."""
+    def test_only_release_is_tried_again_after_each_crash(self, machine: Machine):
+        """Nothing to go back to: another try is better than no model. The crashes are counted."""
         only = machine.activate("1.0.0", commit=False)
-        for _ in range(MAX_CRASHES):
+        for _ in range(MAX_CRASHES + 1):
             assert machine.slots().current() == only
             machine.crash()
 
-        assert machine.slots().begin_run() is None
-        assert machine.slots().state().refused[only.id].reason == CRASHED
+        slots = machine.slots()
+        assert slots.begin_run() == only
+        assert trial_of(slots).crashes == MAX_CRASHES + 1 and slots.state().refused == {}
 
     def test_crash_does_not_lead_back_to_a_damaged_release(self, machine: Machine):
         """The one that crashed is tried again: it is all there is."""
@@ -375,7 +420,7 @@ class TestTrial:
         first = machine.slots()
         first.begin_run()
 
-        with pytest.raises(ConfigError, match=f"process {os.getpid()}.*--home"):
+        with pytest.raises(BusyError, match=f"process {os.getpid()}.*--home"):
             machine.slots().begin_run()
 
         first.end_run()

@@ -1,5 +1,6 @@
 """Promises of the spool: whole records, bounded, numbered on over restarts and kills."""
 
+import errno
 import json
 import os
 import random
@@ -132,6 +133,26 @@ def test_full_disk_loses_records_and_nothing_else(tmp_path, monkeypatch):
     spool.append(record)
 
     assert spool.lost == 1
+    assert numbers(spool) == [1, 2]
+
+
+def test_torn_record_on_a_read_only_disk_is_cut_off_later(tmp_path, monkeypatch):
+    """Until the disk takes something nothing is sent; then whole records, numbered on."""
+    Spool(tmp_path, 100_000).append(record)
+    (file,) = tmp_path.glob("*.jsonl")
+    with file.open("ab") as torn:
+        torn.write(b'{"seq": 2, "fil')
+
+    def refuse(*_arguments):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as worn:
+        worn.setattr(os, "truncate", refuse)
+        spool = Spool(tmp_path, 100_000)
+        spool.append(record)
+        assert spool.oldest() is None and spool.lost == 1
+
+    assert spool.append(record) == 2
     assert numbers(spool) == [1, 2]
 
 

@@ -191,6 +191,35 @@ def test_status_reads_whatever_it_finds(device: Device, repository: Repository, 
     assert device.status() and device.report()
 
 
+@pytest.mark.parametrize(
+    ("name", "entries"),
+    [
+        ("state.json", {"current": "abc", "previous": "a-b"}),
+        ("updates.json", {"error": "no network", "tried_at": "yesterday"}),
+    ],
+)
+def test_status_reads_entries_that_nobody_wrote(device, repository, name, entries):
+    """A file that is whole but says odd things is shown as it is."""
+    update(device.updates())
+    path = device.home / name
+    path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))
+
+    assert device.status() and device.report()
+    if name == "updates.json":
+        assert "the last try failed: no network" in device.status()
+    else:
+        assert "abc, DAMAGED" in line(device.status(), "current")
+        assert rollback_or_reason(device)
+
+
+def rollback_or_reason(device: Device) -> str:
+    """What a rollback says, done or not."""
+    try:
+        return rollback(device.home)
+    except NoModelError as error:
+        return str(error)
+
+
 def test_report_for_programs_has_its_keys_on_every_device(device, repository):
     """Before the first update and after it, so that a program need not ask which."""
     before = device.report()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from edge_detector.detector import Detector
-from edge_detector.errors import ModelError, NoModelError
+from edge_detector.errors import ConfigError, ModelError, NoModelError
 from edge_detector.takeover import GOOD_S, Takeover
 
 from tests.edge.device.captures import FakeCamera, wait_for
@@ -29,7 +29,7 @@ class FakeSlots:
     """Which slot is current, and whether it is on trial."""
 
     def __init__(self, previous=None, trial=True):
-        self.previous, self.trial = previous, trial
+        self._previous, self.trial = previous, trial
         self.commits = 0
         self.rollbacks: list[Any] = []
 
@@ -41,11 +41,14 @@ class FakeSlots:
         self.trial = False
 
     def rollback(self, reason=None, refuse=True):
-        if self.previous is None:
+        if self._previous is None:
             raise NoModelError("there is no previous release")
         self.rollbacks.append((reason, refuse))
         self.trial = False
-        return self.previous
+        return self._previous
+
+    def previous(self):
+        return self._previous
 
 
 def a_slot(version):
@@ -55,6 +58,8 @@ def a_slot(version):
 def build_fake(slot) -> Any:
     if slot.version.startswith("9"):
         raise ModelError("it does not open")
+    if slot.version.startswith("8"):
+        raise ConfigError("include: no label 'bolt'")
     return FakeDetector(slot.version)
 
 
@@ -112,6 +117,30 @@ class TestTakeover:
         detector = open_takeover(slots, build_fake).begin(a_slot("9.0.0"))
 
         assert detector.manifest.version == "1.0.0"
+
+    @pytest.mark.parametrize("at", ["the start", "a take-over"])
+    def test_takeover_passes_over_what_the_options_do_not_fit(self, at):
+        """A release without an included label is left for the one before, and not refused."""
+        slots = FakeSlots(previous=a_slot("1.0.0"))
+        unfit: list[str] = []
+        takeover = open_takeover(slots, build_fake, on_unfit=lambda slot: unfit.append(slot.id))
+
+        if at == "the start":
+            assert takeover.begin(a_slot("8.0.0")).manifest.version == "1.0.0"
+        else:
+            takeover.take(a_slot("8.0.0"))
+
+        assert slots.rollbacks == [("include: no label 'bolt'", False)] and unfit == ["fake-8.0.0"]
+
+    @pytest.mark.parametrize("previous", [None, "8.0.0", "9.0.0"])
+    def test_takeover_goes_nowhere_for_options_that_fit_nothing(self, previous):
+        """A slip of the pen on the command line changes nothing on the device."""
+        slots = FakeSlots(previous=previous and a_slot(previous))
+
+        with pytest.raises(ConfigError, match="no label 'bolt'"):
+            open_takeover(slots, build_fake).begin(a_slot("8.1.0"))
+
+        assert slots.rollbacks == [] and slots.trial
 
     def test_takeover_does_not_go_back_from_what_was_committed(self):
         """Without a trial there is no going back: the error is told as it is."""

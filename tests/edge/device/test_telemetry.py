@@ -1,8 +1,10 @@
 """Promises of telemetry: true figures, never in the loop's way, delivered once there is a way."""
 
+import errno
 import http.server
 import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +20,7 @@ from edge_detector.delivery import (
     Unsent,
     open_delivery,
 )
-from edge_detector.errors import ConfigError
+from edge_detector.errors import ConfigError, EdgeError
 from edge_detector.interval import Interval
 from edge_detector.manifest import (
     Golden,
@@ -234,6 +236,53 @@ def test_records_wait_without_a_network_and_arrive_with_one(telemetry, delivery,
     assert delivery.records[-1]["offline_s"] == 7
 
 
+def test_answer_that_comes_while_a_record_is_written_is_no_negative_time(tmp_path, clock, delivery):
+    """Time without a network is never below zero: a collector would refuse the record."""
+
+    def now():
+        clock.seconds += 3
+        answered.contact()
+        return NOON
+
+    answered = Telemetry("x", tmp_path, "a", delivery=delivery, now=now, monotonic=clock)
+    answered.flush()
+    answered.send_waiting()
+
+    assert delivery.records[0]["offline_s"] == 0
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+def test_full_disk_at_the_start_stops_no_run(tmp_path, monkeypatch, delivery, code):
+    """Records are lost until there is room; then they go out, and say how many were lost."""
+
+    def refuse(*_arguments, **_options):
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as full:
+        full.setattr("pathlib.Path.mkdir", refuse)
+        telemetry = Telemetry("unused", tmp_path, "a", delivery=delivery)
+        telemetry.flush()
+        telemetry.send_waiting()
+    telemetry.flush()
+    telemetry.send_waiting()
+
+    assert [(record["seq"], record["lost"]) for record in delivery.records] == [(1, 1)]
+
+
+@pytest.mark.parametrize(("code", "wrong"), [(errno.EIO, False), (errno.EACCES, True)])
+def test_folder_that_cannot_be_used_is_told_apart(tmp_path, monkeypatch, code, wrong):
+    """A broken disk may be repaired; a folder of somebody else is a wrong argument."""
+
+    def refuse(*_arguments, **_options):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("pathlib.Path.mkdir", refuse)
+    with pytest.raises(EdgeError, match="telemetry cannot be kept") as refused:
+        Telemetry("unused", tmp_path, "a", delivery=FakeDelivery())
+
+    assert isinstance(refused.value, ConfigError) == wrong
+
+
 def test_batch_that_is_refused_makes_way(telemetry, delivery, caplog):
     """It is counted in later records, and said in the log; it does not block the others."""
     delivery.fault = Refused("400 no such device")
@@ -327,12 +376,19 @@ def test_interval_that_makes_no_sense_is_refused(tmp_path, every_s):
 
 
 @pytest.mark.parametrize(
-    "destination", ["ftp://host/x", "s3://bucket/x", "http://", "https://:80/x", "http://h:99999/"]
+    "destination",
+    [
+        *("ftp://host/x", "s3://bucket/x", "http://", "https://:80/x", "http://h:99999/"),
+        *("http://[::1/x", "file://[::1/x", "https://u:secret@host/x", "ftp://u:secret@host/x"),
+        *("https://u:1/secret@host/x", "https://host/x?key=secret", "http:u:secret@host"),
+    ],
 )
 def test_destination_that_cannot_be_is_refused(destination):
-    """At the start, with what would be right."""
-    with pytest.raises(ConfigError, match="telemetry cannot go to"):
+    """At the start, with what would be right; a password has no place in it, or in a message."""
+    with pytest.raises(ConfigError, match="telemetry cannot go to") as refused:
         open_delivery(destination)
+
+    assert "secret" not in str(refused.value)
 
 
 def test_folder_gets_whole_files_under_the_devices_name(tmp_path):
@@ -412,8 +468,12 @@ def test_http_posts_lines_with_the_key(collector):
         ((401, b"who are you?"), Unsent),
         ((429, b"slower"), Unsent),
         ((503, b"later"), Unsent),
-        ((400, b"malformed"), Refused),
-        ((413, b"too large"), Refused),
+        ((400, b"<html>The plain HTTP request was sent to HTTPS port</html>"), Unsent),
+        ((400, b'["malformed"]'), Unsent),
+        ((413, b"<html>too large</html>"), Unsent),
+        ((400, b'{"error": "malformed"}'), Refused),
+        ((413, b'{"error": "too large"}'), Refused),
+        ((503, b'{"error": "later"}'), Unsent),
     ],
 )
 def test_http_answer_decides_what_becomes_of_a_batch(collector, answer, error):

@@ -29,9 +29,10 @@ def trial(
 
 
 def test_self_test_is_the_command_of_this_package():
-    """Of this interpreter, with the slot's folder."""
-    assert self_test_command(Path("/home/slots/x")) == (
+    """Of this Python, with the slot's folder, on the interpreter that will run it."""
+    assert self_test_command(Path("/home/slots/x"), 3, "litert") == (
         *(sys.executable, "-m", "edge_detector", "self-test", "/home/slots/x"),
+        *("--threads", "3", "--runtime", "litert"),
     )
 
 
@@ -48,11 +49,18 @@ def test_release_that_fails_is_refused_with_its_last_words():
         trial("import sys; print('INFO'); print('error: no bolt at 1,2', file=sys.stderr); exit(1)")
 
 
-@pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGKILL", "SIGILL"])
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGILL"])
 def test_crash_of_the_interpreter_is_the_release_s_fault(name):
     """And takes nobody along."""
     with pytest.raises(ModelError, match=f"crashed .{name}"):
         trial(f"import os, signal; os.kill(os.getpid(), signal.{name})")
+
+
+def test_killed_test_says_nothing_of_the_release():
+    """The system does so when it is out of memory, and later it may have enough."""
+    with pytest.raises(EdgeError, match="cannot be run here now") as error:
+        trial("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    assert not isinstance(error.value, ModelError)
 
 
 def test_endless_test_is_ended_with_all_that_it_started(tmp_path: Path):

@@ -25,6 +25,7 @@ from edge_detector.journal import Journal
 from edge_detector.limits import Limits
 from edge_detector.locks import BusyError
 from edge_detector.manifest import Golden, ModelFile
+from edge_detector.session import Session
 from edge_detector.slot import Slot
 from edge_detector.slots import Slots
 from edge_detector.updates import Updates
@@ -233,6 +234,28 @@ class TestSelfTest:
         assert device.slots.state().refused == {}
         assert device.update() == "1.0.0"
 
+    def test_self_test_uses_the_interpreter_that_is_to_run_it(self, device, monkeypatch):
+        """As many threads, and the same runtime."""
+        commands: list[tuple[str, ...]] = []
+        monkeypatch.setattr(
+            "edge_detector.updates.run_trial",
+            lambda _folder, _limit_s, _cancelled, command: commands.append(command),
+        )
+
+        device.update(try_out=None, threads=3, runtime="tflite")
+
+        assert commands[0][-4:] == ("--threads", "3", "--runtime", "tflite")
+
+    def test_release_that_does_not_fit_is_passed_over_by_its_process_only(self, device):
+        """It is not refused: the next process may have other options."""
+        updates = device.updates()
+        slot = updates.fetch()
+        assert slot is not None
+        updates.pass_over(slot)
+
+        assert updates.update() is None
+        assert device.update() == "1.0.0"
+
     def test_release_refused_by_hand_during_its_test_is_not_activated(self, device: Device):
         """Whoever refuses it has the last word."""
 
@@ -332,6 +355,19 @@ class TestDamage:
         repository.publish(make_release("1.1.0"))
 
         assert device.update() == "1.1.0"
+
+    def test_whole_metadata_is_kept_when_it_cannot_be_read_now(self, device, monkeypatch):
+        """It protects from being set back, so it is deleted only where the disk has spoilt it."""
+        device.update()
+
+        def fail(_session: Session, _root: bytes) -> None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        monkeypatch.setattr(Session, "_refreshed", fail)
+        with pytest.raises(EdgeError, match="Too many open files"):
+            device.update()
+
+        assert (device.home / "trust" / "metadata" / "timestamp.json").is_file()
 
     @pytest.mark.parametrize("name", ["timestamp.json", "targets.json", "root_history"])
     def test_metadata_that_is_no_file_any_more_is_fetched_again(self, device, repository, name):

@@ -1,9 +1,12 @@
 """Promises of the annotated video: playable, complete, and as long as what it shows."""
 
+import errno
+import os
+
 import cv2
 import numpy as np
 import pytest
-from edge_detector.errors import ConfigError
+from edge_detector.errors import ConfigError, EdgeError
 from edge_detector.video import SPARE_BYTES, VideoFile, fit
 
 from tests.edge.device.captures import picture
@@ -84,21 +87,53 @@ def test_video_is_closed_before_the_disk_is_full(tmp_path):
     assert count_frames(tmp_path / "a.mp4") == 10
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a", "missing/a.mp4", "folder.mp4"])
+@pytest.mark.parametrize(
+    "name", ["a.txt", "a", "missing/a.mp4", "file/a.mp4", "folder.mp4", "pipe.mp4", "x" * 300]
+)
 def test_video_that_cannot_be_written_is_refused_at_the_start(tmp_path, name):
-    """Another kind of file, a folder, or no folder at all is a wrong argument."""
+    """Another kind of file, a folder, a pipe, or no folder at all is a wrong argument."""
     (tmp_path / "folder.mp4").mkdir()
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe.mp4")
 
     with pytest.raises(ConfigError, match="--output"):
         VideoFile(tmp_path / name, 25.0, live=False)
 
 
-def test_video_on_a_full_disk_is_refused_at_the_start(tmp_path):
-    """Without room there is no beginning, and nothing is left behind."""
-    with pytest.raises(ConfigError, match="No space left"):
+def test_video_takes_no_pipe_even_with_a_reader(tmp_path):
+    """A video gets a table at its end: a pipe is a wrong argument, and not waited for."""
+    path = tmp_path / "pipe.mp4"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+    with pytest.raises(ConfigError, match="no plain file"):
+        VideoFile(path, 25.0, live=False)
+
+    os.close(reader)
+    assert path.exists()
+
+
+def test_video_on_a_full_disk_has_no_beginning(tmp_path):
+    """It is no wrong argument, as there may be room tomorrow; and nothing is left behind."""
+    with pytest.raises(EdgeError, match="No space left") as refused:
         VideoFile(tmp_path / "a.mp4", 25.0, live=False, free=lambda _path: 0)
 
+    assert not isinstance(refused.value, ConfigError)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_video_on_a_read_only_disk_has_no_beginning(tmp_path, monkeypatch):
+    """As a worn card becomes: no wrong argument either."""
+
+    def refuse(*_arguments):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("edge_detector.video.os.open", refuse)
+    with pytest.raises(EdgeError, match="Read-only") as refused:
+        VideoFile(tmp_path / "a.mp4", 25.0, live=False)
+    monkeypatch.undo()
+
+    assert not isinstance(refused.value, ConfigError)
 
 
 def test_video_without_a_frame_leaves_no_file(tmp_path):

@@ -11,9 +11,11 @@ import sqlalchemy as sa
 from edge.fleet.database import Database
 from edge.fleet.devices import read_devices, read_rejections
 from edge.fleet.errors import DatabaseError, InboxError
+from edge.fleet.health import Limits
 from edge.fleet.inbox import list_devices, read_arrivals, write_batch
 from edge.fleet.load import REJECTED_PER_DEVICE, Loaded, count_files, forget, load
-from edge.fleet.tables import DEVICE_TELEMETRY, REJECTED_TELEMETRY
+from edge.fleet.run import CollectionRun, judge_devices, load_inbox
+from edge.fleet.tables import DEVICE_TELEMETRY, DEVICES, REJECTED_TELEMETRY
 from tests.edge.fleet.records import NOON, a_record, line, put
 
 
@@ -80,6 +82,55 @@ def test_device_that_was_wiped_counts_anew(sqlite, tmp_path):
     put(tmp_path, "b.jsonl", line(a_record(1, at="2026-11-23T09:00:00Z")))
 
     assert load(sqlite, tmp_path, NOON).records == 2
+
+
+def test_records_of_a_clock_that_is_not_set_are_kept(database, tmp_path):
+    """Dated by their arrival and flagged; loaded once, whenever they are delivered again."""
+    before = [line(a_record(n, at=f"1970-01-01T00:0{n}:00Z", fps=1.0)) for n in (1, 2)]
+    after = line(a_record(3, at="2026-11-23T10:58:00Z", fps=15.0))
+    first = put(tmp_path, "a.jsonl", *before, after)  # meanwhile it has learned the time
+    arrived = NOON - timedelta(hours=1)
+    os.utime(first, (arrived.timestamp(),) * 2)
+    once = load(database, tmp_path, NOON)
+    put(tmp_path, "b.jsonl", *before)
+    again = load(database, tmp_path, NOON + timedelta(hours=2))
+
+    assert (once.records, once.undated, once.rejected) == (3, 2, 0)
+    assert (again.records, again.undated, again.known) == (0, 0, 2)
+    columns = DEVICE_TELEMETRY.c
+    with database.transaction(writes=False) as connection:
+        query = sa.select(columns.at, columns.said_at).order_by(columns.seq)
+        rows = connection.execute(query).all()
+    assert [at for at, _ in rows[:2]] == [arrived, arrived]
+    assert [said and said.year for _, said in rows] == [1970, 1970, None]
+    (device,) = read_devices(database, NOON)
+    assert (device.fps, device.last_seen) == (15.0, arrived - timedelta(minutes=2))
+
+
+def test_arrival_is_no_later_than_now_and_no_earlier_than_telemetry(sqlite, tmp_path):
+    """A share's clock may be wrong too."""
+    for number, moment in enumerate((0.0, 9e9), 1):
+        record = a_record(number, at=f"2000-01-01T00:0{number}:00Z")
+        os.utime(put(tmp_path, f"{number}.jsonl", line(record)), (moment, moment))
+    load(sqlite, tmp_path, NOON - timedelta(days=365))
+
+    with sqlite.transaction(writes=False) as connection:
+        dates = connection.execute(sa.select(DEVICE_TELEMETRY.c.at)).scalars().all()
+    assert dates == [NOON - timedelta(days=365)] * 2
+
+
+def test_database_of_before_gets_the_columns_that_it_lacks(database, tmp_path):
+    """Its rows stay, and records are loaded beside them."""
+    put(tmp_path, "a.jsonl", line(a_record(1)))
+    load(database, tmp_path, NOON)
+    with database.transaction(writes=True) as connection:
+        connection.execute(sa.text("ALTER TABLE device_telemetry DROP COLUMN said_at"))
+    for _ in range(2):
+        database.prepare()
+    put(tmp_path, "b.jsonl", line(a_record(2, at="1970-01-01T00:01:00Z")))
+
+    assert load(database, tmp_path, NOON).undated == 1
+    assert count(database, DEVICE_TELEMETRY) == 2
 
 
 def test_late_records_do_not_turn_back_what_is_known(sqlite, tmp_path):
@@ -227,6 +278,50 @@ def test_old_records_are_forgotten_and_devices_are_not(sqlite, tmp_path):
     assert forget(sqlite, NOON + timedelta(days=1)) == 1
     assert len(read_devices(sqlite, NOON)) == 1
     assert count(sqlite, REJECTED_TELEMETRY) == 0
+
+
+def test_looking_back_shows_each_device_as_it_was(database, tmp_path):
+    """By its newest record of until then; one that had none yet is left out."""
+    put(tmp_path, "a.jsonl", *(line(a_record(n, fps=float(n))) for n in (1, 2, 30, 31)))
+    put(tmp_path, "a.jsonl", line(a_record(40, device="later")), device="later")
+    load(database, tmp_path, NOON)
+    then = NOON - timedelta(days=1) + timedelta(minutes=30)
+
+    (device,) = read_devices(database, then, looking_back=True)
+    assert (device.device, device.fps, device.last_seen) == ("camera-7", 30.0, then)
+    assert device.first_seen == then - timedelta(minutes=29)
+    assert sum(hour.seconds for hour in device.hours) == 180.0
+    assert read_devices(database, NOON - timedelta(days=9), looking_back=True) == []
+
+
+def test_looking_back_changes_nothing_that_is_known(tmp_path):
+    """Neither are judgements overwritten, nor is more forgotten than by now is due."""
+
+    def a_run(as_of, looking_back):
+        run = CollectionRun(
+            inbox=tmp_path / "inbox",
+            home=tmp_path,
+            url=f"sqlite:///{tmp_path / 'fleet.db'}",
+            run_id="run-1",
+            as_of=as_of,
+            limits=Limits(),
+            keep=timedelta(days=30),
+            looking_back=looking_back,
+        )
+        load_inbox(run, NOON, lambda _files: None)
+        return run, {device.device: one.health for device, one in judge_devices(run)}
+
+    put(tmp_path / "inbox", "a.jsonl", line(a_record(1)), line(a_record(1_440)))
+    run, now = a_run(NOON, False)
+    back = a_run(NOON - timedelta(hours=20), True)[1]
+    ahead = a_run(NOON + timedelta(days=900), True)[1]
+
+    assert (now, back) == ({"camera-7": "ok"}, {"camera-7": "late"})
+    assert ahead == {"camera-7": "silent"}
+    with run.database.transaction(writes=False) as connection:
+        health = connection.execute(sa.select(DEVICES.c.health, DEVICES.c.judged_at)).one()
+    assert health == ("ok", NOON)
+    assert count(run.database, DEVICE_TELEMETRY) == 2
 
 
 def test_hours_of_a_device_add_up(database, tmp_path):

@@ -1,13 +1,14 @@
 """Promises of reading a record: what a device says is believed only as far as it can be true."""
 
 import json
+from datetime import datetime, timedelta
 
 import pytest
 from edge_detector.interval import STAGES, STATES
 from edge_detector.telemetry import DEVICE_ID, FORMAT
 
 from edge.fleet import record as record_module
-from edge.fleet.record import Rejected, read_record
+from edge.fleet.record import Rejected, Undated, read_record
 from tests.edge.fleet.records import NOON, a_record, line
 
 
@@ -26,6 +27,20 @@ def test_record_without_a_model_or_temperature_is_read():
     nothing = a_record(model=None, temperature_c=None, latency_ms={}, detections={}, fps=0.0)
 
     assert read_record(line(nothing), "camera-7", NOON).model is None
+
+
+@pytest.mark.parametrize("said", ["1970-01-01T00:10:00Z", "2000-01-01T00:00:07.5Z"])
+def test_record_of_a_clock_that_was_not_set_is_dated_by_its_arrival(said):
+    """What the clock said is kept, as the flag; a device cannot set it itself."""
+    arrived = NOON - timedelta(minutes=3)
+    record = read_record(line(a_record(7, at=said)), "camera-7", NOON, arrived)
+
+    assert isinstance(record, Undated)
+    assert (record.at, record.said_at) == (arrived, datetime.fromisoformat(said))
+    assert (record.seq, record.frames) == (7, 900)
+    assert read_record(line(a_record(7, at=said)), "camera-7", NOON).at == NOON
+    claimed = a_record(7, said_at=said)
+    assert not isinstance(read_record(line(claimed), "camera-7", NOON), Undated)
 
 
 WRONG = {
@@ -48,7 +63,8 @@ WRONG = {
     "an unknown state": {"state": "excellent"},
     "a runtime that turns the text": {"runtime": "\u202eevil"},
     "a time without a zone": {"at": "2026-11-23T11:00:00"},
-    "a clock that was never set": {"at": "1970-01-01T00:10:00Z"},
+    "before any clock": {"at": "1969-12-31T23:59:00Z"},
+    "the beginning of time": {"at": "0001-01-01T00:00:00+14:00"},
     "the future": {"at": "2026-11-23T12:11:00Z"},
     "the end of time": {"at": "9999-12-31T23:59:59-12:00"},
     "another device": {"device": "camera-8"},

@@ -1,5 +1,6 @@
 """Promises of the fleet's server: releases out, telemetry in, each up to a ceiling."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -7,19 +8,22 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 from edge_detector.telemetry import Sample, Telemetry
 from starlette.testclient import TestClient
 
 from edge.fleet.database import Database
 from edge.fleet.keys import device_key, is_allowed
 from edge.fleet.load import load
-from edge.fleet.server import main
+from edge.fleet.server import PatientProtocol, main
 from edge.fleet.web import Ceilings, build
 from tests.edge.fleet.records import NOON, a_record, line
 
@@ -55,7 +59,7 @@ def test_without_keys_only_this_machine_is_answered(tmp_path):
     assert client(tmp_path).post("/telemetry/a", content=content).status_code == 200
     refused = client(tmp_path, host="192.0.2.7").post("/telemetry/a", content=content)
     assert refused.status_code == 401
-    assert "TRIPTYCH_API_KEYS" in refused.json()["error"]
+    assert "TRIPTYCH_FLEET_KEYS" in refused.json()["error"]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +194,7 @@ def server(tmp_path):
         env={
             "PATH": os.environ["PATH"],
             "TRIPTYCH_HOME": str(tmp_path),
-            "TRIPTYCH_API_KEYS": KEY,
+            "TRIPTYCH_FLEET_KEYS": KEY,
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -236,13 +240,87 @@ def test_caller_without_end_is_cut_off(server):
     assert httpx.get(f"{server}/health").status_code == 200
 
 
+@pytest.mark.parametrize("asks", ["one large file", "many files at once"])
+def test_reader_who_does_not_read_is_cut_off(asks, tmp_path, monkeypatch):
+    """His place is free again; whoever reads gets the file whole."""
+    monkeypatch.setattr("edge.fleet.server.SLOW_S", 0.5)
+    releases = tmp_path / "releases"
+    (releases / "targets").mkdir(parents=True)
+    content = os.urandom(2**20) * (16 if asks == "one large file" else 1)
+    (releases / "targets" / "model").write_bytes(content)
+    app = build(releases, tmp_path / "inbox")
+    served = uvicorn.Server(
+        uvicorn.Config(app, port=0, http=PatientProtocol, lifespan="off", log_level="error")
+    )
+    thread = threading.Thread(target=served.run)
+    thread.start()
+    try:
+        wait_until(lambda: served.started)
+        port = served.servers[0].sockets[0].getsockname()[1]
+        with socket.socket() as caller:
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            caller.connect(("127.0.0.1", port))
+            request = b"GET /releases/targets/model HTTP/1.1\r\nHost: x\r\n\r\n"
+            caller.sendall(request * (1 if asks == "one large file" else 30))
+            wait_until(lambda: served.server_state.connections)
+            wait_until(lambda: not served.server_state.connections)
+        answer = httpx.get(f"http://127.0.0.1:{port}/releases/targets/model", timeout=60)
+        assert answer.content == content
+    finally:
+        served.should_exit = True
+        thread.join(30)
+
+
+def test_closed_connection_does_not_wait_for_its_reader(monkeypatch):
+    """What is left of an answer has a deadline too: the next look but one ends it."""
+    monkeypatch.setattr("edge.fleet.server.SLOW_S", 0.01)
+
+    class Unread(asyncio.Transport):
+        closing = False
+        aborted = False
+
+        def is_closing(self) -> bool:
+            return self.closing
+
+        def abort(self) -> None:
+            self.aborted = True
+
+        def get_extra_info(self, name: str, default: object = None) -> object:
+            return default
+
+    async def wait(*, closing: bool) -> bool:
+        config = uvicorn.Config(build(None, Path("inbox")), lifespan="off")
+        config.load()
+        protocol = PatientProtocol(config, uvicorn.server.ServerState(), {})
+        transport = Unread()
+        protocol.connection_made(transport)
+        transport.closing = closing
+        await asyncio.sleep(0.2)
+        aborted = transport.aborted
+        transport.closing = True
+        await asyncio.sleep(0.2)
+        assert transport.aborted
+        return aborted
+
+    assert asyncio.run(wait(closing=True))
+    assert not asyncio.run(wait(closing=False))
+
+
+def wait_until(holds: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "words"),
     [
         (["--port", "99999"], {}, "use 0 to 65535"),
-        (["--key-for", "a"], {}, "TRIPTYCH_API_KEYS is not set"),
-        (["--key-for", "a/b"], {"TRIPTYCH_API_KEYS": KEY}, "letters, digits"),
-        ([], {"TRIPTYCH_API_KEYS": "short"}, "at least 16 characters"),
+        (["--key-for", "a"], {}, "TRIPTYCH_FLEET_KEYS is not set"),
+        (["--key-for", "a/b"], {"TRIPTYCH_FLEET_KEYS": KEY}, "letters, digits"),
+        (["--key-for", "a"], {"TRIPTYCH_API_KEYS": KEY}, "TRIPTYCH_FLEET_KEYS is not set"),
+        ([], {"TRIPTYCH_FLEET_KEYS": "short"}, "at least 16 characters"),
     ],
 )
 def test_wrong_arguments_are_answered_in_one_line(
@@ -259,7 +337,7 @@ def test_wrong_arguments_are_answered_in_one_line(
 
 def test_key_of_a_device_is_printed(monkeypatch, capsys):
     """It is the one that the server takes from that device."""
-    monkeypatch.setenv("TRIPTYCH_API_KEYS", f"{KEY},{OTHER}")
+    monkeypatch.setenv("TRIPTYCH_FLEET_KEYS", f"{KEY},{OTHER}")
 
     assert main(["--key-for", "camera-7"]) == 0
     key = capsys.readouterr().out.strip()

@@ -122,6 +122,27 @@ class TestPascalVoc:
         assert [image.path.stem for image in train.images] == ["a", "c"]
         assert val is not None and [image.path.stem for image in val.images] == ["b"]
 
+    def test_all_parts_count_pixels_alike(self, tmp_path):
+        """A 0 in one part tells it of the other too: else one would be shifted."""
+        for part, left in (("train", 0), ("val", 3)):
+            write_image(tmp_path / part / "a.png")
+            write_voc(tmp_path / part / "a.xml", ("nut", (left, 4, 10, 12)))
+
+        train, val = read_split(tmp_path)
+
+        assert train.images[0].boxes.tolist() == [[0, 4, 10, 12]]
+        assert val is not None and val.images[0].boxes.tolist() == [[3, 4, 10, 12]]
+
+    def test_blank_lines_of_a_list_name_nothing(self, tmp_path):
+        """Editors leave them."""
+        write_image(tmp_path / "JPEGImages" / "a.png")
+        write_voc(tmp_path / "Annotations" / "a.xml", ("nut", (2, 2, 9, 9)))
+        lists = tmp_path / "ImageSets" / "Main"
+        lists.mkdir(parents=True)
+        (lists / "train.txt").write_text("a\n  \n\n")
+
+        assert len(read_split(tmp_path)[0]) == 1
+
     def test_difficult_objects_are_ignored(self, tmp_path):
         """They are known, and count neither way."""
         write_image(tmp_path / "a.png")
@@ -297,6 +318,15 @@ class TestYolo:
         self.write(tmp_path, line)
 
         with pytest.raises(DatasetError, match=r"a\.txt, line 1, is .*; right would be the class"):
+            read_dataset(tmp_path)
+
+    @pytest.mark.parametrize("name", ["a.txt", "classes.txt"])
+    def test_text_in_another_encoding_is_named(self, tmp_path, name):
+        """As some editors write it."""
+        self.write(tmp_path, "0 0.5 0.5 0.5 0.5")
+        (tmp_path / name).write_text("bolt\nnut\n", "utf-16")
+
+        with pytest.raises(DatasetError, match=f"{name} is no text in UTF-8"):
             read_dataset(tmp_path)
 
     def test_names_are_needed(self, tmp_path):

@@ -2,7 +2,9 @@
 
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from edge_detector.runtime import open_interpreter, read_tensors
 from edge.release.convert import VARIANTS, Converter
 from edge.release.describe import output_names
 from edge.release.errors import ModelFileError
-from edge.release.framework import held_back, open_keras
+from edge.release.framework import held_back, open_keras, open_tensorflow
 from edge.release.network_file import digest_of, open_network
 from tests.edge.device.tiny import LABELS, SIDE, paint
 from tests.edge.release.cells import (
@@ -41,6 +43,23 @@ def rewrite_config(file: Path, old: str, new: str) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         for name, data in content.items():
             archive.writestr(name, data)
+
+
+def save_first_graph(folder: Path, act: Callable[[], Any]) -> None:
+    """A SavedModel as TensorFlow 1 made it; act: makes the operation that initialises it."""
+    tensorflow = open_tensorflow()
+    first = tensorflow.compat.v1
+    with held_back(), tensorflow.Graph().as_default(), first.Session() as session:
+        image = first.placeholder(tensorflow.float32, (1, SIDE, SIDE, 3))
+        kernel = first.get_variable("kernel", (3, 3, 3, 4))
+        answer = tensorflow.nn.conv2d(image, kernel, 1, "SAME")
+        session.run(first.global_variables_initializer())
+        signature = first.saved_model.predict_signature_def({"image": image}, {"answer": answer})
+        builder = first.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(
+            session, ["serve"], {"serving_default": signature}, main_op=act()
+        )
+        builder.save()
 
 
 class TestOpening:
@@ -99,6 +118,68 @@ class TestOpening:
 
         with pytest.raises(ModelFileError, match=r"builtins\.function"):
             open_network(file)
+
+    def test_compiled_network_within_a_network_is_searched_too(self, tmp_path):
+        """Keras compiles it when it opens the file; of the whole network that is left out."""
+        file = save_network(tmp_path)
+        loss = {"class_name": "function", "module": "builtins", "config": "eval"}
+        compiled = f'"compile_config": {{"loss": {json.dumps(loss)}}}, "registered_name"'
+
+        rewrite_config(file, '"registered_name"', compiled)
+        with pytest.raises(ModelFileError, match=r"builtins\.function"):
+            open_network(file)
+
+    def test_own_loss_of_a_whole_network_does_not_matter(self, tmp_path):
+        """It is for training, and left out here."""
+        network = build_network()
+        network.compile(loss=lambda truth, answer: answer)
+        network.save(tmp_path / "own.keras")
+
+        assert open_network(tmp_path / "own.keras").outputs == ("distances", "scores")
+
+    @pytest.mark.parametrize("operation", ["WriteFile", "SaveV2", "PyFunc"])
+    def test_graph_that_acts_is_refused_before_it_is_loaded(self, tmp_path, operation):
+        """TensorFlow runs an initialiser when it loads a SavedModel."""
+        tensorflow = open_tensorflow()
+        target = tmp_path / "written"
+
+        def act() -> Any:
+            if operation == "PyFunc":
+                return tensorflow.compat.v1.py_func(target.touch, [], [])
+            if operation == "WriteFile":
+                return tensorflow.raw_ops.WriteFile(filename=str(target), contents="")
+            return tensorflow.raw_ops.SaveV2(
+                prefix=str(target), tensor_names=["a"], shape_and_slices=[""], tensors=[[1.0]]
+            )
+
+        save_first_graph(tmp_path / "acts", act)
+        before = sorted(tmp_path.rglob("*"))
+
+        with pytest.raises(ModelFileError, match=f"has the operation {operation}, .*not run here"):
+            open_network(tmp_path / "acts")
+        assert sorted(tmp_path.rglob("*")) == before
+
+    def test_function_that_reads_a_file_is_refused(self, tmp_path):
+        """Also deep within a network of today."""
+        tensorflow = open_tensorflow()
+        module = tensorflow.Module()
+        read = tensorflow.function(lambda: tensorflow.io.read_file("/etc/hostname"))
+        picture = tensorflow.TensorSpec((1, SIDE, SIDE, 3))
+        module.call = tensorflow.function(
+            lambda image: image + tensorflow.cast(tensorflow.strings.length(read()), "float32"),
+            [picture],
+        )
+        with held_back():
+            tensorflow.saved_model.save(module, tmp_path / "reads", module.call)
+
+        with pytest.raises(ModelFileError, match="has the operation ReadFile"):
+            open_network(tmp_path / "reads")
+
+    def test_graph_that_only_computes_is_opened(self, tmp_path):
+        """Such as older TensorFlow saved it."""
+        save_first_graph(tmp_path / "computes", lambda: None)
+
+        assert open_network(tmp_path / "computes").outputs == ("answer",)
 
     @pytest.mark.parametrize(
         ("name", "content", "message"),

@@ -1,5 +1,6 @@
 """What a file reads and answers is found out, or asked for; never guessed."""
 
+import zipfile
 from functools import lru_cache
 from typing import Any
 
@@ -194,6 +195,14 @@ class TestLabels:
 
         with pytest.raises(ModelFileError, match=message):
             read_labels(tmp_path / "labels.txt")
+
+    def test_names_without_numbers_within_a_model_are_an_error(self, tmp_path):
+        """Nobody knows which class is which."""
+        with zipfile.ZipFile(tmp_path / "a.tflite", "w") as archive:
+            archive.writestr("metadata.json", '{"names": {"a": "bolt", "b": "nut"}}')
+
+        with pytest.raises(ModelFileError, match=r"does not number its classes.* a, b; give --lab"):
+            find_labels(tmp_path / "a.tflite")
 
     def test_labels_lie_beside_the_model(self, tmp_path):
         """Or there is an error that says what to do."""

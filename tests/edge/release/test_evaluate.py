@@ -53,6 +53,16 @@ def test_nothing_found_is_zero():
     assert result.best_threshold is None
 
 
+def test_thresholds_come_from_enough_objects_and_make_sense():
+    """A label with few objects has none, and what would let nothing pass is held down."""
+    objects = [[("red", A)]] * 30 + [[("blue", B)]] * 29
+    found = [[detection("red", 0.99, A)]] * 30 + [[detection("blue", 0.6, B)]] * 29
+
+    result = compare(found, labelled(*objects))
+
+    assert result.thresholds == {"red": 0.8}
+
+
 def test_half_found_is_half():
     """One of two, and no false alarm: precision 1 up to a recall of 0.5."""
     result = compare([[detection("red", 0.9, A)]], labelled([("red", A), ("red", B)]))

@@ -179,6 +179,15 @@ class TestProve:
         with pytest.raises(ModelFileError, match="int8 cannot be run"):
             prove(variant, replace(bench, pythons=(tmp_path / "no-python",)))
 
+    def test_other_pythons_get_our_package_alone(self, tmp_path, variant):
+        """Not what lies beside it, which was installed for this one."""
+        python = tmp_path / "python"
+        python.write_text('#!/bin/sh\nls "$PYTHONPATH" >&2\n')
+        python.chmod(0o755)
+
+        with pytest.raises(StopwatchError, match=r": edge_detector$"):
+            time_model(python, variant.folder, tmp_path / "nothing.png", 1, QUICK)
+
     def test_stopwatch_says_what_went_wrong(self, tmp_path, variant):
         """The last line that the process wrote."""
         with pytest.raises(StopwatchError, match=r"nothing\.png cannot be read as an image"):

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from edge.release.describe import Description
+from edge.release.draft import Origin, draft
 from edge.release.errors import DatasetError, ModelFileError, RepositoryError
 from edge.release.gate import Decision, Limits, decide
 from edge.release.pictures import decode_image
@@ -24,7 +26,13 @@ from edge.release.publishing.subject import Subject, next_version, open_subject
 from edge.release.publishing.trial import Trial, convert, looks, measure
 from tests.edge.device.samples import COCO_SSD, CONSTANT, DATA, YOLO, needs_data
 from tests.edge.device.tiny import LABELS
-from tests.edge.release.cells import save_network, write_labelled, write_pictures, write_variant
+from tests.edge.release.cells import (
+    draft_of,
+    save_network,
+    write_labelled,
+    write_pictures,
+    write_variant,
+)
 
 
 @pytest.fixture
@@ -135,6 +143,24 @@ class TestSubject:
     def test_next_version_follows_the_highest(self, published, version):
         """By number, not by letters."""
         assert next_version(published) == version
+
+    def test_name_that_leads_elsewhere_deletes_nothing(self, request_of, ready, tmp_path):
+        """A name becomes a folder, which is made anew."""
+        (tmp_path / "precious").mkdir()
+        made = draft_of(tmp_path, "int8")
+
+        with pytest.raises(ModelFileError, match="cannot be called"):
+            open_subject(request_of(ready, name="../precious"))
+        with pytest.raises(ModelFileError, match="name"):
+            draft(
+                tmp_path / "precious",
+                made.model,
+                "int8",
+                Origin("../precious", "1.0.0", LABELS, "0" * 64),
+                Description(made.manifest.input, made.manifest.output),
+                made.manifest.thresholds,
+            )
+        assert (tmp_path / "precious").is_dir()
 
     def test_missing_file_says_what_can_be_given(self, request_of, tmp_path):
         """All forms."""

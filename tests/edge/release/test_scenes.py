@@ -11,7 +11,7 @@ from edge.release.clip import WIDTH, write_clip
 from edge.release.errors import ReleaseRoomError
 from edge.release.metal import cast_shadow, draw_lamp, shade
 from edge.release.parts import DEFECTS, KINDS, Part, draw_part
-from edge.release.scenes import LABELS, Scene, lay_out, render_scene, write_dataset
+from edge.release.scenes import LABELS, Scene, lay_out, render_scene, write_dataset, write_once
 
 
 def scenes(count: int, seed: int = 0) -> list[Scene]:
@@ -179,6 +179,30 @@ def test_data_set_is_a_coco_folder(tmp_path):
         corner_and_size[:, 2:] += corner_and_size[:, :2]
         assert np.allclose(corner_and_size, truth.boxes)
         assert [row["category_id"] - 1 for row in rows] == truth.class_ids.tolist()
+
+
+def test_scenes_are_written_once_and_whole(tmp_path, monkeypatch):
+    """What stopped halfway leaves no folder, and a writer that comes second takes the first's."""
+    target = tmp_path / "sets" / "scenes"
+    encode = cv2.imencode
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cv2, "imencode", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_once(target, count=2, seed=4)
+    assert list(target.parent.iterdir()) == []
+
+    def meet(*arguments: object) -> object:
+        monkeypatch.setattr(cv2, "imencode", encode)
+        write_once(target, count=2, seed=4)
+        return encode(*arguments)
+
+    monkeypatch.setattr(cv2, "imencode", meet)
+    assert write_once(target, count=2, seed=4) == target
+    assert list(target.parent.iterdir()) == [target]
+    assert len(list(target.iterdir())) == 3
 
 
 def test_clip_shows_the_parts_where_it_says(tmp_path):

@@ -2,16 +2,28 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
+import numpy as np
 import pytest
+from edge_detector.boxes import Box, Detection
 
+from edge.release.annotations import LabelledImage
 from edge.release.errors import DatasetError, ModelFileError
 from edge.release.framework import open_keras
 from edge.release.training.augmentation import Augmentation
 from edge.release.training.network import Shape
+from edge.release.training.pictures import compare_image
 from edge.release.training.report import compared_images, write_report
 from edge.release.training.trainer import Recipe
-from edge.release.training.workshop import Plan, check_output, fit, package, read_images
+from edge.release.training.workshop import (
+    Plan,
+    check_output,
+    fit,
+    held_output,
+    package,
+    read_images,
+)
 from tests.edge.release.training.labelled import write_squares
 
 STEPS = 120
@@ -88,6 +100,47 @@ def test_report_shows_curves_and_pictures(trained):
     false_alarms = sum(len(each.false) for each in compared_images(plan, result, card))
     assert f"with {false_alarms} false alarms" in page
     assert "http" not in page.replace("http-equiv", "")
+
+
+def test_label_with_few_objects_has_no_threshold(trained):
+    """Eight images say little: a device would take its usual one, and the page says so."""
+    plan, result, card, folder, _ = trained
+
+    assert card.thresholds == {}
+    write_report(folder / "report.html", plan, result, card)
+    assert (folder / "report.html").read_text().count("too few objects</td>") == 2
+
+
+def test_interrupted_report_does_not_stand_in_the_way(tmp_path):
+    """What a killed run leaves is its own."""
+    (tmp_path / "report.partial").write_text("<html>")
+    (tmp_path / ".partial").mkdir()
+
+    with held_output(tmp_path):
+        pass
+
+
+def test_two_trainings_do_not_write_into_one_folder(tmp_path):
+    """The second is told."""
+    with (
+        held_output(tmp_path / "model"),
+        pytest.raises(ModelFileError, match=r"writes its model into .*model at the moment"),
+        held_output(tmp_path / "model"),
+    ):
+        pass
+
+
+def test_ignored_objects_are_neither_missed_nor_false():
+    """Difficult ones and crowds count for nothing."""
+    boxes = np.array([[0, 0, 20, 20], [30, 0, 50, 20], [0, 30, 20, 50]], np.float32)
+    ignored = np.array([False, True, True])
+    image = LabelledImage(Path("a.png"), 64, 64, boxes, np.zeros(3, np.int64), ignored)
+    found = [Detection("red", 0, 0.9, Box(*box)) for box in boxes[:2].tolist()]
+
+    compared = compare_image(image, ["red"], found)
+
+    assert [each.box.x0 for each in compared.hits] == [0]
+    assert (compared.false, compared.missed) == ((), ())
 
 
 def test_folder_with_other_things_is_not_touched(tmp_path):

@@ -1,6 +1,7 @@
 """Promises of the rendered scenes."""
 
 import json
+from typing import Any
 
 import cv2
 import numpy as np
@@ -194,7 +195,7 @@ def test_scenes_are_written_once_and_whole(tmp_path, monkeypatch):
         write_once(target, count=2, seed=4)
     assert list(target.parent.iterdir()) == []
 
-    def meet(*arguments: object) -> object:
+    def meet(*arguments: Any) -> object:
         monkeypatch.setattr(cv2, "imencode", encode)
         write_once(target, count=2, seed=4)
         return encode(*arguments)

@@ -101,7 +101,9 @@ def _judge(status: int, told: str) -> None:
 
 
 def _told(output: IO[bytes]) -> str:
-    """The last line of what the test printed."""
+    """The last error that the test named, or else the last line that it printed."""
     output.seek(max(output.seek(0, os.SEEK_END) - TOLD_BYTES, 0))
     lines = output.read().decode("utf-8", "replace").strip().splitlines()
-    return lines[-1].removeprefix("error: ") if lines else "it says nothing"
+    errors = [line for line in lines if line.startswith("error: ")]  # the outputs may be mixed
+    told = (errors or lines or ["it says nothing"])[-1]
+    return told.removeprefix("error: ")

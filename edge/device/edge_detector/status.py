@@ -163,7 +163,8 @@ def _release_of(slot: str) -> str:
 
 def _seconds_since(at: str | None, now: datetime) -> int | None:
     moment = parse_time(at)
-    return None if moment is None else round((now - moment).total_seconds())
+    # Whole ones: moments are kept without their fractions.
+    return None if moment is None else int((now - moment).total_seconds())
 
 
 def _spoken(seconds: object) -> str:

@@ -80,7 +80,7 @@ def describe(home: Path, now: datetime) -> dict[str, object]:
         "channel": journal.channel,
         "root_sha256": Trust(home, None, lambda _: None).pinned(),
         "refreshed_at": journal.refreshed_at,
-        "offline_s": None if refreshed is None else round((now - refreshed).total_seconds()),
+        "offline_s": None if refreshed is None else int((now - refreshed).total_seconds()),
         "tried_at": journal.tried_at,
         "tried_s_ago": _seconds_since(journal.tried_at, now),
         "error": journal.error,

@@ -133,9 +133,8 @@ def train(job: Job) -> Path:
     from edge.release.training.augmentation import Augmentation
     from edge.release.training.network import Shape
     from edge.release.training.report import write_report
-    from edge.release.training.state import locked
     from edge.release.training.trainer import Recipe
-    from edge.release.training.workshop import Plan, fit, held_output, package
+    from edge.release.training.workshop import Plan, fit, held_output, held_state, package
 
     plan = Plan(
         Shape(job.height, job.width, job.channels),
@@ -145,7 +144,7 @@ def train(job: Job) -> Path:
         *job.images,
     )
     state = job.home / "detectors" / "training" / plan.fingerprint
-    with locked(state):
+    with held_state(state):
         bars: list[RunProgress] = []
 
         def advance(step: int) -> None:

@@ -9,7 +9,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -214,6 +214,18 @@ def package(
 
 
 @contextmanager
+def held_state(folder: Path) -> Iterator[None]:
+    """Keep other processes from the same training; its folder is made if need be.
+
+    Raises:
+        ModelFileError: another process trains the same at the moment.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder / "training.lock", f"trains the same at the moment, in {folder}"):
+        yield
+
+
+@contextmanager
 def held_output(folder: Path) -> Iterator[None]:
     """Keep other trainings from writing their model into a folder, which is made if need be.
 
@@ -251,8 +263,6 @@ def check_output(folder: Path) -> None:
 
 
 def _without(dataset: Dataset, paths: set[Path]) -> Dataset:
-    from dataclasses import replace
-
     images = tuple(image for image in dataset.images if image.path not in paths)
     names = "".join(str(image.path.name) for image in images)
     digest = hashlib.sha256(f"{dataset.digest} {names}".encode()).hexdigest()

@@ -42,7 +42,7 @@ test: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 -q --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile $(addprefix --randomly-seed=,$(SEED))
 
 bench: install
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'

@@ -5,7 +5,8 @@
 - What the database does not take, since it is locked, full or away, waits and is tried again.
   Beyond `capacity` the oldest rows go to a file, and from there into the database when it is
   back, by this process or by the next one. Only what no file takes either is dropped.
-- All is counted: `written`, `waiting`, `spilled`, `dropped`, `failures`.
+- All is counted: `written`, `waiting`, `spilled`, `dropped`, `failures`; what is counted as
+  failed or dropped has been told before.
 - A process that is killed loses the rows of its last `every_s`; `close` loses none.
 """
 
@@ -148,11 +149,11 @@ class PredictionLog:
         except Exception as error:  # nothing may end the thread
             self._put_back()
             self._prepared = False  # the file may have been taken away
-            self.failures += 1
             fault = str(self._database.explain(error))
             if fault != self._fault:
                 logger.warning("the log waits: %s", fault)
             self._fault = fault
+            self.failures += 1  # last: whoever sees the count finds the reason in the log
             return False
         self._fault = None
         return True
@@ -183,9 +184,9 @@ class PredictionLog:
             if not _blames_row(error):
                 raise
             if len(rows) == 1:
-                self._lost += 1
                 # The type alone: the message may show values.
                 logger.warning("a row of %s was dropped: %s", kind.table.name, type(error).__name__)
+                self._lost += 1
                 return
             for half in (rows[: len(rows) // 2], rows[len(rows) // 2 :]):
                 self._write(connection, kind, half)
@@ -200,8 +201,8 @@ class PredictionLog:
                 try:
                     self._spill.append(_as_object(kind, row) for row in rows)
                 except (OSError, ValueError, TypeError) as error:
-                    self._lost += size
                     logger.error("%d rows of the log are lost: %s", size, error)
+                    self._lost += size
                 else:
                     self.spilled += size
                     self._spilled_waits = True

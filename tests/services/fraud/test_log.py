@@ -235,6 +235,31 @@ def test_log_hides_the_password(open_log, caplog):
 
 
 @pytest.mark.parametrize(
+    ("counter", "poison"), [("failures", False), ("dropped", True)], ids=["failed", "dropped"]
+)
+def test_what_is_counted_has_been_told(
+    counter, poison, sqlite_url, tmp_path, monkeypatch, open_log
+):
+    """Who sees a failure or a loss in the figures finds its reason in the log, however slow."""
+    from services.fraud import log as module
+
+    seen_while_telling = []
+
+    def slowly(*_: object) -> None:
+        time.sleep(0.05)
+        seen_while_telling.append(getattr(log, counter))
+
+    monkeypatch.setattr(module.logger, "warning", slowly)
+    if not poison:
+        (tmp_path / "log.db").write_bytes(b"this is no database" * 100)
+    log = open_log(sqlite_url)
+    log.add(a_row(1, amount=object()) if poison else a_row(1))
+    await_true(lambda: getattr(log, counter) >= 1)
+
+    assert seen_while_telling[0] == 0
+
+
+@pytest.mark.parametrize(
     "url", ["mysql://a/b", "sqlite://", "nonsense:s3cr3t@", "sqlite:///:memory:"]
 )
 def test_log_refuses_an_address_that_it_cannot_use(url, tmp_path):

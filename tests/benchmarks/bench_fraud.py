@@ -6,10 +6,12 @@ All peers serve the same network on loopback, in turns, and are asked by wrk fro
 connections; of several rounds the one with the median rate counts, for a shared machine is not
 as fast at one moment as at the next. Then the service alone: raw transactions against a state of
 5,000 customers and 10,000 terminals, batches as Arrow, and more connections than it takes.
-Prints each result as it comes, and writes var/benchmarks/fraud.json.
+Prints each result as it comes, and keeps in var/benchmarks/fraud.json what is known by then, with
+the machine that it was measured on. A peer that gives nothing is shown as such.
 """
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -18,23 +20,34 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date, timedelta
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 from rich.console import Console
-from rich.table import Table
 
+from tests.benchmarks.comparison import (
+    NO_ANSWER,
+    Figures,
+    format_figure,
+    format_load,
+    keep,
+    median_peer,
+    ratios,
+    table_of,
+)
 from tests.benchmarks.fraud_peers import PEERS
 from tests.benchmarks.load import Load, free_port, memory_mb, require_wrk, rush, wrk
+from tests.benchmarks.machine import describe_machine
 
+START_S = 120.0  # for a server to give its first answer
 CONNECTIONS = (1, 8, 32, 128)
 OURS = "triptych"
 ROW = [57.16, 0, 0, 1, 57.16, 5, 48.9, 41, 54.1, 2, 0.0, 6, 0.0, 27, 0.0]
@@ -60,6 +73,10 @@ end
 console = Console(highlight=False)
 
 
+class PeerFault(Exception):
+    """A peer that cannot be measured; the message says why."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -71,18 +88,19 @@ def main() -> None:
     given = parser.parse_args()
     require_wrk()
     seconds = 2 if given.quick else given.seconds
+    results: dict[str, Any] = {"machine": describe_machine(), "peers": {}}
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch)
         folder = train(home)
-        rounds = [
-            {name: bench_peer(name, folder, home, seconds) for name in (*PEERS, OURS)}
-            for _ in range(1 if given.quick else given.rounds)
-        ]
-        results: dict[str, Any] = {"peers": {name: middle(name, rounds) for name in rounds[0]}}
+        rounds: dict[str, list[Figures]] = {name: [] for name in (*PEERS, OURS)}
+        for _ in range(1 if given.quick else given.rounds):
+            for name, found in rounds.items():
+                found.append(bench_peer(name, folder, home, seconds))
+                results["peers"][name] = median_peer(found)
+                keep(results, given.output)
         show(results["peers"])
         results["ours"] = bench_ours(home, seconds, 10 if given.quick else 30)
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    given.output.write_text(json.dumps(results, indent=1))
+        keep(results, given.output)
     console.print(f"written to {given.output}")
 
 
@@ -122,19 +140,34 @@ def serving(name: str, folder: Path, home: Path) -> Iterator[tuple[int, psutil.P
             await_answer(port, process)
             yield port, answerer(process), time.perf_counter() - began
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
+            end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a server and all that it has started, which may have ended by itself."""
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal_number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=60)
+            return
 
 
 def await_answer(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait for the first answer to a transaction."""
+    """Wait for the first answer to a transaction.
+
+    Raises: PeerFault: it ended, or took too long.
+    """
+    deadline = time.monotonic() + START_S
     while process.poll() is None:
+        if time.monotonic() > deadline:
+            raise PeerFault(f"it gave no answer in {START_S:.0f} s")
         try:
             post(port, "/detect_fraud", BODY.encode(), "application/json")
             return
-        except (urllib.error.URLError, ConnectionError):
+        except (OSError, HTTPException):
             time.sleep(0.05)
-    sys.exit(f"a server ended with {process.returncode} before it answered")
+    raise PeerFault(f"it ended with {process.returncode} before it answered")
 
 
 def answerer(process: subprocess.Popen[bytes]) -> psutil.Process:
@@ -147,61 +180,64 @@ def post(port: int, path: str, body: bytes, media_type: str) -> bytes:
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}{path}", body, {"Content-Type": media_type}
     )
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=START_S) as answer:
         content: bytes = answer.read()
     return content
 
 
-def bench_peer(name: str, folder: Path, home: Path, seconds: int) -> dict[str, Any]:
-    with serving(name, folder, home) as (port, process, ready_s):
-        url = f"http://127.0.0.1:{port}/detect_fraud"
-        wrk(url, DETECT, 8, 1)  # warm
-        loads = [wrk(url, DETECT, connections, seconds) for connections in CONNECTIONS]
-        memory = memory_mb(process.pid)
+def bench_peer(name: str, folder: Path, home: Path, seconds: int) -> Figures:
+    """What a peer does under each load; or what kept it from being measured."""
+    try:
+        with serving(name, folder, home) as (port, process, ready_s):
+            url = f"http://127.0.0.1:{port}/detect_fraud"
+            wrk(url, DETECT, 8, 1)  # warm
+            loads = [wrk(url, DETECT, connections, seconds) for connections in CONNECTIONS]
+            memory = memory_mb(process.pid)
+    except PeerFault as fault:
+        console.print(f"{name}: {NO_ANSWER}: {fault}")
+        return {"fault": str(fault), "loads": [], "memory_mb": None, "ready_s": None}
     for load in loads:
         say(name, load)
-    console.print(f"{name}: {memory:.0f} MB, ready in {ready_s:.1f} s")
+    ready = f"ready in {ready_s:.1f} s"
+    console.print(f"{name}: {format_figure(memory, '.0f')} MB, {ready}")
     return {"ready_s": ready_s, "memory_mb": memory, "loads": [asdict(load) for load in loads]}
 
 
-def middle(name: str, rounds: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of a peer's rounds, for each number of connections the one with the median rate."""
-    loads = [
-        sorted(same, key=lambda load: load["requests_per_second"])[len(same) // 2]
-        for same in zip(*(found[name]["loads"] for found in rounds), strict=True)
-    ]
-    return {**rounds[0][name], "loads": loads}
-
-
 def say(name: str, load: Load) -> None:
-    console.print(
-        f"{name}, {load.connections}: p50 {load.p50_ms:.3f} ms, p99 {load.p99_ms:.2f} ms,"
-        f" {load.requests_per_second:,.0f}/s, {load.errors} errors"
-    )
+    told = format_load(asdict(load))
+    console.print(f"{name}, {load.connections}: {told}/s, {load.errors} errors")
 
 
-def bench_ours(home: Path, seconds: int, rush_s: int) -> dict[str, Any]:
+def bench_ours(home: Path, seconds: int, rush_s: int) -> Figures:
     """What only the service does."""
     day = write_history(home)
-    with serving(OURS, home, home) as (port, process, ready_s):
-        console.print(f"with a history: ready in {ready_s:.1f} s")
-        url = f"http://127.0.0.1:{port}/score_transaction"
-        script = SCORE.replace("DAY", day.isoformat())
-        scores = [wrk(url, script, connections, seconds) for connections in (1, 8, 32)]
-        for load in scores:
-            say("/score_transaction", load)
-        batch = bench_batch(port)
-        console.print(f"/score_batch, Arrow: {batch:,.0f} rows/s")
-        crowd = rush("127.0.0.1", port, "/detect_fraud", BODY.encode(), 500, rush_s)
-        console.print(f"500 connections for {rush_s} s: {crowd}")
-        memory = memory_mb(process.pid)
-        console.print(f"worker: {memory:.0f} MB")
+    try:
+        with serving(OURS, home, home) as (port, process, ready_s):
+            console.print(f"with a history: ready in {ready_s:.1f} s")
+            found = loads_of_ours(port, day, seconds, rush_s)
+            memory = memory_mb(process.pid)
+            console.print(f"worker: {format_figure(memory, '.0f')} MB")
+            return {**found, "memory_mb": memory, "ready_with_history_s": ready_s}
+    except PeerFault as fault:
+        console.print(f"with a history: {NO_ANSWER}: {fault}")
+        return {"fault": str(fault)}
+
+
+def loads_of_ours(port: int, day: date, seconds: int, rush_s: int) -> Figures:
+    """Raw transactions, a batch, and more connections than it takes."""
+    url = f"http://127.0.0.1:{port}/score_transaction"
+    script = SCORE.replace("DAY", day.isoformat())
+    scores = [wrk(url, script, connections, seconds) for connections in (1, 8, 32)]
+    for load in scores:
+        say("/score_transaction", load)
+    batch = bench_batch(port)
+    console.print(f"/score_batch, Arrow: {format_figure(batch, ',.0f')} rows/s")
+    crowd = rush("127.0.0.1", port, "/detect_fraud", BODY.encode(), 500, rush_s)
+    console.print(f"500 connections for {rush_s} s: {crowd}")
     return {
         "score_transaction": [asdict(load) for load in scores],
         "score_batch_rows_per_second": batch,
         "rush": asdict(crowd),
-        "memory_mb": memory,
-        "ready_with_history_s": ready_s,
     }
 
 
@@ -216,8 +252,11 @@ def write_history(home: Path) -> date:
     return today - timedelta(days=1)
 
 
-def bench_batch(port: int, rows: int = 100_000, times: int = 5) -> float:
-    """Rows per second of Arrow bodies, from the request to the answer that has been read."""
+def bench_batch(port: int, rows: int = 100_000, times: int = 5) -> float | None:
+    """Rows per second of Arrow bodies, from the request to the answer that has been read.
+
+    The best of several; None if none was answered.
+    """
     import pyarrow as pa
 
     from services.fraud.features import FEATURES
@@ -231,28 +270,22 @@ def bench_batch(port: int, rows: int = 100_000, times: int = 5) -> float:
     body, best = sink.getvalue(), 0.0
     for _ in range(times):
         began = time.perf_counter()
-        answer = post(port, "/score_batch", body, "application/vnd.apache.arrow.stream")
+        try:
+            answer = post(port, "/score_batch", body, "application/vnd.apache.arrow.stream")
+        except (OSError, HTTPException) as error:
+            console.print(f"/score_batch: {error}")
+            continue
         assert pa.ipc.open_stream(answer).read_all().num_rows == rows
         best = max(best, rows / (time.perf_counter() - began))
-    return best
+    return best or None
 
 
-def show(peers: dict[str, Any]) -> None:
+def show(peers: dict[str, Figures]) -> None:
     """A table of all, and what the others are to ours."""
-    table = Table("", *(f"{n}: p50 / p99 ms, req/s" for n in CONNECTIONS), "MB", "ready s")
-    for name, found in peers.items():
-        cells = [
-            f"{load['p50_ms']:.2f} / {load['p99_ms']:.1f}, {load['requests_per_second']:,.0f}"
-            for load in found["loads"]
-        ]
-        table.add_row(name, *cells, f"{found['memory_mb']:.0f}", f"{found['ready_s']:.1f}")
-    console.print(table)
+    console.print(table_of(peers, CONNECTIONS))
     for name in peers:
-        ratios = [
-            f"{ours['requests_per_second'] / theirs['requests_per_second']:.2f}"
-            for ours, theirs in zip(peers[OURS]["loads"], peers[name]["loads"], strict=True)
-        ]
-        console.print(f"requests per second, {OURS} : {name} = {', '.join(ratios)}")
+        told = ", ".join(ratios(peers, OURS, name, len(CONNECTIONS)))
+        console.print(f"requests per second, {OURS} : {name} = {told}")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from services.fraud.training.candidate import Material
 from services.fraud.training.conversion import keras_probabilities
 from services.fraud.training.floor import logistic_floor
 from services.fraud.training.network import Recipe, fit
+from tests.benchmarks.comparison import format_figure
 
 BASELINE = date(2018, 7, 25)
 FOLDS = (BASELINE, date(2018, 8, 1), date(2018, 8, 8), date(2018, 8, 15))
@@ -68,14 +69,22 @@ def row(name: str, metrics: list[Metrics]) -> str:
         ],
         dtype=float,
     ).mean(axis=0)
-    figures = (f"{auc:.3f}", f"{precision:.3f}", f"{cards:.3f}", f"{share:.1%}", f"{error:.4f}")
-    return LINE.format(name, *figures)
+    patterns = (".3f", ".3f", ".3f", ".1%", ".4f")
+    figures = (auc, precision, cards, share, error)
+    told = [
+        format_figure(None if np.isnan(figure) else float(figure), pattern)
+        for figure, pattern in zip(figures, patterns, strict=True)
+    ]
+    return LINE.format(name, *told)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=1)
-    seeds = range(parser.parse_args().seeds)
+    given = parser.parse_args()
+    if given.seeds < 1:
+        parser.error("--seeds: give 1 or more")
+    seeds = range(given.seeds)
     table = simulate()
     material = Material(table, table_features(table), baseline_split(table, BASELINE), "")
     train, test = material.split.train, material.split.test

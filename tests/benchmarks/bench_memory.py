@@ -8,16 +8,18 @@ resident size from the kernel. Prints a table and writes var/benchmarks/memory.j
 
 import argparse
 import csv
-import json
 import os
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.comparison import format_figure, format_ratio, keep
+from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.texts import varied_texts
 
 
@@ -29,8 +31,8 @@ def write_reviews(file: Path, rows: int) -> None:
         writer.writerows((f"r{i}", text) for i, text in enumerate(varied_texts(rows)))
 
 
-def peak_of_run(file: Path, home: Path, arguments: list[str]) -> tuple[float, float]:
-    """Peak resident size in MiB, and seconds."""
+def peak_of_run(file: Path, home: Path, arguments: list[str]) -> tuple[float | None, float | None]:
+    """Peak resident size in MiB, and seconds; nothing of a run that failed."""
     command = [
         sys.executable,
         "-m",
@@ -45,7 +47,8 @@ def peak_of_run(file: Path, home: Path, arguments: list[str]) -> tuple[float, fl
     child = os.posix_spawn(sys.executable, command, environment)
     _, status, usage = os.wait4(child, 0)
     if os.waitstatus_to_exitcode(status) != 0:
-        raise SystemExit(f"the run failed: {' '.join(command)}")
+        print(f"the run failed: {' '.join(command)}", file=sys.stderr)
+        return None, None
     return usage.ru_maxrss / 1024, time.monotonic() - started
 
 
@@ -57,7 +60,7 @@ def main() -> None:
     parser.add_argument("--precision", default="auto", help="of the scorer")
     parser.add_argument("--output", type=Path, default=Path("var/benchmarks/memory.json"))
     given = parser.parse_args()
-    results = []
+    results: dict[str, Any] = {"machine": describe_machine(), "runs": []}
     table = Table("reviews", "peak MiB", "ratio", "seconds", title="peak memory of the nightly run")
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch) / "var"
@@ -68,13 +71,13 @@ def main() -> None:
             file = Path(scratch) / f"reviews-{rows}.csv"
             write_reviews(file, rows)
             peak, seconds = peak_of_run(file, home, ["--precision", given.precision])
-            results.append({"rows": rows, "peak_mib": peak, "seconds": seconds})
-            ratio = peak / results[0]["peak_mib"]
-            table.add_row(f"{rows:,}", f"{peak:,.0f}", f"{ratio:.2f}", f"{seconds:,.0f}")
+            results["runs"].append({"rows": rows, "peak_mib": peak, "seconds": seconds})
+            keep(results, given.output)
+            ratio = format_ratio(peak, results["runs"][0]["peak_mib"])
+            cells = (format_figure(peak, ",.0f"), ratio, format_figure(seconds, ",.0f"))
+            table.add_row(f"{rows:,}", *cells)
             file.unlink()
     Console().print(table)
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    given.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,18 +9,17 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 _UNITS_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
 
 @dataclass(frozen=True)
 class Load:
-    """What a client saw. Times in ms."""
+    """What a client saw. Times in ms; None where nothing was answered."""
 
     connections: int
-    p50_ms: float
-    p99_ms: float
+    p50_ms: float | None
+    p99_ms: float | None
     requests_per_second: float
     errors: int
 
@@ -52,27 +51,37 @@ def wrk(url: str, script: str, connections: int, seconds: int) -> Load:
             ],
             capture_output=True,
             text=True,
-            check=True,
         ).stdout
-    errors = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
+    return read_wrk(said, connections)
+
+
+def read_wrk(said: str, connections: int) -> Load:
+    """What wrk says; only answers of 2xx and 3xx count for the rate.
+
+    A server that it cannot even connect to, or that answers nothing in time, has given nothing.
+    """
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
+    answered = re.search(r"(\d+) requests in", said)
+    if rate is None or answered is None:
+        return Load(connections, None, None, 0.0, connections)
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
     broken = re.search(
         r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", said
     )
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
-    assert rate, said
+    errors = int(refused[1]) if refused else 0
+    good = int(answered[1]) - errors
     return Load(
         connections,
-        _percentile(said, "50%"),
-        _percentile(said, "99%"),
-        float(rate[1]),
-        (int(errors[1]) if errors else 0) + (sum(map(int, broken.groups())) if broken else 0),
+        _percentile(said, "50%") if good else None,
+        _percentile(said, "99%") if good else None,
+        float(rate[1]) * good / int(answered[1]) if good else 0.0,
+        errors + (sum(map(int, broken.groups())) if broken else 0),
     )
 
 
-def _percentile(said: str, name: str) -> float:
+def _percentile(said: str, name: str) -> float | None:
     found = re.search(rf"{name}\s+([\d.]+)(us|ms|s|m)\b", said)
-    assert found, said
-    return float(found[1]) * _UNITS_MS[found[2]]
+    return float(found[1]) * _UNITS_MS[found[2]] if found else None
 
 
 @dataclass(frozen=True)
@@ -80,14 +89,15 @@ class Rush:
     """Answers to more requests than can be answered.
 
     accepted_p99_ms: of those that got 200. recovered_s: from the end of the rush to the first of
-    ten answers in a row with 200, each within 50 ms; one request after another.
+    ten answers in a row with 200, each within 50 ms; one request after another. None where there
+    was none.
     """
 
     statuses: dict[int, int]
     errors: int
-    accepted_p50_ms: float
-    accepted_p99_ms: float
-    recovered_s: float
+    accepted_p50_ms: float | None
+    accepted_p99_ms: float | None
+    recovered_s: float | None
 
 
 def rush(host: str, port: int, path: str, body: bytes, connections: int, seconds: int) -> Rush:
@@ -128,10 +138,15 @@ async def _rush(
     return Rush(
         dict(statuses),
         errors,
-        1e3 * accepted[len(accepted) // 2],
-        1e3 * accepted[int(len(accepted) * 0.99)],
+        _share_ms(accepted, 0.5),
+        _share_ms(accepted, 0.99),
         recovered,
     )
+
+
+def _share_ms(ordered_s: list[float], share: float) -> float | None:
+    """The time within which a share lies; the times in order."""
+    return 1e3 * ordered_s[int(len(ordered_s) * share)] if ordered_s else None
 
 
 async def _once(
@@ -145,16 +160,20 @@ async def _once(
     return time.perf_counter() - began, int(head[9:12])
 
 
-async def _recovered(host: str, port: int, message: bytes) -> float:
+async def _recovered(host: str, port: int, message: bytes) -> float | None:
     began, good, first = time.perf_counter(), 0, 0.0
-    reader, writer = await asyncio.open_connection(host, port)
-    while good < 10 and time.perf_counter() - began < 30:
-        took, status = await _once(reader, writer, message)
-        good = good + 1 if status == 200 and took < 0.05 else 0
-        if good == 1:
-            first = time.perf_counter() - began
-    writer.close()
-    return first if good == 10 else float("inf")
+    try:
+        async with asyncio.timeout(30):
+            reader, writer = await asyncio.open_connection(host, port)
+            while good < 10:
+                took, status = await _once(reader, writer, message)
+                good = good + 1 if status == 200 and took < 0.05 else 0
+                if good == 1:
+                    first = time.perf_counter() - began
+            writer.close()
+    except (OSError, EOFError, TimeoutError):  # it is away, hangs up, or stays slow
+        return None
+    return first
 
 
 def free_port() -> int:
@@ -167,8 +186,11 @@ def free_port() -> int:
     return port
 
 
-def memory_mb(pid: int) -> float:
-    """Resident size of a process in MB."""
-    kib = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
-    assert kib
-    return int(kib[1]) * 1024 / 1e6
+def memory_mb(pid: int) -> float | None:
+    """Resident size of a process in MB; None if it has ended."""
+    import psutil
+
+    try:
+        return psutil.Process(pid).memory_info().rss / 1e6
+    except psutil.Error:
+        return None

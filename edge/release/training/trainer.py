@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.release.framework import open_keras, open_tensorflow, seed_everything
+from edge.release.framework import open_keras, open_tensorflow, repeatable
 from edge.release.training.batches import Batches
 from edge.release.training.checkpoint import read_checkpoint, write_checkpoint
 from edge.release.training.loss import DetectionLoss
@@ -42,9 +42,9 @@ class Trainer:
     def __init__(self, shape: Shape, recipe: Recipe, batches: Batches, checkpoint: Path) -> None:
         keras, tf = open_keras(), open_tensorflow()
         keras.backend.clear_session()
-        seed_everything(recipe.seed)
         self._recipe, self._batches, self._checkpoint = recipe, batches, checkpoint
-        self._network = build_network(shape, len(batches.dataset.labels))
+        with repeatable(recipe.seed):
+            self._network = build_network(shape, len(batches.dataset.labels))
         self._optimizer = keras.optimizers.AdamW(
             recipe.learning_rate,
             weight_decay=recipe.weight_decay,
@@ -74,6 +74,11 @@ class Trainer:
             until: number of steps in all at which to stop.
             advance: told after each step its number and the losses of classes and boxes.
         """
+        with repeatable(self._recipe.seed):
+            self._run(until, advance)
+        write_checkpoint(self._checkpoint, self.step, self._state())
+
+    def _run(self, until: int, advance: Callable[[int, float, float], None]) -> None:
         tf = open_tensorflow()
         steps = range(self.step, min(until, self._recipe.steps))
         mosaic_until = round(self._recipe.steps * (1 - self._recipe.plain_share))
@@ -89,7 +94,6 @@ class Trainer:
                 )
                 self.step = step + 1
                 advance(self.step, float(classes), float(boxes))
-        write_checkpoint(self._checkpoint, self.step, self._state())
 
     def network(self) -> Any:
         """The network with the mean of the weights, to be evaluated or saved."""

@@ -5,8 +5,10 @@ themselves on the terminal in ways that no setting of theirs turns off: what the
 to the terminal is held back. What matters comes as an exception.
 """
 
+import importlib
 import io
 import os
+import random
 import sys
 import tempfile
 import warnings
@@ -14,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 _SETTINGS = {
     "KERAS_BACKEND": "tensorflow",
@@ -44,11 +48,29 @@ def open_tensorflow() -> Any:
     return tensorflow
 
 
-def seed_everything(seed: int) -> None:
-    """Make what follows in this process repeatable."""
+@contextmanager
+def repeatable(seed: int) -> Iterator[None]:
+    """Make what is done in a block repeatable, and leave the process as it was.
+
+    Deterministic operations and TensorFlow's seed count for all of a process: what comes after
+    without a seed would be refused, or no longer be random.
+    """
     keras, tensorflow = open_keras(), open_tensorflow()
+    # There is a public way in, and none out.
+    config = importlib.import_module("tensorflow.python.framework.config")
+    context = importlib.import_module("tensorflow.python.eager.context")
+    deterministic, tensorflow_seed = config.is_op_determinism_enabled(), context.global_seed()
+    python, numpy = random.getstate(), np.random.get_state()
     keras.utils.set_random_seed(seed)
     tensorflow.config.experimental.enable_op_determinism()
+    try:
+        yield
+    finally:
+        if not deterministic:
+            config.disable_op_determinism()
+        tensorflow.random.set_seed(tensorflow_seed)
+        random.setstate(python)
+        np.random.set_state(numpy)
 
 
 @contextmanager

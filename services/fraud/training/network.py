@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from services.fraud.features import FEATURES
-from services.fraud.training.framework import open_keras, seed_everything
+from services.fraud.training.framework import open_keras, repeatable
 
 AMOUNT = FEATURES.index("TX_AMOUNT")
 FLAGS = (FEATURES.index("TX_DURING_WEEKEND"), FEATURES.index("TX_DURING_NIGHT"))
@@ -69,8 +69,12 @@ def fit(
 
     show: called after each epoch with the number of those done.
     """
+    with repeatable(recipe.seed):
+        return _fit(rows, is_fraud, recipe, show)
+
+
+def _fit(rows: Array, is_fraud: Array, recipe: Recipe, show: Callable[[int], None]) -> Any:
     keras = open_keras()
-    seed_everything(recipe.seed)
     rows = np.asarray(rows, dtype=np.float32)
     truth = np.asarray(is_fraud, dtype=np.float32)[:, np.newaxis]
     preparation = _preparation(rows, truth[:, 0] > 0, recipe)

@@ -16,7 +16,7 @@ from services.fraud.features import FEATURES
 from services.fraud.training.candidate import gather, history_missing, make_candidate
 from services.fraud.training.conversion import check_parity, convert, tflite_probabilities
 from services.fraud.training.floor import logistic_floor
-from services.fraud.training.framework import open_keras
+from services.fraud.training.framework import open_keras, open_tensorflow
 from services.fraud.training.network import Recipe, amount_step, fit
 from tests.services.fraud.conftest import TINY
 
@@ -32,6 +32,18 @@ def test_candidate_learns_and_says_how_well(model_folder):
     assert (card.metrics.share_of_oracle or 0) > 0.3
     assert card.metrics.rows == card.floor_metrics.rows
     assert card.recipe["max_epochs"] == 6
+
+
+def test_training_leaves_the_process_as_it_was():
+    """Determinism counts for all of a process: who comes after, and has no seed, needs none."""
+    tensorflow = open_tensorflow()
+    rows = np.random.default_rng(0).random((64, len(FEATURES)))
+
+    fit(rows, np.arange(64) % 4 == 0, Recipe(widths=(2,), branches=1, updates=1, max_epochs=1))
+
+    first = tensorflow.compat.v1
+    with tensorflow.Graph().as_default(), first.Session() as session:
+        assert 0 <= float(session.run(first.random_uniform(()))) < 1
 
 
 def test_training_again_gives_the_same_network(material, model_folder, tmp_path):

@@ -31,8 +31,8 @@ class PublishDetector(BaseModel):
     )
     labels: Path | None = Field(
         None,
-        description="names of the classes, one a line; by default labels.txt beside the model, or"
-        " what it carries itself",
+        description="names of the classes: one a line, .pbtxt, .yaml or .json; by default"
+        " labels.txt beside the model, or what it carries itself",
     )
     name: str | None = Field(
         None, pattern=steps.NAME, description="of the release; by default the model's"
@@ -43,7 +43,9 @@ class PublishDetector(BaseModel):
     channel: Literal["stable", "canary"] = Field("stable", description="which devices it is for")
     share: float = Field(1.0, ge=0, le=1, description="of the channel's devices that may take it")
     variant: Literal["auto", "float32", "float16", "dynamic", "int8", "as-is"] = Field(
-        "auto", description="the form; auto takes the fastest that passes"
+        "auto",
+        description="the form; auto takes the fastest that passes, beyond what measuring varies by,"
+        " else the smallest",
     )
     evaluate_on: Path | None = Field(
         None,
@@ -64,7 +66,8 @@ class PublishDetector(BaseModel):
         200, ge=5, le=10_000, description="rendered for the bundled model without evaluate_on"
     )
     layout: Literal["auto", "points", "ssd", "yolo_v5", "yolo_v8"] = Field(
-        "auto", description="what the model answers"
+        "auto",
+        description="what the model answers; named, it is taken although answers look like another",
     )
     input_size: str | None = Field(
         None, pattern=r"^\d+x\d+$", description="HEIGHTxWIDTH, if the model leaves it open"
@@ -112,7 +115,7 @@ class PublishDetector(BaseModel):
         description="Python programs of other environments, to time it in: with numpy, OpenCV and"
         " another runtime",
     )
-    timing_s: float = Field(1.5, gt=0, le=60, description="how long each timing takes")
+    timing_s: float = Field(1.5, gt=0, le=60, description="how long each timing takes, in rounds")
     dry_run: bool = Field(False, description="do everything but publish")
     withdraw: str | None = Field(
         None, min_length=1, description="take this version back; devices go to another"

@@ -151,7 +151,7 @@ def judge(request: Request, trial: Trial) -> Decision:
     from edge.release.gate import decide
 
     figures = [proof.figures for proof in trial.proofs]
-    return decide(figures, request.variant, request.limits)
+    return decide(figures, request.variant, request.limits, trial.before)
 
 
 @task(**PLAIN)

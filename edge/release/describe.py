@@ -2,35 +2,36 @@
 
 The file itself tells shapes, types and scales. Which tensor plays which role, and in which units
 boxes are, is found by signature, name and shape, and where these leave it open, by what the model
-answers to pictures. What cannot be found out is an error, never a guess.
+answers to pictures. What cannot be found out is an error, never a guess; and answers that
+contradict the shape are one too, with what was seen and what to name.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from edge_detector.errors import ConfigError, ModelError
-from edge_detector.fit import InputFit
-from edge_detector.manifest import ROLES, ColourOrder, DType, Fit, InputSpec, Layout, OutputSpec
-from edge_detector.runtime import open_interpreter, read_tensors
+from edge_detector.manifest import ROLES, ColourOrder, Fit, InputSpec, Layout, OutputSpec
 from edge_detector.tensors import TensorInfo
 
-from edge.release.errors import ModelFileError
-from edge.release.pictures import Image
-
-_STRIDES = tuple(
-    tuple(2**k for k in range(first, last + 1)) for first in range(2, 6) for last in range(first, 8)
+from edge.release.answers import (
+    CLEAR,
+    Finding,
+    judge_end_to_end,
+    judge_points,
+    judge_ssd,
+    judge_yolo,
 )
-_SSD = "TFLite_Detection_PostProcess"
-_SSD_NAMES = {_SSD: "boxes", f"{_SSD}:1": "classes", f"{_SSD}:2": "scores", f"{_SSD}:3": "count"}
+from edge.release.errors import ModelFileError
+from edge.release.input_scaling import find_scaling
+from edge.release.label_formats import is_background
+from edge.release.opened_model import Array, OpenedModel, open_file, read_signature
+from edge.release.pictures import Image
+from edge.release.shapes import SSD, Roles, find_layout, find_strides
+
 _LARGEST_SHARE = 2.0  # boxes in 0..1 of the input do not get larger, boxes in pixels do
 _PADS = 114
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,21 @@ class Reading:
     colour_order: ColourOrder = "rgb"
     fit: Fit | None = None
     normalised: bool | None = None
+    settled: bool = False  # found out of another form of the network; its answers are not judged
 
 
 @dataclass(frozen=True)
 class Description:
-    """How a file is to be used."""
+    """How a file is to be used.
+
+    labels: those that its classes go by, where these are fewer than were given; notes: what a
+    person should know.
+    """
 
     input: InputSpec
     output: OutputSpec
+    labels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def reading(self) -> Reading:
@@ -92,29 +100,7 @@ def output_names(model: Path) -> dict[str, str]:
     Raises:
         ModelFileError: the file does not open.
     """
-    interpreter = _open(model)
-    return {info.name: name for name, info in _signature(interpreter).items()}
-
-
-def _open(model: Path) -> Any:
-    try:
-        return open_interpreter(model)[0]
-    except (ConfigError, ModelError) as error:
-        raise ModelFileError(f"{model}: {error}") from error
-
-
-def _signature(interpreter: Any) -> dict[str, TensorInfo]:
-    """The outputs by the names that the file's one signature gives them."""
-    signatures = interpreter.get_signature_list()
-    if len(signatures) != 1:
-        return {}
-    runner = interpreter.get_signature_runner(next(iter(signatures)))
-    by_name = {info.name: info for info in read_tensors(interpreter)[1]}
-    return {
-        name: by_name[details["name"]]
-        for name, details in runner.get_output_details().items()
-        if details["name"] in by_name
-    }
+    return {info.name: name for name, info in read_signature(open_file(model)).items()}
 
 
 class _Examination:
@@ -123,182 +109,182 @@ class _Examination:
     def __init__(
         self, model: Path, labels: Sequence[str], pictures: Sequence[Image], reading: Reading
     ) -> None:
-        self._interpreter = _open(model)
-        self._model, self._labels, self._pictures = model, labels, pictures
-        self._reading = reading
-        inputs, self._outputs = read_tensors(self._interpreter)
-        if len(inputs) != 1:
-            raise ModelFileError(f"{model} has {len(inputs)} inputs; a detector reads one picture")
-        self._input = inputs[0]
+        self._model = OpenedModel(model, pictures)
+        self._labels, self._reading = labels, reading
+        self._notes: list[str] = []
 
     def describe(self) -> Description:
-        layout, roles = self._layout()
+        self._refuse_end_to_end()
+        layout, roles = find_layout(self._model, self._labels, self._reading.layout)
         spec = self._spec(layout)
-        if layout == "ssd" and len(roles) < len(ROLES["ssd"]):
-            roles = {**roles, **self._told_by_answers(spec)}
         if layout == "ssd":
+            if len(roles) < len(ROLES["ssd"]):
+                roles = {**roles, **self._told_by_answers(spec)}
+            self._leave_out_background(spec, roles)
             self._check_classes(spec, roles)
         normalised = False
         if layout.startswith("yolo"):
             normalised = self._is_normalised(layout, spec, roles["predictions"])
-        return Description(
-            input=spec,
-            output=OutputSpec(
-                layout=layout,
-                tensors={role: roles[role].name for role in ROLES[layout]},
-                strides=self._strides(spec, roles) if layout == "points" else (),
-                normalised=normalised,
-            ),
+        output = OutputSpec(
+            layout=layout,
+            tensors={role: roles[role].name for role in ROLES[layout]},
+            strides=find_strides(self._model, spec, roles) if layout == "points" else (),
+            normalised=normalised,
         )
+        self._check_answers(spec, output, roles)
+        return Description(spec, output, tuple(self._labels), tuple(self._notes))
 
     # The input
 
     def _spec(self, layout: Layout) -> InputSpec:
-        info, reading = self._input, self._reading
+        info, reading = self._model.input, self._reading
         shape = info.shape
         if len(shape) != 4 or shape[0] != 1 or shape[3] != 3:
             raise ModelFileError(
-                f"{self._model} reads {list(shape)}; a detector reads one picture,"
+                f"{self._model.file} reads {list(shape)}; a detector reads one picture,"
                 " [1, height, width, 3]"
             )
-        dtype: DType
-        if info.dtype == np.float32:
-            # As the common exporters have it: YOLO and our own read 0..1, SSD reads -1..1.
-            dtype, mean, std = "float32", 0.0, 255.0
-            if layout == "ssd":
-                mean = std = 127.5
-        elif info.dtype in (np.uint8, np.int8):
-            # Bytes of the camera are meant to pass through unchanged.
-            dtype = "uint8" if info.dtype == np.uint8 else "int8"
-            std = _rounded(1 / info.scale) if info.quantised else 1.0
-            mean = float(info.zero_point - np.iinfo(info.dtype).min) if info.quantised else 0.0
-        else:
-            raise ModelFileError(f"{self._model} reads {info.dtype}; uint8, int8 or float32 can be")
+        scaling = find_scaling(info, layout)
+        if scaling is None:
+            raise ModelFileError(
+                f"{self._model.file} reads {info.dtype}; uint8, int8 or float32 can be"
+            )
+        given = (reading.mean, reading.std) != (None, None)
+        if scaling.note and not given and scaling.note not in self._notes:
+            self._notes.append(scaling.note)
         return InputSpec(
             height=shape[1],
             width=shape[2],
-            dtype=dtype,
-            mean=mean if reading.mean is None else reading.mean,
-            std=std if reading.std is None else reading.std,
+            dtype=scaling.dtype,
+            mean=scaling.mean if reading.mean is None else reading.mean,
+            std=scaling.std if reading.std is None else reading.std,
             colour_order=reading.colour_order,
             fit=reading.fit or ("stretch" if layout == "ssd" else "letterbox"),
             pad=_PADS,
         )
 
-    # The layout
-
-    def _layout(self) -> tuple[Layout, dict[str, TensorInfo]]:
-        found = [
-            (layout, roles)
-            for layout, find in (
-                ("points", self._points),
-                ("ssd", self._ssd),
-                ("yolo_v8", lambda: self._yolo(4)),
-                ("yolo_v5", lambda: self._yolo(5)),
-            )
-            if self._reading.layout in (None, layout) and (roles := find()) is not None
-        ]
-        if len(found) == 1:
-            layout, roles = found[0]
-            return layout, roles  # type: ignore[return-value]
-        shown = ", ".join(f"{info.name} {list(info.shape)}" for info in self._outputs)
-        if found:
-            names = " or ".join(layout for layout, _ in found)
-            raise ModelFileError(f"{self._model} answers {shown}: {names}? Say so by --layout")
-        raise ModelFileError(
-            f"{self._model} answers {shown}, which with {len(self._labels)} labels is none of the"
-            " layouts known: points (scores [1, N, labels] and distances [1, N, 4]), ssd (the four"
-            f" tensors of {_SSD}), yolo_v8 ([1, 4 + labels, N]), yolo_v5 ([1, N, 5 + labels])"
-        )
-
-    def _points(self) -> dict[str, TensorInfo] | None:
-        outputs, classes = self._outputs, len(self._labels)
-        shapes = sorted(info.shape for info in outputs)
-        if len(outputs) != 2 or any(len(shape) != 3 for shape in shapes):
-            return None
-        if sorted(shape[2] for shape in shapes) != sorted((4, classes)):
-            return None
-        named = _signature(self._interpreter)
-        if named.keys() >= {"scores", "distances"}:
-            return {role: named[role] for role in ROLES["points"]}
-        for role in ROLES["points"]:
-            if sum(role in info.name.lower() for info in outputs) == 1:
-                one, other = sorted(outputs, key=lambda info: role not in info.name.lower())
-                return {role: one, next(r for r in ROLES["points"] if r != role): other}
-        if classes != 4:
-            distances, scores = sorted(outputs, key=lambda info: info.shape[2] != 4)
-            return {"scores": scores, "distances": distances}
-        raise ModelFileError(
-            f"{self._model} has two outputs of four columns; name them scores and distances"
-        )
-
-    def _ssd(self) -> dict[str, TensorInfo] | None:
-        """All four roles by name, or the two that shapes tell."""
-        if len(self._outputs) != 4:
-            return None
-        named = {_SSD_NAMES[one.name]: one for one in self._outputs if one.name in _SSD_NAMES}
-        if len(named) == 4:
-            return named
-        boxes = [one for one in self._outputs if len(one.shape) == 3 and one.shape[2] == 4]
-        counts = [one for one in self._outputs if one.shape == (1,)]
-        pair = [one for one in self._outputs if len(one.shape) == 2]
-        if len(boxes) != 1 or len(counts) != 1 or len(pair) != 2:
-            return None
-        return {"boxes": boxes[0], "count": counts[0]}
-
-    def _yolo(self, before: int) -> dict[str, TensorInfo] | None:
-        """before: columns before those of the classes."""
-        wide = before + len(self._labels)
-        if len(self._outputs) != 1 or len(self._outputs[0].shape) != 3:
-            return None
-        _, rows, columns = self._outputs[0].shape
-        fits = columns == wide or (before == 4 and rows == wide)
-        return {"predictions": self._outputs[0]} if fits else None
-
     # What only the answers tell
 
-    def _answers(self, spec: InputSpec) -> list[dict[str, Array]]:
-        """For each picture all outputs as real values, by tensor name."""
-        if not self._pictures:
+    def _refuse_end_to_end(self) -> None:
+        """Finished detections in one table have a shape that YOLO's may have too."""
+        shape = self._model.outputs[0].shape
+        if len(self._model.outputs) != 1 or len(shape) != 3 or not self._model.pictures:
+            return
+        if self._reading.settled or min(shape[1:]) < 6:
+            return
+        info = self._model.outputs[0]
+        tables = [answer[info.name][0] for answer in self._model.answers(self._spec("yolo_v8"))]
+        step = info.scale if info.quantised else 0.0
+        seen = judge_end_to_end(tables, step) or judge_end_to_end([one.T for one in tables], step)
+        if seen:
+            self._object(
+                f"an end-to-end output, whose detections have been through suppression already:"
+                f" {seen}. No layout reads that; export the network without its last step (of"
+                " Ultralytics: nms=False, end2end=False)"
+            )
+
+    def _object(self, seen: str) -> None:
+        """Say what answers look like: an error, but for a layout that the publisher has named."""
+        model, pictures = self._model, len(self._model.pictures)
+        said = f"{model.file} answers {model.shown}, and on {pictures} pictures that is {seen}"
+        named = self._reading.layout
+        if named is None:
+            raise ModelFileError(f"{said}. If it is not, name its layout by --layout")
+        self._notes.append(f"Published as {named}, as --layout says, although {said}.")
+
+    def _check_answers(self, spec: InputSpec, output: OutputSpec, roles: Roles) -> None:
+        """Refuse what contradicts the layout, and say where nothing could be told."""
+        pictures = len(self._model.pictures)
+        if self._reading.settled or not pictures:
+            return
+        finding = self._judge(spec, output, roles)
+        for seen in finding.impossible:
             raise ModelFileError(
-                f"{self._model} cannot be understood without pictures; give --golden or"
-                " --evaluate-on"
+                f"{self._model.file} cannot be {output.layout}, to go by its answers to"
+                f" {pictures} pictures: {seen}"
             )
-        fit = InputFit(spec, self._input)
-        found = []
-        for picture in self._pictures:
-            self._interpreter.set_tensor(self._input.index, fit.prepare(picture)[0])
-            self._interpreter.invoke()
-            found.append(
-                {
-                    info.name: info.real(self._interpreter.get_tensor(info.index))
-                    for info in self._outputs
-                }
+        for seen in finding.resembles:
+            self._object(f"no {output.layout} with {len(self._labels)} labels: {seen}")
+        if not finding.proved:
+            self._notes.append(
+                f"That the model is {output.layout} follows from its shapes alone: it found nothing"
+                f" in {pictures} pictures by which to prove it. Give pictures that show what it"
+                " knows, by --golden, or labelled ones by --evaluate-on."
             )
-        return found
+
+    def _judge(self, spec: InputSpec, output: OutputSpec, roles: Roles) -> Finding:
+        answers = self._model.answers(spec)
+        if output.layout == "points":
+            scores, distances = (
+                [one[roles[r].name][0] for one in answers] for r in ROLES["points"]
+            )
+            return judge_points(scores, distances)
+        if output.layout == "ssd":
+            return judge_ssd(
+                [{role: one[info.name][0] for role, info in roles.items()} for one in answers]
+            )
+        tables = self._tables(output.layout, spec, roles["predictions"])
+        sides = np.ones(4) if output.normalised else np.array([spec.width, spec.height] * 2)
+        return judge_yolo(
+            output.layout,
+            [np.concatenate([one[:, :4] / sides, one[:, 4:]], axis=1) for one in tables],
+        )
+
+    def _tables(self, layout: Layout, spec: InputSpec, info: TensorInfo) -> list[Array]:
+        """For each picture a row for each box, as the device reads the tensor."""
+        columns_first = layout == "yolo_v8" and info.shape[1] == 4 + len(self._labels)
+        tables = [answer[info.name][0] for answer in self._model.answers(spec)]
+        return [table.T for table in tables] if columns_first else tables
 
     def _told_by_answers(self, spec: InputSpec) -> dict[str, TensorInfo]:
         """Classes are whole numbers, scores fall and are not."""
-        pair = [info for info in self._outputs if len(info.shape) == 2]
-        answers = self._answers(spec)
+        pair = [info for info in self._model.outputs if len(info.shape) == 2]
+        answers = self._model.answers(spec)
         whole = [info for info in pair if all((one[info.name] % 1 == 0).all() for one in answers)]
         if len(whole) != 1:
             raise ModelFileError(
-                f"{self._model}: it cannot be told which of {pair[0].name} and {pair[1].name} are"
-                f" classes and which scores; name the outputs as {_SSD} does"
+                f"{self._model.file}: it cannot be told which of {pair[0].name} and"
+                f" {pair[1].name} are classes and which scores; name the outputs as {SSD} does, or"
+                " give pictures in which it finds something"
             )
         scores = next(info for info in pair if info is not whole[0])
         if not all(a >= b for one in answers for a, b in pairwise(one[scores.name][0].tolist())):
-            raise ModelFileError(f"{self._model}: {scores.name} are no scores, which would fall")
+            raise ModelFileError(
+                f"{self._model.file}: {scores.name} are no scores, which would fall"
+            )
         return {"classes": whole[0], "scores": scores}
 
-    def _check_classes(self, spec: InputSpec, roles: Mapping[str, TensorInfo]) -> None:
-        if not self._pictures:
+    def _leave_out_background(self, spec: InputSpec, roles: Roles) -> None:
+        """ssd does not count the background; unless answers say otherwise, its name goes."""
+        first, *others = self._labels
+        if not others or not is_background(first):
             return
-        highest = max(int(one[roles["classes"].name].max()) for one in self._answers(spec))
+        if self._model.pictures and self._highest(spec, roles, CLEAR) == len(others):
+            self._notes.append(f"The model answers with class {len(others)}: {first} is class 0.")
+            return
+        self._labels = others
+        self._notes.append(
+            f"The first label, {first}, was left out: ssd does not count it, and class 0 is"
+            f" {others[0]}."
+        )
+
+    def _highest(self, spec: InputSpec, roles: Roles, score: float) -> int:
+        """The highest class with such a score in any picture; -1 where there is none."""
+        highest = -1
+        for one in self._model.answers(spec):
+            shown = one[roles["scores"].name][0] >= score
+            classes = one[roles["classes"].name][0][shown]
+            classes = classes[np.isfinite(classes)]
+            highest = max(highest, int(classes.max()) if len(classes) else -1)
+        return highest
+
+    def _check_classes(self, spec: InputSpec, roles: Roles) -> None:
+        if not self._model.pictures:
+            return
+        highest = self._highest(spec, roles, -np.inf)
         if highest >= len(self._labels):
             raise ModelFileError(
-                f"{self._model} answers with class {highest}, but there are"
+                f"{self._model.file} answers with class {highest}, but there are"
                 f" {len(self._labels)} labels; the labels belong to another model"
             )
 
@@ -308,28 +294,5 @@ class _Examination:
         if info.quantised:  # what it could say at most
             bounds = np.iinfo(info.dtype)
             return (bounds.max - info.zero_point) * info.scale <= _LARGEST_SHARE
-        before = 4 if layout == "yolo_v8" else 5
-        largest = 0.0
-        for answer in self._answers(spec):
-            table = answer[info.name][0]
-            if table.shape[0] == before + len(self._labels) and layout == "yolo_v8":
-                table = table.T
-            largest = max(largest, float(table[:, :4].max()))
-        return largest <= _LARGEST_SHARE
-
-    def _strides(self, spec: InputSpec, roles: Mapping[str, TensorInfo]) -> tuple[int, ...]:
-        count = roles["scores"].shape[1]
-        for strides in _STRIDES:
-            points = (-(-spec.height // side) * -(-spec.width // side) for side in strides)
-            if sum(points) == count == roles["distances"].shape[1]:
-                return strides
-        raise ModelFileError(
-            f"{self._model} answers for {count} points, which for a picture of {spec.height} x"
-            f" {spec.width} are no grids with strides such as 8, 16 and 32; a head with anchors"
-            f" needs {_SSD} after it"
-        )
-
-
-def _rounded(value: float) -> float:
-    """1 / scale as it was meant: 255, not 254.99999."""
-    return float(round(value)) if abs(value - round(value)) < 1e-3 * value else value
+        tables = self._tables(layout, spec, info)
+        return max(float(table[:, :4].max()) for table in tables) <= _LARGEST_SHARE

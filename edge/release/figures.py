@@ -32,7 +32,10 @@ class Parity:
 
 @dataclass(frozen=True)
 class Timing:
-    """A model in a process of its own, which loads what a device loads."""
+    """A model in a process of its own, which loads what a device loads.
+
+    rounds_ms: the median of each round, in which the variants took turns; p50_ms is theirs.
+    """
 
     runtime: str  # name and version
     threads: int
@@ -40,6 +43,13 @@ class Timing:
     p99_ms: float
     infer_p50_ms: float  # of that, the interpreter alone
     peak_bytes: int  # of the process's memory, with Python and OpenCV
+    rounds_ms: tuple[float, ...] = ()
+
+    @property
+    def spread_ms(self) -> tuple[float, float]:
+        """The fastest and the slowest round."""
+        rounds = self.rounds_ms or (self.p50_ms,)
+        return min(rounds), max(rounds)
 
 
 @dataclass(frozen=True)

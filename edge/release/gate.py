@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edge.release.figures import Figures
+from edge.release.ranking import Contender, choose
 
 Wanted = Literal["auto", "float32", "float16", "dynamic", "int8", "as-is"]
-AS_FAST = 1.1  # times the fastest: within what a measurement varies by
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,20 @@ class Decision:
         return tuple(f"{one.variant}: {'; '.join(one.reasons)}" for one in self.verdicts)
 
 
-def decide(figures: Sequence[Figures], wanted: Wanted, limits: Limits) -> Decision:
+def decide(
+    figures: Sequence[Figures], wanted: Wanted, limits: Limits, before: str | None = None
+) -> Decision:
     """Judge each variant and choose.
 
-    "auto" takes the fastest of those that pass; of those as fast, to within what measuring varies
-    by, the smallest. A variant that is named is taken or nothing is.
+    "auto" takes the fastest of those that pass; of those as fast, to within what rounds of
+    measuring vary by, the smallest (see `ranking`). A variant that is named is taken or nothing
+    is.
+
+    Args:
+        figures: of each variant.
+        wanted: the variant, or auto.
+        limits: what they have to keep to.
+        before: the variant that was published of the same model, measured on the same machine.
     """
     verdicts = tuple(judge(one, limits) for one in figures)
     passed = [
@@ -69,9 +78,11 @@ def decide(figures: Sequence[Figures], wanted: Wanted, limits: Limits) -> Decisi
     ]
     if not passed:
         return Decision(None, verdicts)
-    fastest = min(one.timing.p50_ms for one in passed)
-    fast = [one for one in passed if one.timing.p50_ms <= AS_FAST * fastest]
-    return Decision(min(fast, key=lambda one: one.bytes).variant, verdicts)
+    contenders = [
+        Contender(one.variant, one.timing.rounds_ms or (one.timing.p50_ms,), one.bytes)
+        for one in passed
+    ]
+    return Decision(choose(contenders, before), verdicts)
 
 
 def judge(figures: Figures, limits: Limits) -> Verdict:

@@ -5,10 +5,8 @@ all and not the same to everything, the device's self-test, and time and memory 
 threads, each in a process of its own.
 """
 
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 from edge_detector.boxes import Detection
@@ -17,15 +15,15 @@ from edge_detector.manifest import Thresholds
 from edge_detector.selftest import same_answer, self_test
 
 from edge.release.annotations import Dataset
+from edge.release.bench import Bench
 from edge.release.draft import Draft
-from edge.release.errors import ModelFileError
 from edge.release.evaluate import CURVE_THRESHOLD, Evaluation, evaluate
-from edge.release.figures import Accuracy, Agreement, Figures, Parity, Timing
+from edge.release.figures import Accuracy, Agreement, Figures, Parity
 from edge.release.golden import CLEAR
 from edge.release.network_file import Array
 from edge.release.pictures import Image
 from edge.release.source import Answering, VariantDetector
-from edge.release.stopwatch import StopwatchError, time_model
+from edge.release.timing import Timed, time_all
 
 SAME_PLACE = 0.7  # overlap from which two boxes mean one object
 _GREY = 127
@@ -41,40 +39,39 @@ class Proof:
     notes: tuple[str, ...] = ()  # what could not be measured, and why
 
 
-@dataclass(frozen=True, eq=False)
-class Bench:
-    """What variants are measured with and against.
-
-    source: the network they were made of, set to `CURVE_THRESHOLD`; None for a ready file.
-    pythons: interpreters in which `edge_detector` is installed, each with a runtime of its own.
-    """
-
-    golden: Sequence[Image]
-    source: Answering | None = None
-    source_evaluation: Evaluation | None = None
-    threads: tuple[int, ...] = (1, 2)
-    pythons: tuple[Path, ...] = field(default_factory=lambda: (Path(sys.executable),))
-    seconds: float = 1.5  # for each timing
-
-    def beside(self, pythons: Sequence[Path]) -> "Bench":
-        """With more interpreters after the one that runs this."""
-        return replace(self, pythons=(*self.pythons, *pythons))
-
-
 def prove(variant: Draft, bench: Bench, evaluation: Evaluation | None = None) -> Proof:
-    """Measure a variant; its golden detections are written on the way.
+    """Measure one variant, as `prove_all` does several."""
+    return prove_all([variant], bench, [evaluation])[0]
+
+
+def prove_all(
+    variants: Sequence[Draft], bench: Bench, evaluations: Sequence[Evaluation | None]
+) -> tuple[Proof, ...]:
+    """Measure variants; their golden detections are written on the way.
 
     Args:
-        variant: with its final thresholds.
-        bench: what it is measured with.
-        evaluation: of this variant on labelled images, where there are some.
+        variants: with their final thresholds.
+        bench: what they are measured with.
+        evaluations: of each on labelled images, where there are some.
 
     Raises:
-        ModelFileError: it does not run.
+        ModelFileError: one does not run.
     """
-    variant = variant.with_golden(bench.golden)
-    constant = constant_answer(variant, bench.golden)
-    timings, notes = _timings(variant, bench)
+    drafts = [variant.with_golden(bench.golden) for variant in variants]
+    constants = [constant_answer(variant, bench.golden) for variant in drafts]
+    timed = time_all(drafts, bench)
+    return tuple(
+        _proof(*known, bench) for known in zip(drafts, constants, timed, evaluations, strict=True)
+    )
+
+
+def _proof(
+    variant: Draft,
+    constant: str | None,
+    timed: Timed,
+    evaluation: Evaluation | None,
+    bench: Bench,
+) -> Proof:
     figures = Figures(
         variant=variant.variant,
         bytes=variant.manifest.model.size,
@@ -84,10 +81,10 @@ def prove(variant: Draft, bench: Bench, evaluation: Evaluation | None = None) ->
         constant=constant,
         found=sum(len(golden.detections) for golden in variant.manifest.golden),
         golden=len(bench.golden),
-        timings=timings,
+        timings=timed.timings,
         self_test=_self_test_fault(variant),
     )
-    return Proof(variant, figures, evaluation, notes)
+    return Proof(variant, figures, evaluation, timed.notes)
 
 
 def evaluate_variant(
@@ -214,25 +211,3 @@ def _self_test_fault(variant: Draft) -> str | None:
     except EdgeError as error:
         return str(error)
     return None
-
-
-def _timings(variant: Draft, bench: Bench) -> tuple[tuple[Timing, ...], tuple[str, ...]]:
-    """By interpreter and threads; where one cannot run it, a note says why.
-
-    Raises:
-        ModelFileError: the first interpreter cannot: that is the one that has to.
-    """
-    timings, notes = [], []
-    for python in bench.pythons:
-        for threads in bench.threads:
-            try:
-                measured = time_model(
-                    python, variant.folder, variant.picture, threads, bench.seconds
-                )
-            except StopwatchError as error:
-                if python == bench.pythons[0]:
-                    raise ModelFileError(f"{variant.variant} cannot be run: {error}") from error
-                notes.append(f"{variant.variant} was not timed: {error}")
-                break
-            timings.append(Timing(threads=threads, **measured))
-    return tuple(timings), tuple(notes)

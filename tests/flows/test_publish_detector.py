@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from edge.release.cpu import cpu_name
 from edge.release.errors import ModelFileError
 from edge.release.keys import Keys
 from edge.release.repository import Repository
@@ -64,6 +65,8 @@ def test_command_publishes_and_looks_after_what_it_published(home, pictures, mod
 
     assert code == 0, errors
     assert "published as as-is on canary, 50.0 % of devices" in output
+    assert "labels.txt (one name a line): 3 names, red to blue" in output
+    assert f"measured on  {cpu_name()}" in output
     page = home / "detectors" / "publishing" / "cells-1.0.0" / "report.html"
     assert str(page) in output and "Golden pictures" in page.read_text("utf-8")
     (release,) = repository_of(home).releases("canary")

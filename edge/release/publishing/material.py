@@ -33,9 +33,12 @@ class Material:
     golden: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    def some(self, count: int = 4) -> list[Image]:
-        """A few pictures, to look at what a model answers."""
-        return [read_image(path) for path in (self.golden or self.candidates)[:count]]
+    def some(self, count: int = 8) -> list[Image]:
+        """A few pictures, to look at what a model answers; where there are few, also of those
+        that int8 finds its ranges by."""
+        paths = _spread(self.golden or self.candidates, count)
+        more = [path for path in self.calibration if path not in paths]
+        return [read_image(path) for path in (*paths, *_spread(more, count - len(paths)))]
 
 
 def gather(request: Request, folder: Path) -> Material:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
+from edge.release.cpu import cpu_name
 from edge.release.figures import Figures
 from edge.release.proof import Proof
 from edge.release.publication import Release
@@ -81,17 +81,7 @@ def measured(figures: Figures) -> Mapping[str, object]:
     return content
 
 
-def cpu_name() -> str:
-    """What the processor calls itself."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    import platform
-
-    return next(names, "") or platform.processor() or platform.machine()
-
-
 def _short(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_short(one) for one in value]
     return round(value, 4) if isinstance(value, float) else value

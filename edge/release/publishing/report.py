@@ -17,11 +17,12 @@ import jinja2
 from edge_detector.overlay import draw
 from markupsafe import Markup
 
-from edge.release.figures import Figures
+from edge.release.cpu import cpu_name
+from edge.release.figures import Figures, Timing
 from edge.release.gate import Decision, Limits, Verdict
 from edge.release.pictures import read_image
 from edge.release.proof import Proof
-from edge.release.publishing.release import Published, cpu_name
+from edge.release.publishing.release import Published
 from edge.release.publishing.request import Request
 from edge.release.publishing.subject import Subject
 from edge.release.publishing.trial import Trial
@@ -101,6 +102,12 @@ class PublishReport:
         return tuple(found)
 
     @property
+    def facts(self) -> dict[str, str]:
+        """What the figures and the names of the classes rest on."""
+        facts = {"labels": self.subject.labels_from} if self.subject.labels_from else {}
+        return {**facts, "measured on": cpu_name()}
+
+    @property
     def limits(self) -> Limits:
         return self.request.limits
 
@@ -127,7 +134,9 @@ def render_html(report: PublishReport) -> str:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    environment.filters.update(figure=figure, percent=percent, megabytes=megabytes, ms=ms)
+    environment.filters.update(
+        figure=figure, percent=percent, megabytes=megabytes, ms=ms, spread=spread
+    )
     best = report.best
     return environment.get_template("report.html").render(
         report=report,
@@ -163,6 +172,13 @@ def megabytes(count: float) -> str:
 def ms(value: float) -> str:
     """9.0972 -> 9.1 ms."""
     return f"{value:.2f} ms" if value < 1 else f"{value:.1f} ms"
+
+
+def spread(timing: Timing) -> str:
+    """The fastest and the slowest round: 15.9–18.2."""
+    low, high = timing.spread_ms
+    digits = 2 if low < 1 else 1
+    return f"{low:.{digits}f}–{high:.{digits}f}"
 
 
 def limit_rows(limits: Limits) -> list[tuple[str, str]]:

@@ -9,8 +9,9 @@ from edge_detector.manifest import Variant, parse_version
 
 from edge.release.channel import CHANNELS
 from edge.release.convert import VARIANTS
+from edge.release.cpu import cpu_name
 from edge.release.errors import ModelFileError, RepositoryError
-from edge.release.label_file import find_labels, read_labels
+from edge.release.label_file import open_labels, search_labels
 from edge.release.naming import RIGHT_NAME, fitting_name, is_name
 from edge.release.network_file import Network, digest_of, open_network
 from edge.release.publishing.request import Request
@@ -26,7 +27,9 @@ class Subject:
     """What is published.
 
     network: None for a ready file, which is published as it is. thresholds: the scores per label
-    that its training has found best, where we trained it.
+    that its training has found best, where we trained it. labels_from: which file they are of, and
+    how it was read. before: the variant that was published last, of the same file and measured on
+    the same machine.
     """
 
     path: Path
@@ -37,6 +40,8 @@ class Subject:
     variants: tuple[Variant, ...]  # that are tried
     network: Network | None
     thresholds: Mapping[str, float]
+    labels_from: str = ""
+    before: Variant | None = None
 
 
 def open_subject(request: Request) -> Subject:
@@ -54,15 +59,16 @@ def open_subject(request: Request) -> Subject:
         )
     variants = _variants(request, path)
     card = _read_card(path)
-    labels = read_labels(request.labels) if request.labels else find_labels(path)
+    labels = open_labels(request.labels) if request.labels else search_labels(path)
     thresholds = card.get("thresholds")
     name = request.name or _name(path, card)
     if not is_name(name):
         raise ModelFileError(f"a release cannot be called {name!r}; right is {RIGHT_NAME}")
+    digest = digest_of(path)
     return Subject(
         path=path,
-        digest=digest_of(path),
-        labels=labels,
+        digest=digest,
+        labels=labels.names,
         name=name,
         version=_version(request, name),
         variants=variants,
@@ -70,8 +76,10 @@ def open_subject(request: Request) -> Subject:
         thresholds={
             label: float(score)
             for label, score in (thresholds if isinstance(thresholds, dict) else {}).items()
-            if label in labels
+            if label in labels.names
         },
+        labels_from=labels.told,
+        before=_before(request.place.open(), name, digest),
     )
 
 
@@ -125,6 +133,21 @@ def _version(request: Request, name: str) -> str:
             f" free version is {next_version(published)}"
         )
     return request.version
+
+
+def _before(repository: Repository, name: str, digest: str) -> Variant | None:
+    """The variant of the newest release that is offered, if it is of this file and machine."""
+    offered = [
+        release.version
+        for channel in CHANNELS
+        for release in repository.releases(channel)
+        if release.name == name and not release.withdrawn
+    ]
+    if not offered:
+        return None
+    manifest = repository.manifest(name, max(offered, key=parse_version))
+    same = manifest.lineage.source_sha256 == digest and manifest.measured.get("cpu") == cpu_name()
+    return manifest.model.variant if same else None
 
 
 def _published(repository: Repository, name: str) -> list[str]:

@@ -11,7 +11,15 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edge.release.publishing.report import PublishReport, Row, figure, megabytes, ms, percent
+from edge.release.publishing.report import (
+    PublishReport,
+    Row,
+    figure,
+    megabytes,
+    ms,
+    percent,
+    spread,
+)
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~<>&])")
 _STATES = {
@@ -46,8 +54,12 @@ def render_markdown(report: PublishReport) -> str:
     rows = [tuple(markdown_escaped(cell) for cell in _cells(row)) for row in report.rows]
     blocks.append(_table(_HEAD, rows))
     blocks += [f"> {markdown_escaped(text)}" for text in report.notes]
-    places = [(markdown_escaped(k), markdown_escaped(v)) for k, v in report.where.items()]
-    blocks += ["## Where to look", _table(("what", "where"), places)]
+    for head, columns, told in (
+        ("## What it rests on", ("what", "is"), report.facts),
+        ("## Where to look", ("what", "where"), report.where),
+    ):
+        cells = [(markdown_escaped(name), markdown_escaped(value)) for name, value in told.items()]
+        blocks += [head, _table(columns, cells)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -71,8 +83,9 @@ def render_terminal(report: PublishReport) -> RenderableType:
         table.add_row(*map(Text, cells), gate, style="bold" if row.chosen else "")
     lines = [Text(reason, "red") for reason in report.decision.reasons]
     lines += [Text.assemble(("note: ", "yellow"), note) for note in report.notes]
-    width = max(map(len, report.where)) + 2
-    lines += [Text.assemble((name.ljust(width), "dim"), at) for name, at in report.where.items()]
+    told = {**report.facts, **report.where}
+    width = max(map(len, told)) + 2
+    lines += [Text.assemble((name.ljust(width), "dim"), value) for name, value in told.items()]
     return Group(headline, table, *lines)
 
 
@@ -90,7 +103,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         figure(accuracy.map_50_95 if accuracy else None),
         percent(figures.map_loss),
         agreed,
-        ms(figures.timing.p50_ms),
+        f"{ms(figures.timing.p50_ms)} ({spread(figures.timing)})",
         megabytes(figures.timing.peak_bytes),
         megabytes(figures.bytes),
         gate,

@@ -1,15 +1,16 @@
 """The trial of a model: converted, measured in each variant, and judged."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from edge_detector.detector import Detector
 from edge_detector.fit import InputFit
-from edge_detector.manifest import InputSpec, Layout, Thresholds
+from edge_detector.manifest import InputSpec, Layout, Thresholds, Variant
 from edge_detector.tensors import TensorInfo
 
+from edge.release.bench import Bench
 from edge.release.convert import Calibration, ConvertedVariant, Converter
 from edge.release.describe import Description, describe
 from edge.release.draft import Draft, Origin, draft
@@ -18,7 +19,7 @@ from edge.release.evaluate import CURVE_THRESHOLD, Evaluation, clamped_score, ev
 from edge.release.golden import choose, shrink
 from edge.release.network_file import Array
 from edge.release.pictures import Image, read_image
-from edge.release.proof import Bench, Proof, evaluate_variant, prove
+from edge.release.proof import Proof, evaluate_variant, prove_all
 from edge.release.publishing.material import Material
 from edge.release.publishing.request import Request
 from edge.release.publishing.subject import Subject
@@ -38,7 +39,7 @@ class Converted:
 
     drafts: tuple[Draft, ...]
     reference: Draft | None = None
-    notes: tuple[str, ...] = ()  # what could not be converted, and why
+    notes: tuple[str, ...] = ()  # how it is read, and what could not be converted
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,7 @@ class Trial:
     proofs: tuple[Proof, ...]
     source_evaluation: Evaluation | None
     notes: tuple[str, ...] = ()
+    before: Variant | None = None  # that was published last, if nothing has changed since
 
 
 def convert(request: Request, subject: Subject, material: Material, folder: Path) -> Converted:
@@ -57,27 +59,25 @@ def convert(request: Request, subject: Subject, material: Material, folder: Path
         ModelFileError: it is no detector of a known kind, or the one form that was asked for
             cannot be made.
     """
-    origin = Origin(
-        name=subject.name,
-        version=subject.version,
-        labels=subject.labels,
-        source_sha256=subject.digest,
-        data_sha256=material.dataset.digest if material.dataset else None,
-    )
+    pictures = material.some()
     if subject.network is None:
-        description = describe(subject.path, subject.labels, material.some(), request.reading)
+        description = describe(subject.path, subject.labels, pictures, request.reading)
+        origin = _origin(subject, material, description)
         thresholds = _thresholds(request, subject, description, None)
         return Converted(
-            (draft(folder / "as-is", subject.path, "as-is", origin, description, thresholds),)
+            (draft(folder / "as-is", subject.path, "as-is", origin, description, thresholds),),
+            notes=description.notes,
         )
     drafts: dict[ConvertedVariant, Draft] = {}
-    notes = []
     with Converter(subject.network) as converter:
         first = _write(folder, "float32", converter.convert("float32"))
-        description = describe(first, subject.labels, material.some(), request.reading)
+        description = describe(first, subject.labels, pictures, request.reading)
+        notes = [*description.notes]
+        origin = _origin(subject, material, description)
         thresholds = _thresholds(request, subject, description, None)
         calibration = _calibration(description.input, material.calibration)
         reference = draft(folder / "float32", first, "float32", origin, description, thresholds)
+        settled = replace(description.reading, settled=True)
         for variant in subject.variants:
             if variant == "float32":
                 drafts[variant] = reference
@@ -87,7 +87,7 @@ def convert(request: Request, subject: Subject, material: Material, folder: Path
             try:
                 content = converter.convert(variant, calibration)
                 file = _write(folder, variant, content)
-                known = describe(file, subject.labels, material.some(), description.reading)
+                known = describe(file, origin.labels, pictures, settled)
             except ModelFileError as error:
                 if len(subject.variants) == 1:
                     raise
@@ -95,6 +95,16 @@ def convert(request: Request, subject: Subject, material: Material, folder: Path
                 continue
             drafts[variant] = draft(folder / variant, file, variant, origin, known, thresholds)
     return Converted(tuple(drafts.values()), reference, tuple(notes))
+
+
+def _origin(subject: Subject, material: Material, description: Description) -> Origin:
+    return Origin(
+        name=subject.name,
+        version=subject.version,
+        labels=description.labels or subject.labels,
+        source_sha256=subject.digest,
+        data_sha256=material.dataset.digest if material.dataset else None,
+    )
 
 
 def looks(converted: Converted, material: Material) -> int:
@@ -121,7 +131,8 @@ def measure(
     if subject.network is not None and converted.reference is not None:
         source = SourceDetector(subject.network, converted.reference, CURVE_THRESHOLD)
         if dataset is not None:
-            source_evaluation = evaluate(source.detect, dataset, subject.labels, advance)
+            known = converted.reference.manifest.known_labels
+            source_evaluation = evaluate(source.detect, dataset, known, advance)
     evaluations = [
         evaluate_variant(one, dataset, advance) if dataset is not None else None
         for one in converted.drafts
@@ -140,12 +151,10 @@ def measure(
     )
     if request.pythons:
         bench = bench.beside(request.pythons)
-    proofs = tuple(
-        prove(one.with_thresholds(thresholds), bench, evaluation)
-        for one, evaluation in zip(converted.drafts, evaluations, strict=True)
-    )
+    finished = [one.with_thresholds(thresholds) for one in converted.drafts]
+    proofs = prove_all(finished, bench, evaluations)
     notes = (*converted.notes, *(note for proof in proofs for note in proof.notes))
-    return Trial(proofs, source_evaluation, notes)
+    return Trial(proofs, source_evaluation, notes, subject.before)
 
 
 def _description(one: Draft) -> Description:

@@ -145,6 +145,34 @@ def test_of_those_as_fast_the_smallest_is_taken():
     assert decide(tried, "auto", LIMITS).chosen == "float16"
 
 
+def test_close_call_leaves_what_was_published_before():
+    """Published again with nothing changed, the same variant is taken."""
+    tried = [figures("float32", 5.0, bytes=4_000_000), figures("float16", 5.6, bytes=2_000_000)]
+
+    assert decide(tried, "auto", LIMITS).chosen == "float32"
+    assert decide(tried, "auto", LIMITS, before="float16").chosen == "float16"
+
+
+def test_rounds_decide_where_there_are_some():
+    """A median from a busy minute is no advantage."""
+    steady = Timing("litert", 1, 9.0, 9.9, 9.0, 80_000_000, (9.0, 9.1, 9.0, 8.9, 9.0))
+    lucky = replace(steady, p50_ms=7.0, rounds_ms=(7.0, 12.0, 6.9, 11.0, 6.8))
+    tried = [
+        figures("float16", bytes=2_000_000, timings=(lucky,)),
+        figures("dynamic", timings=(steady,)),
+    ]
+
+    assert lucky.spread_ms == (6.8, 12.0)
+    assert decide(tried, "auto", LIMITS).chosen == "dynamic"
+
+
+def test_variant_that_fails_is_not_kept():
+    """Whatever was published before."""
+    tried = [figures("float32", 9.0), figures("int8", 5.0, found=0)]
+
+    assert decide(tried, "auto", LIMITS, before="int8").chosen == "float32"
+
+
 def test_named_variant_is_taken_or_nothing_is():
     """However good the others are."""
     tried = [figures("float32"), figures("int8", found=0)]

@@ -10,13 +10,13 @@ from edge_detector.manifest import Manifest, Thresholds
 from edge_detector.selftest import self_test
 
 from edge.release.annotations import read_dataset
+from edge.release.bench import Bench
 from edge.release.describe import describe
 from edge.release.draft import Draft, Origin, draft
 from edge.release.errors import ModelFileError
 from edge.release.evaluate import CURVE_THRESHOLD
 from edge.release.label_file import read_labels
 from edge.release.proof import (
-    Bench,
     agree,
     constant_answer,
     evaluate_variant,

@@ -1,6 +1,7 @@
 """From a model file to a signed release: names, numbers, pictures, thresholds, report, upkeep."""
 
 import base64
+import html
 import io
 import json
 import re
@@ -9,10 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 from rich.console import Console
 
-from edge.release.describe import Description
+from edge.release.cpu import cpu_name
+from edge.release.describe import Description, Reading
 from edge.release.draft import Origin, draft
 from edge.release.errors import DatasetError, ModelFileError, RepositoryError
 from edge.release.gate import Decision, Limits, decide
@@ -20,7 +23,7 @@ from edge.release.pictures import decode_image
 from edge.release.publishing import maintenance, summary
 from edge.release.publishing.material import Material, gather
 from edge.release.publishing.release import Published, measured, publish
-from edge.release.publishing.report import PublishReport, render_html, write_html
+from edge.release.publishing.report import PublishReport, render_html, spread, write_html
 from edge.release.publishing.request import Place, Request
 from edge.release.publishing.subject import Subject, next_version, open_subject
 from edge.release.publishing.trial import Trial, convert, looks, measure
@@ -33,6 +36,7 @@ from tests.edge.release.cells import (
     write_pictures,
     write_variant,
 )
+from tests.edge.release.squares import SQUARES, write_detector, write_squares
 
 
 @pytest.fixture
@@ -273,6 +277,36 @@ class TestTrial:
 
         assert "more than 0.0001 ms" in decision.reasons[0]
 
+    def test_form_that_contradicts_its_shape_is_refused(self, request_of, tmp_path):
+        """Without labelled images nothing else would tell."""
+        file = write_detector(tmp_path / "e2e", "e2e")
+        (file.parent / "labels.txt").write_text("red\ngreen\n")
+        golden = tmp_path / "golden"
+        golden.mkdir()
+        for number, picture in enumerate(SQUARES):
+            cv2.imwrite(str(golden / f"{number}.png"), picture)
+
+        with pytest.raises(ModelFileError, match="an end-to-end output"):
+            try_out(request_of(file, golden=golden), tmp_path / "work")
+
+        request = request_of(file, golden=golden, reading=Reading(layout="yolo_v8"))
+        _, _, trial, _ = try_out(request, tmp_path / "work")
+        assert "although" in trial.notes[0]
+
+    def test_background_of_an_ssd_is_left_out_of_the_release(self, request_of, tmp_path):
+        """Its labelled squares are all found, under their names."""
+        file = write_detector(tmp_path / "ssd", "ssd")
+        (file.parent / "labels.txt").write_text("background\nred\ngreen\n")
+        images = write_squares(tmp_path / "images")
+
+        _, _, trial, decision = try_out(request_of(file, evaluate_on=images), tmp_path / "work")
+
+        assert trial.proofs[0].draft.manifest.labels == ("red", "green")
+        assert trial.proofs[0].figures.accuracy is not None
+        assert trial.proofs[0].figures.accuracy.map_50 == pytest.approx(1)
+        assert any("background, was left out" in note for note in trial.notes)
+        assert decision.chosen == "as-is"
+
 
 class TestPublish:
     def test_release_carries_model_pictures_and_figures(
@@ -296,6 +330,25 @@ class TestPublish:
         with pytest.raises(RepositoryError, match=r"1\.0\.0 is published already.* 1\.0\.1"):
             open_subject(request_of(ready, version="1.0.0"))
         assert open_subject(request_of(ready)).version == "1.0.1"
+
+    def test_variant_of_the_same_file_and_machine_is_remembered(
+        self, request_of, ready, pictures, tmp_path, monkeypatch
+    ):
+        """Until the file or the machine is another, or the release is taken back."""
+        request = request_of(ready, golden=pictures)
+        assert open_subject(request).before is None
+        _, _, trial, _ = try_out(request, tmp_path / "work")
+        publish(request, trial.proofs[0])
+
+        assert open_subject(request).before == "as-is"
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr("edge.release.publishing.subject.cpu_name", lambda: "another")
+            assert open_subject(request).before is None
+        other = ready.with_name("other.tflite")
+        other.write_bytes(ready.read_bytes() + b"\0")
+        assert open_subject(request_of(other, golden=pictures, name="int8")).before is None
+        maintenance.withdraw(request.place, "int8", "1.0.0", "misses nuts")
+        assert open_subject(request).before is None
 
     def test_figures_are_plain_json(self, request_of, source, images, tmp_path):
         """With parity and the source's accuracy where there is a source."""
@@ -353,6 +406,21 @@ class TestReport:
         assert "the same to every picture: 64 boxes" in page
         assert "REFUSED" in summary.render_markdown(report)
         assert summary.render_table(report)[0]["gate"] != "chosen"
+
+    def test_reader_sees_what_the_figures_rest_on(self, report):
+        """The rounds' spread, the processor, and which names were taken from where."""
+        facts = report.facts
+        assert facts["measured on"] == cpu_name()
+        assert facts["labels"].endswith("labels.txt (one name a line): 3 names, red to blue")
+        low, high = report.rows[0].figures.timing.spread_ms
+        assert low <= report.rows[0].figures.timing.p50_ms <= high
+        console = Console(width=300, record=True, file=io.StringIO())
+        console.print(summary.render_terminal(report), soft_wrap=True)
+        for text in (console.export_text(), html.unescape(render_html(report))):
+            assert cpu_name() in text and facts["labels"] in text
+            assert spread(report.rows[0].figures.timing) in text
+        assert "one name a line" in summary.render_markdown(report)
+        assert "–" in str(summary.render_table(report)[0]["frame"])
 
     def test_unmeasured_accuracy_is_a_note(self, request_of, ready, pictures, tmp_path):
         """A reader must not take silence for quality."""

@@ -6,44 +6,55 @@ No pydantic model here keeps a value that it refused: what callers send is never
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from services.fraud.features import FEATURES
+from services.fraud.fields import (
+    LABEL_AHEAD,
+    LARGEST_AMOUNT,
+    LONGEST_ID,
+    TIME_WANTED,
+    as_cents,
+    as_id,
+    as_instant,
+    as_label,
+)
 
 LARGEST = 1e12  # of a feature: float32 holds it, and sums of it, without overflow
-LARGEST_AMOUNT = 1e9
 MOST_ROWS = 1_000_000  # of a batch
 MOST_JSON_ROWS = 100_000  # of a batch as JSON
 AHEAD = timedelta(hours=1)  # by which a till's clock may be fast
-EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 
 
 def _in_whole_cents(amount: float) -> float:
-    if abs(amount * 100 - round(amount * 100)) > 1e-4:  # float noise is less, up to LARGEST_AMOUNT
-        raise ValueError("give at most two decimals")
+    as_cents(amount)
     return amount
 
 
-def _written_out(time: object) -> object:
-    if not (isinstance(time, str) and time[4:5] == "-"):
-        raise ValueError("give a time such as 2026-11-22T09:30:00Z")  # not seconds, or milliseconds
-    return time
+def _instant(time: object) -> datetime:
+    if not isinstance(time, str):
+        raise ValueError(TIME_WANTED)  # not seconds, or milliseconds
+    return as_instant(time)
+
+
+def _moment(time: object) -> datetime | None:
+    if time is None:
+        return None
+    if not isinstance(time, str):
+        raise ValueError(TIME_WANTED)
+    return as_instant(time, day_will_do=True)
 
 
 def _in_the_past(time: datetime) -> datetime:
-    utc = time if time.tzinfo else time.replace(tzinfo=UTC)
-    if utc > datetime.now(UTC) + AHEAD:
+    if time > datetime.now(UTC) + AHEAD:
         raise ValueError("lies in the future")
-    if utc < EARLIEST:
-        raise ValueError("lies before 1970")
-    return utc
+    return time
+
+
+def _known_by_now(time: datetime | None) -> datetime | None:
+    if time is not None and time > datetime.now(UTC) + LABEL_AHEAD:
+        raise ValueError("lies in the future")
+    return time
 
 
 FeatureValue = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=LARGEST)]
@@ -58,13 +69,16 @@ FeatureRow = Annotated[
 ]
 Identifier = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=64, pattern=r"^[!-~]+$"),
-    Field(description="1 to 64 printable ASCII characters without blanks"),
+    AfterValidator(as_id),
+    Field(
+        description="1 to 64 characters, none of them invisible, without blanks at the ends",
+        json_schema_extra={"minLength": 1, "maxLength": LONGEST_ID},
+    ),
 ]
 Time = Annotated[
     datetime,
-    BeforeValidator(_written_out),
-    Field(description="ISO 8601, past; without an offset it is UTC"),
+    BeforeValidator(_instant),
+    Field(description="ISO 8601 with a time of day, past; without an offset it is UTC"),
     AfterValidator(_in_the_past),
 ]
 
@@ -121,8 +135,15 @@ class Label(_Request):
     """What a transaction has turned out to be."""
 
     transaction_id: Identifier
-    is_fraud: Annotated[bool, Field(strict=True)]
-    labelled_at: Annotated[Time | None, Field(description="default: now")] = None
+    is_fraud: Annotated[
+        bool, BeforeValidator(as_label), Field(description="1 and 0 are taken as well")
+    ]
+    labelled_at: Annotated[
+        datetime | None,
+        BeforeValidator(_moment),
+        Field(description="ISO 8601, or a day; default: now"),
+        AfterValidator(_known_by_now),
+    ] = None
 
 
 class LabelsRequest(_Request):

@@ -13,7 +13,7 @@ from prefect.artifacts import create_markdown_artifact
 from rich.console import Console
 
 from services.fraud.errors import FraudError, ModelError
-from services.fraud.registry import Registry
+from services.fraud.registry import Registry, Standing
 from tasks.policies import IO_RETRY, PLAIN
 from tasks.settings import Settings
 
@@ -79,7 +79,9 @@ def find(model: str) -> str:
 @task(**PLAIN)
 def give_role(tag: str, promote: bool, shadow: bool, override_block: bool) -> None:
     """Make a model champion, or the shadow, or neither."""
-    registry = Registry(Settings().home)
+    from services.fraud.model_check import checked_registry
+
+    registry = checked_registry(Settings().home)
     if shadow:
         registry.shadow(tag)
     elif promote:
@@ -108,24 +110,38 @@ def show(tag: str) -> str:
 
 @task(**PLAIN)
 def list_models() -> None:
-    """All models in the store, newest first, with their roles."""
+    """All models in the store, newest first, with their roles, and which of them cannot answer."""
     from services.fraud import store
-    from services.fraud.card import Card
+    from services.fraud.model_check import check, faults
     from services.fraud.training import figures
 
     home = Settings().home
-    standing = Registry(home).read()
-    models = [
-        figures.Result(tag, standing.role(tag), Card.read(store.folder(tag, home)))
-        for tag in store.tags(home)
-    ]
-    _say(figures.render_list(models) if models else f"no model in {store.store_folder(home)}")
+    standing, warnings = Standing(), []
+    try:
+        standing = Registry(home).read()
+    except ModelError as error:
+        warnings.append(str(error))
+    models: list[figures.Result | figures.Unable] = []
+    for tag in store.tags(home):
+        role = standing.role(tag)
+        try:
+            models.append(figures.Result(tag, role, check(tag, home)))
+        except ModelError as error:
+            models.append(figures.Unable(tag, role))
+            if role == "candidate" and tag not in standing.previous[:1]:
+                warnings.append(str(error))
+    warnings += faults(standing, home)
+    if not models:
+        _say(f"no model in {store.store_folder(home)}")
+    _say(figures.render_list(models, warnings))
 
 
 @task(**PLAIN)
 def roll_back() -> str:
     """Make the champion before answer again."""
-    tag = Registry(Settings().home).rollback()
+    from services.fraud.model_check import checked_registry
+
+    tag = checked_registry(Settings().home).rollback()
     _say(f"champion: {tag}")
     return tag
 

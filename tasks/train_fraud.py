@@ -197,7 +197,9 @@ def write_snapshot(job: Job) -> Path:
 @task(**PLAIN)
 def promote(job: Job, tag: str, verdict: Verdict) -> str:
     """Give the model its role; a candidate that does not pass stays one."""
-    registry = Registry(job.home)
+    from services.fraud.model_check import checked_registry
+
+    registry = checked_registry(job.home)
     if job.wanted == "shadow":
         registry.shadow(tag)
     elif job.wanted == "champion":
@@ -251,7 +253,9 @@ def settle(job: Job, tag: str, role: str, verdict: Verdict) -> str:
 @task(**IO_RETRY)
 def roll_back() -> str:
     """Make the champion before answer again."""
-    tag = Registry(Settings().home).rollback()
+    from services.fraud.model_check import checked_registry
+
+    tag = checked_registry(Settings().home).rollback()
     Console().print(f"champion: {tag}", soft_wrap=True, highlight=False)
     return tag
 

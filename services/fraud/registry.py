@@ -5,6 +5,8 @@
 - Changes are made under a file lock; none is lost between two processes.
 - While promotion is blocked, nothing is promoted without the explicit wish to; going back is
   always possible.
+- Whoever becomes champion or shadow is checked first, under the lock: where that fails, nothing
+  moves. `model_check.checked_registry` is a registry that checks whether the model can answer.
 """
 
 import fcntl
@@ -46,11 +48,17 @@ class Standing:
 class Registry:
     """The registry in the home folder; a missing one is empty."""
 
-    def __init__(self, home: Path, clock: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(
+        self,
+        home: Path,
+        clock: Callable[[], datetime] = _utc_now,
+        check: Callable[[str], None] = lambda tag: None,
+    ) -> None:
+        """check: raises ModelError where the model of a tag could not answer."""
         self.file = home / "fraud" / "registry.json"
         self._block = home / "fraud" / "promotion_block.json"
         self._lock = home / "fraud" / "registry.lock"
-        self._clock = clock
+        self._clock, self._check = clock, check
 
     def read(self) -> Standing:
         """How things stand.
@@ -67,7 +75,9 @@ class Registry:
     def promote(self, tag: str, reason: str, *, override_block: bool = False) -> Standing:
         """Make a model the champion; the one before is kept for `rollback`.
 
-        Raises: PromotionRefused: promotion is blocked; says why and how to promote all the same.
+        Raises:
+            PromotionRefused: promotion is blocked; says why and how to promote all the same.
+            ModelError: the model could not answer.
         """
         with self._locked():
             block = self.blocked()
@@ -77,6 +87,7 @@ class Registry:
                     " (--override-block promotes all the same)"
                 )
             standing = self._read_or_empty()
+            self._refuse_unable(tag, "champion", standing.champion)
             if standing.champion == tag:
                 return standing
             earlier = (standing.champion, *standing.previous)
@@ -93,13 +104,17 @@ class Registry:
     def rollback(self) -> str:
         """Go back to the champion before, and once more the next time; returns its tag.
 
-        Raises: PromotionRefused: there was none.
+        Raises:
+            PromotionRefused: there was none.
+            ModelError: it could not answer; says which of the earlier ones can.
         """
         with self._locked():
             standing = self.read()
             if not standing.previous:
                 raise PromotionRefused(f"no earlier champion to go back to in {self.file}")
             tag, *rest = standing.previous
+            if fault := self._fault(tag):
+                raise ModelError(self._no_way_back(standing, fault))
             self._write(
                 replace(
                     standing,
@@ -114,12 +129,16 @@ class Registry:
     def shadow(self, tag: str | None) -> Standing:
         """Let a model score along without being heard; None ends it.
 
-        Raises: PromotionRefused: it is the champion already.
+        Raises:
+            PromotionRefused: it is the champion already.
+            ModelError: the model could not answer.
         """
         with self._locked():
             standing = self.read()
             if tag is not None and tag == standing.champion:
                 raise PromotionRefused(f"{tag} is the champion: it cannot be its own shadow")
+            if tag is not None:
+                self._refuse_unable(tag, "shadow", standing.shadow)
             return self._write(replace(standing, shadow=tag))
 
     def block(self, reason: str) -> None:
@@ -141,6 +160,30 @@ class Registry:
             return None
         except (OSError, ValueError, TypeError, KeyError):
             return f"{self._block} is damaged"
+
+    def _fault(self, tag: str) -> str | None:
+        """Why a model could not answer; None if it can."""
+        try:
+            self._check(tag)
+        except ModelError as error:
+            return str(error)
+        return None
+
+    def _refuse_unable(self, tag: str, role: str, holder: str | None) -> None:
+        if fault := self._fault(tag):
+            kept = f"{holder} stays" if holder else "there is none as before"
+            raise ModelError(f"{tag} does not become {role}: {fault}; {kept} (see --list-models)")
+
+    def _no_way_back(self, standing: Standing, fault: str) -> str:
+        tag, *rest = standing.previous
+        able = [earlier for earlier in rest if self._fault(earlier) is None]
+        choice = (
+            f"of the champions before it {', '.join(able[:3])} can answer: register_fraud --model"
+            f" {able[0]} promotes the newest"
+            if able
+            else "no champion before it can answer either: see register_fraud --list-models"
+        )
+        return f"{standing.champion} stays champion, for {tag} cannot answer: {fault}; {choice}"
 
     def _read_or_empty(self) -> Standing:
         """For a promotion, which mends a damaged file."""

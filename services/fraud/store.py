@@ -49,7 +49,7 @@ def folder(tag: str, home: Path) -> Path:
 
     Raises: ModelError: no such model, or a damaged one; names those there are.
     """
-    bentoml, store = _open(home)
+    _, store = _open(home)
     if not _TAG.fullmatch(tag):
         raise ModelError(f"{tag} is no tag of a fraud model, such as {MODEL}:VERSION")
     listed = tags(home)
@@ -58,10 +58,11 @@ def folder(tag: str, home: Path) -> Path:
         raise ModelError(f"no model {tag} in {store_folder(home)}; newest there: {known}")
     try:
         model = store.get(tag)
-    except (OSError, bentoml.exceptions.BentoMLException) as error:
-        raise ModelError(f"model {tag} cannot be opened: {error}") from error
-    found = Path(model.path)
-    if not _is_whole(found, model.info.metadata):
+        found, metadata = Path(model.path), model.info.metadata
+    except Exception as error:  # BentoML raises whatever its readers do, also over many lines
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise ModelError(f"model {tag} cannot be opened: {reason}") from error
+    if not _is_whole(found, metadata):
         raise ModelError(f"model {tag} in {found} is damaged: its files are not those saved")
     return found
 

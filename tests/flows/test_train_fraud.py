@@ -1,6 +1,7 @@
 """The flows that train and register fraud models."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,26 @@ def test_models_take_their_roles_in_turn(home, transactions, network, capsys):
     assert re.search(rf"{third} +shadow.*\n{second} +candidate.*\n{first} +champion", listed)
     register(end_shadow=True)
     assert Registry(home).read().shadow is None
+
+
+def test_rollback_to_a_model_that_has_gone_changes_nothing(home, network, capsys):
+    """By either command; the list says that it has gone, and that the champion is damaged."""
+    first, second = (register(model_file=network, threshold=0.5) for _ in range(2))
+    shutil.rmtree(store.folder(first, home))
+    for flow in (register, train):
+        with pytest.raises(FraudError, match=f"{second} stays champion, for {first} cannot answer"):
+            flow(rollback=True)
+    with pytest.raises(FraudError, match=f"no model {first}"):
+        register(model=first, override_block=True)
+    assert Registry(home).read().champion == second
+
+    (store.folder(second, home) / "card.json").write_text("{}")
+    capsys.readouterr()
+    register(list_models=True)
+    listed = capsys.readouterr().out
+    assert re.search(rf"{second} +champion, cannot answer", listed)
+    assert f"Warning: the champion {second} cannot answer: model {second} in" in listed
+    assert f"Warning: the champion before {first} cannot answer: no model" in listed
 
 
 def test_candidate_that_is_not_to_be_promoted_changes_nothing(home, transactions):

@@ -4,7 +4,7 @@ AUC: area under the ROC curve. AP: average precision. CP@k: card precision, and 
 share that is of what perfect foresight would reach. ECE: expected calibration error.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Group, RenderableType
@@ -35,6 +35,14 @@ class Result:
             f"champion ({self.champion})": self.champion_metrics,
         }
         return {name: metrics for name, metrics in found.items() if metrics is not None}
+
+
+@dataclass(frozen=True)
+class Unable:
+    """A model that could not answer."""
+
+    tag: str
+    role: str
 
 
 def render_table(result: Result) -> list[dict[str, str]]:
@@ -80,26 +88,33 @@ def render_terminal(result: Result) -> RenderableType:
     facts = _facts(result)
     width = max(map(len, facts)) + 2
     parts += [Text.assemble((name.ljust(width), "dim"), value) for name, value in facts.items()]
-    parts += [Text.assemble(("Warning: ", "bold yellow"), note) for note in result.notes]
+    parts += map(_warning, result.notes)
     return Group(*parts)
 
 
-def render_list(results: list[Result]) -> RenderableType:
-    """Models with their roles, and how good each was on its own test transactions."""
+def render_list(models: Sequence[Result | Unable], warnings: Sequence[str] = ()) -> RenderableType:
+    """Models with their roles, and how good each was on its own test transactions.
+
+    warnings: what is wrong with any of them.
+    """
     rows = []
-    for result in results:
-        card = result.card
-        figures = _figures(card.metrics) if card.metrics else {}
+    for model in models:
+        card = model.card if isinstance(model, Result) else None
+        figures = _figures(card.metrics) if card and card.metrics else {}
         rows.append(
             {
-                "tag": result.tag,
-                "role": result.role,
-                "threshold": f"{card.threshold:.4g}",
+                "tag": model.tag,
+                "role": model.role if card else f"{model.role}, cannot answer",
+                "threshold": f"{card.threshold:.4g}" if card else "-",
                 **{name: figures.get(name, "-") for name in ("AUC", "AP", "ECE")},
-                "tested on": card.periods.get("test", "-"),
+                "tested on": card.periods.get("test", "-") if card else "-",
             }
         )
-    return Group(*_aligned(rows))
+    return Group(*_aligned(rows), *map(_warning, warnings))
+
+
+def _warning(note: str) -> Text:
+    return Text.assemble(("Warning: ", "bold yellow"), note)
 
 
 def _aligned(rows: list[dict[str, str]]) -> Iterator[Text]:

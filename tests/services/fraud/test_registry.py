@@ -100,6 +100,73 @@ def test_damaged_files_are_told_and_block(registry):
     assert "damaged" in str(registry.blocked())
 
 
+@pytest.fixture
+def unable() -> set[str]:
+    """Models that could not answer."""
+    return set()
+
+
+@pytest.fixture
+def checking(tmp_path: Path, unable: set[str]) -> Registry:
+    """A registry that checks; m:3 is champion, m:4 the shadow, m:2 and m:1 were champions."""
+
+    def check(tag: str) -> None:
+        if tag in unable:
+            raise ModelError(f"no model {tag} in the store")
+
+    registry = Registry(tmp_path, lambda: NOW, check)
+    for tag in ("m:1", "m:2", "m:3"):
+        registry.promote(tag, "")
+    registry.shadow("m:4")
+    return registry
+
+
+@pytest.mark.parametrize(
+    ("move", "message"),
+    [
+        (
+            lambda registry: registry.promote("m:9", ""),
+            r"m:9 does not become champion: no model m:9 in the store; m:3 stays \(see --list-mod",
+        ),
+        (
+            lambda registry: registry.promote("m:9", "", override_block=True),
+            "m:9 does not become champion",
+        ),
+        (lambda registry: registry.shadow("m:9"), r"m:9 does not become shadow: .*; m:4 stays"),
+        (
+            lambda registry: registry.rollback(),
+            r"m:3 stays champion, for m:2 cannot answer: no model m:2 in the store; of the"
+            r" champions before it m:1 can answer: register_fraud --model m:1 promotes the newest",
+        ),
+    ],
+)
+def test_model_that_cannot_answer_gets_no_role(checking, unable, move, message):
+    """Nothing moves, whoever asks; one line says why and what there is to choose."""
+    unable |= {"m:9", "m:2"}
+    before = checking.file.read_bytes()
+    with pytest.raises(ModelError, match=message) as caught:
+        move(checking)
+
+    assert "\n" not in str(caught.value)
+    assert checking.file.read_bytes() == before
+
+
+def test_rollback_without_any_model_that_can_answer_says_where_to_look(checking, unable):
+    """And the second rollback is checked like the first."""
+    assert checking.rollback() == "m:2"
+    unable.add("m:1")
+    with pytest.raises(ModelError, match=r"m:2 stays .* m:1 cannot .*either: see .*--list-models"):
+        checking.rollback()
+    assert checking.read().champion == "m:2"
+
+
+def test_champion_that_has_gone_can_be_left(checking, unable):
+    """It is the model to come that has to answer, not the one that goes."""
+    unable |= {"m:3", "m:4"}
+    assert checking.shadow(None).shadow is None
+    assert checking.rollback() == "m:2"
+
+
 def _promote_many(home: Path, name: str) -> None:
     for number in range(10):
         Registry(home).promote(f"{name}:{number}", "")

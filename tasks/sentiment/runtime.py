@@ -7,6 +7,7 @@ by side as there are cores: that scales where splitting one small pass does not.
 
 import os
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,19 +43,10 @@ class OnnxForward:
     token_budget = CPU_TOKENS
 
     def __init__(self, encoder: Encoder, *, int8: bool, threads: int) -> None:
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when it is imported
-        import onnxruntime
-
         from tasks.sentiment.graph import build_graph
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        self._session = onnxruntime.InferenceSession(
-            build_graph(encoder, int8=int8), options, providers=["CPUExecutionProvider"]
-        )
+        unsigned = int8 and products_saturate()
+        self._session = _open_session(build_graph(encoder, int8=int8, unsigned_weights=unsigned))
         self.passes = threads
 
     def __call__(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -62,6 +54,38 @@ class OnnxForward:
         mask = np.where(padding[:, None, None, :], PADDING, np.float32(0))
         logits: np.ndarray = self._session.run(None, {"ids": ids, "mask": mask})[0]
         return logits
+
+
+def _open_session(graph: bytes) -> Any:
+    """A session that runs a graph as it stands, on the thread that asks."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when it is imported
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+@lru_cache(maxsize=1)
+def products_saturate() -> bool:
+    """Whether this CPU gets the largest products of unsigned and signed 8-bit numbers wrong.
+
+    It is tried, not looked up: on one row and on many, which have kernels of their own.
+    """
+    from tasks.sentiment.graph import ZERO_POINT, build_product
+
+    inputs, outputs = 256, 64
+    weight = np.where(np.arange(inputs * outputs).reshape(inputs, outputs) % 7 < 5, 127, -127)
+    session = _open_session(build_product(weight))
+    for rows in (1, 2, 64):
+        states = np.full((rows, inputs), 255, np.uint8)
+        exact = (states.astype(np.int64) - ZERO_POINT) @ weight
+        if not np.array_equal(session.run(None, {"rows": states})[0], exact):
+            return True
+    return False
 
 
 class TorchForward:

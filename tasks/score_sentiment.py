@@ -28,6 +28,7 @@ from tasks.sentiment.gathering import gather
 from tasks.sentiment.model import ModelFolder, find_model, find_same_model
 from tasks.sentiment.night import Night, Request, write_text
 from tasks.sentiment.parts import PartResult, Plan, sample_texts
+from tasks.sentiment.precision_choice import Choice, describe_choice
 from tasks.sentiment.scorer import usable_cores
 from tasks.sentiment.source import Source, open_source
 from tasks.sentiment.window import Window
@@ -155,18 +156,21 @@ def cut_source(night: Attempt) -> Plan:
 
 
 @task(**PLAIN)
-def check_model(night: Attempt, plan: Plan) -> str:
-    """Choose the precision on a sample of the input, and check the known answers."""
-    from tasks.sentiment.precision import open_scorer
+def check_model(night: Attempt, plan: Plan) -> Choice:
+    """Choose the precision on a sample of the input, or compare the one that was asked for with
+    float32; and check the known answers."""
+    from tasks.sentiment.precision import choose_precision, open_scorer
 
-    scorer = open_scorer(
-        _model(night),
+    model, threads = _model(night), _threads_per_scorer() or usable_cores()
+    choice = choose_precision(
+        model,
+        lambda: sample_texts(night.night, plan, SAMPLE),
+        _cache(night),
+        threads,
         night.request.precision,
-        threads=_threads_per_scorer(),
-        cache=_cache(night),
-        sample=lambda: sample_texts(night.night, plan, SAMPLE),
     )
-    return scorer.precision
+    open_scorer(model, choice.precision, threads=threads, cache=_cache(night))
+    return choice
 
 
 def _model(night: Attempt) -> ModelFolder:
@@ -262,12 +266,12 @@ stop = task(room.stop, **DB_RETRY)
 
 
 @task(**PLAIN)
-def write_report(night: Attempt, plan: Plan, precision: str, outcome: Outcome) -> None:
+def write_report(night: Attempt, plan: Plan, choice: Choice, outcome: Outcome) -> None:
     """The report on disk, in the UI and on the terminal."""
     from tasks.sentiment import summary
     from tasks.sentiment.report import render_html
 
-    report = gather(night, plan, precision, outcome)
+    report = gather(night, plan, choice.precision, outcome, describe_choice(choice))
     write_text(night.night.report(night.run_id), render_html(report))
     create_table_artifact(summary.render_table(report), key="score-sentiment-figures")
     create_markdown_artifact(summary.render_markdown(report), key="score-sentiment")

@@ -5,7 +5,8 @@ SentimentError
 │   └── SourceChanged   the input changed while it was read: run again
 ├── RejectedTooMany     too large a share of the rows was rejected: look at the rejects
 ├── ModelError          the model cannot be opened, or is not a two-class sentiment model
-│   └── CanaryError     the model answers known texts wrongly: wrong weights or tokenizer
+│   ├── CanaryError     the model answers known texts wrongly: wrong weights or tokenizer
+│   └── PrecisionError  the precision that was asked for gives other labels: take another one
 ├── WarehouseError      the database refuses: fix the address, the rights or the tables
 │   └── WarehouseBusy   it is locked, or the connection was refused or lost: try again
 ├── RunConflict         another run of the same night is at work, or it was asked differently
@@ -35,6 +36,10 @@ class ModelError(SentimentError):
 
 class CanaryError(ModelError):
     """A text with a known answer got another one."""
+
+
+class PrecisionError(ModelError):
+    """The precision that was asked for gives other labels than float32."""
 
 
 class WarehouseError(SentimentError):

@@ -14,7 +14,9 @@ from tasks.sentiment.tables import RunRow
 COMPARED_RUNS = 7  # a week of nights
 
 
-def gather(attempt: Attempt, plan: Plan, precision: str, outcome: Outcome) -> NightReport:
+def gather(
+    attempt: Attempt, plan: Plan, precision: str, outcome: Outcome, why_precision: str = ""
+) -> NightReport:
     """The report of a night that has just been finished or stopped."""
     results = parts.finished_parts(attempt.night, plan)
     statistics = parts.merged_statistics(attempt.night, results)
@@ -32,6 +34,7 @@ def gather(attempt: Attempt, plan: Plan, precision: str, outcome: Outcome) -> Ni
         model=attempt.request.model,
         model_digest=attempt.request.model_digest,
         precision=precision,
+        why_precision=why_precision,
         rows_read=outcome.rows_read,
         scored=outcome.scored,
         reused=outcome.reused,

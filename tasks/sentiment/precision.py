@@ -2,51 +2,51 @@
 
 What is fast differs between CPUs by more than the models do, so it is measured: float32 first,
 then int8, and bfloat16 where the CPU has it in hardware. A precision counts if it gives at
-least 99 % of the sample the label that float32 gives. bfloat16 is not measured where int8
-counts and is half again as fast as float32: there it has not been seen to win, and loading
+least 99 % of the sample the label that float32 gives; of two that count, the more exact is taken
+unless the other one is faster beyond the spread of the rounds. bfloat16 is not measured where
+int8 counts and is half again as fast as float32: there it has not been seen to win, and loading
 torch to see costs seconds and memory.
+
+A precision that is asked for by its name is compared with float32 likewise, and refused where
+`auto` would not count it.
 """
 
 import json
 import os
 import platform
 import threading
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from statistics import median
+from typing import Any
 
-import numpy as np
-
+from tasks.sentiment.benchmark import (
+    Candidate,
+    Difference,
+    compare,
+    open_candidate,
+    spread,
+    time_in_turns,
+)
 from tasks.sentiment.canary import CANARIES, check_canaries
 from tasks.sentiment.encoder import is_known
-from tasks.sentiment.errors import ModelError
+from tasks.sentiment.errors import ModelError, PrecisionError
 from tasks.sentiment.model import ModelFolder
+from tasks.sentiment.precision_choice import AGREEMENT, Choice, choose
 from tasks.sentiment.runtime import find_gpu
 from tasks.sentiment.scorer import PRECISIONS, Scorer, usable_cores
 from tasks.sentiment.text import clean
 
-SCHEME = 1  # of measuring and of the graphs; a higher number forgets what was remembered
-AGREEMENT = 0.99
+SCHEME = 2  # of measuring and of the graphs; a higher number forgets what was remembered
 ENOUGH = 100  # texts; what fewer of them show is not remembered
-CHUNK = 32  # texts scored at once at first; then twice as many, and so on
-SECONDS = 8.0  # about the longest per precision; a slow model is measured on fewer texts
 INT8_SUFFICES = 1.5  # times as fast as float32
 
 _INTERESTING_FLAGS = {
     *("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
     *("asimddp", "i8mm", "bf16"),  # ARM's
 }
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What was chosen and why: texts per second and share of float32's labels, by precision."""
-
-    precision: str
-    rates: dict[str, float]
-    agreement: dict[str, float]
 
 
 def open_scorer(
@@ -60,7 +60,8 @@ def open_scorer(
     """A scorer whose answers to the known texts are right, opened once per process.
 
     precision: "auto", "float32", "bfloat16" or "int8".
-    sample: cleaned texts to choose the precision on; without them the known texts serve.
+    sample: cleaned texts to choose the precision on; without them the known texts serve. A name
+        is taken as it is, without comparing it: `choose_precision` does that, once per run.
 
     Raises: ModelError: the model cannot be computed so.
         CanaryError: it answers known texts wrongly.
@@ -97,63 +98,109 @@ def choose_precision(
     sample: Callable[[], Sequence[str]] | None,
     cache: Path,
     threads: int,
+    precision: str = "auto",
 ) -> Choice:
     """The remembered choice for this model and machine, or a new one. It is remembered if it was
     measured on a hundred texts or more.
 
-    Raises: ModelError: the model cannot be computed at all.
+    precision: "auto", or a name, which is then compared with float32.
+    Raises: ModelError: the model cannot be computed so.
+        PrecisionError: the named one gives other labels than float32.
     """
+    if precision == "float32":
+        return Choice(precision, {}, {precision: 1.0})
     file = cache / "precision.json"
-    key = _key(model, threads)
-    remembered = _read(file)
-    if key in remembered:
+    key, remembered = _key(model, threads), _read(file)
+    named_key = f"{key}; {precision} by name"
+    if precision == "auto" and key in remembered:
         return remembered[key]
+    if precision != "auto":
+        for entry in (remembered.get(key), remembered.get(named_key)):
+            if entry is not None and precision in entry.largest_difference:
+                return _checked(replace(entry, precision=precision))
     texts = list(dict.fromkeys(sample())) if sample else []
-    choice = measure(model, texts or [clean(canary.raw_text) for canary in CANARIES], threads)
+    asked = texts or [clean(canary.raw_text) for canary in CANARIES]
+    if precision == "auto":
+        choice = measure(model, asked, threads)
+    else:
+        key, choice = named_key, compare_precision(model, precision, asked, threads)
     if len(texts) >= ENOUGH:
         _write(file, {**_read(file), key: choice})
+    return choice if precision == "auto" else _checked(choice)
+
+
+def _checked(choice: Choice) -> Choice:
+    precision = choice.precision
+    agreement = choice.agreement[precision]
+    if agreement < AGREEMENT:
+        raise PrecisionError(
+            f"{precision} gives {100 * (1 - agreement):.1f} % of {choice.texts:,} texts another"
+            " label than float32 (probabilities differ by up to"
+            f" {choice.largest_difference[precision]:.3f}), and at most"
+            f" {100 * (1 - AGREEMENT):.0f} % may: use --precision float32, or auto"
+        )
     return choice
+
+
+def compare_precision(
+    model: ModelFolder, precision: str, texts: Sequence[str], threads: int
+) -> Choice:
+    """Compare one precision with float32 on distinct texts; nothing is timed."""
+    texts = list(dict.fromkeys(texts))
+    reference = open_candidate(model, "float32", texts, threads).probability
+    candidate = open_candidate(model, precision, texts[: len(reference)], threads)
+    difference = compare(candidate.probability, reference)
+    return Choice(
+        precision,
+        rates={},
+        agreement={"float32": 1.0, precision: difference.agreement},
+        largest_difference={"float32": 0.0, precision: difference.largest},
+        texts=difference.texts,
+    )
 
 
 def measure(model: ModelFolder, texts: Sequence[str], threads: int) -> Choice:
     """Measure the candidates on distinct texts, and choose."""
     texts = list(dict.fromkeys(texts))
     gpu = find_gpu()
-    reference, rate = _timed(model, "float32", texts, threads)
-    rates, agreement = {"float32": rate}, {"float32": 1.0}
-    candidates = [
-        *(["int8"] if gpu is None and is_known(model.config) else []),
-        *(["bfloat16"] if gpu == "cuda" or "bf16" in _cpu() else []),
-    ]
-    for precision in candidates:
-        if precision == "bfloat16" and _best(rates, agreement) >= INT8_SUFFICES * rate:
-            continue
-        probability, rates[precision] = _timed(model, precision, texts[: len(reference)], threads)
-        same = (probability >= 0.5) == (reference[: len(probability)] >= 0.5)
-        agreement[precision] = round(float(same.mean()), 4)
-    best = _best(rates, agreement)
-    chosen = next(p for p in rates if agreement[p] >= AGREEMENT and rates[p] == best)
-    return Choice(chosen, {p: round(r, 1) for p, r in rates.items()}, agreement)
+    exact = open_candidate(model, "float32", texts, threads)
+    texts = texts[: len(exact.probability)]
+    candidates = {"float32": exact}
+    differences = {"float32": compare(exact.probability, exact.probability)}
+
+    def add(precision: str) -> None:
+        candidates[precision] = open_candidate(model, precision, texts, threads)
+        differences[precision] = compare(candidates[precision].probability, exact.probability)
+        time_in_turns(candidates, texts)
+
+    if gpu is None and is_known(model.config):
+        add("int8")
+    if (gpu == "cuda" or "bf16" in _cpu()) and not _int8_suffices(candidates, differences):
+        add("bfloat16")
+    return _choice(candidates, differences)
 
 
-def _best(rates: dict[str, float], agreement: dict[str, float]) -> float:
-    return max(rate for precision, rate in rates.items() if agreement[precision] >= AGREEMENT)
+def _int8_suffices(
+    candidates: Mapping[str, Candidate], differences: Mapping[str, Difference]
+) -> bool:
+    if "int8" not in candidates or differences["int8"].agreement < AGREEMENT:
+        return False
+    int8, float32 = (median(candidates[p].rounds) for p in ("int8", "float32"))
+    return int8 >= INT8_SUFFICES * float32
 
 
-def _timed(
-    model: ModelFolder, precision: str, texts: Sequence[str], threads: int
-) -> tuple[np.ndarray, float]:
-    """Probabilities of as many texts as there was time for, and texts per second."""
-    scorer = Scorer(model, precision, threads=threads)
-    scorer.score(texts[:CHUNK])  # the first pass also prepares weights and memory
-    probabilities: list[np.ndarray] = []
-    at, size = 0, CHUNK
-    started = time.perf_counter()
-    while at < len(texts) and time.perf_counter() - started < SECONDS / 2:
-        probabilities.append(scorer.score(texts[at : at + size]))
-        at, size = at + size, 2 * size
-    scored = np.concatenate(probabilities)
-    return scored, len(scored) / (time.perf_counter() - started)
+def _choice(candidates: Mapping[str, Candidate], differences: Mapping[str, Difference]) -> Choice:
+    rounds = {p: c.rounds or [c.rate] for p, c in candidates.items()}
+    agreement = {p: d.agreement for p, d in differences.items()}
+    ends = {p: spread(rates) for p, rates in rounds.items()}
+    return Choice(
+        choose(rounds, agreement),
+        rates={p: round(median(rates), 1) for p, rates in rounds.items()},
+        agreement=agreement,
+        spread={p: (round(low, 1), round(high, 1)) for p, (low, high) in ends.items()},
+        largest_difference={p: d.largest for p, d in differences.items()},
+        texts=min(d.texts for d in differences.values()),
+    )
 
 
 def _key(model: ModelFolder, threads: int) -> str:
@@ -186,10 +233,15 @@ def _read(file: Path) -> dict[str, Choice]:
     """What was remembered; an unreadable file counts as none."""
     try:
         content = json.loads(file.read_text("utf-8"))
-        choices = {key: Choice(**entry) for key, entry in content.items()}
+        choices = {key: _from_json(entry) for key, entry in content.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
     return {key: choice for key, choice in choices.items() if choice.precision in PRECISIONS}
+
+
+def _from_json(entry: dict[str, Any]) -> Choice:
+    ends = {p: (low, high) for p, (low, high) in entry.get("spread", {}).items()}
+    return Choice(**{**entry, "spread": ends})
 
 
 def _write(file: Path, choices: dict[str, Choice]) -> None:

@@ -57,6 +57,7 @@ class NightReport:
     rows_waiting: int
     seconds: float  # of the whole run
     statistics: ScoreStatistics
+    why_precision: str = ""  # how it compares with float32 on this machine
     group_column: str | None = None
     throughput: Sequence[PartThroughput] = ()
     # reason -> (rows, numbers of some of them)

@@ -10,7 +10,7 @@ from tasks.sentiment.model import ModelFolder
 from tasks.sentiment.runtime import open_forward
 from tasks.sentiment.tokens import Batch, TokenReader
 
-PRECISIONS = ("float32", "bfloat16", "int8")
+PRECISIONS = ("float32", "bfloat16", "int8")  # the more exact first
 DECIMALS = 6
 
 

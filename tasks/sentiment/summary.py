@@ -54,6 +54,7 @@ def render_table(report: NightReport) -> list[dict[str, object]]:
         ("Model", excerpt(report.model, 200)),
         ("Model digest", report.model_digest[:12]),
         ("Precision", report.precision),
+        *([("Precision because", report.why_precision)] if report.why_precision else []),
         ("Run", report.run_id),
     ]
     return [{"figure": name, "value": value} for name, value in figures]
@@ -84,7 +85,7 @@ def render_markdown(report: NightReport) -> str:
         blocks += ["## Where to look", _table(("What", "Where"), rows)]
     blocks.append(
         f"Model {markdown_escaped(report.model)}, digest {report.model_digest[:12]}, "
-        f"{markdown_escaped(report.precision)}. Run {markdown_escaped(report.run_id)}."
+        f"{markdown_escaped(_precision(report), 600)}. Run {markdown_escaped(report.run_id)}."
     )
     return "\n\n".join(blocks) + "\n"
 
@@ -112,6 +113,7 @@ def render_terminal(report: NightReport) -> RenderableType:
         "positive": share,
         "time": f"{duration(report.seconds)}, {speed} reviews per second",
         "model": f"{excerpt(report.model, 200)} ({report.model_digest[:12]}), {report.precision}",
+        **({"precision": report.why_precision} if report.why_precision else {}),
         **{excerpt(what, 80): excerpt(place, 600) for what, place in report.where.items()},
     }
     width = max(map(len, facts)) + 2
@@ -122,6 +124,10 @@ def render_terminal(report: NightReport) -> RenderableType:
     if report.left_over:
         notes.append(Text.assemble(("Stopped: ", "bold yellow"), report.left_over))
     return Group(headline, *notes, *lines)
+
+
+def _precision(report: NightReport) -> str:
+    return report.precision + (f" ({report.why_precision})" if report.why_precision else "")
 
 
 def _change(report: NightReport) -> list[str]:

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from tasks.sentiment import precision as module
-from tasks.sentiment.errors import CanaryError, ModelError
+from tasks.sentiment.benchmark import ROUNDS, Candidate, compare
+from tasks.sentiment.errors import CanaryError, ModelError, PrecisionError
 from tasks.sentiment.model import find_model
-from tasks.sentiment.precision import Choice, choose_precision, measure, open_scorer
+from tasks.sentiment.precision import choose_precision, measure, open_scorer
+from tasks.sentiment.precision_choice import Choice
 from tests.tasks.sentiment.tiny_model import sample_texts, write_able_model, write_model
 
 
@@ -52,12 +54,18 @@ def timings(
     monkeypatch.setattr(module, "find_gpu", lambda: None)
     asked: list[str] = []
 
-    def timed(model, precision, texts, threads):
+    def opened(model, precision, texts, threads):
         asked.append(precision)
         rate, flipped = outcomes[precision]
-        return np.where(np.arange(200) < flipped, 0.1, 0.9), rate
+        probability = np.where(np.arange(200) < flipped, 0.1, 0.9)
+        return Candidate(None, probability, rate)  # type: ignore[arg-type]  # it scores nothing
 
-    monkeypatch.setattr(module, "_timed", timed)
+    def timed(candidates, texts):
+        for candidate in candidates.values():
+            candidate.rounds = [candidate.rate] * ROUNDS
+
+    monkeypatch.setattr(module, "open_candidate", opened)
+    monkeypatch.setattr(module, "time_in_turns", timed)
     return asked
 
 
@@ -93,6 +101,9 @@ def test_measuring_gives_rates_and_agreement(able):
     assert choice.agreement["float32"] == 1.0
     assert choice.precision in choice.rates
     assert all(rate > 0 for rate in choice.rates.values())
+    assert all(0 < slow <= choice.rates[p] <= fast for p, (slow, fast) in choice.spread.items())
+    assert choice.spread.keys() == choice.rates.keys() == choice.largest_difference.keys()
+    assert choice.texts == 64
     assert choice.agreement[choice.precision] >= 0.99
 
 
@@ -126,6 +137,91 @@ def test_choice_belongs_to_model_machine_and_threads(model, able, tmp_path, meas
     monkeypatch.setattr(module, "_cpu", lambda: "another")
     choose_precision(model, hundred, tmp_path, 2)
     assert len(measured) == 4
+
+
+def test_remembered_choice_keeps_spread_and_differences(model, tmp_path, monkeypatch):
+    """What is told on the second night is what was measured on the first."""
+    timings(monkeypatch, {"float32": (10, 0), "int8": (40, 1), "bfloat16": (20, 0)})
+    first = choose_precision(model, lambda: sample_texts(200), tmp_path, 2)
+    assert first.spread == {"float32": (10.0, 10.0), "int8": (40.0, 40.0)}
+    assert first.largest_difference == {"float32": 0.0, "int8": 0.8}
+    assert choose_precision(model, None, tmp_path, 2) == first
+
+
+def test_memory_of_the_last_version_is_kept_beside_the_new(model, tmp_path, measured):
+    """Its entries have no spread; they are left as they are."""
+    old = {"precision": "int8", "rates": {"int8": 2.0}, "agreement": {"int8": 1.0}}
+    (tmp_path / "precision.json").write_text(json.dumps({"old": old}))
+    choose_precision(model, hundred, tmp_path, 2)
+    content = json.loads((tmp_path / "precision.json").read_text())
+    assert len(content) == 2
+    assert content["old"].items() >= old.items()
+
+
+@pytest.mark.parametrize("precision", ["int8", "bfloat16"])
+def test_precision_by_name_with_99_of_100_labels_is_taken(model, tmp_path, monkeypatch, precision):
+    """Nobody is asked whether it is faster; what it changes is known."""
+    timings(monkeypatch, {"float32": (10, 0), precision: (5, 2)})
+    choice = choose_precision(model, lambda: sample_texts(200), tmp_path, 2, precision)
+    assert choice.precision == precision
+    assert choice.agreement[precision] == 0.99
+    assert choice.largest_difference[precision] == 0.8
+    assert choice.texts == 200
+
+
+@pytest.mark.parametrize("precision", ["int8", "bfloat16"])
+def test_precision_by_name_with_fewer_labels_is_refused(model, tmp_path, monkeypatch, precision):
+    """One line tells the difference and the way out; the second time nothing is measured."""
+    asked = timings(monkeypatch, {"float32": (10, 0), precision: (50, 3)})
+    for _ in range(2):
+        with pytest.raises(PrecisionError) as refused:
+            choose_precision(model, lambda: sample_texts(200), tmp_path, 2, precision)
+        assert str(refused.value) == (
+            f"{precision} gives 1.5 % of 200 texts another label than float32 (probabilities"
+            " differ by up to 0.800), and at most 1 % may: use --precision float32, or auto"
+        )
+    assert asked == ["float32", precision]
+
+
+def test_precision_by_name_uses_what_auto_has_measured(model, tmp_path, monkeypatch):
+    """The figures are the same, so they are not measured twice."""
+    asked = timings(monkeypatch, {"float32": (10, 0), "int8": (11, 9), "bfloat16": (9, 0)})
+    auto = choose_precision(model, lambda: sample_texts(200), tmp_path, 2)
+    assert auto.precision == "float32"
+    measured_once = list(asked)
+    with pytest.raises(PrecisionError):
+        choose_precision(model, lambda: sample_texts(200), tmp_path, 2, "int8")
+    assert choose_precision(model, None, tmp_path, 2, "bfloat16").precision == "bfloat16"
+    assert asked == measured_once
+
+
+def test_check_by_name_decides_nothing_for_auto(model, tmp_path, monkeypatch):
+    """It has timed nothing."""
+    asked = timings(monkeypatch, {"float32": (10, 0), "int8": (40, 0)}, cpu="some avx2")
+    choose_precision(model, lambda: sample_texts(200), tmp_path, 2, "int8")
+    assert choose_precision(model, lambda: sample_texts(200), tmp_path, 2).spread
+    assert asked == ["float32", "int8"] * 2
+
+
+def test_float32_by_name_is_compared_with_nothing(model, tmp_path, monkeypatch):
+    """It is what the others are compared with."""
+    asked = timings(monkeypatch, {})
+    assert choose_precision(model, hundred, tmp_path, 2, "float32").precision == "float32"
+    assert asked == []
+
+
+def test_check_on_few_texts_is_not_remembered(model, tmp_path, monkeypatch):
+    """As auto's choice on few is not."""
+    asked = timings(monkeypatch, {"float32": (10, 0), "int8": (40, 0)})
+    for _ in range(2):
+        choose_precision(model, lambda: hundred()[1:], tmp_path, 2, "int8")
+    assert asked == ["float32", "int8"] * 2
+
+
+def test_difference_is_of_the_texts_that_both_have_answered():
+    """A slow candidate answers fewer."""
+    difference = compare(np.array([0.4, 0.9]), np.array([0.51, 0.8, 0.1]))
+    assert (difference.texts, difference.agreement, difference.largest) == (2, 0.5, 0.11)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}', '{"a": {"precision": "int8"}}'])

@@ -220,22 +220,18 @@ class Detector:
         return {
             "ready": scorer is not None,
             "model": scorer and scorer.tag,
+            "registered": self._champion.registered,
+            "threshold": scorer and scorer.threshold,
             "shadow": shadow and shadow.tag,
             "state_as_of": None if as_of is None else datetime.fromtimestamp(as_of, UTC),
             "state_age_s": None if as_of is None else max(0.0, self._clock() - as_of),
-            "waiting_for": fault if scorer else self._missing(),
+            "waiting_for": "; ".join(filter(None, (self._champion.lacking, fault))) or None,
         }
-
-    def _missing(self) -> str:
-        return self._champion.fault or (
-            "a model: train one with python -m flows.train_fraud, or register yours with"
-            " python -m flows.register_fraud"
-        )
 
     def _scorer(self) -> FraudScorer:
         scorer = self._champion.scorer
         if scorer is None:
-            raise NotReady(f"waiting for {self._missing()}")
+            raise NotReady(f"waiting for {self._champion.lacking}")
         return scorer
 
     def _decide(self, scorer: FraudScorer, features: Sequence[float]) -> tuple[float, bool]:

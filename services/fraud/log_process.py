@@ -151,8 +151,8 @@ class LogProcess:
         time.sleep(REPORT_EVERY_S)  # its last report may be on its way
         known = self._counted
         missing = self._handed - known["written"] - known["spilled"] - known["dropped"]
-        self._counted = {**known, "waiting": 0, "dropped": known["dropped"] + max(0, missing)}
         logger.error("the log's process has ended; up to %d rows are lost", max(0, missing))
+        self._counted = {**known, "waiting": 0, "dropped": known["dropped"] + max(0, missing)}
         try:
             self._process = self._start()
         except OSError:

@@ -23,6 +23,7 @@ from services.fraud.fields import (
 LARGEST = 1e12  # of a feature: float32 holds it, and sums of it, without overflow
 MOST_ROWS = 1_000_000  # of a batch
 MOST_JSON_ROWS = 100_000  # of a batch as JSON
+MOST_LABELS = 100_000
 AHEAD = timedelta(hours=1)  # by which a till's clock may be fast
 
 
@@ -149,7 +150,7 @@ class Label(_Request):
 class LabelsRequest(_Request):
     """Labels that have become known; the latest of a transaction counts."""
 
-    labels: Annotated[list[Label], Field(min_length=1, max_length=100_000)]
+    labels: Annotated[list[Label], Field(min_length=1, max_length=MOST_LABELS)]
 
 
 Probability = Annotated[float, Field(ge=0, le=1, description="of fraud")]
@@ -252,7 +253,15 @@ class Readiness(_Answer):
 
     ready: bool
     model: Model | None
+    registered: Annotated[
+        str | None,
+        Field(description="tag of the champion; if it is not model's, waiting_for says why"),
+    ]
+    threshold: Annotated[float | None, Field(description="of the model that answers")]
     shadow: str | None
     state_as_of: Annotated[datetime | None, Field(description="time of the last snapshot")]
     state_age_s: Annotated[float | None, Field(description="age of the last snapshot now")]
-    waiting_for: Annotated[str | None, Field(description="what is missing, if anything")]
+    waiting_for: Annotated[
+        str | None,
+        Field(description="what is missing, or why another model answers than the one registered"),
+    ]

@@ -55,6 +55,10 @@ class FraudScorer:
         self._knows_typical = len(self._typical) == WIDTH
         self._check()
 
+    def is_stored(self) -> bool:
+        """Whether the files it was opened from are still there."""
+        return self._path.is_file()
+
     def _check(self) -> None:
         """Warm up, and answer the card's transactions as training did.
 

@@ -5,16 +5,19 @@ front of BentoML's own layers.
 """
 
 import gc
+import logging
 import os
 import sys
 from pathlib import Path
 
 import bentoml
+from circus.sockets import CircusSocket  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
-from services.fraud import guard
+from services.fraud import guard, supervisor
 from services.fraud.database import Database
 from services.fraud.errors import LogError
+from services.fraud.metrics_folder import MetricsFolder
 from services.fraud.settings import ServiceSettings
 from services.fraud.web import App, Receive, Scope, Send, Web
 from services.fraud.worker import Worker
@@ -34,6 +37,7 @@ def _settings() -> ServiceSettings:
 
 
 SETTINGS = _settings()
+_held: MetricsFolder | None = None  # in the server's process: a worker that is replaced lets go
 guard.install()
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # it would report usage to its makers
 
@@ -50,11 +54,23 @@ class FraudDetector:
     """Says within milliseconds whether a card transaction is fraud."""
 
     def __init__(self) -> None:
-        self.worker = Worker(SETTINGS, _packed())
+        logging.getLogger("services.fraud").setLevel(logging.INFO)
+        self.worker = Worker(SETTINGS, _packed(), server=supervisor.announced())
         # What is there now stays: otherwise full collections over BentoML's many objects stop
         # the process for 100 ms every few thousand requests.
         gc.collect()
         gc.freeze()
+
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    @staticmethod
+    def prepare() -> None:
+        """What the server does before it listens; it holds the figures while it lives."""
+        global _held
+        supervisor.explain_binding(CircusSocket)
+        try:
+            _held = MetricsFolder(SETTINGS.home, supervisor.announce())
+        except OSError as error:
+            sys.exit(f"error: TRIPTYCH_HOME: {SETTINGS.home} cannot be written: {error.strerror}")
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]  # BentoML has no types for it
     def close(self) -> None:

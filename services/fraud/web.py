@@ -5,38 +5,37 @@ in the latency. What is asked is decided by `Detector`; what goes in and out is 
 """
 
 import asyncio
-import hmac
 import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
-from pydantic import BaseModel, ValidationError
 
 from services.fraud import batch
+from services.fraud.callers import Callers
 from services.fraud.detector import Detector, NotReady
 from services.fraud.errors import StateUnavailable, TransactionConflict
+from services.fraud.header_values import joined
 from services.fraud.metrics import Metrics
-from services.fraud.openapi import PAGE, document
+from services.fraud.openapi import document
+from services.fraud.page import PAGE
 from services.fraud.refusal import CLOSE, Headers, Refusal, too_large, wait
-from services.fraud.schema import DetectRequest, LabelsRequest, RawTransaction, Readiness
+from services.fraud.request_body import check_head, parsed, parsed_labels
+from services.fraud.schema import DetectRequest, RawTransaction, Readiness
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Request = TypeVar("Request", bound=BaseModel)
 
 SMALL_BODY = 64 * 2**10
-LABELS_BYTES = 8 * 2**20  # parsed while nothing else is answered
+LABELS_BYTES = 8 * 2**20
 LONG_AT_ONCE = 2  # in a worker: each holds its body and its rows in memory
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics", "/docs.json", "/"})
 ASSETS = "/static_content/"  # of the page, which the server behind has
-LOOPBACK = ("127.", "::1", "localhost")
 JSON = "application/json"
 JSON_MEDIA = JSON.encode()
 logger = logging.getLogger(__name__)
@@ -83,7 +82,7 @@ class Web:
         limits: Limits = Limits(),
     ) -> None:
         self._detector, self._metrics, self._limits = detector, metrics, limits
-        self._digests = [sha256(key.encode()).digest() for key in keys]
+        self._callers = Callers(keys)
         self._in_hand = {False: _InHand(limits.max_in_flight), True: _InHand(LONG_AT_ONCE)}
         self._buffered = 0  # bytes of large bodies
         self._openapi = orjson.dumps(document(with_keys=bool(keys)))
@@ -95,7 +94,7 @@ class Web:
             Endpoint("/labels", "POST", self._labels, (JSON,), LABELS_BYTES, True),
             Endpoint("/livez", "GET", self._livez),
             Endpoint("/readyz", "GET", self._readyz),
-            Endpoint("/metrics", "GET", self._figures),
+            Endpoint("/metrics", "GET", self._figures, is_long=True),
             Endpoint("/docs.json", "GET", self._docs),
             Endpoint("/", "GET", self._page),
         )
@@ -111,7 +110,7 @@ class Web:
         headers: Headers = ()
         try:
             asked = dict(scope["headers"])  # in lower case, says ASGI
-            self._check_caller(scope, asked)
+            self._callers.check(scope, asked, is_open=_is_open(scope["path"]))
             if endpoint is None:
                 raise Refusal(404, "not_found", "no such path; /docs.json lists all")
             if endpoint is _ASSETS:
@@ -156,9 +155,13 @@ class Web:
         """
         _check_method(endpoint, scope["method"])
         if not endpoint.max_bytes:
-            found: tuple[int, bytes, bytes] = endpoint.answer()
+            found: tuple[int, bytes, bytes] = (
+                await asyncio.to_thread(endpoint.answer) if endpoint.is_long else endpoint.answer()
+            )
             return found
-        media_type = _check_body(endpoint, asked)
+        given_type = check_head(
+            endpoint.path, endpoint.types, endpoint.max_bytes, scope["headers"], asked
+        )
         body = await self._body(endpoint, receive)
         in_hand = self._in_hand[endpoint.is_long]
         if in_hand.count >= in_hand.most:
@@ -169,9 +172,9 @@ class Web:
             # Let all that has arrived by now start first: only so are they counted.
             await asyncio.sleep(0)
             if endpoint.is_long:
-                accept = asked.get(b"accept", b"").decode("latin-1")
+                accept = joined(scope["headers"], b"accept")
                 answer, media = await asyncio.to_thread(
-                    _called, endpoint.answer, body, media_type, accept, request_id, began
+                    _called, endpoint.answer, body, given_type, accept, request_id, began
                 )
             else:
                 answer = _called(endpoint.answer, body, request_id, began)
@@ -226,51 +229,27 @@ class Web:
         finally:
             self._buffered -= size
 
-    def _check_caller(self, scope: Scope, asked: dict[bytes, bytes]) -> None:
-        if not self._digests:
-            server = scope.get("server")
-            if server is None or str(server[0]).startswith(LOOPBACK):
-                return
-            raise Refusal(
-                403,
-                "no_keys_set",
-                "this service answers callers on its own machine alone until TRIPTYCH_API_KEYS"
-                " names keys for it",
-            )
-        if scope["path"] in OPEN_PATHS or scope["path"].startswith(ASSETS):
-            return
-        given = asked.get(b"x-api-key") or _bearer(asked.get(b"authorization", b""))
-        digest = sha256(given).digest()
-        # All are compared, so that the time tells nothing about which one is close.
-        if not sum(hmac.compare_digest(digest, known) for known in self._digests):
-            raise Refusal(
-                401,
-                "no_valid_key",
-                "give a valid key: Authorization: Bearer KEY, or X-API-Key: KEY",
-                headers=((b"www-authenticate", b"Bearer"),),
-            )
-
     def _detect(self, body: bytes, request_id: str, began: float) -> bytes:
-        given = _parsed(DetectRequest, body)
+        given = parsed(DetectRequest, body)
         return self._detector.detect(given.transaction_data, request_id, began)
 
     def _score(self, body: bytes, request_id: str, began: float) -> bytes:
-        return self._detector.score(_parsed(RawTransaction, body), request_id, began)
+        return self._detector.score(parsed(RawTransaction, body), request_id, began)
 
     def _batch(
-        self, body: bytes, media_type: str, accept: str, request_id: str, began: float
+        self, body: bytes, given_type: str, accept: str, request_id: str, began: float
     ) -> tuple[bytes, bytes]:
         try:
-            rows = batch.read(body, media_type)
+            rows = batch.read(body, given_type)
         except batch.Unreadable as error:
             raise Refusal(422, "invalid_request", "see fields", [error.field()]) from None
         found = self._detector.score_rows(rows.features, rows.refused, body, request_id, began)
-        return batch.write(rows, found, media_type, accept, request_id)
+        return batch.write(rows, found, given_type, accept, request_id)
 
     def _labels(
-        self, body: bytes, media_type: str, accept: str, request_id: str, began: float
+        self, body: bytes, given_type: str, accept: str, request_id: str, began: float
     ) -> tuple[bytes, bytes]:
-        labels = _parsed(LabelsRequest, body).labels
+        labels = parsed_labels(body)
         known = self._detector.label(labels)
         answer = {"accepted": len(labels), "known": known, "request_id": request_id}
         return orjson.dumps(answer), JSON_MEDIA
@@ -317,21 +296,9 @@ def _called(answer: Callable[..., Any], *arguments: Any) -> Any:
         ) from None
 
 
-def _parsed(request: type[Request], body: bytes) -> Request:
-    try:
-        return request.model_validate_json(body)
-    except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)
-    if faults[0]["type"] == "json_invalid":
-        raise Refusal(400, "invalid_json", faults[0]["msg"])
-    fields = [
-        {
-            "field": ".".join(str(part) for part in fault["loc"]) or "body",
-            "message": fault["msg"].removeprefix("Value error, "),
-        }
-        for fault in faults[:20]
-    ]
-    raise Refusal(422, "invalid_request", "the request is not as documented; see fields", fields)
+def _is_open(path: str) -> bool:
+    """Whether a path is answered without a key where others need one."""
+    return path in OPEN_PATHS or path.startswith(ASSETS)
 
 
 def _check_method(endpoint: Endpoint, method: str) -> None:
@@ -342,32 +309,6 @@ def _check_method(endpoint: Endpoint, method: str) -> None:
             f"use {endpoint.method}",
             headers=((b"allow", endpoint.method.encode()),),
         )
-
-
-def _check_body(endpoint: Endpoint, asked: dict[bytes, bytes]) -> str:
-    """The media type of a body that may be read."""
-    given = asked.get(b"content-type", b"").decode("latin-1")
-    media_type = given.partition(";")[0].strip().lower()
-    if media_type not in endpoint.types:
-        raise Refusal(
-            415,
-            "unsupported_media_type",
-            f"send {' or '.join(endpoint.types)} in Content-Type",
-            headers=CLOSE,
-        )
-    if asked.get(b"content-encoding", b"identity") != b"identity":
-        raise Refusal(
-            415, "unsupported_media_type", "send the body without Content-Encoding", headers=CLOSE
-        )
-    length = asked.get(b"content-length", b"0")
-    if not length.isdigit() or int(length) > endpoint.max_bytes:
-        raise too_large(endpoint.path, endpoint.max_bytes)
-    return media_type
-
-
-def _bearer(authorization: bytes) -> bytes:
-    scheme, _, key = authorization.partition(b" ")
-    return key.strip() if scheme.lower() == b"bearer" else b""
 
 
 def _place(error: BaseException) -> str:

@@ -1,13 +1,10 @@
 """One worker process of the service: its parts, put together, and what goes on beside requests."""
 
 import logging
-import shutil
 import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-
-import psutil
 
 from services.fraud import store
 from services.fraud.champion import Champion
@@ -16,10 +13,12 @@ from services.fraud.errors import FraudError
 from services.fraud.held_state import HeldState
 from services.fraud.log_process import LogProcess
 from services.fraud.metrics import Metrics
+from services.fraud.metrics_folder import MetricsFolder
 from services.fraud.registry import Registry
 from services.fraud.settings import ServiceSettings
 from services.fraud.snapshot import read_pointer
 from services.fraud.state import State
+from services.fraud.supervisor import Watch
 from services.fraud.web import Limits, Web
 
 OFTEN_S, SELDOM_S = 0.5, 10.0
@@ -35,19 +34,24 @@ class Worker:
         settings: ServiceSettings,
         packed: tuple[str, Path] | None = None,
         *,
-        alone: bool = False,
+        server: str | None = None,
     ) -> None:
         """Open the model, the state and the log. That one of these is not there is no error here.
 
         packed: tag and folder of the model that came with the code, which answers until the
-        registry names one. alone: this process is no worker of a server.
+        registry names one. server: name of the one that this process is a worker of, if it is;
+        when that ends, so does this process.
 
-        Raises: LogError: the address of the database is none.
+        Raises:
+            LogError: the address of the database is none.
+            OSError: the home folder cannot be written.
         """
         self._home, self._packed = settings.home, packed
         self._state_path = settings.home / "fraud" / "state.db"
         self._log = LogProcess(settings.log_url, settings.home / "fraud" / "spill")
-        self._metrics = Metrics(None if alone else _metrics_folder(settings.home))
+        self._folder = MetricsFolder(settings.home, server) if server else None
+        self._metrics = Metrics(self._folder.path if self._folder else None)
+        self._watch = Watch(server) if server else None
         self._champion = Champion(
             Registry(settings.home),
             self._model_folder,
@@ -83,8 +87,11 @@ class Worker:
         ]
         for periodic in self._beside:
             periodic.start()
+        if self._watch:
+            self._watch.start()
         if not self._log.await_start():
             logger.error("the log's process does not start; answers wait for it in memory")
+        self._tell_readiness()
         if not settings.keys:
             logger.warning("TRIPTYCH_API_KEYS is not set: only this machine is answered")
 
@@ -95,6 +102,16 @@ class Worker:
         self._log.close(LOG_TIMEOUT_S)
         self._report()
         self._state.close()
+        if self._folder:
+            self._folder.release()
+        if self._watch:  # last: it ends a process that does not come this far
+            self._watch.stop()
+
+    def _tell_readiness(self) -> None:
+        found = self._detector.readiness()
+        if not found["ready"]:
+            missing = found["waiting_for"]
+            logger.error("nothing answers, and /readyz says 503, for want of this: %s", missing)
 
     def _model_folder(self, tag: str) -> Path:
         if self._packed and tag == self._packed[0]:
@@ -154,22 +171,3 @@ class _Periodic:
     def _run(self) -> None:
         while not self._stop.wait(self._every_s):
             self.once()
-
-
-def _metrics_folder(home: Path) -> Path:
-    """Of the server that this process is a worker of; those of servers that ended are removed."""
-    folder = home / "fraud" / "metrics"
-    mine = _name(psutil.Process().parent())
-    for other in folder.glob("*"):
-        try:
-            ended = other.name != _name(psutil.Process(int(other.name.partition("-")[0])))
-        except (psutil.Error, ValueError):
-            ended = True
-        if ended:
-            shutil.rmtree(other, ignore_errors=True)
-    return folder / mine
-
-
-def _name(server: psutil.Process | None) -> str:
-    """By process and its start: numbers of processes come again."""
-    return f"{server.pid}-{server.create_time():.0f}" if server else "0-0"

@@ -42,14 +42,14 @@ class InProcess:
 
     def __init__(self, home: Path, *, server: str = "127.0.0.1", **settings: Any) -> None:
         """server: the address at which the worker believes to be asked."""
-        self.worker = Worker(ServiceSettings(home=home, **settings), alone=True)
+        self.worker = Worker(ServiceSettings(home=home, **settings))
 
         async def application(scope, receive, send) -> None:
             scope["server"] = (server, 3000)
             await self.worker.web(scope, receive, send, nothing_behind)
 
         self.client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(application), base_url="http://service"
+            transport=httpx.ASGITransport(application), base_url="http://127.0.0.1:3000"
         )
 
     def __enter__(self) -> "InProcess":
@@ -60,8 +60,13 @@ class InProcess:
 
 
 @contextmanager
-def served(home: Path, **environment: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """BentoML's server on a free port, ready: its address and process. Its log: home/serve.log."""
+def served(
+    home: Path, *, ready: bool = True, **environment: str
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """BentoML's server on a free port: its address and process. Its log: home/serve.log.
+
+    ready: whether to wait until it has a model that answers, or only until it lives.
+    """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     home.mkdir(parents=True, exist_ok=True)
@@ -83,7 +88,7 @@ def served(home: Path, **environment: str) -> Iterator[tuple[str, subprocess.Pop
             stderr=subprocess.STDOUT,
         )
     try:
-        await_ready(url, server)
+        await_ready(url, server, "/readyz" if ready else "/livez")
         yield url, server
     finally:
         if server.poll() is None:
@@ -103,13 +108,13 @@ def free_port() -> int:
     return port
 
 
-def await_ready(url: str, server: subprocess.Popen[bytes]) -> None:
-    """Wait until the service says that it is ready."""
+def await_ready(url: str, server: subprocess.Popen[bytes], path: str = "/readyz") -> None:
+    """Wait until the service says that it is ready, or what else a path says."""
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         assert server.poll() is None, "the server ended at once"
         try:
-            if httpx.get(f"{url}/readyz", timeout=2).is_success:
+            if httpx.get(f"{url}{path}", timeout=2).is_success:
                 return
         except httpx.HTTPError:
             pass

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import re
 import signal
 import socket
@@ -18,7 +19,7 @@ import pytest
 from services.fraud import store
 from services.fraud.registry import Registry
 from services.fraud.scorer import FraudScorer
-from tests.services.fraud.running import GENUINE, promoted, rows, served, wait_until
+from tests.services.fraud.running import GENUINE, ROOT, promoted, rows, served, wait_until
 
 JSON = {"content-type": "application/json"}
 
@@ -91,6 +92,30 @@ def test_page_figures_and_document_are_served(server):
     assert "/detect_fraud" in httpx.get(f"{url}/docs.json").json()["paths"]
 
 
+def test_every_example_of_the_document_works_at_once(server):
+    """As the page's button sends it."""
+    url, _ = server
+    for path, operations in httpx.get(f"{url}/docs.json").json()["paths"].items():
+        if "post" not in operations:
+            continue
+        content = operations["post"]["requestBody"]["content"]["application/json"]
+        for example in content["examples"].values():
+            headers = {"origin": url}
+            answer = httpx.post(f"{url}{path}", json=example["value"], headers=headers)
+            assert answer.status_code == 200, answer.text
+
+
+def test_page_of_another_name_is_not_answered(server):
+    """Its name may point to this machine: it reads nothing, and writes no label."""
+    url, _ = server
+    labels = {"labels": [{"transaction_id": "a-1", "is_fraud": False}]}
+    foreign = {"host": f"evil.example:{url.rpartition(':')[2]}"}
+
+    assert httpx.get(f"{url}/metrics", headers=foreign).status_code == 403
+    assert httpx.post(f"{url}/labels", json=labels, headers=foreign).status_code == 403
+    assert httpx.post(f"{url}/labels", json=labels).status_code == 200
+
+
 def test_second_server_leaves_the_figures_of_the_first(server, tmp_path, model_folder):
     """Two services on one machine count for themselves."""
     url, _ = server
@@ -109,6 +134,17 @@ def test_figures_need_no_more_of_the_disk_once_they_are_kept(server, home):
     files = [file.stat() for file in (home / "fraud" / "metrics").rglob("*.db")]
     assert files
     assert all(file.st_blocks * 512 >= file.st_size for file in files)
+
+
+@pytest.mark.parametrize(("size", "status"), [(65_536, b"200"), (65_537, b"431")])
+def test_head_in_one_packet_is_limited_to_the_byte(server, size, status):
+    """64 KiB are answered, one byte more is not."""
+    url, _ = server
+    host, port = url.removeprefix("http://").split(":")
+    bare = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Long: \r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(bare.replace(b"Long: ", b"Long: " + b"a" * (size - len(bare))))
+        assert connection.recv(100).startswith(b"HTTP/1.1 " + status)
 
 
 def test_head_of_a_request_is_limited_in_size(server):
@@ -176,7 +212,7 @@ def test_new_champion_and_rollback_drop_no_request(server, home, model_folder):
             (registry.rollback, before),
         ):
             change()
-            wait_until(partial(only, load, expected, since=len(load.models)), 10)
+            wait_until(partial(only, load, expected, since=len(load.models)), 30)
 
     asyncio.run(load.during(story))
 
@@ -342,3 +378,82 @@ def test_state_survives_a_restart(tmp_path, model_folder):
         again = httpx.post(f"{url}/score_transaction", json=transaction)
 
     assert first.is_success and first.content == again.content
+
+
+def test_taken_port_is_told_in_one_line(server, tmp_path):
+    """Which one, and what to do; no traceback, and nothing is left running."""
+    url, _ = server
+    port = url.rpartition(":")[2]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "bentoml", "serve"),
+            *("services.fraud.service:FraudDetector", "--port", port),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "TRIPTYCH_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.returncode == 1
+    [line] = (done.stdout + done.stderr).strip().splitlines()
+    assert line.startswith(f"error: port {port} of 127.0.0.1 is taken") and "--port" in line
+
+
+def test_killed_server_takes_its_workers_with_it(tmp_path, model_folder):
+    """kill -9 of the parent: what is in hand is answered and logged, and the port is free."""
+    home = tmp_path / "home"
+    promoted(model_folder, home)
+    with served(home, TRIPTYCH_FRAUD_WORKERS="2") as (url, process):
+        host, port = url.removeprefix("http://").split(":")
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert len(workers(process)) == 2
+        body = b'{"transaction_data": ' + str(GENUINE).encode() + b"}"
+        head = (
+            b"POST /detect_fraud HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json"
+            b"\r\nContent-Length: %d\r\n\r\n" % len(body)
+        )
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            connection.sendall(head + body[:10])
+            time.sleep(0.2)  # for a worker to take it
+            process.kill()
+            wait_until(lambda: (home / "serve.log").read_text().count("has ended") == 2)
+            connection.sendall(body[10:])
+            assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+        _, left = psutil.wait_procs(family, timeout=30)
+
+    assert not left
+    with socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        free.bind((host, int(port)))
+    assert rows(home, "SELECT count(*) FROM fraud_predictions") == [(1,)]
+
+
+def test_what_happens_to_models_is_told_in_the_log(tmp_path, model_folder):
+    """None at first, then a champion, another one, and one that cannot be taken up: a line each."""
+    home = tmp_path / "home"
+    log = home / "serve.log"
+
+    def told(*parts):
+        return [
+            line for line in log.read_text().splitlines() if all(part in line for part in parts)
+        ]
+
+    def story(url):
+        promoted(model_folder, home)
+        wait_until(partial(told, "[INFO]", "champion:", "answers from now on"))
+        promoted(model_folder, home)
+        wait_until(partial(told, "[INFO]", "champion:", "instead of"))
+        Registry(home).promote("fraud_detector:gone", "by mistake")
+        wait_until(partial(told, "[ERROR]", "no model fraud_detector:gone"))
+        return httpx.get(f"{url}/readyz").json()
+
+    with served(home, ready=False) as (url, _):
+        wait_until(lambda: told("[ERROR]", "503", "python -m flows.train_fraud"))
+        assert httpx.get(f"{url}/readyz").status_code == 503
+        found = story(url)
+
+    assert "fraud_detector:gone" in found["waiting_for"]
+    assert len(told("no model")) == 1 and len(told("503")) == 1
+    assert len(told("champion:")) == 3

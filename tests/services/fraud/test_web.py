@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from services.fraud.features import FEATURES
+from services.fraud.registry import Registry
 from services.fraud.schema import BatchAnswer, DetectAnswer, ErrorAnswer, ScoreAnswer
 from tests.services.fraud.running import GENUINE, InProcess, promoted
 
@@ -558,3 +559,51 @@ def test_document_has_every_endpoint_and_status(service):
     )
     row = document["components"]["schemas"]["DetectRequest"]["properties"]["transaction_data"]
     assert (row["minItems"], row["maxItems"]) == (15, 15)
+
+
+def test_every_example_of_the_document_is_answered(service):
+    """Each call has one, and pressing the page's button again gives the same answer."""
+    document = ask(service, "/docs.json", method="GET").json()
+
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation["tags"] and set(operation["tags"]) <= {
+                tag["name"] for tag in document["tags"]
+            }
+            if method == "get":
+                assert ask(service, path, method="GET").status_code == 200
+                continue
+            examples = operation["requestBody"]["content"]["application/json"]["examples"]
+            assert examples
+            for example in examples.values():
+                for _ in range(2):
+                    answer = ask(service, path, example["value"])
+                    assert answer.status_code == 200, answer.text
+                    assert answer.json().get("rejected", 0) == 0
+
+
+def test_page_tells_what_answers_and_keeps_schemas_closed(service):
+    """From /readyz; the calls are open for trying at once."""
+    page = ask(service, "/", method="GET").text
+    ready = ask(service, "/readyz", method="GET").json()
+
+    assert "<title>Fraud detector</title>" in page
+    assert 'fetch("readyz"' in page
+    for name in ("ready", "model", "threshold", "shadow", "state_age_s", "waiting_for"):
+        assert f"found.{name}" in page and name in ready
+    assert ready["model"] == ready["registered"] and 0 < ready["threshold"] < 1
+    assert "defaultModelsExpandDepth: 0" in page and "tryItOutEnabled: true" in page
+
+
+def test_readiness_says_when_another_model_answers_than_the_registered(home, model_folder):
+    """It is ready all the same, and says which, and why."""
+    with InProcess(home) as service:
+        before = ask(service, "/readyz", method="GET").json()
+        Registry(home).promote("fraud_detector:gone", "by mistake")
+        service.worker._champion.refresh()
+        after = ask(service, "/readyz", method="GET")
+
+    assert before["waiting_for"] is None
+    assert (after.status_code, after.json()["model"]) == (200, before["model"])
+    assert after.json()["registered"] == "fraud_detector:gone"
+    assert "no model fraud_detector:gone" in after.json()["waiting_for"]

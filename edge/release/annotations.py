@@ -16,26 +16,31 @@ A folder is one of
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from edge.release.datasets.coco import find_coco, read_coco
+from edge.release.datasets.coco import find_coco, other_coco, read_coco
+from edge.release.datasets.mending import Mended, centre, listed
 from edge.release.datasets.pascal_voc import from_zero, is_voc, read_voc
-from edge.release.datasets.raw_image import RawImage
+from edge.release.datasets.raw_image import RawImage, RawPart
 from edge.release.datasets.yolo import is_yolo, read_yolo
 from edge.release.errors import DatasetError
-from edge.release.pictures import Image, decode_image, read_bytes, read_image, read_text
+from edge.release.pictures import (
+    Image,
+    decode_image,
+    is_turned,
+    other_pictures,
+    read_bytes,
+    read_image,
+    read_text,
+    what_is_there,
+)
 
-MAX_DROPPED = 0.05  # a larger share of boxes outside or without area: they belong elsewhere
-FEW = 3  # so many may be dropped whatever the share
-MANY_OUTSIDE = 0.1  # share of boxes that stick out from which on their form is in doubt
-PROTRUDES = 1.0  # px; a box that sticks out by less was rounded, not wrong
-
-_Part = tuple[list[RawImage], list[str] | None]  # labels in their order, where the form has one
+PARTS = ("train", "val", "valid", "validation", "test")  # of a data set, as folders
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,9 +106,9 @@ def read_dataset(folder: Path, labels: Sequence[str] | None = None) -> Dataset:
             label that is not in `labels`, boxes that cannot belong to their images.
     """
     _check_folder(folder)
-    raw, known = _read_raw(folder, folder)
-    from_zero(raw)
-    return _checked(folder, raw, known if labels is None else labels)
+    part = _read_raw(folder, folder)
+    from_zero(part.images)
+    return _checked(folder, part, part.labels if labels is None else labels)
 
 
 def read_split(folder: Path, labels: Sequence[str] | None = None) -> tuple[Dataset, Dataset | None]:
@@ -111,7 +116,8 @@ def read_split(folder: Path, labels: Sequence[str] | None = None) -> tuple[Datas
 
     Apart are `train/` and `val/` (or `valid/`), with Pascal VOC also `ImageSets/Main/train.txt`
     and `val.txt`, with YOLO `images/train` and `images/val`, with COCO two files in
-    `annotations/` whose names hold `train` and `val`. Both have the same labels.
+    `annotations/` whose names hold `train` and `val`. Both have the same labels. Where there is
+    but one of these, it is all.
 
     Raises:
         DatasetError: as in `read_dataset`.
@@ -120,15 +126,15 @@ def read_split(folder: Path, labels: Sequence[str] | None = None) -> tuple[Datas
     train = _read_part(folder, ("train",))
     val = _read_part(folder, ("val", "valid", "validation"))
     if train is None or val is None:
-        alone = train or _read_raw(folder, folder)
-        from_zero(alone[0])
-        return _checked(folder, alone[0], alone[1] if labels is None else labels), None
-    from_zero((*train[0], *val[0]))
+        alone = train or val or _read_raw(folder, folder)
+        from_zero(alone.images)
+        return _checked(folder, alone, alone.labels if labels is None else labels), None
+    from_zero((*train.images, *val.images))
     known = labels
     if known is None:
-        known = list(dict.fromkeys([*(train[1] or ()), *(val[1] or ())]))
-        known = known or sorted({name for raw in (*train[0], *val[0]) for name in raw.names})
-    return _checked(folder, train[0], known), _checked(folder, val[0], known)
+        known = list(dict.fromkeys([*(train.labels or ()), *(val.labels or ())]))
+        known = known or _names_of((*train.images, *val.images))
+    return _checked(folder, train, known), _checked(folder, val, known)
 
 
 def _check_folder(folder: Path) -> None:
@@ -136,7 +142,7 @@ def _check_folder(folder: Path) -> None:
         raise DatasetError(f"{folder} is no folder; give one with images and their annotations")
 
 
-def _read_part(folder: Path, names: Sequence[str]) -> _Part | None:
+def _read_part(folder: Path, names: Sequence[str]) -> RawPart | None:
     """One part of a split, or None if the folder does not keep it apart."""
     for name in names:
         listed = folder / "ImageSets" / "Main" / f"{name}.txt"
@@ -145,7 +151,7 @@ def _read_part(folder: Path, names: Sequence[str]) -> _Part | None:
         if listed.is_file():
             lines = read_text(listed).splitlines()
             stems = {line.split()[0] for line in lines if line.strip()}
-            return read_voc(folder, stems), None
+            return read_voc(folder, stems)
         if (folder / "images" / name).is_dir() and not find_coco(folder):
             return read_yolo(folder / "images" / name, folder)
         file = find_coco(folder, name)
@@ -154,65 +160,70 @@ def _read_part(folder: Path, names: Sequence[str]) -> _Part | None:
     return None
 
 
-def _read_raw(folder: Path, top: Path) -> _Part:
+def _read_raw(folder: Path, top: Path) -> RawPart:
     """What the annotations of a folder say; top: the folder that it may be a part of."""
     file = find_coco(folder)
     if file is not None:
-        return read_coco(file)
+        part = read_coco(file)
+        others = [other.name for other in other_coco(file, folder)]
+        if others:
+            part.notes.append(f"read {file.name} alone, and not {listed(others, 3)} beside it")
+        return part
     if is_voc(folder):
-        return read_voc(folder), None
+        return read_voc(folder)
     if is_yolo(folder):
         images = folder / "images"
         return read_yolo(images if images.is_dir() else folder, top)
     raise DatasetError(
         f"{folder} holds no annotations; put a Pascal VOC .xml or a YOLO .txt beside each image,"
-        " or one COCO .json beside all"
+        f" or one COCO .json beside all{_elsewhere(folder)}"
     )
 
 
-@dataclass
-class _Mended:
-    """Boxes that could not stay as they were, by the annotations they are in."""
-
-    clipped: Counter[Path]
-    dropped: Counter[Path]
-    kept: int = 0
-
-    def warnings(self) -> tuple[str, ...]:
-        return tuple(
-            f"{done} {found.total()} of {self.kept + self.dropped.total()} boxes, which {fault}:"
-            f" {_listed([file.name for file in found], 3)}"
-            for done, fault, found in (
-                ("left out", "have no area or lie outside the image", self.dropped),
-                ("clipped", "stick out of the image", self.clipped),
-            )
-            if found
-        )
+def _elsewhere(folder: Path) -> str:
+    """Where annotations are instead, or what is there, for the end of a message."""
+    below = [
+        part for name in PARTS if (part := folder / name).is_dir() and _holds_annotations(part)
+    ]
+    if below:
+        return f"; there are some in {listed([str(part) for part in below], 3)}: give that folder"
+    return f" ({what_is_there(folder)})"
 
 
-def _checked(folder: Path, found: list[RawImage], labels: Sequence[str] | None) -> Dataset:
+def _holds_annotations(folder: Path) -> bool:
+    return find_coco(folder) is not None or is_voc(folder) or is_yolo(folder)
+
+
+def _names_of(found: Iterable[RawImage]) -> list[str]:
+    return sorted({name for one in found for name in one.names})
+
+
+def _checked(folder: Path, part: RawPart, labels: Sequence[str] | None) -> Dataset:
     """Hold annotations against their images and make a data set of them."""
-    if not found:
-        raise DatasetError(f"{folder} holds no images")
+    if not part.images:
+        raise DatasetError(f"{folder} holds no images: {what_is_there(folder)}")
     if labels is None:
-        labels = sorted({name for one in found for name in one.names})
+        labels = _names_of(part.images)
     if not labels:
         raise DatasetError(f"{folder}: no image has a labelled object")
     ids = {label: k for k, label in reversed(list(enumerate(labels)))}
-    found = sorted(found, key=lambda raw: raw.path)
-    sizes, digests = [], []
+    found = sorted(part.images, key=lambda raw: raw.path)
+    sizes, digests, turned = [], [], []
     for one in found:
         unknown = sorted(set(one.names) - ids.keys())
         if unknown:
             raise DatasetError(
-                f"{one.source}: unknown label {unknown[0]!r}; known are {_listed(labels, 10)}"
+                f"{one.source}: unknown label {unknown[0]!r}; known are {listed(labels, 10)}"
             )
         content = read_bytes(one.path)
         height, width = decode_image(one.path, content).shape[:2]
+        _check_size(one, width, height)
         sizes.append((width, height))
         digests.append(hashlib.sha256(content).digest())
-    warnings = _centred(found, sizes)
-    mended = _Mended(Counter(), Counter())
+        if one.boxes and is_turned(content):
+            turned.append(one.path.name)
+    centred = centre(found, sizes)
+    mended = Mended()
     hashed = hashlib.sha256("\0".join(labels).encode())
     images = []
     for one, size, digest in zip(found, sizes, digests, strict=True):
@@ -221,67 +232,46 @@ def _checked(folder: Path, found: list[RawImage], labels: Sequence[str] | None) 
         hashed.update(one.path.name.encode() + digest)
         for column in (image.boxes, image.class_ids, image.ignored):
             hashed.update(column.tobytes())
-    dropped = mended.dropped.total()
-    if dropped > max(FEW, MAX_DROPPED * (mended.kept + dropped)):
-        raise DatasetError(
-            f"{folder}: {dropped} of {mended.kept + dropped} boxes have no area or lie outside"
-            f" their images, first in {next(iter(mended.dropped))}; boxes are in pixels of the"
-            " image"
+    if fault := mended.fault():
+        raise DatasetError(f"{folder}: {fault}")
+    notes = (*part.notes, *_told(folder, part, turned, labels), *centred, *mended.warnings())
+    return Dataset(tuple(labels), tuple(images), hashed.hexdigest(), notes)
+
+
+def _told(
+    folder: Path, part: RawPart, turned: Sequence[str], labels: Sequence[str]
+) -> Iterator[str]:
+    """What a person may want to look at, although nothing shows that it is wrong."""
+    if turned:
+        yield (
+            f"{len(turned)} of {len(part.images)} images are turned by their EXIF data; their boxes"
+            f" were taken to be about the turned image, as it is shown: {listed(turned, 3)}"
         )
-    warnings += mended.warnings()
-    return Dataset(tuple(labels), tuple(images), hashed.hexdigest(), warnings)
+    if left := other_pictures(folder):
+        yield (
+            f"left out {len(left)} pictures of kinds that are not read here, convert them to .jpg"
+            f" or .png: {listed([path.name for path in left], 3)}"
+        )
+    by_lower: dict[str, str] = {}
+    for label in labels:
+        if (other := by_lower.setdefault(label.lower(), label)) != label:
+            yield f"{other!r} and {label!r} are two classes, and differ by capital letters only"
 
 
-def _centred(found: Sequence[RawImage], sizes: Sequence[tuple[int, int]]) -> tuple[str, ...]:
-    """Some programs write the middle of a box where COCO has its corner.
-
-    It shows: many boxes would stick out of their images, and as middles none does.
-    """
-    pairs = [pair for pair in zip(found, sizes, strict=True) if pair[0].from_corner]
-    boxes = sum(len(one.boxes) for one, _ in pairs)
-    outside = sum(_sticking_out(one, *size) for one, size in pairs)
-    if outside <= max(FEW, MANY_OUTSIDE * boxes):
-        return ()
-    copies = [replace(one) for one, _ in pairs]
-    for copy in copies:
-        copy.centred()
-    if any(_sticking_out(copy, *size) for copy, (_, size) in zip(copies, pairs, strict=True)):
-        return ()
-    for (one, _), copy in zip(pairs, copies, strict=True):
-        one.boxes = copy.boxes
-    return (
-        f"took bbox for [middle x, middle y, width, height] instead of COCO's [left, top, width,"
-        f" height]: {outside} of {boxes} boxes would stick out of their images, and so none does",
-    )
-
-
-def _sticking_out(raw: RawImage, width: int, height: int) -> int:
-    """How many boxes end outside of the image."""
-    return sum(
-        min(x0, y0) < -PROTRUDES or x1 > width + PROTRUDES or y1 > height + PROTRUDES
-        for x0, y0, x1, y1 in raw.boxes
-    )
-
-
-def _held_against(
-    raw: RawImage, width: int, height: int, ids: Mapping[str, int], mended: _Mended
-) -> LabelledImage:
+def _check_size(raw: RawImage, width: int, height: int) -> None:
+    """Raises: DatasetError: the annotation is about an image of another size."""
     if raw.size and raw.size != (width, height):
         turned = ", turned by its EXIF data" if raw.size == (height, width) else ""
         raise DatasetError(
             f"{raw.source} is about an image of {raw.size[0]} x {raw.size[1]} pixels, but"
             f" {raw.path.name} has {width} x {height}{turned}; boxes would lie elsewhere"
         )
-    given = np.asarray(raw.boxes, np.float64).reshape(-1, 4)
-    if raw.relative:
-        given = given * (width, height, width, height)
-    boxes = given.clip(0, (width, height, width, height))
-    # A comparison with NaN is false, so that such a box is left out.
-    fit = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    far = (np.abs(boxes - given) > PROTRUDES).any(axis=1) & fit
-    mended.clipped += Counter({raw.source: int(far.sum())})  # adding drops zeros
-    mended.dropped += Counter({raw.source: int((~fit).sum())})
-    mended.kept += int(fit.sum())
+
+
+def _held_against(
+    raw: RawImage, width: int, height: int, ids: Mapping[str, int], mended: Mended
+) -> LabelledImage:
+    boxes, fit = mended.fitted(raw, width, height)
     return LabelledImage(
         path=raw.path,
         width=width,
@@ -290,8 +280,3 @@ def _held_against(
         class_ids=np.asarray([ids[name] for name in raw.names], np.int64)[fit],
         ignored=np.asarray(raw.ignored, np.bool_)[fit],
     )
-
-
-def _listed(names: Sequence[str], most: int) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -1,14 +1,20 @@
 """Picture files, as OpenCV reads them, and the files beside them."""
 
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from edge_detector.picture_files import OTHER_PICTURES, describe_contents, kind_of
 
 from edge.release.errors import DatasetError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
+_ORIENTATION = 0x0112  # the tag of EXIF
+_AS_SHOT = 1
+_EXIF_BYTES = 64 * 1024  # of a JPEG, in which its EXIF data begin
 
 Image = npt.NDArray[np.uint8]  # (height, width, 3), BGR
 
@@ -20,6 +26,43 @@ def image_files(folder: Path) -> list[Path]:
         for path in folder.rglob("*")
         if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     )
+
+
+def other_pictures(folder: Path) -> list[Path]:
+    """Pictures in and below a folder of kinds that are not read here, sorted by path."""
+    return [path for path in _visible(folder) if path.suffix.lower() in OTHER_PICTURES - SUFFIXES]
+
+
+def what_is_there(folder: Path) -> str:
+    """What a folder holds instead of pictures, for the end of a message."""
+    return describe_contents(_visible(folder), SUFFIXES)
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    return (
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    )
+
+
+def is_turned(content: bytes) -> bool:
+    """Whether a JPEG file says that it is to be shown otherwise than it was shot (EXIF)."""
+    start = content.find(b"Exif\0\0", 0, _EXIF_BYTES) + 6
+    if not content.startswith(b"\xff\xd8") or start < 6:
+        return False
+    tiff = content[start : start + _EXIF_BYTES]
+    order = "<" if tiff.startswith(b"II") else ">"
+    try:
+        (place,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (count,) = struct.unpack_from(f"{order}H", tiff, place)
+        for number in range(count):
+            tag, _, _, value = struct.unpack_from(f"{order}HHIH", tiff, place + 2 + 12 * number)
+            if tag == _ORIENTATION:
+                return bool(value != _AS_SHOT and 0 < value <= 8)
+    except struct.error:  # cut off
+        return False
+    return False
 
 
 def read_image(path: Path) -> Image:
@@ -65,5 +108,6 @@ def decode_image(path: Path, content: bytes) -> Image:
     """
     image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
     if image is None:
-        raise DatasetError(f"{path} cannot be read as an image")
+        kind = kind_of(content)
+        raise DatasetError(f"{path} cannot be read as an image{f': it is {kind}' if kind else ''}")
     return image.astype(np.uint8, copy=False)

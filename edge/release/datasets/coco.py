@@ -1,67 +1,231 @@
 """COCO: one JSON file with `images`, `annotations` and `categories`."""
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from edge.release.datasets.raw_image import RawImage
+from pycocotools import mask
+
+from edge.release.datasets.raw_image import RawBox, RawImage, RawPart
 from edge.release.errors import DatasetError
+from edge.release.pictures import image_files
+
+_NEEDED = (
+    "each annotation needs image_id, category_id and bbox [x, y, width, height] of an image and a"
+    " category that are listed"
+)
+_NOTHING = ("background", "???")  # a first category that no detector answers with
 
 
 def find_coco(folder: Path, part: str = "") -> Path | None:
     """The first such file of a folder, of those whose names hold `part`; None if there is none."""
-    files = sorted([*folder.glob("*.json"), *folder.glob("annotations/*.json")])
-    return next((file for file in files if part in file.stem and _is_coco(file)), None)
+    return next(
+        (file for file in _json_files(folder) if part in file.stem and _is_coco(file)), None
+    )
 
 
-def read_coco(file: Path) -> tuple[list[RawImage], list[str]]:
+def other_coco(file: Path, folder: Path) -> list[Path]:
+    """The other such files of a folder, which are not read with this one."""
+    return [other for other in _json_files(folder) if other != file and _is_coco(other)]
+
+
+def read_coco(file: Path) -> RawPart:
     """The images, and the labels in the order of their numbers.
 
+    An object without a box gets the one around its outline, or its mask.
+
     Raises:
-        DatasetError: it is not as COCO has it, or an image is not there.
+        DatasetError: it is not as COCO has it, or an image is not there; names the entry.
     """
     content: Mapping[str, Any] = json.loads(file.read_bytes())
-    try:
-        names = {one["id"]: str(one["name"]).strip() for one in content["categories"]}
-        by_id = {}
-        for one in content["images"]:
-            raw = RawImage(_find_image(file, str(one["file_name"])), file, from_corner=True)
-            if one.get("width") and one.get("height"):
-                raw.size = (int(one["width"]), int(one["height"]))
-            by_id[one["id"]] = raw
-        for one in content["annotations"]:
-            x, y, width, height = (float(value) for value in one["bbox"])
-            box = (x, y, x + width, y + height)
-            by_id[one["image_id"]].add(box, names[one["category_id"]], bool(one.get("iscrowd")))
-    except (KeyError, TypeError, ValueError) as error:
-        raise DatasetError(
-            f"{file} is not as COCO has it ({type(error).__name__}: {error}); each annotation"
-            " needs image_id, category_id and bbox [x, y, width, height] of an image and a"
-            " category that are listed"
-        ) from error
+    by_id = _images(file, content["images"])
+    by_path = {raw.path: raw for raw in by_id.values()}
+    names = _categories(file, content["categories"])
+    outlined: Counter[bool] = Counter()
+    for number, one in enumerate(content["annotations"]):
+        try:
+            raw = by_id[one["image_id"]]
+            box, from_outline = _box(one)
+            raw.add(box, names[one["category_id"]], bool(one.get("iscrowd")))
+            outlined[from_outline] += 1
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise DatasetError(
+                f"{file} is not as COCO has it: {_called(one, number)} is wrong"
+                f" ({_fault(error)}); {_NEEDED}"
+            ) from error
     used = {name for raw in by_id.values() for name in raw.names}
-    # Some files list a first category that stands for nothing; no detector answers with it.
-    labels = [
-        names[key]
-        for key in sorted(names, key=_order)
-        if names[key] in used or names[key].lower() not in ("background", "???")
-    ]
-    return list(by_id.values()), labels
+    labels, notes = _labels(content["categories"], names, used)
+    if outlined[True]:
+        notes.append(
+            f"{outlined[True]} of {outlined.total()} objects have no bbox: took the one around"
+            " their outline"
+        )
+    images = list(by_path.values())
+    if len(images) < len(by_id):
+        notes.append(f"{len(by_id) - len(images)} images are listed twice: took each for one")
+    return RawPart(images, labels, [*notes, *_unlisted(file, images)])
+
+
+def _json_files(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("*.json"), *folder.glob("annotations/*.json")])
 
 
 def _is_coco(file: Path) -> bool:
     try:
+        state = file.stat()
+        return _holds_coco(file, state.st_mtime_ns, state.st_size)
+    except OSError:
+        return False
+
+
+@lru_cache(maxsize=64)  # some have hundreds of megabytes
+def _holds_coco(file: Path, modified_ns: int, size: int) -> bool:
+    """What a file is that was changed then, and has this size."""
+    try:
         content = json.loads(file.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
+
+
+def _images(file: Path, listed: Sequence[Any]) -> dict[object, RawImage]:
+    by_id: dict[object, RawImage] = {}
+    by_path: dict[Path, RawImage] = {}
+    for number, one in enumerate(listed):
+        try:
+            raw = RawImage(_find_image(file, str(one["file_name"])), file, from_corner=True)
+            if one.get("width") and one.get("height"):
+                raw.size = (int(one["width"]), int(one["height"]))
+            raw = by_path.setdefault(raw.path, raw)  # an image may be listed twice
+            if by_id.setdefault(one["id"], raw) is not raw:
+                raise ValueError(f"its id {one['id']} is that of {by_id[one['id']].path.name} too")
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise DatasetError(
+                f"{file} is not as COCO has it: {_called(one, number, 'image')} is wrong"
+                f" ({_fault(error)}); each image needs an id of its own and a file_name"
+            ) from error
+    return by_id
+
+
+def _categories(file: Path, listed: Sequence[Any]) -> dict[object, str]:
+    names: dict[object, str] = {}
+    for number, one in enumerate(listed):
+        try:
+            name = str(one["name"]).strip()
+            if not name or names.setdefault(one["id"], name) != name:
+                raise ValueError(f"its id {one['id']} is that of {names.get(one['id'])!r} too")
+        except (KeyError, TypeError, ValueError) as error:
+            raise DatasetError(
+                f"{file} is not as COCO has it: {_called(one, number, 'category')} is wrong"
+                f" ({_fault(error)}); each category needs an id of its own and a name"
+            ) from error
+    return names
+
+
+def _labels(
+    categories: Sequence[Mapping[str, Any]], names: Mapping[object, str], used: Collection[str]
+) -> tuple[list[str], list[str]]:
+    """The names of classes in the order of their numbers, and what is to be told of them."""
+    notes = []
+    parents = {str(one.get("supercategory") or "").strip() for one in categories}
+    families = {
+        str(one["name"]).strip()
+        for one in categories
+        if str(one.get("supercategory") or "none").strip().lower() == "none"
+    }
+    # An export's family name: it stands above the classes, no object is of it.
+    roots = (families & parents) - set(used)
+    kept: list[str] = []
+    for key in sorted(names, key=_order):
+        name = names[key]
+        if name in roots or (name not in used and name.lower() in _NOTHING):
+            continue
+        if name in kept:
+            notes.append(f"two categories are called {name!r}: took them for one")
+        else:
+            kept.append(name)
+    notes += [
+        f"left out the category {name!r}: other categories name it as what they belong to,"
+        " and no object is of it"
+        for name in sorted(roots)
+    ]
+    return kept, notes
+
+
+def _box(annotation: Mapping[str, Any]) -> tuple[RawBox, bool]:
+    """The corners of an object, and whether they are those of its outline.
+
+    Raises:
+        ValueError, TypeError, KeyError: it has neither a box nor an outline.
+    """
+    bbox, outline = annotation.get("bbox"), annotation.get("segmentation")
+    if not bbox or (outline and not any(float(value) for value in bbox[2:])):
+        if not outline:
+            raise ValueError("it has neither a bbox nor a segmentation")
+        return _around(outline), True
+    if len(bbox) != 4:
+        raise ValueError(f"its bbox has {len(bbox)} numbers")
+    x, y, width, height = (float(value) for value in bbox)
+    return (x, y, x + width, y + height), False
+
+
+def _around(outline: Any) -> RawBox:
+    """The box around polygons [[x, y, x, y, …], …], or around a mask by its run lengths."""
+    if isinstance(outline, Mapping):
+        height, width = (int(side) for side in outline["size"])
+        encoded: Any = dict(outline)
+        if isinstance(outline["counts"], list):
+            if sum(outline["counts"]) != height * width:  # as no mask has it
+                raise ValueError("the counts of its segmentation are not those of its size")
+            encoded = mask.frPyObjects(encoded, height, width)
+        x, y, wide, high = (float(value) for value in mask.toBbox(encoded))
+        return x, y, x + wide, y + high
+    parts = outline if isinstance(outline[0], list) else [outline]
+    if not all(len(part) >= 6 and len(part) % 2 == 0 for part in parts):
+        raise ValueError("its segmentation is no list of outlines [x, y, x, y, x, y, …]")
+    xs = [float(value) for part in parts for value in part[::2]]
+    ys = [float(value) for part in parts for value in part[1::2]]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _called(entry: Any, number: int, kind: str = "annotation") -> str:
+    """How an entry is found again: by its id, else by its place in the list."""
+    known = entry.get("id") if isinstance(entry, Mapping) else None
+    return f"the {kind} with id {known}" if known is not None else f"{kind} {number} (from 0)"
+
+
+def _fault(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        (key,) = error.args
+        return f"no {key}" if isinstance(key, str) else f"no such number: {key}"
+    return str(error)
 
 
 def _order(category: object) -> tuple[bool, float, str]:
     if isinstance(category, (int, float)):
         return False, float(category), ""
     return True, 0.0, str(category)
+
+
+def _unlisted(file: Path, images: Collection[RawImage]) -> list[str]:
+    """Pictures that lie among those which are listed, where this is their only list."""
+    if other_coco(file, file.parent):
+        return []
+    listed = {raw.path for raw in images}
+    folders = {path.parent for path in listed}
+    left = [
+        path
+        for folder in sorted(folders)
+        for path in image_files(folder)
+        if path.parent == folder and path not in listed
+    ]
+    if not left:
+        return []
+    names = ", ".join(path.name for path in left[:3]) + (", …" if len(left) > 3 else "")
+    return [f"left out {len(left)} pictures that {file.name} does not list: {names}"]
 
 
 def _find_image(file: Path, name: str) -> Path:

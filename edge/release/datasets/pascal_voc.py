@@ -1,10 +1,11 @@
 """Pascal VOC: an XML file for each image, beside it or in `Annotations/`."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 
-from edge.release.datasets.raw_image import RawBox, RawImage
+from edge.release.datasets.raw_image import RawBox, RawImage, RawPart
 from edge.release.errors import DatasetError
 from edge.release.pictures import image_files
 
@@ -14,7 +15,7 @@ def is_voc(folder: Path) -> bool:
     return any(_annotations(folder).glob("*.xml"))
 
 
-def read_voc(folder: Path, stems: Collection[str] | None = None) -> list[RawImage]:
+def read_voc(folder: Path, stems: Collection[str] | None = None) -> RawPart:
     """All images of a folder, or those with these names (without suffix).
 
     Their boxes are as written: `from_zero` brings them into the form of all others.
@@ -23,7 +24,11 @@ def read_voc(folder: Path, stems: Collection[str] | None = None) -> list[RawImag
         DatasetError: a file cannot be read, or has no counterpart.
     """
     images = folder / "JPEGImages"
-    by_stem = {path.stem: path for path in image_files(images if images.is_dir() else folder)}
+    by_stem: dict[str, Path] = {}
+    namesakes: defaultdict[str, list[Path]] = defaultdict(list)
+    for path in image_files(images if images.is_dir() else folder):
+        by_stem.setdefault(path.stem, path)
+        namesakes[path.stem].append(path)
     files = {path.stem: path for path in sorted(_annotations(folder).glob("*.xml"))}
     if stems is not None:
         by_stem = {stem: path for stem, path in by_stem.items() if stem in stems}
@@ -33,8 +38,14 @@ def read_voc(folder: Path, stems: Collection[str] | None = None) -> list[RawImag
             f"{by_stem[stem]} has no annotation; write {stem}.xml, empty if nothing is on it"
         )
     for stem in sorted(files.keys() - by_stem.keys()):
+        _check_form(files[stem])
         raise DatasetError(f"{files[stem]} has no image; put {stem}.jpg beside it")
-    return [_read_file(file, by_stem[stem]) for stem, file in sorted(files.items())]
+    for stem in sorted(stem for stem in files if len(namesakes[stem]) > 1):
+        raise DatasetError(
+            f"{files[stem]} may be about {' or '.join(map(str, namesakes[stem]))}: give each image"
+            " a name of its own"
+        )
+    return RawPart([_read_file(file, by_stem[stem]) for stem, file in sorted(files.items())])
 
 
 def from_zero(images: Iterable[RawImage]) -> None:
@@ -60,6 +71,19 @@ def _from_zero(box: RawBox) -> RawBox:
     x0, y0, x1, y1 = box
     # Equal ends would mean one pixel, and are in fact a slip of the mouse: left without area.
     return (x0 - 1, y0 - 1, x1, y1) if x1 > x0 and y1 > y0 else box
+
+
+def _check_form(file: Path) -> None:
+    """Raises: DatasetError: it is CVAT's own form, one file about all images."""
+    try:
+        root = ElementTree.parse(file).getroot()
+    except (OSError, ElementTree.ParseError):
+        return
+    if root.tag == "annotations":
+        raise DatasetError(
+            f"{file} is in CVAT's own form, one file for all images; export it as Pascal VOC, COCO"
+            " or YOLO"
+        )
 
 
 def _read_file(file: Path, image: Path) -> RawImage:

@@ -32,3 +32,12 @@ class RawImage:
         self.boxes.append(box)
         self.names.append(name)
         self.ignored.append(ignored)
+
+
+@dataclass
+class RawPart:
+    """The images of a data set, or of a part of it, as its annotations have them."""
+
+    images: list[RawImage]
+    labels: list[str] | None = None  # in their order, where the form has one
+    notes: list[str] = field(default_factory=list)  # what was left out or guessed, to be told

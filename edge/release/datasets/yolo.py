@@ -1,13 +1,26 @@
 """YOLO: a text file for each image, one object a line: class, x, y, width, height in 0..1."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from edge.release.datasets.raw_image import RawBox, RawImage
+from edge.release.datasets.raw_image import RawBox, RawImage, RawPart
 from edge.release.errors import DatasetError
 from edge.release.pictures import image_files, read_text
+
+YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml")
+NAME_FILES = ("classes.txt", "obj.names", "labels.txt")
+_ADVICE = "write classes.txt, one name a line"
+
+
+@dataclass(frozen=True)
+class _Classes:
+    """What a data set says of its objects. names: by the numbers that lines begin with."""
+
+    names: Mapping[int, str]
+    keypoints: int = 0  # numbers that follow each box: a data set of poses
 
 
 def is_yolo(folder: Path) -> bool:
@@ -17,7 +30,7 @@ def is_yolo(folder: Path) -> bool:
     )
 
 
-def read_yolo(images: Path, top: Path) -> tuple[list[RawImage], list[str]]:
+def read_yolo(images: Path, top: Path) -> RawPart:
     """The images in a folder, and the labels.
 
     An image without a text file is an image without objects.
@@ -27,16 +40,62 @@ def read_yolo(images: Path, top: Path) -> tuple[list[RawImage], list[str]]:
         top: the folder of the data set, where the names of the classes are.
 
     Raises:
-        DatasetError: there are no names, or a line cannot be understood.
+        DatasetError: there are no names, or a line cannot be understood, or no image has a text.
     """
-    names = _read_names(top)
-    found = []
+    classes = _read_classes(top)
+    found, bare = [], []
     for path in image_files(images):
         raw = RawImage(path, _text_file(path), relative=True)
         if raw.source.is_file():
-            _read_file(raw, names)
+            _read_file(raw, classes)
+        else:
+            bare.append(raw)
         found.append(raw)
-    return found, names
+    if found and len(bare) == len(found):
+        raise DatasetError(
+            f"no image in {images} has its text file: that of {found[0].path.name} would be"
+            f" {found[0].source}"
+        )
+    labels = [classes.names[number] for number in sorted(classes.names)]
+    notes = _doubled(labels) + _orphans(found)
+    if bare:
+        notes.append(
+            f"{len(bare)} of {len(found)} images have no text file and count as images without"
+            f" objects: {_listed([raw.path.name for raw in bare])}"
+        )
+    return RawPart(found, list(dict.fromkeys(labels)), notes)
+
+
+def _doubled(labels: Sequence[str]) -> list[str]:
+    return [
+        f"{labels.count(name)} classes are called {name!r}: took them for one"
+        for name in sorted({name for name in labels if labels.count(name) > 1})
+    ]
+
+
+def _orphans(found: Sequence[RawImage]) -> list[str]:
+    """Text files that are about images which are not there."""
+    texts = {raw.source for raw in found}
+    known = {*NAME_FILES, "train.txt", "val.txt", "valid.txt", "test.txt"}
+    left = [
+        path
+        for folder in sorted({text.parent for text in texts})
+        for path in sorted(folder.glob("*.txt"))
+        if path not in texts and path.name not in known and not _is_prose(path)
+    ]
+    if not left:
+        return []
+    names = _listed([path.name for path in left])
+    return [f"left out {len(left)} text files without an image: {names}"]
+
+
+def _is_prose(path: Path) -> bool:
+    """Whether a text says something other than where objects are, as a read-me does."""
+    try:
+        words = path.read_bytes()[:200].split()
+        return not words or float(words[0]) < 0
+    except (OSError, ValueError):
+        return True
 
 
 def _text_file(image: Path) -> Path:
@@ -49,55 +108,95 @@ def _text_file(image: Path) -> Path:
     return Path(*parts[:at], "labels", *parts[at + 1 :]).with_suffix(".txt")
 
 
-def _read_file(raw: RawImage, names: Sequence[str]) -> None:
+def _read_file(raw: RawImage, classes: _Classes) -> None:
     for number, line in enumerate(read_text(raw.source).splitlines(), 1):
         if not line.strip():
             continue
         try:
             first, *values = (float(word) for word in line.split())
-            box = _box(values)
-            name = names[int(first)] if first >= 0 and first == int(first) else None
-        except (ValueError, IndexError):
+            box = _box(values, classes.keypoints)
+            name = classes.names.get(int(first)) if first == int(first) else None
+        except (ValueError, OverflowError):
             box = name = None
         if name is None or box is None:
             raise DatasetError(
-                f"{raw.source}, line {number}, is {line[:60]!r}; right would be the class (0 to"
-                f" {len(names) - 1}), then x, y, width and height as shares of the image, 0 to 1"
+                f"{raw.source}, line {number}, is {line[:60]!r}; right would be the class"
+                f" ({_numbers(classes.names)}), then x, y, width and height as shares of the"
+                f" image, 0 to 1{_sixth(line)}"
             )
         raw.add(box, name)
 
 
-def _box(values: Sequence[float]) -> RawBox | None:
+def _sixth(line: str) -> str:
+    """What a line with one number too many mostly is."""
+    if len(line.split()) != 6:
+        return ""
+    return (
+        ". A sixth number is the confidence of a detector: what it has found is no truth to measure"
+        " by; take the column away if somebody has checked these"
+    )
+
+
+def _numbers(names: Mapping[int, str]) -> str:
+    """The numbers of the classes, for a message."""
+    if sorted(names) == list(range(len(names))):
+        return f"0 to {len(names) - 1}"
+    return _listed([str(number) for number in sorted(names)], 10)
+
+
+def _box(values: Sequence[float], keypoints: int) -> RawBox | None:
     """From centre and size, or from the outline that segmentation has; None if it is neither."""
+    if keypoints and len(values) == 4 + keypoints:
+        values = values[:4]
     if not values or max(values) > 1.5:  # pixels
         return None
     if len(values) == 4:
         x, y, width, height = values
         return x - width / 2, y - height / 2, x + width / 2, y + height / 2
-    if len(values) >= 6 and len(values) % 2 == 0:
+    if len(values) >= 6 and len(values) % 2 == 0 and not keypoints:
         xs, ys = values[::2], values[1::2]
         return min(xs), min(ys), max(xs), max(ys)
     return None
 
 
-def _read_names(top: Path) -> list[str]:
-    for name in ("data.yaml", "data.yml", "dataset.yaml"):
+def _read_classes(top: Path) -> _Classes:
+    for name in YAML_FILES:
         if (top / name).is_file():
-            return _yaml_names(top / name)
-    for name in ("classes.txt", "obj.names", "labels.txt"):
+            return _yaml_classes(top / name)
+    for name in NAME_FILES:
         if (top / name).is_file():
-            lines = read_text(top / name).splitlines()
-            return [line.strip() for line in lines if line.strip()]
-    raise DatasetError(
-        f"{top} does not say what its classes are called; write classes.txt, one name a line"
-    )
+            lines = [line.strip() for line in read_text(top / name).splitlines()]
+            while lines and not lines[-1]:
+                lines.pop()
+            if "" in lines:
+                raise DatasetError(
+                    f"{top / name}, line {lines.index('') + 1}, is blank: is it a class without a"
+                    " name, or none? Name it, or take the line away"
+                )
+            return _Classes(dict(enumerate(lines)))
+    raise DatasetError(f"{top} does not say what its classes are called; {_ADVICE}")
 
 
-def _yaml_names(file: Path) -> list[str]:
+def _yaml_classes(file: Path) -> _Classes:
+    """By a reader that takes `no` and `1` for the words that they are."""
     try:
-        names = yaml.safe_load(read_text(file))["names"]
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise DatasetError(f"{file} has no list called names") from error
-    if isinstance(names, dict):
-        names = [names[key] for key in sorted(names)]
-    return [str(name).strip() for name in names]
+        content = yaml.load(read_text(file), Loader=yaml.BaseLoader)
+        names = content["names"]
+        if isinstance(names, list) and all(isinstance(name, str) for name in names):
+            numbered = {number: name.strip() for number, name in enumerate(names)}
+        elif isinstance(names, dict) and all(isinstance(name, str) for name in names.values()):
+            numbered = {int(key): name.strip() for key, name in names.items()}
+        else:
+            raise TypeError("names is neither a list nor numbered")
+        per_point = [int(number) for number in content.get("kpt_shape", ())]
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise DatasetError(
+            f"{file} has no list called names; write names: [bolt, nut], or names: with 0: bolt,"
+            " 1: nut below it"
+        ) from error
+    return _Classes(numbered, per_point[0] * per_point[1] if len(per_point) == 2 else 0)
+
+
+def _listed(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -8,7 +8,7 @@ import numpy as np
 
 from edge.release.annotations import Dataset, read_dataset, read_split
 from edge.release.errors import DatasetError
-from edge.release.pictures import Image, image_files, read_image
+from edge.release.pictures import Image, image_files, read_image, what_is_there
 from edge.release.publishing.request import Request
 from edge.release.scenes import write_once
 
@@ -93,7 +93,8 @@ def _rendered(folder: Path, count: int, seed: int) -> Path:
 def _pictures(folder: Path) -> tuple[Path, ...]:
     found = tuple(image_files(folder)) if folder.is_dir() else ()
     if not found:
-        raise DatasetError(f"{folder} holds no pictures")
+        told = what_is_there(folder) if folder.is_dir() else "there is no such folder"
+        raise DatasetError(f"{folder} holds no pictures: {told}")
     return found
 
 

@@ -51,6 +51,15 @@ class Channel:
         """The release of that name and version, if it is listed here."""
         return next((one for one in self.releases if one.is_release(name, version)), None)
 
+    def newest(self, name: str) -> ChannelRelease | None:
+        """The newest release of a name that devices may take, if there is any."""
+        offered = [
+            one
+            for one in self.releases
+            if one.name == name and one.withdrawn is None and one.share > 0
+        ]
+        return max(offered, key=lambda one: version_key(one.version), default=None)
+
     def with_release(self, release: ChannelRelease) -> "Channel":
         """With a release as its newest.
 

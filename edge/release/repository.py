@@ -15,7 +15,7 @@ from itertools import count
 
 from edge_detector.errors import ManifestError
 from edge_detector.manifest import MANIFEST_FILE, Manifest
-from tuf.api.metadata import Root, Signed, TargetFile
+from tuf.api.metadata import Root, Signed
 
 from edge.release.channel import (
     CHANNELS,
@@ -32,11 +32,14 @@ from edge.release.metadata.signing import MissingKeys, role_keys, signing_keys
 from edge.release.metadata.state import (
     TIMESTAMP,
     State,
+    check_whole,
     listed_targets,
     read_channel,
     read_roots,
     read_state,
     read_target,
+    release_fault,
+    release_files,
 )
 from edge.release.metadata.status import Status, role_statuses
 from edge.release.metadata.writer import Writer, target_files
@@ -114,7 +117,7 @@ class Repository:
         name, version = release.manifest.name, release.manifest.version
         contents = release.contents()
         with self._writer.changing() as state:
-            known = _files_of(state, name, version)
+            known = release_files(state, name, version)
             if known and known != target_files(contents):
                 raise RepositoryError(
                     f"{name} {version} is published already, with another content: a release "
@@ -126,27 +129,39 @@ class Repository:
             return self._writer.change(state, {**contents, **_lists([listed])})
 
     def promote(self, name: str, version: str, channel: str, share: float = 1.0) -> bool:
-        """Put a published release into another channel; whether anything changed."""
+        """Put a published release into another channel; whether anything changed.
+
+        Raises: RepositoryError: a file of it is missing or damaged: devices could not take it.
+        """
         check_channel(channel)
         check_share(share)
         with self._writer.changing() as state:
-            if not _files_of(state, name, version):
+            if not release_files(state, name, version):
                 raise RepositoryError(f"{name} {version} is not published: publish it first")
+            if share > 0:
+                check_whole(self._storage, state, name, version)
             listed = self._with(state, channel, name, version, share)
             return self._writer.change(state, _lists([listed]))
 
     def share(self, name: str, version: str, channel: str, share: float) -> bool:
-        """Let another share of a channel's devices take a release; whether anything changed."""
+        """Let another share of a channel's devices take a release; whether anything changed.
+
+        Raises: RepositoryError: more devices were to take it, and a file is missing or damaged.
+        """
         check_channel(channel)
         with self._writer.changing() as state:
             listed = read_channel(self._storage, state, channel)
+            before = listed.find(name, version)
             listed = listed.with_share(name, version, share)
+            if before is not None and share > before.share:
+                check_whole(self._storage, state, name, version)
             return self._writer.change(state, _lists([listed]))
 
     def withdraw(self, name: str, version: str, reason: str) -> bool:
         """Take a release back from every channel; whether anything changed.
 
-        Devices that run it go to the newest other release that they may take. Its files stay.
+        Devices that run it go to the newest other release that they may take (`successors`). Its
+        files stay, and may be damaged: taking back works always.
         """
         with self._writer.changing() as state:
             channels = self._channels(state)
@@ -157,6 +172,15 @@ class Repository:
                 raise RepositoryError(f"no {name} {version} is published; there is {known}")
             changed = (channel.without(name, version, reason) for channel in listing)
             return self._writer.change(state, _lists(changed))
+
+    def successors(self, name: str) -> dict[str, str | None]:
+        """The newest release that each channel offers, and why devices cannot take it, if so."""
+        state = self._writer.state()
+        newest = filter(None, (channel.newest(name) for channel in self._channels(state)))
+        return {
+            f"{name} {one.version}": release_fault(self._storage, state, name, one.version)
+            for one in newest
+        }
 
     def rotate(self, role: str) -> tuple[str, ...]:
         """Replace all keys of a role by new ones; the names of their files.
@@ -275,9 +299,3 @@ class Repository:
 def _lists(channels: Iterable[Channel]) -> dict[str, bytes]:
     """The lists of channels, by their paths."""
     return {channel_file(channel.name): channel.to_json() for channel in channels}
-
-
-def _files_of(state: State, name: str, version: str) -> dict[str, TargetFile]:
-    """The files of a published release; none where it is not published."""
-    folder = f"{release_folder(name, version)}/"
-    return {path: one for path, one in state.targets.targets.items() if path.startswith(folder)}

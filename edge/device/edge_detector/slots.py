@@ -116,13 +116,15 @@ class Slots:
         running: this process, a `run`, takes it over now.
 
         Raises:
-            ReleaseError: it was refused in the meantime.
+            ReleaseError: it was refused in the meantime, or is not whole any more; nothing has
+                changed.
             ConfigError: the home cannot be written; nothing has changed.
         """
         with self._pointer.locked():
             state = self.state()
             if refusal := state.refused.get(slot.id):
                 raise ReleaseError(f"{slot.release} was refused: {refusal.reason}")
+            self.shelf.read(slot.id)
             self.shelf.mark(slot.id)
             state = state.activated(slot.id, self._now())
             if running and not self._ending:

@@ -17,7 +17,7 @@ from tuf.api.metadata import MetaFile, Root, Snapshot, TargetFile, Targets, Time
 from edge.release.channel import Channel
 from edge.release.errors import RepositoryError
 from edge.release.metadata.signing import read_role, read_root
-from edge.release.publication import channel_file
+from edge.release.publication import channel_file, release_folder
 from edge.release.storage import Storage
 
 TIMESTAMP = "metadata/timestamp.json"
@@ -106,6 +106,31 @@ def read_channel(storage: Storage, state: State, name: str) -> Channel:
     """A channel; empty where nothing was ever published into it."""
     content = read_target(storage, state, channel_file(name))
     return Channel(name) if content is None else Channel.from_json(name, content)
+
+
+def release_files(state: State, name: str, version: str) -> dict[str, TargetFile]:
+    """The files of a published release; none where it is not published."""
+    folder = f"{release_folder(name, version)}/"
+    return {path: one for path, one in state.targets.targets.items() if path.startswith(folder)}
+
+
+def release_fault(storage: Storage, state: State, name: str, version: str) -> str | None:
+    """What is missing or damaged of a published release, so that no device could take it."""
+    try:
+        for path in release_files(state, name, version):
+            read_target(storage, state, path)
+    except RepositoryError as error:
+        return str(error)
+    return None
+
+
+def check_whole(storage: Storage, state: State, name: str, version: str) -> None:
+    """Raises: RepositoryError: a file of a published release is missing or damaged."""
+    if (fault := release_fault(storage, state, name, version)) is not None:
+        raise RepositoryError(
+            f"devices could not take {name} {version}, and nothing was changed: {fault}, or"
+            " publish the same release again"
+        )
 
 
 def listed_targets(content: bytes) -> frozenset[str]:

@@ -30,7 +30,12 @@ def withdraw(place: Place, name: str | None, version: str, reason: str) -> Done:
     name = find_name(repository, name, version)
     changed = repository.withdraw(name, version, reason)
     state = "is withdrawn" if changed else "was withdrawn already"
-    return Done((f"{name} {version} {state}: {reason}",))
+    warnings = tuple(
+        f"devices are to go to {release} now, and cannot take it: {fault}, or publish it again"
+        for release, fault in repository.successors(name).items()
+        if fault is not None
+    )
+    return Done((f"{name} {version} {state}: {reason}",), warnings)
 
 
 def promote(place: Place, name: str | None, version: str, channel: str, share: float) -> Done:

@@ -468,6 +468,18 @@ class TestRollback:
 
         assert machine.slots().current() == new
 
+    def test_release_that_decayed_since_its_self_test_is_not_activated(self, machine: Machine):
+        """The one that runs is whole, so it stays, and nothing is written."""
+        old = machine.activate("1.0.0")
+        new = machine.install("1.1.0")
+        flip_a_byte(new.model_path)
+
+        with pytest.raises(ReleaseError, match="has changed"):
+            machine.slots().activate(new)
+
+        assert machine.slots().current() == old
+        assert machine.slots().state().previous is None
+
     def test_forgiven_release_can_come_back(self, machine: Machine):
         """Its owner may have found another cause."""
         machine.activate("1.0.0")

@@ -519,3 +519,73 @@ def test_damaged_model_is_mended_by_publishing_it_again(tmp_path):
     assert repository.publish(make_release("1.0.0", b"the model")) is False
 
     assert model.read_bytes() == b"the model"
+
+
+DAMAGES = {
+    "missing": lambda path: path.unlink(),
+    "changed": lambda path: path.write_bytes(b"decayed"),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+}
+FILES = ("*.model.tflite", "*.manifest.json", "*.golden-0.png")
+
+
+class TestPointers:
+    """Devices are sent only to releases that they can take."""
+
+    def damage(self, folder, version, damage, pattern="*.model.tflite"):
+        (file,) = (folder / "releases/targets/parts" / version).glob(pattern)
+        DAMAGES[damage](file)
+
+    @pytest.mark.parametrize("pattern", FILES)
+    @pytest.mark.parametrize("damage", DAMAGES)
+    def test_release_that_is_not_whole_is_not_promoted(self, tmp_path, damage, pattern):
+        repository = make_repository(tmp_path)
+        repository.publish(make_release("1.0.0"), channel="canary")
+        self.damage(tmp_path, "1.0.0", damage, pattern)
+        before = repository.status()
+
+        with pytest.raises(RepositoryError, match=r"could not take parts 1\.0\.0, and nothing was"):
+            repository.promote("parts", "1.0.0", "stable")
+
+        assert repository.status() == before
+
+    @pytest.mark.parametrize("damage", DAMAGES)
+    def test_release_that_is_not_whole_goes_to_no_more_devices(self, tmp_path, damage):
+        """To fewer it may go: that takes it away from some."""
+        repository = make_repository(tmp_path)
+        repository.publish(make_release("1.0.0"), share=0.2)
+        self.damage(tmp_path, "1.0.0", damage)
+
+        with pytest.raises(RepositoryError, match="publish the same release again"):
+            repository.share("parts", "1.0.0", "stable", 1.0)
+        assert repository.releases("stable")[0].share == 0.2
+
+        assert repository.share("parts", "1.0.0", "stable", 0.1)
+
+    def test_release_that_was_mended_is_promoted(self, tmp_path):
+        repository = make_repository(tmp_path)
+        repository.publish(make_release("1.0.0"), channel="canary")
+        self.damage(tmp_path, "1.0.0", "missing")
+        repository.publish(make_release("1.0.0"), channel="canary")
+
+        assert repository.promote("parts", "1.0.0", "stable")
+
+    def test_damaged_release_can_be_taken_back(self, tmp_path):
+        """That is what it needs most."""
+        repository = make_repository(tmp_path)
+        repository.publish(make_release("1.0.0"))
+        self.damage(tmp_path, "1.0.0", "missing")
+
+        assert repository.withdraw("parts", "1.0.0", "its file is lost")
+
+    def test_where_devices_go_is_looked_at(self, tmp_path):
+        """The release before may have been lost in the meantime."""
+        repository = make_repository(tmp_path)
+        for version in ("1.0.0", "1.1.0"):
+            repository.publish(make_release(version, version.encode()))
+        self.damage(tmp_path, "1.0.0", "missing")
+
+        repository.withdraw("parts", "1.1.0", "misses nuts")
+
+        ((release, fault),) = repository.successors("parts").items()
+        assert release == "parts 1.0.0" and fault is not None and "is missing" in fault

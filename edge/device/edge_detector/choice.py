@@ -5,13 +5,15 @@
 - It takes the newest by version, if that is newer than what it has.
 - It goes back to an older one only if what it has was withdrawn, or is not in the channel.
 - Where nothing is left to take, it keeps what it has: a withdrawn model is better than none.
+- What is newer than what the device has or takes, and is held back, is named, with why.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from edge_detector.errors import ConfigError, ManifestError, ReleaseError
@@ -21,9 +23,13 @@ FORMAT = 1
 STABLE = "stable"
 CANARY = "canary"
 MAX_LISTED = 10_000
+MOST_HELD = 3  # releases that are held back, in one message
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
+AGAIN = "`edge-detector update --again` takes it again"
+
 Release = tuple[str, str]  # name and version
+_NO_REASONS: Mapping[Release, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -97,10 +103,12 @@ def choose(
     name: str | None,
     current: Release | None,
     refused: Collection[Release],
+    reasons: Mapping[Release, str] = _NO_REASONS,
 ) -> Choice:
     """Decide by the rules above.
 
     listed: of all the device's channels. name: of the model; None where there is but one.
+    reasons: why and when releases were refused, for people.
 
     Raises:
         ConfigError: there are several models, and none was named.
@@ -112,9 +120,30 @@ def choose(
     left = [one for one in open_ if one.release not in refused]
     candidates = [one for one in left if is_included(device_id, one.release, one.share)]
     newest = max(candidates, key=lambda one: one.age_key, default=None)
+    choice = _decide(name, current, named, withdrawn, newest)
+    has = newest.release if choice is not None and choice.take and newest else current
+    held = [
+        _why_held(one.release, withdrawn, refused, reasons)
+        for one in sorted(named, key=lambda one: one.age_key, reverse=True)
+        if one not in candidates and one.release != current and _is_newer(one, has, name)
+    ]
+    if choice is None:
+        choice = Choice(None, _why_none(name, named, open_, left))
+        held = [] if left or not open_ else held
+    shown = list(dict.fromkeys(held))[:MOST_HELD]
+    return Choice(choice.take, "; ".join([choice.why, *shown]))
 
+
+def _decide(
+    name: str,
+    current: Release | None,
+    named: Sequence[Listed],
+    withdrawn: Mapping[Release, str | None],
+    newest: Listed | None,
+) -> Choice | None:
+    """What to take of the newest that could be; None: nothing, and there is nothing to keep."""
     if current is None or current[0] != name:
-        return Choice(newest, _why(newest) if newest else _why_none(name, named, open_, left))
+        return Choice(newest, _why(newest)) if newest else None
     if current in withdrawn:
         because = f"{_spoken(current)} was withdrawn ({withdrawn[current]})"
         if newest is None:
@@ -127,6 +156,26 @@ def choose(
     if newest.age_key > parse_version(current[1]):
         return Choice(newest, _why(newest))
     return Choice(None, f"{_spoken(current)} is up to date")
+
+
+def _is_newer(one: Listed, has: Release | None, name: str) -> bool:
+    return has is None or (has[0] == name and one.age_key > parse_version(has[1]))
+
+
+def _why_held(
+    release: Release,
+    withdrawn: Mapping[Release, str | None],
+    refused: Collection[Release],
+    reasons: Mapping[Release, str],
+) -> str:
+    """Why a release that is newer than what the device has is not taken."""
+    if release in withdrawn:
+        return f"{_spoken(release)} was withdrawn ({withdrawn[release]})"
+    if release in reasons:
+        return f"{_spoken(release)} was refused by this device, {reasons[release]}: {AGAIN}"
+    if release in refused:
+        return f"{_spoken(release)} was passed over: the options of this `run` do not fit it"
+    return f"{_spoken(release)} is not meant for this device yet: its share leaves it out"
 
 
 def _only_name(listed: Sequence[Listed], current: Release | None) -> str:

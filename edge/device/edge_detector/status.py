@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+from edge_detector.choice import AGAIN
 from edge_detector.errors import ReleaseError
 from edge_detector.journal import Journal, parse_time
 from edge_detector.slots import Slots, utc_now
@@ -55,8 +56,8 @@ def rollback(home: Path) -> str:
     left = slots.state().current
     slot = slots.rollback()
     return (
-        f"back to {slot.release}; {_release_of(str(left))} will not be taken again;"
-        " a `run` of this home takes it over within seconds"
+        f"back to {slot.release}; {_release_of(str(left))} will not be taken again, unless"
+        " by `edge-detector update --again`; a `run` of this home takes it over within seconds"
     )
 
 
@@ -114,7 +115,7 @@ def _lines(report: Mapping[str, object]) -> list[str]:
     refused = report["refused"]
     assert isinstance(refused, list)
     rows += [
-        ("refused", f"{one['name']} {one['version']}: {one['reason']} ({one['at']})")
+        ("refused", f"{one['name']} {one['version']}: {one['reason']} ({one['at']}); {AGAIN}")
         for one in refused
     ]
     if report["releases"]:

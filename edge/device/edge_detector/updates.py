@@ -205,6 +205,10 @@ class Updates:
             name=self._name,
             current=None if current is None else (current.manifest.name, current.manifest.version),
             refused={(one.name, one.version) for one in state.refused.values()} | self._passed_over,
+            reasons={
+                (one.name, one.version): f"{one.reason} ({one.at})"
+                for one in state.refused.values()
+            },
         )
         replace(Journal.read(self.home), found=choice.why).write(self.home)
         self._step("chosen")

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import pytest
 from edge_detector.choice import (
+    AGAIN,
     MAX_LISTED,
     Choice,
     Listed,
@@ -30,6 +31,7 @@ def chosen(
     refused: Collection[Release] = (),
     name: str | None = None,
     device_id: str = "device",
+    reasons: Mapping[Release, str] | None = None,
 ) -> Choice:
     return choose(
         releases,
@@ -37,6 +39,7 @@ def chosen(
         name=name,
         current=None if current is None else ("parts", current),
         refused=refused,
+        reasons=reasons or {},
     )
 
 
@@ -100,6 +103,40 @@ class TestChoose:
         assert taken(*releases, refused={("parts", NEWEST)}) == NEW
         assert taken(*releases, refused={("parts", NEWEST)}, current=NEW) is None
         assert taken(listed(OLD), refused={("parts", OLD)}) is None
+
+    def test_newer_release_that_is_held_back_is_named_with_why(self):
+        """Whoever asks for updates must not be told that all is well, and no more."""
+        reasons = {("parts", NEWEST): "rolled back by hand (2026-11-28T10:00:00+00:00)"}
+        refused = chosen(
+            listed(NEW), listed(NEWEST), current=NEW, refused=set(reasons), reasons=reasons
+        )
+
+        assert refused.take is None
+        assert refused.why == (
+            "parts 1.10.0 is up to date; parts 2.0.0 was refused by this device, rolled back by"
+            f" hand (2026-11-28T10:00:00+00:00): {AGAIN}"
+        )
+        for held, why in (
+            (listed(NEWEST, withdrawn="misses nuts"), "parts 2.0.0 was withdrawn (misses nuts)"),
+            (listed(NEWEST, share=0.0), "its share leaves it out"),
+        ):
+            assert why in chosen(listed(NEW), held, current=NEW).why
+        passed_over = chosen(listed(NEW), listed(NEWEST), current=NEW, refused={("parts", NEWEST)})
+        assert "the options of this `run` do not fit it" in passed_over.why
+
+    def test_device_that_refused_all_says_why(self):
+        """It has nothing to run, and somebody has to know what to do."""
+        reasons = {("parts", NEW): "the self-test failed (yesterday)"}
+        why = chosen(listed(NEW), refused=set(reasons), reasons=reasons).why
+
+        assert why.startswith("this device has refused all releases of parts; parts 1.10.0")
+        assert "the self-test failed (yesterday)" in why and why.endswith(AGAIN)
+
+    def test_older_releases_are_not_named(self):
+        """What was refused long ago is no news."""
+        why = chosen(listed(OLD), listed(NEW), current=NEW, refused={("parts", OLD)}).why
+
+        assert why == "parts 1.10.0 is up to date"
 
     def test_share_leaves_devices_out(self):
         """They keep what they have until it is their turn."""

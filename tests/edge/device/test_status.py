@@ -167,6 +167,44 @@ def test_rollback_says_where_it_went_and_what_is_refused(device, repository):
         rollback(device.home)
 
 
+def test_update_after_a_rollback_says_what_is_refused_and_how_to_take_it(device, repository):
+    """Not only that all is well: whoever has repaired something wants it back."""
+    update(device.updates())
+    device.slots.commit()
+    repository.publish(make_release("1.1.0", model=b"newer"))
+    update(device.updates())
+    rollback(device.home)
+
+    text = update(device.updates())
+
+    (refusal,) = device.slots.state().refused.values()
+    assert text == (
+        "nothing to do: parts 1.0.0 is up to date; parts 1.1.0 was refused by this device, rolled"
+        f" back by hand ({refusal.at}): `edge-detector update --again` takes it again"
+    )
+    assert "parts 1.1.0 was refused" in line(device.status(), "updates")
+    assert "update --again" in line(device.status(), "refused")
+
+
+def test_update_says_why_a_newer_release_is_not_taken(device, repository):
+    """Refused by its self-test, withdrawn, or not for this device yet."""
+
+    def fail(_slot: Slot) -> None:
+        raise ModelError("the self-test failed: no bolt")
+
+    update(device.updates())
+    repository.publish(make_release("1.1.0", model=b"bad"))
+    with pytest.raises(ModelError):
+        update(device.updates(fail))
+    assert "refused by this device, the self-test failed: no bolt" in update(device.updates())
+
+    repository.withdraw("parts", "1.1.0", "misses nuts")
+    assert "parts 1.1.0 was withdrawn (misses nuts)" in update(device.updates())
+
+    repository.publish(make_release("1.2.0", model=b"newer"), share=0.0)
+    assert "parts 1.2.0 is not meant for this device yet" in update(device.updates())
+
+
 def test_status_describes_a_damaged_home_and_repairs_nothing(device, repository):
     """It names the file; whoever looks changes nothing."""
     update(device.updates())

@@ -20,6 +20,7 @@ from edge_detector.fit import Geometry, InputFit
 from edge_detector.layouts import nms, open_layout
 from edge_detector.manifest import HOLE, ROLES, Manifest
 from edge_detector.runtime import AUTO, open_interpreter, read_tensors
+from edge_detector.suppression import one_per_place
 from edge_detector.tensors import TensorInfo
 
 _NO_THRESHOLDS: Mapping[str, float] = MappingProxyType({})
@@ -54,12 +55,15 @@ class Detector:
         include: frozenset[str] | None = None,
         thresholds: Mapping[str, float] = _NO_THRESHOLDS,
         score_threshold: float | None = None,
+        *,
+        one_per_place: bool = False,
     ) -> None:
         """Open a model.
 
         include: labels that count; without it all. thresholds: score that a label needs.
         score_threshold: for all labels that `thresholds` does not name, instead of whatever the
-        manifest says.
+        manifest says. one_per_place: of nearly the same box in two classes, keep the better one;
+        a proof counts both, as average precision is defined class by class.
 
         Raises:
             ConfigError: a label that the model does not know, a threshold outside of 0 to 1, or
@@ -68,6 +72,7 @@ class Detector:
         """
         needed = _needed_scores(manifest, include, thresholds, score_threshold)
         self._manifest = manifest
+        self._one_per_place = one_per_place
         self._interpreter, self._runtime_name = open_interpreter(model, threads, runtime)
         inputs, outputs = read_tensors(self._interpreter)
         if len(inputs) != 1:
@@ -138,6 +143,8 @@ class Detector:
                 limit=limits.max_detections,
             )
         found = found.take(best)
+        if self._one_per_place:
+            found = found.take(one_per_place(found.boxes_xyxy, found.scores, found.class_ids))
         labels = self._manifest.labels
         boxes = raw.geometry.to_frame(found.boxes_xyxy).tolist()
         return [

@@ -250,6 +250,7 @@ class Run:
         return Detector(
             *(slot.model_path, slot.manifest, config.threads, config.runtime),
             *(config.include, config.label_threshold, config.threshold),
+            one_per_place=True,
         )
 
     def _record(self, stages_ms: Any, labels: Any) -> None:

@@ -104,7 +104,8 @@ def ours(detector: Detector, video: Path, writes: bool) -> dict[str, float]:
     cv2.setNumThreads(1)
     camera = open_camera(parse_source(str(video)))
     with tempfile.TemporaryDirectory() as folder:
-        file = VideoFile(Path(folder) / "out.mp4", 25.0, live=False) if writes else None
+        out = Path(folder) / "out.mp4"
+        file = VideoFile(out, camera.fps, live=False) if writes else None
         pipeline = Pipeline(camera, detector, [file or Drawn()])
         pipeline.start()
         pipeline.wait()

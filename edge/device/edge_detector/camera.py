@@ -6,6 +6,7 @@ its newest frame, and never ends (see `live`).
 
 import logging
 import time
+from collections.abc import Sequence
 
 import cv2
 
@@ -13,7 +14,8 @@ from edge_detector.errors import CameraError
 from edge_detector.frame import Camera, Frame, read_image
 from edge_detector.health import Patience
 from edge_detector.live import LiveCamera
-from edge_detector.source import Capture, FolderCapture, Source, open_capture
+from edge_detector.source import Capture, FolderCapture, Source, open_capture, probe_times
+from edge_detector.timeline import DEFAULT_FPS, Timeline, choose_rate
 
 __all__ = ["Camera", "FileCamera", "Frame", "LiveCamera", "open_camera"]
 
@@ -35,7 +37,7 @@ def open_camera(source: Source, patience: Patience | None = None) -> "FileCamera
         return LiveCamera(source, patience)
     capture = open_capture(source)
     if not source.live:
-        return FileCamera(source, capture)
+        return FileCamera(source, capture, probe_times(source))
     if not capture.isOpened():
         capture.release()
         raise CameraError(
@@ -53,18 +55,31 @@ class FileCamera:
     trouble: str | None = None
     reopened = dropped = 0
 
-    def __init__(self, source: Source, capture: Capture) -> None:
-        """Raises: CameraError: it holds no frame."""
+    def __init__(self, source: Source, capture: Capture, times_s: Sequence[float] = ()) -> None:
+        """times_s: when the first frames of a video are shown, as far as it says.
+
+        Raises: CameraError: it holds no frame.
+        """
         self.ended = False
-        self._source, self._capture, self._index = source, capture, 0
-        fps, length = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.fps = fps if 0 < fps <= 1000 else None
-        self.length = int(length) if 0 < length < 2**40 else None
+        self._source, self._capture = source, capture
+        self._index = self._skipped = 0
+        length = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self._rate = choose_rate(capture.get(cv2.CAP_PROP_FPS), times_s)
+        self.fps = self._rate.fps
+        # Most files give their length in seconds: how many frames follows from the rate.
+        counted = 0 < length < 2**40 and self._rate.told is None
+        self.length = int(length) if counted else None
+        self._timeline = Timeline(self.fps)
         self._first = self._read() if capture.isOpened() else None
         if self._first is None:
             self.close()
-            wanted = "picture" if isinstance(capture, FolderCapture) else "video"
-            raise CameraError(f"{source.shown} holds no {wanted} that can be read")
+            if isinstance(capture, FolderCapture):
+                raise CameraError(
+                    f"{source.shown} holds no picture that can be read: {capture.why_none()}"
+                )
+            raise CameraError(f"{source.shown} holds no video that can be read")
+        if self._rate.told is not None:
+            logger.warning("%s %s", source.shown, self._rate.told)
 
     def take(self, timeout_s: float) -> Frame | None:
         frame, self._first = self._first or self._read(), None
@@ -79,21 +94,45 @@ class FileCamera:
             started = time.monotonic()
             image = read_image(self._capture)
             now = time.monotonic()
+            self._say_what_was_skipped()
             if image is not None:
+                read_ms = (now - started) * 1000
+                if isinstance(self._capture, FolderCapture):
+                    number, file = self._capture.number, self._capture.file
+                    return Frame(image, number, now, None, read_ms, file)
                 index, self._index = self._index, self._index + 1
-                position_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-                return Frame(image, index, now, position_s, (now - started) * 1000)
+                time_s = self._timeline.place(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+                return Frame(image, index, now, time_s, read_ms)
         if not self.ended:
             self.ended = True
             self._say_what_is_missing()
         return None
 
+    def _say_what_was_skipped(self) -> None:
+        if isinstance(self._capture, FolderCapture):
+            skipped = self._capture.unreadable[self._skipped :]
+            self._skipped += len(skipped)
+            for path in skipped:
+                logger.warning("%s cannot be read as a picture and was left out", path)
+
     def _say_what_is_missing(self) -> None:
         if isinstance(self._capture, FolderCapture):
-            for path in self._capture.unreadable:
-                logger.warning("%s cannot be read as a picture and was left out", path)
-        elif self.length and self._index < 0.9 * self.length:  # the stated length is an estimate
+            for told in self._capture.left_out():
+                logger.warning("%s: %s", self._source.shown, told)
+            return
+        if self.length and self._index < 0.9 * self.length:  # the stated length is an estimate
             logger.warning(
                 "%s ended after %d of %d frames: it may be damaged",
                 *(self._source.shown, self._index, self.length),
+            )
+        if self._timeline.mended > self._index // 2 and self._rate.told is None:
+            logger.warning(
+                "%s: its frames bear no times; took %.4g frames a second",
+                *(self._source.shown, self.fps or DEFAULT_FPS),
+            )
+        elif 0 < self._timeline.mended <= self._index // 2:
+            logger.warning(
+                "%s: the times of %d of %d frames run backwards, stand still or leap; they were"
+                " taken to follow the frames before",
+                *(self._source.shown, self._timeline.mended, self._index),
             )

@@ -90,8 +90,11 @@ class EventsFile:
 def _event(result: Result) -> dict[str, Any]:
     # The wall clock may be set while the device runs; monotonic time is turned into it now.
     captured_at = time.time() - (time.monotonic() - result.frame.captured_at)
+    frame = result.frame
     return {
-        "frame": result.frame.index,
+        "frame": frame.index,
+        **({} if frame.file is None else {"file": frame.file}),
+        **({} if frame.source_time_s is None else {"time_s": round(frame.source_time_s, 3)}),
         "captured_at": _utc(captured_at),
         "model": f"{result.manifest.name} {result.manifest.version}",
         "detections": [_detection(detection) for detection in result.detections],

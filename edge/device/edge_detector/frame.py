@@ -13,8 +13,9 @@ class Frame:
     image: Image
     index: int  # of the frame in its source, from 0; live, those that were dropped count too
     captured_at: float  # monotonic seconds, when it had been read
-    source_time_s: float | None  # position in a file
+    source_time_s: float | None  # when a video file shows it; its first frame, at 0
     read_ms: float  # what reading took; live, with the wait for it
+    file: str | None = None  # of a folder: the picture's name there
 
 
 class Camera(Protocol):

@@ -17,9 +17,10 @@ from edge_detector.config import Config
 from edge_detector.contact_sheet import ContactSheet
 from edge_detector.errors import ConfigError, EdgeError
 from edge_detector.events import EventsFile
+from edge_detector.picture_files import PICTURES
 from edge_detector.pipeline import Sink
 from edge_detector.preview import Preview
-from edge_detector.source import PICTURES, Source, parse_source
+from edge_detector.source import Source, parse_source
 from edge_detector.video import VideoFile
 from edge_detector.window import Window, why_no_window
 

@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 
 from edge_detector.address import hide_secrets
 from edge_detector.errors import CameraError
+from edge_detector.picture_files import CONVERT, OTHER_PICTURES, PICTURES, describe_contents
 
 Image = NDArray[np.uint8]  # (height, width, 3), blue, green, red
 Kind = Literal["device", "file", "folder", "address"]
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "udp", "tcp", "srt")
-PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 OPEN_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 5.0
+PROBED_FRAMES = 32  # of a file, whose times tell its rate
 
 _LAST_INDEX = 2**31 - 1  # OpenCV takes a C int
 
@@ -145,13 +146,64 @@ def open_capture(
     return cv2.VideoCapture(source.target)  # an OpenCV that reads files by other means
 
 
+def probe_times(source: Source, count: int = PROBED_FRAMES) -> list[float]:
+    """When the first frames of a video file are shown, in seconds, as far as it says."""
+    path = Path(source.target)
+    if source.kind != "file" or path.suffix.lower() in PICTURES or not path.is_file():
+        return []  # a pipe is read but once
+    times: list[float] = []
+    capture = open_capture(source)
+    try:
+        while len(times) < count and isinstance(capture, cv2.VideoCapture) and capture.grab():
+            times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+    except Exception:  # OpenCV passes on whatever a decoder throws
+        return times
+    finally:
+        capture.release()
+    return times
+
+
 class FolderCapture:
-    """The pictures of a folder by name, as if they were a video. What is no picture is skipped."""
+    """The pictures of a folder by name, as if they were a video. What is no picture is skipped.
+
+    A picture that cannot be read is skipped as well, and keeps its number: those of the others
+    are the same, whether it can be read or not.
+    """
 
     def __init__(self, paths: list[Path]) -> None:
+        self._all = paths
         self._paths = [path for path in paths if path.suffix.lower() in PICTURES]
         self._next = 0
         self.unreadable: list[Path] = []
+
+    @property
+    def number(self) -> int:
+        """Of the picture read last, counted from 0 in the order of names."""
+        return self._next - 1
+
+    @property
+    def file(self) -> str:
+        """The name of the picture read last."""
+        return self._paths[self._next - 1].name
+
+    def left_out(self) -> list[str]:
+        """What was not even tried, in words."""
+        others = [path for path in self._all if path.suffix.lower() in OTHER_PICTURES]
+        told = []
+        if others:
+            told.append(
+                f"{len(others)} pictures of kinds that are not read here were left out, as"
+                f" {others[0].name}; {CONVERT}"
+            )
+        if below := [path.name for path in self._all if path.is_dir() and _has_pictures(path)]:
+            told.append(f"the pictures in folders below it were left out: {', '.join(below[:3])}")
+        return told
+
+    def why_none(self) -> str:
+        """Why there is no picture, for the end of a message."""
+        if self.unreadable:
+            return f"none of {len(self.unreadable)} is whole"
+        return "; ".join(self.left_out()) or describe_contents(self._all, PICTURES)
 
     def isOpened(self) -> bool:  # noqa: N802  # OpenCV's name
         return bool(self._paths)
@@ -178,3 +230,10 @@ class FolderCapture:
 
     def release(self) -> None:
         self._next = len(self._paths)
+
+
+def _has_pictures(folder: Path) -> bool:
+    try:
+        return any(path.suffix.lower() in PICTURES for path in folder.iterdir())
+    except OSError:  # not for this user
+        return False

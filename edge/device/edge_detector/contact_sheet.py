@@ -3,8 +3,12 @@
 Nobody knows how long a run will be. Small pictures are kept at even distances, and each time
 there are twice too many, one of each two goes, that with fewer detections, and the distance
 doubles: at the end they cover the whole run, in memory that does not grow.
+
+Boxes and labels are drawn into the small pictures: from a large frame, nobody could read them.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -12,12 +16,14 @@ from tempfile import TemporaryFile
 import cv2
 import numpy as np
 
+from edge_detector.boxes import Detection
 from edge_detector.camera import Frame
 from edge_detector.disk import disk_error
 from edge_detector.errors import ConfigError
+from edge_detector.overlay import draw
 from edge_detector.pipeline import Result
 from edge_detector.source import Image
-from edge_detector.video import fit
+from edge_detector.video import fit, placed
 
 COLUMNS, ROWS = 4, 3
 CELL_WIDTH = 480  # px
@@ -39,6 +45,7 @@ class ContactSheet:
         self._path = path
         self._kept: list[tuple[int, Image]] = []  # detections, and the picture
         self._seen, self._every = 0, 1
+        self._clean: tuple[Frame, Image] | None = None  # a frame, small, before it is drawn upon
         if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
             raise ConfigError(f"{self.name} is no picture: end its name in .png or .jpg")
         try:
@@ -50,12 +57,22 @@ class ContactSheet:
         if taken:
             raise ConfigError(f"{self.name} cannot be written: give a file in a folder of yours")
 
+    def look(self, frame: Frame) -> None:
+        """Keep a small copy of a frame before anybody draws upon it."""
+        self._clean = None
+        if self._seen % self._every == 0:
+            self._clean = (frame, self._shrink(frame.image))
+
     def wants_picture(self, frame: Frame) -> bool:
-        return self._seen % self._every == 0
+        return False  # it draws for itself
 
     def write(self, result: Result) -> None:
         if self._seen % self._every == 0:
-            self._keep(len(result.detections), result.frame.image)
+            frame, clean = result.frame, self._clean
+            known = clean is not None and clean[0] is frame
+            cell = clean[1] if clean is not None and known else self._shrink(frame.image)
+            draw(cell, _shrunk(result.detections, frame.image, cell))
+            self._keep(len(result.detections), cell)
         self._seen += 1
 
     def close(self) -> None:
@@ -70,12 +87,16 @@ class ContactSheet:
         part.replace(self._path)
         self._kept = []
 
-    def _keep(self, detections: int, image: Image) -> None:
+    def _shrink(self, image: Image) -> Image:
         height, width = image.shape[:2]
         cell = (CELL_WIDTH, max(1, round(CELL_WIDTH * height / width)))
         if self._kept:  # one size for all
             cell = (self._kept[0][1].shape[1], self._kept[0][1].shape[0])
-        self._kept.append((detections, fit(image, cell)))
+        small = fit(image, cell)
+        return small.copy() if small is image else small
+
+    def _keep(self, detections: int, cell: Image) -> None:
+        self._kept.append((detections, cell))
         if len(self._kept) == 2 * PICTURES:
             self._kept = _best_of(self._kept, PICTURES)
             self._every *= 2
@@ -93,6 +114,12 @@ class ContactSheet:
             y, x = row * (height + GAP), column * (width + GAP)
             sheet[y : y + height, x : x + width] = picture
         return sheet
+
+
+def _shrunk(detections: Sequence[Detection], image: Image, cell: Image) -> list[Detection]:
+    """Detections on an image, as they lie on a small picture of it."""
+    scale, x, y = placed(image, (cell.shape[1], cell.shape[0]))
+    return [replace(one, box=one.box.scale(scale, scale).translate(x, y)) for one in detections]
 
 
 def _best_of(kept: list[tuple[int, Image]], count: int) -> list[tuple[int, Image]]:

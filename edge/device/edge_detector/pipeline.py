@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from edge_detector.boxes import Detection
 from edge_detector.camera import Camera, Frame
@@ -61,6 +61,14 @@ class Sink(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class Onlooker(Sink, Protocol):
+    """A sink that also wants to see each frame before it is drawn upon."""
+
+    def look(self, frame: Frame) -> None:
+        """Take a copy of what is needed: the picture is drawn upon after this."""
+
+
 @dataclass(slots=True, eq=False)
 class _Job:
     """A frame on its way."""
@@ -96,6 +104,7 @@ class Pipeline:
         self.figures, self.pulse = figures or Figures(), pulse or Pulse()
         self.failure: BaseException | None = None
         self._camera, self._detector, self._sinks = camera, detector, list(sinks)
+        self._onlookers = [sink for sink in sinks if isinstance(sink, Onlooker)]
         self._on_frame, self._on_failing = on_frame, on_failing
         self._left = max_frames
         self._incoming: Detector | None = None
@@ -244,6 +253,7 @@ class Pipeline:
             self._fail(job, error)
             return
         read = time.perf_counter()
+        self._let_look(frame)
         if any(sink.wants_picture(frame) for sink in self._sinks):
             draw(frame.image, detections)
         result = Result(frame, detections, job.detector.manifest)
@@ -260,6 +270,13 @@ class Pipeline:
         if self._on_frame is not None:
             self._on_frame(stages_ms, labels)
         self._failures = 0
+
+    def _let_look(self, frame: Frame) -> None:
+        for sink in self._onlookers.copy():
+            try:
+                sink.look(frame)
+            except Exception as error:
+                self._give_up(sink, error)
 
     def _fail(self, job: _Job, error: Exception) -> None:
         """A frame got no result.
@@ -296,6 +313,7 @@ class Pipeline:
     def _give_up(self, sink: Sink, error: Exception) -> None:
         logger.error("%s: %s; going on without it", sink.name, error)
         self._sinks.remove(sink)
+        self._onlookers = [one for one in self._onlookers if one is not sink]
         self._close(sink)
 
     def _close(self, sink: Sink) -> None:

@@ -6,6 +6,7 @@ import os
 import cv2
 import numpy as np
 import pytest
+from edge_detector.boxes import Box, Detection
 from edge_detector.contact_sheet import CELL_WIDTH, COLUMNS, GAP, PICTURES, ROWS, ContactSheet
 from edge_detector.errors import ConfigError, EdgeError
 
@@ -114,3 +115,33 @@ def test_sheet_that_cannot_be_written_is_refused_at_the_start(tmp_path, name):
 
     with pytest.raises(ConfigError, match="--contact-sheet"):
         ContactSheet(tmp_path / name)
+
+
+def test_boxes_of_a_large_frame_are_seen_on_the_sheet(tmp_path):
+    """They are drawn at the size of the sheet: lines of two px, and whole labels."""
+    frame = np.full((2160, 3840, 3), 90, np.uint8)
+    sheet = ContactSheet(tmp_path / "sheet.png")
+    found = Detection("bolt", 0, 0.9, Box(1000, 1000, 3000, 2000))
+    sheet.write(make_result(0, found, image=frame))
+    sheet.close()
+
+    drawn = cv2.imread(str(tmp_path / "sheet.png"))
+    assert drawn is not None
+    greens = (drawn == (0, 255, 0)).all(axis=2)
+    assert greens[190, 122:129].sum() in (2, 3)  # the left edge, at 1000 / 8
+    assert greens[95:120, 125:200].any(axis=1).sum() >= 12  # the ground of the label
+    assert (frame == 90).all()
+
+
+def test_sheet_draws_on_the_frame_as_it_came(tmp_path):
+    """Where others had the frame drawn upon, nothing is drawn twice."""
+    frame = np.full((240, 480, 3), 90, np.uint8)
+    result = make_result(0, image=frame)
+    sheet = ContactSheet(tmp_path / "sheet.png")
+    sheet.look(result.frame)
+    frame[:] = 255
+    sheet.write(result)
+    sheet.close()
+
+    shown = cv2.imread(str(tmp_path / "sheet.png"))
+    assert shown is not None and (shown == 90).all()

@@ -181,7 +181,7 @@ def test_killed_at_any_moment_leaves_whole_records(tmp_path):
             time.sleep(moments.uniform(0, 0.08))
         finally:
             writer.send_signal(signal.SIGKILL)
-            writer.wait(timeout=10)
+            writer.wait(timeout=60)
             writer.stdout.close()
 
         spool = Spool(tmp_path, 40_000)

@@ -120,7 +120,7 @@ class TestNotifier:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
             name = f"{tmp_path}/notify"
             receiver.bind(name if request.param == "file" else f"\0{name}")
-            receiver.settimeout(10)
+            receiver.settimeout(60)
             address = name if request.param == "file" else f"@{name}"
             yield receiver, Notifier({"NOTIFY_SOCKET": address})
 

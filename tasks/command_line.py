@@ -9,6 +9,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
@@ -103,29 +104,46 @@ def run_flow(
     errors: those that the flow raises on purpose; each is answered by its message alone.
     """
     given = parse(parameters, program, sys.argv[1:])
-    from tasks.prefect_api import ApiError, prefect_api
     from tasks.settings import Settings
 
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        settings = Settings()
-        with prefect_api(settings.home, _announce):
-            quieten_prefect()
-            flow(given)
+        home = Settings().home
     except ValidationError as error:
         for fault in error.errors():
             fail(f"TRIPTYCH_{str(fault['loc'][0]).upper()}: {fault['msg']}")
         sys.exit(2)
-    except ApiError as error:
-        fail(str(error))
-        sys.exit(1)
-    except errors as error:
-        fail(str(error))
-        sys.exit(1)
+    sys.exit(_run(flow, given, home, errors))
+
+
+def _run(
+    flow: Callable[[Parameters], Any],
+    given: Parameters,
+    home: Path,
+    errors: tuple[type[Exception], ...],
+) -> int:
+    """The exit status of a run of the flow; what ended it is told."""
+    from tasks import faults
+    from tasks.prefect_api import ApiError, prefect_api
+
+    deliberate: tuple[type[Exception], ...] = (ApiError, *errors)
+    try:
+        with prefect_api(home, _announce):
+            quieten_prefect()
+            flow(given)
+    except deliberate as error:
+        fail(faults.advise(str(error)))
+        return 1
     except KeyboardInterrupt:
         fail("interrupted; run the same command again to go on")
-        sys.exit(130)
-    sys.exit(0)
+        return 130
+    except Exception as error:
+        line = faults.describe(error, home)
+        if line is None:
+            raise  # a bug
+        fail(line)
+        return 1
+    return 0
 
 
 def _announce(message: str) -> None:
@@ -137,7 +155,11 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 def quieten_prefect() -> None:
-    """Keep Prefect's own log lines off the terminal; they stay in its API and UI."""
+    """Keep Prefect's own log lines off the terminal; they stay in its API and UI.
+
+    Nor does it say there what it could not send: a run that needs the API fails with a line.
+    """
+    logging.raiseExceptions = False
     for name in ("", "prefect", "prefect.flow_runs", "prefect.task_runs"):
         for handler in logging.getLogger(name).handlers:
             if type(handler).__name__ == "PrefectConsoleHandler":

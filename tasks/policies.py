@@ -8,19 +8,23 @@ from prefect.tasks import Task
 
 from edge.release.errors import ReleaseRoomError
 from services.fraud.errors import FraudError
+from tasks.faults import is_lasting
 from tasks.sentiment.errors import SentimentError, WarehouseBusy
 
 
 def is_transient(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
-    """Whether trying again may help: a busy database, a failing disk or network; never bad data."""
+    """Whether trying again may help: a busy database, a failing disk or network.
+
+    Never with bad data, nor with a disk that stays full or read-only until somebody acts.
+    """
     try:
         state.result()
     except WarehouseBusy:
         return True
     except (SentimentError, FraudError, ReleaseRoomError, ValueError, TypeError, AssertionError):
         return False
-    except Exception:
-        return True
+    except Exception as error:
+        return not is_lasting(error)
     return False
 
 

@@ -23,6 +23,8 @@ import httpx
 from prefect._internal.concurrency.services import QueueService
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from tasks.faults import disk_state
+
 RECORD_S = 3
 START_S = 180  # the first start on an empty database takes 20 s on two cores
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -36,7 +38,9 @@ class ApiError(Exception):
 def prefect_api(home: Path, announce: Callable[[str], None]) -> Iterator[str]:
     """The address of an API that answers, for as long as the block lasts.
 
-    Raises: ApiError: the local server ended or did not answer in time; names its log.
+    Raises:
+        ApiError: the local server ended or did not answer in time; names its log.
+        OSError: the home folder cannot be written.
     """
     configured = PREFECT_API_URL.value()
     if configured:
@@ -48,10 +52,7 @@ def prefect_api(home: Path, announce: Callable[[str], None]) -> Iterator[str]:
             yield running
         return
     is_new = not (folder / "prefect.db").exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ApiError(f"{folder} cannot be written: {error.strerror}") from error
+    folder.mkdir(parents=True, exist_ok=True)
     announce("starting a local Prefect server" + (" (20 s the first time)" if is_new else ""))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -148,11 +149,16 @@ def _await_health(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise ApiError(f"the local Prefect server ended at once; its log is {log}")
+            raise ApiError(
+                f"the local Prefect server ended at once; its log is {log}{disk_state(log.parent)}"
+            )
         try:
             if httpx.get(f"{url}/health", timeout=2).is_success:
                 return
         except httpx.HTTPError:
             pass
         time.sleep(0.1)
-    raise ApiError(f"the local Prefect server gave no answer in {START_S} s; its log is {log}")
+    full = disk_state(log.parent)
+    raise ApiError(
+        f"the local Prefect server gave no answer in {START_S} s; its log is {log}{full}"
+    )

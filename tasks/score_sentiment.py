@@ -7,6 +7,7 @@ that `--help` runs through.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import Task
 from rich.console import Console
 
+from tasks import faults
 from tasks.policies import DB_RETRY, IO_RETRY, PLAIN
 from tasks.progress import RunProgress
 from tasks.sentiment import attempt as room
@@ -113,10 +115,16 @@ def attempt(
             yield night
         except BaseException as error:
             try:
-                room.fail(night, str(error) or "interrupted")
+                room.fail(night, _message(error, settings.home))
             except SentimentError as second:  # the first error is the one to tell
                 error.add_note(f"the run could not be marked as failed: {second}")
             raise
+
+
+def _message(error: BaseException, home: Path) -> str:
+    if isinstance(error, SentimentError):
+        return faults.advise(str(error))
+    return faults.describe(error, home) or str(error) or "interrupted"
 
 
 def _source(night: Attempt) -> Source:
@@ -217,13 +225,15 @@ def score_parts(night: Attempt, plan: Plan, precision: str) -> bool:
         _task_runner() as runner,
         RunProgress("score-sentiment-progress", "scoring", "reviews", plan.accepted) as progress,
     ):
-        futures = []
+        scored_before = {}
         for number in range(len(plan.parts)):
             scored = runner.submit(
                 score, {"night": night, "plan": plan, "number": number, "precision": precision}
             )
-            futures.append(runner.submit(load, {"night": night, "result": scored}))
-        for future in as_completed(futures):
+            loaded = runner.submit(load, {"night": night, "result": scored})
+            scored_before[loaded] = scored
+        for future in as_completed(list(scored_before)):
+            scored_before[future].result()  # if it failed, its load was not run and knows nothing
             result = future.result()
             if result is None:
                 complete = False

@@ -200,6 +200,7 @@ def cut(attempt: Attempt, source: Source) -> Plan:
         raise SourceError(f"{attempt.request.source} has no rows")
     if plan.rejected > attempt.max_rejected_share * plan.rows_read:
         raise RejectedTooMany(_why_rejected(attempt, plan))
+    parts.hold_reserve(attempt.night)
     return plan
 
 
@@ -377,7 +378,11 @@ def stop(attempt: Attempt, plan: Plan, precision: str) -> Outcome:
 
 
 def fail(attempt: Attempt, message: str) -> None:
-    """Mark the run as failed, with the counts of what it has finished; if it has begun."""
+    """Mark the run as failed, with the counts of what it has finished; if it has begun.
+
+    Where the database cannot take it, the next run of the source marks it.
+    """
+    parts.release_reserve(attempt.night)
     warehouse = attempt.warehouse()
     run = warehouse.run(attempt.run_id)
     if run is None or run.status == "finished":

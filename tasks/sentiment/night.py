@@ -5,11 +5,11 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tasks.sentiment.errors import RunConflict
 from tasks.sentiment.text import text_digest
@@ -113,9 +113,29 @@ def write_json(file: Path, content: dict[str, Any]) -> None:
 def write_text(file: Path, content: str) -> None:
     """Write a file so that it is there whole or not at all, even after a power cut."""
     file.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(file) as handle:
+        handle.write(content.encode())
+
+
+@contextmanager
+def written_aside(file: Path) -> Iterator[IO[bytes]]:
+    """A file to write into, put in the place of `file` at the end of the block.
+
+    On any error nothing of it stays: on a full disk, what was written so far is the room that
+    the database needs to say so.
+
+    Raises: OSError: it cannot be written; names `file`.
+    """
     aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    with aside.open("w", encoding="utf-8") as handle:
-        handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())
-    aside.replace(file)
+    try:
+        with aside.open("wb") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        aside.replace(file)
+    except BaseException as error:
+        with suppress(OSError):
+            aside.unlink()
+        if isinstance(error, OSError) and error.errno is not None and not error.filename:
+            raise OSError(error.errno, os.strerror(error.errno), str(file)) from error
+        raise

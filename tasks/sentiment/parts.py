@@ -5,6 +5,7 @@
     rejected-00000.parquet    rejected rows
     scores-00000.parquet      the part, scored
     scores-00000.json         the part is finished; its counts, times and statistics
+    reserve                   room for the database to say so when the disk is full
 
 A file is written aside and renamed, and the JSON file that vouches for others is written last.
 So whatever is found after a kill is either whole or ignored.
@@ -12,10 +13,10 @@ So whatever is found after a kill is either whole or ignored.
 
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -25,10 +26,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.sentiment.night import Night, Request, write_json
+from tasks.sentiment.night import Night, Request, write_json, written_aside
 from tasks.sentiment.reviews import Rejected, Review
 from tasks.sentiment.statistics import ScoreStatistics
 from tasks.sentiment.tables import ScoredRow
+
+RESERVE_BYTES = 256 << 10  # SQLite needs 32 KiB beside its pages to open a database
 
 INPUT = pa.schema(
     [
@@ -126,6 +129,21 @@ def discard(night: Night) -> None:
     """Delete the staging folder: first what vouches for it, then the rest."""
     (night.staging / "plan.json").unlink(missing_ok=True)
     shutil.rmtree(night.staging, ignore_errors=True)
+
+
+def hold_reserve(night: Night) -> None:
+    """Take the room that `release_reserve` gives back.
+
+    Raises: OSError: there is none.
+    """
+    with written_aside(night.staging / "reserve") as handle:
+        handle.write(bytes(RESERVE_BYTES))
+
+
+def release_reserve(night: Night) -> None:
+    """Make room for a few pages of the database, which may lie on the same disk."""
+    with suppress(OSError):
+        (night.staging / "reserve").unlink()
 
 
 class Cutter:
@@ -258,12 +276,8 @@ def as_text(value: object) -> str | None:
 
 def write_parquet(table: pa.Table, file: Path) -> None:
     """Write a Parquet file so that it is there whole or not at all."""
-    aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    with aside.open("wb") as handle:
+    with written_aside(file) as handle:
         pq.write_table(table, handle, compression="zstd")
-        handle.flush()
-        os.fsync(handle.fileno())
-    aside.replace(file)
 
 
 def score_part(

@@ -3,12 +3,15 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
 
-def command(module: str, home: Path, *arguments: str) -> subprocess.Popen[str]:
+def command(
+    module: str, home: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
     """Start `python -m module`, with TRIPTYCH_HOME at `home` and an empty HOME beside it."""
     user_home = home.parent / "empty-home"
     user_home.mkdir(exist_ok=True)
@@ -19,6 +22,7 @@ def command(module: str, home: Path, *arguments: str) -> subprocess.Popen[str]:
             "PATH": os.environ["PATH"],
             "HOME": str(user_home),
             "TRIPTYCH_HOME": str(home),
+            **(environment or {}),
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -83,6 +83,9 @@ class ScoreSentiment(BaseModel):
     max_rejected_share: float = Field(
         0.05, ge=0, le=1, description="the run fails if a larger share of rows is rejected"
     )
+    min_rows: int = Field(
+        0, ge=0, description="the run fails, and publishes nothing, if fewer rows are read"
+    )
     stop_at: Annotated[time | None, AfterValidator(_without_offset)] = Field(
         None, description="end of the off-peak window: no part starts that would not end by then"
     )

@@ -76,6 +76,7 @@ def attempt(
     precision: str,
     rows_per_part: int,
     max_rejected_share: float,
+    min_rows: int,
     stop_at: time | None,
     time_zone: str,
     rescore: bool,
@@ -109,6 +110,7 @@ def attempt(
         max_rejected_share=max_rejected_share,
         window=Window.ending(stop_at, zone, scheduled),
         warehouse_url=settings.warehouse_url,
+        min_rows=min_rows,
     )
     with night.night.lock():
         try:

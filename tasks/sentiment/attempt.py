@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import Any
 
 from tasks.sentiment import parts, publication
-from tasks.sentiment.errors import RejectedTooMany, RunConflict, SourceError
+from tasks.sentiment.errors import RejectedTooMany, RunConflict, TooFewRows
 from tasks.sentiment.ledger import Ledger
 from tasks.sentiment.night import Night, Request
 from tasks.sentiment.parts import Cutter, PartResult, Plan, TextScorer
@@ -48,6 +48,7 @@ class Attempt:
     max_rejected_share: float
     window: Window
     warehouse_url: str = field(repr=False)  # may hold a password
+    min_rows: int = 0
     clock: Callable[[], datetime] = utc_now
 
     def warehouse(self) -> Warehouse:
@@ -85,8 +86,8 @@ class Outcome:
             reused=sum(result.reused for result in results),
             rejected=plan.rejected,
             rows_waiting=plan.accepted - done,
-            parts=len(plan.parts),
-            parts_done=len(results),
+            parts=sum(1 for rows in plan.parts if rows),
+            parts_done=sum(1 for result in results if result.rows),
         )
 
 
@@ -110,6 +111,8 @@ def _published(attempt: Attempt) -> dict[str, Any] | None:
     entry: dict[str, Any] | None = manifest["sources"].get(attempt.night.source)
     if entry is None or attempt.rescore or entry["request_digest"] != attempt.request.digest:
         return None
+    if entry["counts"]["rows_read"] < attempt.min_rows:
+        return None  # the cut will say so
     return entry
 
 
@@ -182,6 +185,7 @@ def cut(attempt: Attempt, source: Source) -> Plan:
     night that an earlier attempt has not begun with the same wish.
     Raises:
         SourceError: the input cannot be read as asked.
+        TooFewRows: and nothing was published.
         RejectedTooMany: says how many, why, and where to look at them.
     """
     plan = parts.read_plan(attempt.night)
@@ -196,8 +200,11 @@ def cut(attempt: Attempt, source: Source) -> Plan:
     )
     if plan is None or not is_same:
         plan = _cut_anew(attempt, source, fingerprint)
-    if plan.rows_read == 0:
-        raise SourceError(f"{attempt.request.source} has no rows")
+    if plan.rows_read < attempt.min_rows:
+        raise TooFewRows(
+            f"{attempt.request.source} has {plan.rows_read:,} rows where {attempt.min_rows:,} are"
+            " asked for (--min-rows). Nothing was published"
+        )
     if plan.rejected > attempt.max_rejected_share * plan.rows_read:
         raise RejectedTooMany(_why_rejected(attempt, plan))
     parts.hold_reserve(attempt.night)

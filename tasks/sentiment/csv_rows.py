@@ -41,7 +41,10 @@ class CsvReader:
         self._records = _records(readline, file, delimiter)
         header = next(self._records, None)
         if header is None:
-            raise SourceError(f"{file} is empty: it has no header line")
+            # Not a night without rows: that has a header, and a writer that broke off has none.
+            raise SourceError(
+                f"{file} is empty: it has no header line, which a file without rows has too"
+            )
         if isinstance(header, str):
             raise SourceError(f"the header of {file} cannot be parsed: {MISPLACED_QUOTE}")
         if any("\0" in name for name in header):

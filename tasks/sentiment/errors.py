@@ -3,6 +3,7 @@
 SentimentError
 ├── SourceError         the input cannot be read as asked: fix the file or the arguments
 │   └── SourceChanged   the input changed while it was read: run again
+├── TooFewRows          fewer rows than were asked for: look at what writes the input
 ├── RejectedTooMany     too large a share of the rows was rejected: look at the rejects
 ├── ModelError          the model cannot be opened, or is not a two-class sentiment model
 │   ├── CanaryError     the model answers known texts wrongly: wrong weights or tokenizer
@@ -24,6 +25,10 @@ class SourceError(SentimentError):
 
 class SourceChanged(SourceError):
     """The input changed while it was read."""
+
+
+class TooFewRows(SentimentError):
+    """Fewer rows were read than the run asks for."""
 
 
 class RejectedTooMany(SentimentError):

@@ -12,6 +12,7 @@ from tasks.sentiment.report import NightReport, PartThroughput
 from tasks.sentiment.tables import RunRow
 
 COMPARED_RUNS = 7  # a week of nights
+EMPTY_RUNS = 53  # that may lie among them: an input that comes once a week has six such nights
 
 
 def gather(
@@ -24,7 +25,7 @@ def gather(
     earlier = [r for r in results if r.finished_at < attempt.started_at]  # by a killed run
     seconds = (ended_at - attempt.started_at).total_seconds() + sum(r.seconds for r in earlier)
     previous = attempt.warehouse().previous_finished_runs(
-        attempt.night.source, attempt.started_at, COMPARED_RUNS
+        attempt.night.source, attempt.started_at, COMPARED_RUNS + EMPTY_RUNS
     )
     return NightReport(
         source=attempt.night.source,
@@ -49,7 +50,9 @@ def gather(
             statistics,
             rows_read=plan.rows_read,  # also of a stopped night: all rejects are known
             rejected=outcome.rejected,
-            previous=[_previous(run) for run in previous if run.histogram],
+            previous=[_previous(run) for run in previous if any(run.histogram or ())][
+                :COMPARED_RUNS
+            ],
         ),
         where=_places(attempt, outcome),
         parameters={

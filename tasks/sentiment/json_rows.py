@@ -23,15 +23,16 @@ class JsonReader:
 
         Args:
             readline: gives the next line; "" at the end.
-        Raises: SourceError: the file is empty, or its first lines hold no object.
+        Raises: SourceError: its first lines hold no object. An empty file holds no rows.
         """
         self._file = file
         self._rest = _lines(readline, file)
         self._ahead, first = _look_ahead(self._rest)
-        if not first:
-            what = "no JSON object in its first lines" if self._ahead else "it is empty"
-            raise SourceError(f"{file} cannot be read as JSON Lines: {what}")
-        self._columns = list(first[0])
+        if self._ahead and not first:
+            raise SourceError(
+                f"{file} cannot be read as JSON Lines: no JSON object in its first lines"
+            )
+        self._columns = list(first[0]) if first else []
         self._known = list(dict.fromkeys(chain.from_iterable(first)))
 
     @property
@@ -41,7 +42,8 @@ class JsonReader:
 
     def require(self, columns: Sequence[str]) -> None:
         """Raises: SourceError: one of `columns` is a key of none of the first 100 objects."""
-        require_columns(columns, self._known, self._file)
+        if self._ahead:
+            require_columns(columns, self._known, self._file)
 
     def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
         """All rows; values are what JSON makes of them.

@@ -190,7 +190,12 @@ class Cutter:
                 self._flush_rejects()
 
     def finish(self, rows_read: int, fingerprint: str | None) -> Plan:
-        self._flush_reviews()
+        """The plan of all that was added.
+
+        A night without reviews has one part of no rows: who reads it finds its columns.
+        """
+        if self._reviews or not self._parts:
+            self._flush_reviews()
         self._flush_rejects()
         plan = Plan(
             request_digest=self._request.digest,
@@ -211,8 +216,6 @@ class Cutter:
         return plan
 
     def _flush_reviews(self) -> None:
-        if not self._reviews:
-            return
         reviews, has_group = self._reviews, self._request.group_column is not None
         columns: list[Any] = [
             [r.row_number for r in reviews],

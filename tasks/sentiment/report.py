@@ -75,7 +75,9 @@ class NightReport:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is out of the ordinary beside the nights before."""
-        return self.comparison.warnings if self.comparison else ()
+        is_empty = self.status == "finished" and not self.rows_read
+        empty = ("The source was empty: no rows were read.",) if is_empty else ()
+        return (*empty, *(self.comparison.warnings if self.comparison else ()))
 
     @property
     def left_over(self) -> str | None:

@@ -44,6 +44,7 @@ class Job:
     rows_per_part: int = 70
     rescore: bool = False
     max_rejected_share: float = 0.05
+    min_rows: int = 0
     id_column: str | None = "id"
     carry: tuple[str, ...] = ("day",)
     model_digest: str = "digest-of-the-fake"
@@ -70,6 +71,7 @@ class Job:
             started_at=datetime.now(UTC),
             rescore=self.rescore,
             max_rejected_share=self.max_rejected_share,
+            min_rows=self.min_rows,
             window=self.window,
             warehouse_url=self.url,
             clock=self.clock,

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
+from edge_detector.arguments import complaint
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -54,6 +55,7 @@ def parse(parameters: type[Parameters], program: str, arguments: Sequence[str]) 
             cli_avoid_json=True,
             cli_hide_none_type=True,
             cli_enforce_required=True,
+            cli_exit_on_error=False,
         )
 
         @classmethod
@@ -67,13 +69,15 @@ def parse(parameters: type[Parameters], program: str, arguments: Sequence[str]) 
                 for kind, metavar in _METAVARS.items():
                     if str(action.metavar).startswith(kind):
                         action.metavar = metavar
+            if wrong := complaint(source.root_parser, arguments):
+                raise SettingsError(wrong)
             return (source(args=list(arguments)),)
 
     try:
         given = Arguments()
         return parameters(**{name: getattr(given, name) for name in given.model_fields_set})
     except SettingsError as error:
-        fail(str(error), program=program)
+        fail(f"{str(error).removeprefix('error parsing CLI: ')}", program=program)
         sys.exit(2)
     except ValidationError as error:
         for fault in error.errors():

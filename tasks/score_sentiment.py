@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import prefect.runtime
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.futures import as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
@@ -33,7 +33,7 @@ from tasks.sentiment.parts import PartResult, Plan, sample_texts
 from tasks.sentiment.precision_choice import Choice, describe_choice
 from tasks.sentiment.scorer import usable_cores
 from tasks.sentiment.source import Source, open_source
-from tasks.sentiment.window import Window
+from tasks.sentiment.window import Window, describe_window
 from tasks.settings import Settings
 
 ERRORS = (SentimentError,)
@@ -114,6 +114,7 @@ def attempt(
     )
     with night.night.lock():
         try:
+            _tell_window(night.window, zone)
             yield night
         except BaseException as error:
             try:
@@ -121,6 +122,13 @@ def attempt(
             except SentimentError as second:  # the first error is the one to tell
                 error.add_note(f"the run could not be marked as failed: {second}")
             raise
+
+
+def _tell_window(window: Window, zone: ZoneInfo) -> None:
+    """Say when the run will end by itself: for one started by hand that may be tomorrow."""
+    if text := describe_window(window, datetime.now(UTC), zone):
+        get_run_logger().info(text)
+        Console(stderr=True, highlight=False).print(text, soft_wrap=True)
 
 
 def _message(error: BaseException, home: Path) -> str:

@@ -5,12 +5,12 @@ A caller who sends, or reads, too slowly is cut off.
 Whether a release may be trusted depends on its signatures alone, never on this server.
 """
 
-import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
 
 import uvicorn
+from edge_detector.arguments import Parser
 from pydantic import ValidationError
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -83,14 +83,14 @@ class PatientProtocol(H11Protocol):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; 0: it ended so, 2: wrong arguments or settings."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m edge.fleet.server",
         description="Hands out releases, and takes telemetry into the inbox.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on: %(default)s")
     parser.add_argument("--port", type=int, default=8080, help="%(default)s; 0: any free one")
     parser.add_argument("--key-for", metavar="DEVICE", help="print the key of a device, and end")
-    given = parser.parse_args(arguments)
+    given = parser.read(sys.argv[1:] if arguments is None else arguments)
     try:
         settings = ServerSettings()
     except ValidationError as error:

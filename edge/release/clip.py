@@ -1,6 +1,5 @@
 """A video of the running conveyor: parts travel from left to right under one fixed camera."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from edge_detector.arguments import Parser
 from numpy.typing import NDArray
 
 from edge.release.errors import ReleaseRoomError
@@ -80,14 +80,14 @@ def write_clip(path: Path, seconds: float = 12, fps: float = 30, seed: int = 0) 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m edge.release.clip FILE`: 0, or 1 if it cannot be written."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m edge.release.clip",
         description="Renders a video of parts on a running conveyor.",
     )
     parser.add_argument("file", type=Path, help="the video, an .mp4")
     parser.add_argument("--seconds", type=float, default=12, help="its length: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="which parts: %(default)s")
-    given = parser.parse_args(arguments)
+    given = parser.read(sys.argv[1:] if arguments is None else arguments)
     try:
         clip = write_clip(given.file, given.seconds, seed=given.seed)
     except (ReleaseRoomError, OSError) as error:

@@ -36,7 +36,12 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def main() -> int:
-    """Run the demo; 1 if there is nothing to show."""
+    """Run the demo; 1 if there is nothing to show, 2 if it is asked for something else."""
+    if words := sys.argv[1:]:
+        Console(stderr=True, soft_wrap=True, markup=False).print(
+            f"error: python -m services.fraud.demo takes no arguments, such as {words[0]}"
+        )
+        return 2
     settings = ServiceSettings()
     try:
         rows = labelled_rows(settings.home)

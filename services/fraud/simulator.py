@@ -16,6 +16,7 @@ References: https://fraud-detection-handbook.github.io, chapter 3, "Transaction 
 """
 
 import argparse
+import difflib
 import random
 from array import array
 from collections.abc import Sequence
@@ -210,15 +211,21 @@ def _commit_frauds(
 def main() -> None:
     """Write simulated transactions to a Parquet file."""
     parser = argparse.ArgumentParser(
-        prog="python -m services.fraud.simulator", description=main.__doc__
+        prog="python -m services.fraud.simulator", description=main.__doc__, allow_abbrev=False
     )
     parser.add_argument("--customers", type=int, default=5_000)
     parser.add_argument("--terminals", type=int, default=10_000)
     parser.add_argument("--days", type=int, default=183)
     parser.add_argument("--start", type=date.fromisoformat, default=PUBLISHED_START)
     parser.add_argument("--seed", type=int, default=0, help="0: the published data (default)")
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE.parquet")
-    given = parser.parse_args()
+    parser.add_argument("--output", type=Path, metavar="FILE.parquet", help="required")
+    given, unknown = parser.parse_known_args()
+    if unknown:  # told before what is missing: it may be that, misspelt
+        near = difflib.get_close_matches(unknown[0], parser._option_string_actions, n=1)
+        meant = f"; did you mean {near[0]}?" if near else "; see --help"
+        parser.error(f"{unknown[0]} is no option{meant}")
+    if given.output is None:
+        parser.error("--output is missing: name the Parquet file to write")
     table = simulate(given.customers, given.terminals, given.days, given.start, given.seed)
     write_transactions(table, given.output)
     print(f"{len(table):,} transactions, {table['is_fraud'].sum():,} frauds: {given.output}")

@@ -11,16 +11,60 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from tasks.sentiment.errors import SourceError, first_line
-from tasks.sentiment.raw_rows import RawRow, refuse_repeated, require_columns
+from tasks.sentiment.raw_rows import RawRow, beginning, refuse_repeated, require_columns
 
 FILE = "query"
 _ROWS_PER_PAGE = 1_000
-_QUERY = re.compile(r"\s*(?:select|with)\s", re.IGNORECASE)
+_BEFORE = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"  # spaces and comments
+_QUERY = re.compile(
+    rf"{_BEFORE}(?:\({_BEFORE})*(?:select|with|values|table)(?=[\s(*'\"]|--|/\*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_STATEMENT = re.compile(
+    rf"{_BEFORE}(?:insert|update|delete|merge|replace|create|drop|alter|truncate|grant|call|exec"
+    r"|execute|begin|explain|pragma|show|describe|copy|attach|vacuum|set)\s+\w",
+    re.IGNORECASE | re.DOTALL,
+)
+_COMMENT = re.compile(r"\s*(?:--|/\*|\()")
 
 
 def is_query(reference: str) -> bool:
-    """Whether `reference` is meant as a query: it begins with SELECT or WITH."""
-    return _QUERY.match(reference) is not None
+    """Whether `reference` is meant as a query: behind comments and brackets it begins with SELECT,
+    WITH, VALUES or TABLE, and no file is called so."""
+    return _QUERY.match(reference) is not None and not _exists(reference)
+
+
+def refuse_statement(reference: str) -> None:
+    """Refuse what is SQL and no query, and no file either.
+
+    Raises: SourceError: says what a query begins with.
+    """
+    if _exists(reference):
+        return
+    if found := _STATEMENT.match(reference):
+        what = f"a {found[0].split()[-2].upper()} statement"
+    elif _COMMENT.match(reference):
+        what = "no query behind its comments and brackets"
+    else:
+        return
+    raise SourceError(
+        f"{beginning(reference)[:80]} is {what}: a source that is a query begins with SELECT, WITH,"
+        " VALUES or TABLE, behind any comments"
+    )
+
+
+def _exists(reference: str) -> bool:
+    try:
+        return Path(reference).exists()
+    except (OSError, ValueError):  # longer than any name, or with a NUL
+        return False
+
+
+def _as_text(cell: object) -> object:
+    """Bytes as the text that they are, by the rule that binary columns of Parquet are read by."""
+    if isinstance(cell, bytes | bytearray | memoryview):
+        return bytes(cell).decode("utf-8", "surrogateescape")
+    return cell
 
 
 class QueryReader:
@@ -42,11 +86,13 @@ class QueryReader:
         require_columns(columns, self._columns, "the query")
 
     def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
-        """All rows, as the database's driver gives them."""
+        """All rows, as the database's driver gives them; binary columns are read as UTF-8 text."""
         names = list(dict.fromkeys(columns))
         places = [self._columns.index(name) for name in names]
         for row_number, cells in enumerate(self._result, start=1):
-            values = {name: cells[place] for name, place in zip(names, places, strict=True)}
+            values = {
+                name: _as_text(cells[place]) for name, place in zip(names, places, strict=True)
+            }
             yield RawRow(row_number, FILE, values, None)
 
 

@@ -12,10 +12,11 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from tasks.sentiment.address import refuse_address
 from tasks.sentiment.errors import SourceError, first_line
 from tasks.sentiment.input_files import BROKEN_GZIP, InputFile, find_files, open_reader
 from tasks.sentiment.parquet_rows import ParquetReader
-from tasks.sentiment.query_rows import is_query, open_query
+from tasks.sentiment.query_rows import is_query, open_query, refuse_statement
 from tasks.sentiment.raw_rows import RawRow
 
 __all__ = ["FileSource", "QuerySource", "RawRow", "Source", "open_source"]
@@ -63,6 +64,8 @@ def open_source(reference: str, *, encoding: str = "utf-8", query_url: str | Non
     Raises: SourceError: there is no such input, or it is of a kind that is not understood.
     """
     if not is_query(reference):
+        refuse_address(reference)
+        refuse_statement(reference)
         try:
             return FileSource(*find_files(reference), encoding=encoding)
         except OSError as error:

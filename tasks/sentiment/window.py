@@ -55,6 +55,22 @@ class Window:
         return now + timedelta(seconds=per_row * rows * MARGIN) < self.ends_at
 
 
+def describe_window(window: Window, now: datetime, zone: ZoneInfo) -> str | None:
+    """When the window ends and what that means, in a sentence; None: it has no end."""
+    if window.ends_at is None:
+        return None
+    local, left = window.ends_at.astimezone(zone), window.ends_at - now
+    when = f"{local:%Y-%m-%d %H:%M} {zone}"
+    if left <= timedelta(0):
+        return f"The window ended at {when}: nothing is scored, and the run ends as stopped."
+    hours, minutes = divmod(round(left.total_seconds() / 60), 60)
+    day = "" if local.date() == now.astimezone(zone).date() else ", which is not today"
+    return (
+        f"The window ends at {when}{day}, in {hours} h {minutes} min: until then parts are scored,"
+        " and none starts that would not end in time."
+    )
+
+
 def _first_instant(wall: datetime, zone: ZoneInfo) -> datetime:
     """The first instant at which clocks of `zone` show `wall`, or have just skipped it."""
     before, after = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))

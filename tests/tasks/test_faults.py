@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import sqlite3
 from collections import namedtuple
 from pathlib import Path
@@ -112,7 +113,7 @@ def test_bug_is_not_told_as_a_fault_of_the_machine(error, tmp_path):
 
 def test_whatever_fails_on_a_full_disk_is_put_down_to_it(monkeypatch, tmp_path):
     """Libraries lose the reason; a disk without a free page is reason enough."""
-    monkeypatch.setattr(faults.shutil, "disk_usage", lambda _: Usage(1 << 30, 1 << 30, 4096))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1 << 30, 1 << 30, 4096))
 
     line = faults.describe(ValueError("cannot write the plot"), tmp_path / "not" / "there")
 

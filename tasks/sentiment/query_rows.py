@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from tasks.sentiment.errors import SourceError, first_line
-from tasks.sentiment.raw_rows import RawRow, beginning, refuse_repeated, require_columns
+from tasks.sentiment.raw_rows import RawRow, refuse_repeated, require_columns
 
 FILE = "query"
 _ROWS_PER_PAGE = 1_000
@@ -21,11 +21,11 @@ _QUERY = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _STATEMENT = re.compile(
-    rf"{_BEFORE}(?:insert|update|delete|merge|replace|create|drop|alter|truncate|grant|call|exec"
+    rf"{_BEFORE}(insert|update|delete|merge|replace|create|drop|alter|truncate|grant|call|exec"
     r"|execute|begin|explain|pragma|show|describe|copy|attach|vacuum|set)\s+\w",
     re.IGNORECASE | re.DOTALL,
 )
-_COMMENT = re.compile(r"\s*(?:--|/\*|\()")
+_FILE = re.compile(r"\.(?:csv|tsv|jsonl|ndjson|parquet)(?:\.gz)?\s*", re.IGNORECASE)
 
 
 def is_query(reference: str) -> bool:
@@ -39,17 +39,14 @@ def refuse_statement(reference: str) -> None:
 
     Raises: SourceError: says what a query begins with.
     """
-    if _exists(reference):
+    found = _STATEMENT.match(reference)
+    is_comment = reference.lstrip().startswith("--")
+    if not (found or is_comment) or _FILE.search(reference) or _exists(reference):
         return
-    if found := _STATEMENT.match(reference):
-        what = f"a {found[0].split()[-2].upper()} statement"
-    elif _COMMENT.match(reference):
-        what = "no query behind its comments and brackets"
-    else:
-        return
+    what = f"the statement {found[1].upper()}" if found else "a comment without a query"
     raise SourceError(
-        f"{beginning(reference)[:80]} is {what}: a source that is a query begins with SELECT, WITH,"
-        " VALUES or TABLE, behind any comments"
+        f"the source is {what}: a query begins with SELECT, WITH, VALUES or TABLE, behind any"
+        " comments"
     )
 
 

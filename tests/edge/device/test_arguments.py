@@ -3,7 +3,6 @@
 import argparse
 
 import pytest
-
 from edge_detector.arguments import Parser, complaint
 
 
@@ -45,7 +44,7 @@ def test_wrong_word_is_named_before_what_is_missing(words, told):
     """`--text-column` is required, and missing in all of them but the last letters."""
     fault = complaint(parser(), words.split())
 
-    assert fault is not None and fault.startswith(told) or told in str(fault)
+    assert (fault is not None and fault.startswith(told)) or told in str(fault)
     assert "\n" not in str(fault)
 
 

@@ -1,9 +1,13 @@
 """Rows of a SQL query."""
 
+import sqlite3
+
 import pytest
 from sqlalchemy import create_engine, text
 
 from tasks.sentiment.errors import SourceError
+from tasks.sentiment.ledger import Ledger
+from tasks.sentiment.reviews import Rejected, Review, ReviewChecker
 from tasks.sentiment.source import open_source
 from tests.tasks.sentiment.inputs import COLUMNS, ROWS, cells, read, write_csv
 
@@ -88,3 +92,88 @@ def test_reference_that_begins_like_a_query_may_be_a_file(tmp_path):
     assert len(read(write_csv(tmp_path / "select.csv"))) == len(ROWS)
     with pytest.raises(SourceError, match="does not exist"):
         open_source("with-love.csv")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "-- last night's\nSELECT 'a' AS text",
+        "--x\n-- y\n\n  select 'a' AS text",
+        "/* of the shop */ SELECT 'a' AS text",
+        "/* two\nlines */\n-- and one\nWITH t AS (SELECT 'a' AS text) SELECT text FROM t",
+        "SELECT(SELECT 'a') AS text",
+        "SELECT/* c */'a' AS text",
+        "WITH t(text) AS (VALUES ('a')) SELECT text FROM t",
+    ],
+)
+def test_query_may_begin_with_comments(tmp_path, query):
+    """It is run as it is, and gives its rows."""
+    sqlite3.connect(tmp_path / "shop.db").close()
+    source = open_source(query, query_url=f"sqlite:///{tmp_path}/shop.db")
+
+    assert (source.kind, cells(list(source.rows(["text"])))) == ("query", [("a",)])
+
+
+@pytest.mark.parametrize(
+    "query", ["(SELECT 1)", "( -- c\n SELECT 1)", "VALUES (1)", "TABLE reviews"]
+)
+def test_query_in_brackets_or_of_another_form_goes_to_the_database(tmp_path, query):
+    """What that database does not know, it says itself; it is not taken for a file."""
+    sqlite3.connect(tmp_path / "shop.db").close()
+    source = open_source(query, query_url=f"sqlite:///{tmp_path}/shop.db")
+
+    assert source.kind == "query"
+    if not query.startswith("VALUES"):
+        with pytest.raises(SourceError, match="the database refuses the query"):
+            source.columns()
+
+
+@pytest.mark.parametrize(
+    ("reference", "says"),
+    [
+        ("DELETE FROM reviews", "the statement DELETE"),
+        ("-- c\nupdate reviews set text = ''", "the statement UPDATE"),
+        ("/* c */ INSERT INTO t SELECT 1", "the statement INSERT"),
+        ("PRAGMA table_info(t)", "the statement PRAGMA"),
+        ("-- nothing else", "a comment without a query"),
+        ("update reviews.csv", "update reviews.csv does not exist"),
+        ("(old) reviews.csv", r"\(old\) reviews.csv does not exist"),
+        ("with reviews.csv.", "needs the address"),
+    ],
+)
+def test_sql_that_is_no_query_is_refused_by_name(reference, says):
+    """And a file that is missing is called a missing file."""
+    with pytest.raises(SourceError, match=says):
+        open_source(reference)
+
+
+@pytest.mark.parametrize("name", ["table reviews.csv", "with love.csv", "values (1).csv"])
+def test_file_that_is_called_like_a_query_is_read(tmp_path, monkeypatch, name):
+    """What exists is meant."""
+    write_csv(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+
+    assert len(read(name)) == len(ROWS)
+
+
+def test_binary_text_is_read_as_that_of_parquet(tmp_path):
+    """Valid UTF-8 is text, in whatever column; the rest fails alone, as what it is."""
+    with sqlite3.connect(tmp_path / "shop.db") as shop:
+        shop.execute("CREATE TABLE reviews (id, text BLOB)")
+        shop.executemany(
+            "INSERT INTO reviews VALUES (?, ?)",
+            [(b"r1", "très bien".encode()), ("r2", b"f\xfcr"), ("r3", "plain")],
+        )
+    shop.close()
+    source = open_source("SELECT * FROM reviews", query_url=f"sqlite:///{tmp_path}/shop.db")
+    with Ledger(tmp_path) as ledger:
+        checker = ReviewChecker(ledger, text_column="text", id_column="id")
+        checked = [checker.check(row) for row in source.rows(["id", "text"])]
+
+    assert [(row.review_id, row.text) for row in checked if isinstance(row, Review)] == [
+        ("r1", "très bien"),
+        ("r3", "plain"),
+    ]
+    assert [(r.review_id, r.reason) for r in checked if isinstance(r, Rejected)] == [
+        ("r2", "not valid UTF-8")
+    ]

@@ -104,6 +104,28 @@ def test_source_that_is_not_there_says_what_would_be_right(tmp_path, reference, 
         open_source(f"{tmp_path}/{reference}")
 
 
+@pytest.mark.parametrize(
+    ("reference", "says"),
+    [
+        ("https://user:secret@host/reviews.csv", "https:// address.*copy the file"),
+        ("HTTP://host/reviews.csv", "http:// address.*copy the file"),
+        ("s3://bucket/reviews/", "s3:// address.*copy the file"),
+        ("gs://bucket/reviews.parquet", "gs:// address"),
+        ("abfss://c@account/reviews", "abfss:// address"),
+        ("hdfs://host/reviews", "hdfs:// address"),
+        ("file:///data/reviews.csv", "file:// address; give the path alone"),
+        ("postgresql+psycopg://u:secret@host/db", r"address; put it into TRIPTYCH_SOURCE_DATABASE"),
+        ("sqlite:///shop.db", "TRIPTYCH_SOURCE_DATABASE_URL"),
+    ],
+)
+def test_address_is_refused_by_its_kind(reference, says):
+    """With the way out, and without its password."""
+    with pytest.raises(SourceError, match=says) as error:
+        open_source(reference)
+
+    assert "secret" not in str(error.value) and "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("suffix", WRITERS)
 def test_missing_column_is_refused_before_the_first_row(tmp_path, suffix):
     """One line names the columns there are, and the one that may be meant."""

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tasks.sentiment.window import Pace, Window
+from tasks.sentiment.window import Pace, Window, describe_window
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -76,3 +76,28 @@ def test_window_without_end_admits_everything():
     window = Window.ending(None, BERLIN, datetime(2026, 11, 22, tzinfo=UTC))
 
     assert window.fits(datetime(2030, 1, 1, tzinfo=UTC), 10**9, [Pace(1, 1e9)])
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        (
+            datetime(2026, 11, 22, 1, 30, tzinfo=UTC),
+            "at 2026-11-22 05:30 Europe/Berlin, in 3 h 0 min",
+        ),
+        (
+            datetime(2026, 11, 21, 12, 30, tzinfo=UTC),
+            "at 2026-11-22 05:30 Europe/Berlin, which is not today, in 16 h 0 min",
+        ),
+        (
+            datetime(2026, 11, 22, 4, 30, tzinfo=UTC),
+            "ended at 2026-11-22 05:30 Europe/Berlin: nothing",
+        ),
+    ],
+)
+def test_end_of_the_window_is_told_in_the_zone_of_its_clock(now, told):
+    """Also that it is only tomorrow, or has passed: a run by hand would surprise with either."""
+    window = Window(datetime(2026, 11, 22, 4, 30, tzinfo=UTC))
+
+    assert told in str(describe_window(window, now, BERLIN))
+    assert describe_window(Window(), now, BERLIN) is None

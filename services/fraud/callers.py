@@ -39,7 +39,7 @@ class Callers:
         Raises: Refusal: it may not.
         """
         if not self._digests:
-            _check_own_machine(scope)
+            _check_own_machine(scope, asked)
         elif not is_open:
             self._check_key(asked)
 
@@ -56,20 +56,22 @@ class Callers:
             )
 
 
-def _check_own_machine(scope: MutableMapping[str, Any]) -> None:
+def _check_own_machine(scope: MutableMapping[str, Any], asked: Mapping[bytes, bytes]) -> None:
     """Refuse whoever comes from elsewhere, or by a name or from a page that is elsewhere's."""
     server = scope.get("server")
     if server is None:  # a socket in the file system
         return
     if not is_own_address(str(server[0])):
         raise Refusal(403, "no_keys_set", _ELSEWHERE)
-    hosts = [value for name, value in scope["headers"] if name == b"host"]
-    if len(hosts) > 1 or (not hosts and scope.get("http_version", "1.1") >= "1.1"):
+    headers = scope["headers"]
+    host = asked.get(b"host")
+    is_repeated = len(asked) < len(headers) and sum(name == b"host" for name, _ in headers) > 1
+    if is_repeated or (host is None and scope.get("http_version", "1.1") >= "1.1"):
         raise Refusal(400, "invalid_host", "give one Host header", headers=CLOSE)
-    if hosts and not is_own_authority(hosts[0]):
+    if host is not None and not is_own_authority(host):
         raise Refusal(403, "no_keys_set", _OTHER_NAME)
-    if scope["method"] == "POST":
-        for name, value in scope["headers"]:
+    if b"origin" in asked and scope["method"] == "POST":
+        for name, value in headers:
             if name == b"origin" and not is_own_origin(value):
                 raise Refusal(403, "no_keys_set", _OTHER_PAGE)
 

@@ -51,12 +51,15 @@ class GuardedProtocol(HttpToolsProtocol):
         """Take no more of a head than it may have."""
         while data:
             room = len(data) if self._in_body else HEAD_BYTES - self._arrived
+            if room >= len(data):
+                self._take(data)
+                return
             if room <= 0:
                 self._refuse(431)
                 return
             self._take(data[:room])
             data = data[room:]
-            if data and self.transport.is_closing():
+            if self.transport.is_closing():
                 return
 
     def _take(self, data: bytes) -> None:
@@ -85,7 +88,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if not self._is_counted and _size(self.url, self.headers) > HEAD_BYTES:
             self._refuse(431)
             raise _TooLarge
-        if not self.url.startswith(b"/"):
+        if self.url[:1] != b"/":
             self._take_host_of_target()
         super().on_headers_complete()
         if not self.parser.should_upgrade():

@@ -36,6 +36,7 @@ def is_own_origin(value: bytes) -> bool:
     return is_own_authority(authority)
 
 
+@lru_cache(maxsize=256)
 def is_own_address(text: str) -> bool:
     """Whether an address is of the loopback network, in IPv4, IPv6, or IPv4 within IPv6."""
     try:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import pickle
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -524,6 +525,42 @@ def test_slow_uploads_keep_no_batch_out(home):
 
     assert answer.status_code == 200
     assert {late.status_code for late in slow} == {408}
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "path", "body"),
+    [
+        ("_detector", "score_rows", "/score_batch", {"transaction_data": [GENUINE]}),
+        ("_detector", "label", "/labels", {"labels": [{"transaction_id": "a", "is_fraud": True}]}),
+        ("_metrics", "render", "/metrics", None),
+    ],
+)
+def test_long_work_runs_beside_the_event_loop(service, monkeypatch, owner, name, path, body):
+    """Probes are answered while it goes on: by a thread of its own each."""
+    started, go_on = threading.Event(), threading.Event()
+    work = getattr(getattr(service.worker.web, owner), name)
+
+    def long(*arguments):
+        started.set()
+        assert go_on.wait(30)
+        return work(*arguments)
+
+    monkeypatch.setattr(getattr(service.worker.web, owner), name, long)
+
+    async def meanwhile():
+        asked = asyncio.create_task(
+            service.client.request("POST" if body else "GET", path, json=body)
+        )
+        while not started.is_set():
+            await asyncio.sleep(0.001)
+        probes = [await service.client.get(probe) for probe in ("/livez", "/readyz")]
+        go_on.set()
+        return probes, await asked
+
+    probes, answer = asyncio.run(meanwhile())
+
+    assert [probe.status_code for probe in probes] == [200, 200]
+    assert answer.status_code == 200
 
 
 def test_damaged_state_leaves_the_rest_in_service(home):

@@ -1,5 +1,6 @@
 """From a Keras network to its TFLite form, and the proof that both answer the same."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,19 @@ def convert(network: Any) -> bytes:
         with held_back():
             return bytes(tensorflow.lite.TFLiteConverter.from_keras_model(network).convert())
     except Exception as error:  # the converter raises whatever its parts do
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ModelError(f"the network cannot be converted to TFLite: {reason[0][:300]}") from error
+        raise ModelError(f"the network cannot be converted to TFLite: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """In one line: the converter writes pages about its own insides."""
+    text = str(error).strip()
+    unknown = sorted(set(re.findall(r"\btf\.([A-Z]\w+)", text)))
+    if unknown:
+        return (
+            f"TFLite does not know {', '.join(unknown[:5])}; build it from layers such as Dense,"
+            " BatchNormalization and Conv1D"
+        )
+    return (text.splitlines() or [type(error).__name__])[0][:300]
 
 
 def check_parity(network: Any, tflite: Path, rows: Array) -> Parity:
@@ -66,10 +78,20 @@ def keras_probabilities(network: Any, rows: Array) -> Array:
 
 
 def tflite_probabilities(tflite: Path, rows: Array) -> Array:
-    """The TFLite form's answers, shape (n,), by the runtime that the service uses."""
+    """The TFLite form's answers, shape (n,), by the runtime that the service uses.
+
+    Raises: ModelError: it cannot be run.
+    """
+    try:
+        return _run(tflite, np.asarray(rows, dtype=np.float32))
+    except (ValueError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise ModelError(f"the network cannot be run as TFLite: {reason}") from error
+
+
+def _run(tflite: Path, rows: Array) -> Array:
     from ai_edge_litert.interpreter import Interpreter
 
-    rows = np.asarray(rows, dtype=np.float32)
     with held_back():
         interpreter: Any = Interpreter(model_path=str(tflite), num_threads=1)
         source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]

@@ -1,13 +1,12 @@
 """A Keras network that somebody already has, in a file: opened, checked, and packaged.
 
 - `.keras` and the older `.h5`. Neither may hold code: no Lambda layers, no classes of their own.
+  A loss or a metric of somebody's own is no hindrance: it is no part of what is opened.
 - Fifteen features in, one probability out. What it answers to a few thousand made-up
   transactions has to lie in [0, 1] and must not always be the same.
 """
 
-import json
-import zipfile
-from collections.abc import Iterator
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,31 @@ from services.fraud.training.conversion import (
     tflite_probabilities,
 )
 from services.fraud.training.framework import held_back, open_keras
+from services.fraud.training.keras_description import (
+    HALF,
+    described,
+    for_tflite,
+    precisions,
+    read_description,
+    without_training,
+    write_copy,
+)
 
-_HDF5 = (".h5", ".hdf5")
-_CODE = ("Lambda", "TFSMLayer", "function", "__lambda__")  # what runs code from the file
+# What runs code from the file.
+_CODE = {
+    "Lambda",
+    "TFSMLayer",
+    "TorchModuleWrapper",
+    "JaxLayer",
+    "FlaxLayer",
+    "function",
+    "__lambda__",
+    "TensorFlowOpLayer",
+    "TFOpLambda",
+    "SlicingOpLambda",
+}
+_SAME = 1e-5  # by which answers may differ in float32
+_SAME_AS_HALF = 0.02  # where the network had two or three decimals itself
 _TYPICAL = {"AVG_AMOUNT": (3.5, 0.8), "AMOUNT": (3.5, 0.8), "NB_TX": (1.5, 1.0)}  # of logarithms
 
 Array = np.ndarray[Any, Any]
@@ -62,79 +83,73 @@ def package_network(
 
 
 def open_network(file: Path) -> Any:
-    """The `keras.Model` in a file; nothing that the file holds is executed.
+    """The `keras.Model` in a file, in float32; nothing that the file holds is executed.
 
     Raises: ModelError: not such a file, or a network of another kind.
     """
-    _refuse_code(file, _configuration(file))
-    keras = open_keras()
-    try:
-        with held_back():
-            network = keras.models.load_model(file, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever its parts do
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ModelError(f"{file} cannot be opened by Keras: {reason[0][:300]}") from error
+    description = without_training(read_description(file))
+    _refuse_code(file, description)
+    plain = for_tflite(description)
+    network = _loaded(file, plain)
     _check_shape(file, network)
-    _check_answers(file, network)
+    answers = _answers(file, network)
+    if plain != description:
+        _check_sameness(file, description, answers)
+    _check_answers(file, answers)
     return network
 
 
-def _configuration(file: Path) -> Any:
-    """The network's description, read without Keras."""
-    if file.is_dir():
-        raise ModelError(f"{file} is a folder (a SavedModel?): save the network as .keras or .h5")
-    if not file.is_file():
-        raise ModelError(f"{file} does not exist")
+def _loaded(file: Path, description: Any) -> Any:
+    keras = open_keras()
     try:
-        if file.suffix == ".keras" and zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as archive:
-                return json.loads(archive.read("config.json"))
-        if file.suffix in _HDF5:
-            import h5py  # type: ignore[import-untyped]
-
-            if h5py.is_hdf5(file):
-                with h5py.File(file, "r") as opened:
-                    return json.loads(opened.attrs["model_config"])
-    except (OSError, KeyError, ValueError) as error:
-        raise ModelError(
-            f"{file} holds no whole network ({error}): save it with model.save(…), not its weights"
-        ) from error
-    raise ModelError(f"{file} is no Keras network: a .keras or .h5 file is needed, and no pickle")
+        with tempfile.TemporaryDirectory(prefix="fraud-network-") as folder, held_back():
+            copy = write_copy(file, description, Path(folder))
+            return keras.models.load_model(copy, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever its parts do
+        hint = (
+            "" if file.suffix.lower() == ".keras" else " (a .keras file may hold what this cannot)"
+        )
+        raise ModelError(f"{file} cannot be opened by Keras{hint}: {_first_line(error)}") from error
 
 
-def _refuse_code(file: Path, configuration: Any) -> None:
-    for part in _described(configuration):
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def _refuse_code(file: Path, description: Any) -> None:
+    for part in described(description):
         name = part["class_name"]
         module = str(part.get("module") or "keras")
         if name in _CODE or module.split(".")[0] not in ("keras", "builtins"):
             shown = name if name in _CODE else f"{module}.{name}"
+            if name == "function" and isinstance(part.get("config"), str):
+                shown = f"the function {part['config']}"
             raise ModelError(
                 f"{file} has a layer with code of its own ({shown}): only Keras's own layers are"
                 " opened"
             )
 
 
-def _described(part: Any) -> Iterator[dict[str, Any]]:
-    """All objects that a configuration describes, at any depth."""
-    if isinstance(part, dict):
-        if isinstance(part.get("class_name"), str):
-            yield part
-        for value in part.values():
-            yield from _described(value)
-    elif isinstance(part, list):
-        for value in part:
-            yield from _described(value)
-
-
 def _check_shape(file: Path, network: Any) -> None:
     inputs, outputs = _shapes(network, "inputs"), _shapes(network, "outputs")
     width = len(FEATURES)
+    if not inputs:
+        raise ModelError(
+            f"{file} does not say what it reads: begin the network with Input(({width},)) and save"
+            " it again"
+        )
     if inputs != [(None, width)]:
         raise ModelError(
             f"{file} reads {_shown(inputs)}, not {width} features a row: {', '.join(FEATURES)}"
         )
     if outputs != [(None, 1)]:
-        raise ModelError(f"{file} answers with {_shown(outputs)}, not one probability a row")
+        raise ModelError(
+            f"{file} answers with {_shown(outputs)}, not one probability a row: end it with"
+            ' Dense(1, activation="sigmoid")'
+        )
+    kind = str(network.inputs[0].dtype)
+    if kind != "float32":
+        raise ModelError(f"{file} reads numbers of {kind}, and the features are float32")
 
 
 def _shapes(network: Any, end: str) -> list[tuple[int | None, ...]]:
@@ -145,8 +160,35 @@ def _shown(shapes: list[tuple[int | None, ...]]) -> str:
     return " and ".join(str(shape) for shape in shapes) or "nothing known"
 
 
-def _check_answers(file: Path, network: Any) -> None:
-    answers = keras_probabilities(network, _made_up_rows())
+def _answers(file: Path, network: Any) -> Array:
+    """To ordinary transactions."""
+    try:
+        with held_back():
+            return keras_probabilities(network, _made_up_rows())
+    except Exception as error:  # TensorFlow raises whatever its parts do
+        raise ModelError(
+            f"{file} cannot answer for {len(FEATURES)} features: {_first_line(error)}"
+        ) from error
+
+
+def _check_sameness(file: Path, description: Any, answers: Array) -> None:
+    """Compare with the network as it was saved; in half precision rows may be out of its range."""
+    before = _answers(file, _loaded(file, description))
+    difference = np.abs(before - answers)[np.isfinite(before) & np.isfinite(answers)]
+    kinds = precisions(description)
+    is_half = bool(kinds & HALF)
+    differs = (
+        float(np.median(difference) if is_half else difference.max()) if len(difference) else 0
+    )
+    if differs > (_SAME_AS_HALF if is_half else _SAME):
+        kind = f"in float32 than in {' and '.join(sorted(kinds))}" if kinds else "when unrolled"
+        raise ModelError(
+            f"{file} answers otherwise {kind} (by {differs:.2g}): build it in float32, without"
+            " recurrent layers"
+        )
+
+
+def _check_answers(file: Path, answers: Array) -> None:
     if not np.isfinite(answers).all():
         raise ModelError(f"{file} answers with NaN or infinity to ordinary transactions")
     if answers.min() < 0 or answers.max() > 1:

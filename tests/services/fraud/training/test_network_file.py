@@ -84,6 +84,193 @@ def test_network_of_another_kind_is_told_why(tmp_path, layers, width, message, s
             open_network(file)
 
 
+def own_loss(truth: Any, answer: Any) -> Any:
+    return open_keras().ops.mean((truth - answer) ** 2)
+
+
+def own_start(shape: Any, dtype: Any = None) -> Any:
+    return open_keras().ops.ones(shape)
+
+
+def own_activation(values: Any) -> Any:
+    return values
+
+
+def training_code() -> dict[str, Any]:
+    """Somebody's own code for training, of each kind."""
+    keras = open_keras()
+
+    class Rate(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[name-defined, misc]
+        def __call__(self, step):
+            return 0.1
+
+        def get_config(self):
+            return {}
+
+    class Descent(keras.optimizers.Adam):  # type: ignore[name-defined, misc]
+        pass
+
+    return {
+        "loss": {"loss": own_loss},
+        "metric": {"loss": "mse", "metrics": [own_loss]},
+        "rate": {"loss": "mse", "optimizer": keras.optimizers.Adam(Rate())},
+        "optimizer": {"loss": "mse", "optimizer": Descent()},
+    }
+
+
+@pytest.mark.parametrize("kind", ["loss", "metric", "rate", "optimizer"])
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_code_for_training_keeps_no_network_out(tmp_path, kind, suffix):
+    """It is no part of what answers, and is not run; within a network no more than around it."""
+    keras = open_keras()
+    made = usual()
+    made.compile(**training_code()[kind])
+    made.fit(np.zeros((4, 15)), np.zeros((4, 1)), verbose=0)
+    outer = keras.Sequential([keras.Input((15,)), made])
+    rows = np.random.default_rng(1).random((50, 15))
+    for name, network in (("plain", made), ("outer", outer)):
+        network.save(tmp_path / f"{name}{suffix}")
+
+        opened = open_network(tmp_path / f"{name}{suffix}")
+
+        assert np.array_equal(keras_probabilities(opened, rows), keras_probabilities(made, rows))
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_code_for_weights_in_training_keeps_no_network_out(tmp_path, suffix):
+    """Initializers, regularizers and constraints: the weights are what they became."""
+    keras = open_keras()
+
+    class Start(keras.initializers.Initializer):  # type: ignore[name-defined, misc]
+        def __call__(self, shape, dtype=None):
+            return keras.ops.ones(shape) / 100
+
+        def get_config(self):
+            return {}
+
+    class Shrink(keras.regularizers.Regularizer):  # type: ignore[name-defined, misc]
+        def __call__(self, weights):
+            return keras.ops.sum(weights)
+
+        def get_config(self):
+            return {}
+
+    class Keep(keras.constraints.Constraint):  # type: ignore[name-defined, misc]
+        def __call__(self, weights):
+            return weights
+
+        def get_config(self):
+            return {}
+
+    layers = keras.layers
+    made = network(
+        layers.Dense(
+            4, kernel_initializer=Start(), kernel_regularizer=Shrink(), bias_constraint=Keep()
+        ),
+        layers.Dense(3, bias_initializer=own_start),
+        layers.Dense(2, kernel_initializer="he_normal", kernel_regularizer="l2"),
+        layers.Dense(1, activation="sigmoid"),
+    )
+    made.save(tmp_path / f"own{suffix}")
+    rows = np.random.default_rng(1).random((50, 15))
+
+    opened = open_network(tmp_path / f"own{suffix}")
+
+    assert np.array_equal(keras_probabilities(opened, rows), keras_probabilities(made, rows))
+
+
+def in_policy(policy: str) -> Any:
+    """A network whose layers compute in another precision."""
+    keras = open_keras()
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        return usual()
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def reading_float64() -> Any:
+    """A network whose input alone is of another precision."""
+    keras = open_keras()
+    return keras.Sequential(
+        [keras.Input((15,), dtype="float64"), keras.layers.Dense(1, activation="sigmoid")]
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "tolerance"),
+    [
+        (reading_float64, 1e-6),
+        (lambda: in_policy("float64"), 1e-6),
+        (lambda: in_policy("mixed_float16"), 1e-2),
+        (lambda: in_policy("mixed_bfloat16"), 5e-2),
+        (lambda: in_policy("float16"), 1e-2),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_other_precisions_are_run_in_float32(tmp_path, make, tolerance, suffix):
+    """With the same answers, as far as the network itself was exact."""
+    made = make()
+    made.save(tmp_path / f"other{suffix}")
+
+    package_network(tmp_path / f"other{suffix}", 0.5, tmp_path / "folder")
+
+    rows = np.random.default_rng(1).random((100, 15)).astype(np.float32)
+    found = tflite_probabilities(tmp_path / "folder" / "model.tflite", rows)
+    assert np.abs(found - keras_probabilities(made, rows)).max() < tolerance
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_recurrent_layers_are_unrolled(tmp_path, kind):
+    """TFLite does not know their loops; the answers are the same, also within other layers."""
+    layers = open_keras().layers
+    made = network(
+        layers.Reshape((3, 5)),
+        layers.Bidirectional(getattr(layers, kind)(2, return_sequences=True)),
+        layers.SimpleRNN(2),
+        layers.Dense(1, activation="sigmoid"),
+    )
+    made.save(tmp_path / "steps.keras")
+
+    package_network(tmp_path / "steps.keras", 0.5, tmp_path / "folder")
+
+    rows = np.random.default_rng(1).random((100, 15)).astype(np.float32)
+    found = tflite_probabilities(tmp_path / "folder" / "model.tflite", rows)
+    assert np.abs(found - keras_probabilities(made, rows)).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda k: [k.layers.Dense(1, activation=own_activation)],
+            r"code of its own \(the function own_activation\)",
+        ),
+        (
+            lambda k: [k.layers.Dense(2, activation="softmax")],
+            r'not one probability a row: end it with Dense\(1, activation="sigmoid"\)',
+        ),
+        (
+            lambda k: [
+                k.layers.Dense(
+                    1, bias_initializer=k.initializers.Constant(float("nan")), activation="sigmoid"
+                )
+            ],
+            "answers with NaN or infinity",
+        ),
+    ],
+)
+def test_fault_says_in_one_line_what_to_do(tmp_path, make, message):
+    """Whatever Keras or TensorFlow would say."""
+    file = tmp_path / "odd.keras"
+    network(*make(open_keras())).save(file)
+
+    with pytest.raises(ModelError, match=message) as caught:
+        open_network(file)
+    assert "\n" not in str(caught.value)
+
+
 def test_class_of_its_own_is_refused_by_name(tmp_path):
     """Even where this process knows the class."""
     keras = open_keras()
@@ -120,6 +307,25 @@ def test_file_that_holds_no_network_is_told_what_is_needed(tmp_path):
     }.items():
         with pytest.raises(ModelError, match=message):
             open_network(tmp_path / name)
+
+
+def test_network_that_does_not_know_its_input_is_told_what_to_do(tmp_path):
+    """Keras saves such, too."""
+    keras = open_keras()
+    keras.Sequential([keras.layers.Dense(1, activation="sigmoid")]).save(tmp_path / "open.keras")
+    with pytest.raises(ModelError, match=r"does not say what it reads: begin .* Input\(\(15,\)\)"):
+        open_network(tmp_path / "open.keras")
+
+
+def test_damaged_archive_is_told(tmp_path):
+    """Its directory is whole, and its description is not."""
+    usual().save(tmp_path / "n.keras")
+    content = bytearray((tmp_path / "n.keras").read_bytes())
+    place = content.index(b"config.json") + len(b"config.json") + 20
+    content[place : place + 40] = bytes(40)
+    (tmp_path / "n.keras").write_bytes(content)
+    with pytest.raises(ModelError, match="holds no whole network"):
+        open_network(tmp_path / "n.keras")
 
 
 def test_features_are_named_where_the_width_is_wrong(tmp_path):

@@ -12,6 +12,7 @@ are used; the batch is 1. Signatures are kept, so that outputs can be told apart
 own names.
 """
 
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -85,8 +86,16 @@ class Converter:
                 return bytes(converter.convert())
         except Exception as error:  # the converter raises whatever its parts do
             raise ModelFileError(
-                f"the network cannot be converted to TFLite ({variant}): {first_line(error)}"
+                f"the network cannot be converted to TFLite ({variant}): {_reason(error)}"
             ) from error
+
+
+def _reason(error: Exception) -> str:
+    """In one line: the converter writes pages about its own insides."""
+    unknown = sorted(set(re.findall(r"\btf\.([A-Z]\w+)", str(error))))
+    if unknown:
+        return f"TFLite does not know {', '.join(unknown[:5])}; build it without, or give a .tflite"
+    return first_line(error)
 
 
 def _set_up(converter: Any, variant: ConvertedVariant, calibration: Calibration | None) -> None:

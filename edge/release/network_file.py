@@ -10,7 +10,9 @@
 import hashlib
 import json
 import re
+import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ import numpy.typing as npt
 
 from edge.release.errors import ModelFileError
 from edge.release.framework import held_back, open_keras, open_tensorflow
+from edge.release.keras_description import plain, write_copy
 from edge.release.saved_model import SAVED_MODEL_FILE, refuse_effects
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
@@ -33,7 +36,17 @@ _CODE = (
     *("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "function"),
     *("__lambda__", "__typespec__", "module", "TensorFlowOpLayer", "TFOpLambda", "SlicingOpLambda"),
 )
-_NOT_RUN = "compile_config"  # of the whole network: we open without compiling
+_UNREADABLE = (  # what a damaged archive, its JSON, or h5py makes of it
+    OSError,
+    EOFError,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 Array = npt.NDArray[Any]
 
@@ -92,11 +105,13 @@ def open_network(path: Path, size: tuple[int, int] | None = None) -> Network:
             f"{path} is no model that can be converted: give a .keras or .h5 file, a SavedModel"
             " folder, or a ready .tflite"
         )
-    _refuse_code(path, _description(path))
+    description = plain(_description(path))
+    _refuse_code(path, description)
     keras = open_keras()
     try:
-        with held_back():
-            network = keras.models.load_model(path, compile=False, safe_mode=True)
+        with tempfile.TemporaryDirectory(prefix="network-") as folder, held_back():
+            copy = write_copy(path, description, Path(folder))
+            network = keras.models.load_model(copy, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever its parts do
         raise ModelFileError(f"{path} cannot be opened by Keras: {first_line(error)}") from error
     shapes = [tuple(tensor.shape) for tensor in network.inputs or ()]
@@ -188,18 +203,17 @@ def _description(path: Path) -> Any:
     try:
         if path.suffix.lower() == ".keras" and zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                description = json.loads(archive.read("config.json"))
-            # Keras drops it here, but runs the one of a network within the network.
-            return {key: value for key, value in description.items() if key != _NOT_RUN}
+                return json.loads(archive.read("config.json"))
         if path.suffix.lower() != ".keras":
             import h5py  # type: ignore[import-untyped]
 
             if h5py.is_hdf5(path):
                 with h5py.File(path, "r") as opened:
                     return json.loads(opened.attrs["model_config"])
-    except (OSError, KeyError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise ModelFileError(
-            f"{path} holds no whole network ({error}); save it with model.save(…), not its weights"
+            f"{path} holds no whole network ({first_line(error)}); save it with model.save(…), not"
+            " its weights"
         ) from error
     if not path.exists():
         raise ModelFileError(f"{path} does not exist")
@@ -210,6 +224,8 @@ def _refuse_code(path: Path, description: Any) -> None:
     for part in _objects(description):
         name, module = str(part["class_name"]), str(part.get("module") or "keras")
         if name in _CODE or not _MODULES.fullmatch(module):
+            if name == "function" and isinstance(part.get("config"), str):
+                name = f"function {part['config']}"
             raise ModelFileError(
                 f"{path} brings code of its own ({module}.{name}), which is not run here; build"
                 " the network from Keras's own layers, or give a .tflite"

@@ -3,13 +3,14 @@
 The HTTP schema, the files of transactions and the files of labels ask here, so that training
 takes nothing that the service would refuse. What is wrong is said in words, and without the value.
 
-| field  | taken |
-|--------|-------|
-| id     | text of 1 to 64 characters, without blanks at its ends, control characters and invisible ones; letters that can be written in two ways count as one (NFC) |
-| amount | 0 to 1,000,000,000 with at most two decimals; refunds are no transactions that could be fraud, and stay out |
-| time   | a date with a time of day, since 1970; UTC unless it says otherwise. A date alone is refused, for the windows need an instant; a bare number too, for nobody knows its unit |
-| label  | true, false, 1 or 0, also as text in any case; when it became known may be a day |
-"""  # noqa: E501
+- Id: text of 1 to 64 characters, without blanks at its ends, control characters and invisible
+  ones. Letters that can be written in two ways count as one (Unicode's NFC).
+- Amount: 0 to 1,000,000,000 with at most two decimals. Refunds stay out: they are no transactions
+  that could be fraud.
+- Time: a date with a time of day, since 1970; UTC unless it says otherwise. A date alone is
+  refused, for the windows need an instant, and a bare number, for nobody knows its unit.
+- Label: true, false, 1 or 0, also as text in any case. When it became known may be a day.
+"""
 
 import re
 import unicodedata

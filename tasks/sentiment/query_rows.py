@@ -6,15 +6,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, create_engine, make_url
+from sqlalchemy import Connection, CursorResult, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from tasks.sentiment.errors import SourceError, first_line
-from tasks.sentiment.raw_rows import RawRow, refuse_repeated, require_columns
+from tasks.sentiment.raw_rows import NarrowFloat, RawRow, refuse_repeated, require_columns
+from tasks.sentiment.read_only import open_read_only, refusal
 
 FILE = "query"
 _ROWS_PER_PAGE = 1_000
+_POSTGRES_FLOAT4 = 700  # the type's number; SQLite describes columns by their name alone
 _BEFORE = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"  # spaces and comments
 _QUERY = re.compile(
     rf"{_BEFORE}(?:\({_BEFORE})*(?:select|with|values|table)(?=[\s(*'\"]|--|/\*)",
@@ -70,6 +71,8 @@ class QueryReader:
     def __init__(self, result: CursorResult[Any]) -> None:
         """Raises: SourceError: a column is in the result twice."""
         self._result = result
+        described = result.cursor.description if result.cursor is not None else ()
+        self._narrow = [i for i, column in enumerate(described) if column[1] == _POSTGRES_FLOAT4]
         self._columns = list(result.keys())
         refuse_repeated(self._columns, "the query")
 
@@ -86,27 +89,28 @@ class QueryReader:
         """All rows, as the database's driver gives them; binary columns are read as UTF-8 text."""
         names = list(dict.fromkeys(columns))
         places = [self._columns.index(name) for name in names]
+        narrow = [name for name, place in zip(names, places, strict=True) if place in self._narrow]
         for row_number, cells in enumerate(self._result, start=1):
             values = {
                 name: _as_text(cells[place]) for name, place in zip(names, places, strict=True)
             }
+            for name in narrow:
+                cell = values[name]
+                values[name] = NarrowFloat(cell) if isinstance(cell, float) else cell
             yield RawRow(row_number, FILE, values, None)
 
 
 @contextmanager
 def open_query(query: str, query_url: str) -> Iterator[QueryReader]:
-    """Run `query` and keep its connection for as long as the rows are read; nothing is committed.
+    """Run `query` and keep its connection for as long as the rows are read.
+
+    The database is opened so that it refuses to write, whatever the query says.
 
     Raises: SourceError: the address is wrong, or the database refuses the query, now or while
         rows are read.
     """
     try:
-        address = make_url(query_url)
-        if address.get_backend_name() == "sqlite" and _is_missing(address.database):
-            raise SourceError(f"there is no database {address.database} to run the query on")
-        engine = create_engine(address, poolclass=NullPool)
-        with engine.connect() as connection:
-            _tolerate_wrong_encoding(connection)
+        with open_read_only(make_url(query_url), query) as connection, _telling(connection):
             streaming = connection.execution_options(
                 stream_results=True,
                 yield_per=_ROWS_PER_PAGE,
@@ -120,19 +124,12 @@ def open_query(query: str, query_url: str) -> Iterator[QueryReader]:
         raise SourceError(f"the query cannot be run: {first_line(error)}") from error
 
 
-def _is_missing(database: str | None) -> bool:
-    """SQLite would make an empty database of a mistyped name."""
-    if not database or database == ":memory:" or database.startswith("file:"):
-        return False
-    return not Path(database).exists()
-
-
-def _tolerate_wrong_encoding(connection: Connection) -> None:
-    """A text that is not UTF-8 shall fail alone; the driver would end the whole result."""
-    driver = connection.connection.driver_connection
-    if connection.dialect.name == "sqlite" and driver is not None:
-        driver.text_factory = _decoded
-
-
-def _decoded(text: bytes) -> str:
-    return text.decode("utf-8", "surrogateescape")
+@contextmanager
+def _telling(connection: Connection) -> Iterator[None]:
+    """Say what the query would have written, where that is known."""
+    try:
+        yield
+    except DBAPIError as error:
+        if would := refusal(connection):
+            raise SourceError(f"a source is only read: the query would {would}") from error
+        raise

@@ -30,6 +30,18 @@ class RawRow:
     excerpt: str = ""
 
 
+class NarrowFloat(float):
+    """A float from a column of less than double precision, with the value that it has there."""
+
+    exact_below = 2**24  # from here on not every whole number is one of single precision
+
+
+class HalfFloat(NarrowFloat):
+    """One from a column of half precision."""
+
+    exact_below = 2**11
+
+
 class RowReader(Protocol):
     """An open file or query result."""
 

@@ -93,6 +93,11 @@ class ScoreSentiment(BaseModel):
         "UTC", description="of stop_at and of the default run date"
     )
     rescore: bool = Field(False, description="score again what was scored before")
+    keep_null_words: bool = Field(
+        False,
+        description="score N/A, NULL, nan, - and the like as texts, instead of rejecting them as"
+        " blank",
+    )
 
 
 @flow(name="score-sentiment", flow_run_name=steps.name_run)

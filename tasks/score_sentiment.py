@@ -29,8 +29,10 @@ from tasks.sentiment.errors import SentimentError
 from tasks.sentiment.gathering import gather
 from tasks.sentiment.model import ModelFolder, find_model, find_same_model
 from tasks.sentiment.night import Night, Request, write_text
+from tasks.sentiment.origin import Origin, place_of_files, place_of_query
 from tasks.sentiment.parts import PartResult, Plan, sample_texts
 from tasks.sentiment.precision_choice import Choice, describe_choice
+from tasks.sentiment.query_rows import is_query
 from tasks.sentiment.scorer import usable_cores
 from tasks.sentiment.source import Source, open_source
 from tasks.sentiment.window import Window, describe_window
@@ -80,6 +82,7 @@ def attempt(
     stop_at: time | None,
     time_zone: str,
     rescore: bool,
+    keep_null_words: bool,
 ) -> Iterator[Attempt]:
     """Hold the night for this process; a run that does not end well is marked as failed."""
     settings, zone, scheduled = Settings(), ZoneInfo(time_zone), _scheduled()
@@ -103,6 +106,7 @@ def attempt(
             model_revision=model_revision,
             model_digest=folder.digest,
             precision=precision,
+            keep_null_words=keep_null_words,
         ),
         run_id=prefect.runtime.flow_run.id,
         started_at=datetime.now(UTC),
@@ -111,6 +115,7 @@ def attempt(
         window=Window.ending(stop_at, zone, scheduled),
         warehouse_url=settings.warehouse_url,
         min_rows=min_rows,
+        origin=Origin(place=_place(source, settings), is_named=source_name is not None),
     )
     with night.night.lock():
         try:
@@ -135,6 +140,12 @@ def _message(error: BaseException, home: Path) -> str:
     if isinstance(error, SentimentError):
         return faults.advise(str(error))
     return faults.describe(error, home) or str(error) or "interrupted"
+
+
+def _place(source: str, settings: Settings) -> str:
+    if is_query(source):
+        return place_of_query(source.strip(), settings.query_url, settings.warehouse_url)
+    return place_of_files(source)
 
 
 def _source(night: Attempt) -> Source:

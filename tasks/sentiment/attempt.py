@@ -23,6 +23,7 @@ from tasks.sentiment import parts, publication
 from tasks.sentiment.errors import RejectedTooMany, RunConflict, TooFewRows
 from tasks.sentiment.ledger import Ledger
 from tasks.sentiment.night import Night, Request
+from tasks.sentiment.origin import Origin, refuse_other_night
 from tasks.sentiment.parts import Cutter, PartResult, Plan, TextScorer
 from tasks.sentiment.reviews import ReviewChecker
 from tasks.sentiment.source import Source
@@ -50,6 +51,7 @@ class Attempt:
     warehouse_url: str = field(repr=False)  # may hold a password
     min_rows: int = 0
     clock: Callable[[], datetime] = utc_now
+    origin: Origin | None = None  # None: whoever calls answers for the source's name
 
     def warehouse(self) -> Warehouse:
         """One for each process, as connections are not shared between processes."""
@@ -95,14 +97,28 @@ def settle(attempt: Attempt, source: Source) -> Outcome | None:
     """If this very night is published already, say so; its SQL row is mended if the publisher
     was killed before it could write it.
 
-    None if there is something to do: another input or request, `rescore`, or a database that
-    knows nothing of the run.
+    None if there is something to do: another input or request, `rescore`, a published file that
+    is gone, or a database that knows nothing of the run.
+    Raises: SourceError: the source's name, or the night, is that of another input.
     """
+    _check_origin(attempt)
     fingerprint = source.fingerprint()
     entry = _published(attempt)
     if entry is None or fingerprint is None or entry["fingerprint"] != fingerprint:
         return None
     return _settled(attempt, entry)
+
+
+def _check_origin(attempt: Attempt) -> None:
+    if attempt.origin is None:
+        return
+    night, warehouse = attempt.night, attempt.warehouse()
+    warehouse.prepare()
+    warehouse.check_origin(night.source, attempt.origin)
+    entry = publication.read_manifest(night.scores)["sources"].get(night.source, {})
+    refuse_other_night(
+        night.source, night.run_date.isoformat(), attempt.origin, entry.get("origin")
+    )
 
 
 def _published(attempt: Attempt) -> dict[str, Any] | None:
@@ -120,6 +136,8 @@ def _settled(attempt: Attempt, entry: Mapping[str, Any]) -> Outcome | None:
     warehouse = attempt.warehouse()
     warehouse.prepare()
     run = warehouse.run(entry["run_id"])
+    if not publication.is_whole(attempt.night.scores, entry):
+        return None
     if run is None or warehouse.has_unfinished_run_since(run):
         return None  # another run was killed or stopped since, perhaps in the middle of loading
     if run.status != "finished":
@@ -207,6 +225,10 @@ def cut(attempt: Attempt, source: Source) -> Plan:
         )
     if plan.rejected > attempt.max_rejected_share * plan.rows_read:
         raise RejectedTooMany(_why_rejected(attempt, plan))
+    if attempt.origin is not None:  # from here on there will be results under the name
+        attempt.warehouse().claim_origin(
+            attempt.night.source, attempt.origin, attempt.run_id, attempt.clock()
+        )
     parts.hold_reserve(attempt.night)
     return plan
 
@@ -237,7 +259,12 @@ def _cut_anew(attempt: Attempt, source: Source, fingerprint: str | None) -> Plan
                 text_column=request.text_column,
                 id_column=request.id_column,
                 carry=(*request.carry, *group),
+                keep_null_words=request.keep_null_words,
+                spelling=ledger.spelling,
             )
+            if request.id_column is not None:
+                for review_id, spelling in attempt.warehouse().spellings(attempt.night.source):
+                    ledger.keep_spelling(review_id, spelling)
             for raw in rows:
                 count += 1
                 cutter.add(checker.check(raw))
@@ -318,6 +345,7 @@ def publish(attempt: Attempt, plan: Plan, precision: str) -> Outcome:
         "run_id": counts.pop("run_id"),
         "request": asdict(attempt.request),
         "request_digest": attempt.request.digest,
+        "origin": attempt.origin.place if attempt.origin else None,
         "fingerprint": plan.fingerprint,
         "content_digest": plan.content_digest,
         "precision": precision,

@@ -10,6 +10,7 @@ SentimentError
 │   └── PrecisionError  the precision that was asked for gives other labels: take another one
 ├── WarehouseError      the database refuses: fix the address, the rights or the tables
 │   └── WarehouseBusy   it is locked, or the connection was refused or lost: try again
+├── PublicationError    what is to be published is missing or damaged: what was stays
 ├── RunConflict         another run of the same night is at work, or it was asked differently
 └── CorpusError         the training data cannot be used as it is
 """
@@ -53,6 +54,10 @@ class WarehouseError(SentimentError):
 
 class WarehouseBusy(WarehouseError):
     """The database was locked, full of connections or out of reach; later it may answer."""
+
+
+class PublicationError(SentimentError):
+    """A file that is to be published is missing or damaged; what was published stays."""
 
 
 class RunConflict(SentimentError):

@@ -11,6 +11,7 @@ _SCHEMA = """
 CREATE TABLE places (id BLOB PRIMARY KEY, file INTEGER NOT NULL, row_number INTEGER NOT NULL)
     WITHOUT ROWID;
 CREATE TABLE occurrences (text BLOB PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE spellings (id BLOB PRIMARY KEY, spelling TEXT NOT NULL) WITHOUT ROWID;
 """
 _CLAIM = "INSERT INTO places VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 _COUNT = (
@@ -20,7 +21,8 @@ _COUNT = (
 
 
 class Ledger:
-    """Which ids were seen where, and how often each text; for one reading by one thread.
+    """Which ids were seen where, how often each text, and which ids the results spell in
+    another way; for one reading by one thread.
 
     Ids and texts are known by 16 bytes of their digest: among 2**32 of them two are mistaken for
     one another with a probability of 3e-20. The file is scratch: it is made anew on entering,
@@ -31,6 +33,7 @@ class Ledger:
         """Args: folder: for the scratch file; made if it does not exist."""
         self._path = folder / "ledger.sqlite"
         self._files: dict[str, int] = {}
+        self._has_spellings = False
 
     def __enter__(self) -> Self:
         """Raises: OSError, sqlite3.Error: the folder cannot be written."""
@@ -68,6 +71,22 @@ class Ledger:
         """How often this text has been counted, this time included."""
         number: int = self._execute(_COUNT, (_digest(text_digest),)).fetchone()[0]
         return number
+
+    def keep_spelling(self, review_id: str, spelling: str) -> None:
+        """Note how the results spell an id; of several ways the first one noted."""
+        self._has_spellings = True
+        self._execute(
+            "INSERT INTO spellings VALUES (?, ?) ON CONFLICT DO NOTHING",
+            (_digest(review_id), spelling),
+        )
+
+    def spelling(self, review_id: str) -> str:
+        """How the results spell an id."""
+        if not self._has_spellings:
+            return review_id
+        query = "SELECT spelling FROM spellings WHERE id = ?"
+        found = self._execute(query, (_digest(review_id),)).fetchone()
+        return review_id if found is None else str(found[0])
 
 
 def _digest(value: str) -> bytes:

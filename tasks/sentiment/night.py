@@ -30,10 +30,16 @@ class Request:
     model_revision: str | None
     model_digest: str
     precision: str
+    keep_null_words: bool = False  # NULL, N/A and the like are texts and ids like any other
 
     @property
     def digest(self) -> str:
-        return text_digest(json.dumps(asdict(self), sort_keys=True))[:16]
+        """Equal for equal requests. What was added later counts only where it is asked for, so
+        that nights of earlier versions are known again."""
+        asked = asdict(self)
+        if not self.keep_null_words:
+            del asked["keep_null_words"]
+        return text_digest(json.dumps(asked, sort_keys=True))[:16]
 
 
 @dataclass(frozen=True)

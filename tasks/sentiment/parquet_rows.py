@@ -8,9 +8,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.sentiment.errors import SourceError, first_line
-from tasks.sentiment.raw_rows import RawRow, refuse_repeated, require_columns
+from tasks.sentiment.raw_rows import (
+    HalfFloat,
+    NarrowFloat,
+    RawRow,
+    refuse_repeated,
+    require_columns,
+)
 
 _ROWS_PER_BATCH = 2_048
+_NARROW = {pa.float32(): NarrowFloat, pa.float16(): HalfFloat}
 _BUFFER_BYTES = 1 << 20  # without one a whole row group's column is held in memory
 
 
@@ -84,6 +91,8 @@ def _values(column: pa.Array) -> list[object]:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     kind = column.type
+    if narrow := _NARROW.get(kind):
+        return [None if cell is None else narrow(cell) for cell in column.to_pylist()]
     binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
     if not binary:
         try:

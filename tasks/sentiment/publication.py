@@ -3,8 +3,10 @@
 The folder of a run date holds the parts of every source scored on it, and `_manifest.json`
 names them. A new state of the folder is assembled beside it, with hard links to what stays,
 its manifest last, and then exchanged with the published one in a single step. Who reads the
-folder sees the old state or the new one, never a mixture. The replaced state stays beside it,
-hidden, until the next change, for readers that have begun with it.
+folder sees the old state or the new one, never a mixture. What is put in
+place is looked at first: a file that is missing or damaged leaves the published state as it is.
+The replaced state stays beside it, hidden, until the next change, for readers that have begun
+with it.
 """
 
 import ctypes
@@ -16,6 +18,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.sentiment.errors import PublicationError, first_line
 from tasks.sentiment.night import Night, locked, write_json
 from tasks.sentiment.parts import Plan
 
@@ -32,11 +38,19 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def is_whole(folder: Path, entry: Mapping[str, Any]) -> bool:
+    """Whether the files that a manifest's entry names are there."""
+    return all((folder / name).is_file() for name in entry["files"])
+
+
 def publish(night: Night, plan: Plan, entry: Mapping[str, Any]) -> None:
     """Publish the finished night: rejected rows first, then scores.
 
     entry: what the manifest says of this source beside its files.
+    Raises: PublicationError: a part is missing or damaged; nothing has changed.
     """
+    _check_parts(night, "rejected", plan.rejected_parts, plan.rejected)
+    _check_parts(night, "scores", len(plan.parts), plan.accepted)
     lock = night.home / "sentiment" / "locks" / f"{night.scores.name}.lock"
     with locked(lock, wait=True):  # nights of other sources share the folder
         for folder, kind, count in (
@@ -49,6 +63,24 @@ def publish(night: Night, plan: Plan, entry: Mapping[str, Any]) -> None:
                 for number in range(count)
             }
             _replace_source(folder, night.source, files, entry)
+
+
+def _check_parts(night: Night, kind: str, parts: int, rows: int) -> None:
+    found = 0
+    for number in range(parts):
+        file = night.staging / f"{kind}-{number:05d}.parquet"
+        try:
+            found += pq.read_metadata(file).num_rows
+        except (OSError, pa.ArrowException) as error:
+            raise PublicationError(
+                f"{file} cannot be published ({first_line(error)}): delete {night.staging} and run"
+                " again"
+            ) from error
+    if found != rows:
+        raise PublicationError(
+            f"the {kind} parts in {night.staging} hold {found:,} rows where {rows:,} belong: delete"
+            " that folder and run again"
+        )
 
 
 def _replace_source(
@@ -64,6 +96,11 @@ def _replace_source(
     sources = read_manifest(folder)["sources"]
     for name, other in sources.items():
         if name != source:
+            if not is_whole(folder, other):
+                raise PublicationError(
+                    f"{folder} lacks files of {name} that its manifest names: run {name} of that"
+                    " night again first"
+                )
             for file in other["files"]:
                 _place(folder / file, aside / file)
     for name, file in files.items():

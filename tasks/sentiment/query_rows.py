@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from tasks.sentiment.errors import SourceError, first_line
 from tasks.sentiment.raw_rows import NarrowFloat, RawRow, refuse_repeated, require_columns
-from tasks.sentiment.read_only import open_read_only, refusal
+from tasks.sentiment.read_only import explain, open_read_only
 
 FILE = "query"
 _ROWS_PER_PAGE = 1_000
@@ -126,10 +126,10 @@ def open_query(query: str, query_url: str) -> Iterator[QueryReader]:
 
 @contextmanager
 def _telling(connection: Connection) -> Iterator[None]:
-    """Say what the query would have written, where that is known."""
+    """Say why a connection that only reads was too little, where that is known."""
     try:
         yield
     except DBAPIError as error:
-        if would := refusal(connection):
-            raise SourceError(f"a source is only read: the query would {would}") from error
+        if reason := explain(connection, error):
+            raise SourceError(reason) from error
         raise

@@ -29,6 +29,7 @@ _WRITES = {
     sqlite3.SQLITE_DETACH: "detach",
 }
 _FUNCTIONS = frozenset({"load_extension", "fts3_tokenizer", "writefile", "edit"})
+_HALF_WRITTEN = ("SQLITE_READONLY_ROLLBACK", "SQLITE_READONLY_RECOVERY")
 _INTO_FILE = re.compile(r"\binto\s+(?:outfile|dumpfile)\b", re.IGNORECASE)
 
 
@@ -76,10 +77,16 @@ def _open_sqlite(address: sa.URL) -> sa.Connection:
     return connection
 
 
-def refusal(connection: sa.Connection) -> str | None:
-    """What the query would have done besides reading, if that is why it was refused."""
-    told: str | None = connection.info.get("refused")
-    return told
+def explain(connection: sa.Connection, error: sa.exc.DBAPIError) -> str | None:
+    """Why the query was refused, where it is because the connection only reads."""
+    if would := connection.info.get("refused"):
+        return f"a source is only read: the query would {would}"
+    if getattr(error.orig, "sqlite_errorname", "") in _HALF_WRITTEN:
+        return (
+            "the database was left in the middle of a write: open it once with the program that"
+            " writes it, which puts it right"
+        )
+    return None
 
 
 def _authorizer(info: dict[Any, Any]) -> Any:

@@ -1,20 +1,21 @@
 """Checked reviews: every raw row becomes a review that can be scored, or a rejected row.
 
 A review has text that is not blank once cleaned, is Unicode without NUL, and fits; so do its id
-and the columns it carries; and its id is its own. Reasons are few and fixed, so that rejected
-rows can be counted by reason; what is particular to a row stands in its excerpt.
+and the columns it carries; and its id, which compares by value, is its own. Reasons are few and
+fixed, so that rejected rows can be counted by reason; what is particular to a row stands in its
+excerpt.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Number
 from typing import Protocol
 
+from tasks.sentiment.blank import is_blank
 from tasks.sentiment.raw_rows import RawRow, beginning
+from tasks.sentiment.review_id import identify
 from tasks.sentiment.text import clean, text_digest
 
 MAX_TEXT_CHARACTERS = 1_000_000
-MAX_ID_CHARACTERS = 500  # an index entry of PostgreSQL holds 2,704 bytes
 DIGEST_CHARACTERS = 24
 
 BLANK_TEXT = "blank text"
@@ -22,9 +23,6 @@ NOT_A_STRING = "text is not a string"
 WRONG_ENCODING = "not valid UTF-8"
 NUL_BYTE = "NUL byte"
 LONG_TEXT = f"text longer than {MAX_TEXT_CHARACTERS:,} characters"
-BLANK_ID = "blank id"
-WRONG_ID = "id is not a string or number"
-LONG_ID = f"id longer than {MAX_ID_CHARACTERS} characters"
 DUPLICATE_ID = "duplicate id"
 LONG_CARRIED = f"carried value longer than {MAX_TEXT_CHARACTERS:,} characters"
 
@@ -83,12 +81,20 @@ class ReviewChecker:
         text_column: str,
         id_column: str | None = None,
         carry: Sequence[str] = (),
+        keep_null_words: bool = False,
+        spelling: Callable[[str], str] = str,
     ) -> None:
-        """Args: id_column: without one a review is known by its text and occurrence number."""
+        """Args:
+        id_column: without one a review is known by its text and occurrence number.
+        keep_null_words: whether NULL, N/A and the like are texts and ids like any other.
+        spelling: how an id is written in the results, where they had it before in another way.
+        """
         self._memory = memory
         self._text_column = text_column
         self._id_column = id_column
         self._carry = tuple(carry)
+        self._keep_null_words = keep_null_words
+        self._spelling = spelling
 
     @property
     def columns(self) -> list[str]:
@@ -106,12 +112,12 @@ class ReviewChecker:
         carried = tuple([values[name] for name in self._carry])
         review_id, fault = None, _fault_of_text(raw_text)
         if fault is None and self._id_column is not None:
-            review_id, fault = _checked_id(values[self._id_column])
+            review_id, fault = self._identify(values[self._id_column])
         fault = fault or (_fault_of_carried(carried) if carried else None)
         if fault is not None or not isinstance(raw_text, str):
             return self._rejected(row, values, fault or NOT_A_STRING)
         text = clean(raw_text)
-        if not text:
+        if is_blank(text, keep_null_words=self._keep_null_words):
             return self._rejected(row, values, BLANK_TEXT)
         digest = text_digest(text)
         if review_id is None:
@@ -121,14 +127,24 @@ class ReviewChecker:
             file, row_number = first
             where = f"row {row_number}" if file == row.file else f"row {row_number} of {file}"
             return self._rejected(row, values, DUPLICATE_ID, f"first seen in {where}: ")
+        else:
+            review_id = self._spelling(review_id)
         return Review(row.row_number, row.file, review_id, text, digest, carried)
+
+    def _identify(self, cell: object) -> tuple[str | None, str | None]:
+        """The id in a cell, or why it is none."""
+        review_id, fault = identify(cell, keep_null_words=self._keep_null_words)
+        if review_id is not None:
+            fault = _fault_of_characters(review_id)
+        return review_id, fault
 
     def _rejected(
         self, row: RawRow, values: Mapping[str, object], reason: str, remark: str = ""
     ) -> Rejected:
         text = values[self._text_column]
-        raw_id = values[self._id_column] if self._id_column else None
-        review_id = beginning(_start(raw_id)) or None
+        cell = values[self._id_column] if self._id_column else None
+        known, _ = identify(cell, keep_null_words=self._keep_null_words)
+        review_id = beginning(_start(cell if known is None else self._spelling(known))) or None
         shown = beginning(remark + _start(text))
         return Rejected(row.row_number, row.file, review_id, reason, shown)
 
@@ -147,20 +163,6 @@ def _fault_of_text(text: object) -> str | None:
     if len(text) > MAX_TEXT_CHARACTERS:
         return LONG_TEXT
     return _fault_of_characters(text)
-
-
-def _checked_id(value: object) -> tuple[str | None, str | None]:
-    """The id as text, or why it is none."""
-    if value is None or value != value:  # NaN is how some readers say missing
-        return None, BLANK_ID
-    if not isinstance(value, str | Number) and type(value).__name__ != "UUID":
-        return None, WRONG_ID
-    review_id = str(value).strip()
-    if not review_id:
-        return None, BLANK_ID
-    if len(review_id) > MAX_ID_CHARACTERS:
-        return None, LONG_ID
-    return review_id, _fault_of_characters(review_id)
 
 
 def _fault_of_carried(values: Iterable[object]) -> str | None:

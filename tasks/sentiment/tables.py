@@ -1,8 +1,9 @@
-"""The three SQL tables of the sentiment room and their rows as typed values.
+"""The four SQL tables of the sentiment room and their rows as typed values.
 
 - `review_sentiment`: one current row per (source, review_id);
 - `rejected_reviews`: one row per rejected row of a source's night;
-- `sentiment_runs`: one row per run; always rows_read = scored + reused + rejected.
+- `sentiment_runs`: one row per run; always rows_read = scored + reused + rejected;
+- `sentiment_sources`: the inputs that have results under a source's name.
 
 The same columns mean the same on SQLite and PostgreSQL: times go in and come back aware and
 in UTC, dates are dates, and what a row must hold is also a constraint of its table.
@@ -159,4 +160,14 @@ SENTIMENT_RUNS = sa.Table(
     sa.Column("message", sa.Text, nullable=False),
     sa.CheckConstraint("rows_read = scored + reused + rejected"),
     sa.CheckConstraint("status IN ('running', 'finished', 'stopped', 'failed')"),
+)
+
+SENTIMENT_SOURCES = sa.Table(
+    "sentiment_sources",
+    METADATA,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("origin_digest", sa.Text, primary_key=True),
+    sa.Column("origin", sa.Text, nullable=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("first_seen_at", UtcDateTime, nullable=False),
 )

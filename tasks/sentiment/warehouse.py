@@ -11,7 +11,8 @@ Every method raises WarehouseError, in one line without the password, or its sub
 WarehouseBusy where trying again may help.
 """
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, fields, replace
 from datetime import date, datetime
 from itertools import islice
@@ -22,12 +23,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from tasks.sentiment.database import Database
+from tasks.sentiment.origin import Origin, refuse_other
+from tasks.sentiment.questions import create_if_allowed, origins, spellings
 from tasks.sentiment.reviews import Rejected
 from tasks.sentiment.tables import (
     METADATA,
     REJECTED_REVIEWS,
     REVIEW_SENTIMENT,
     SENTIMENT_RUNS,
+    SENTIMENT_SOURCES,
     RunRow,
     ScoredRow,
 )
@@ -46,12 +50,16 @@ IDS_PER_QUERY = 500  # SQLite takes at most 999 parameters in its older builds
 ROWS_PER_INSERT = 5_000
 PREPARE_LOCK = 20_261_122  # any number, the same in every process
 
+log = logging.getLogger(__name__)
+
+_TABLES = METADATA.sorted_tables
 _SCORE_NAMES = [field.name for field in fields(ScoredRow)]
 _RUN_NAMES = {field.name for field in fields(RunRow)}
 
 
 class Warehouse:
-    """The tables `review_sentiment`, `rejected_reviews` and `sentiment_runs` of one database.
+    """The tables `review_sentiment`, `rejected_reviews`, `sentiment_runs` and
+    `sentiment_sources` of one database.
 
     Threads may share one; every process opens its own.
     """
@@ -59,6 +67,7 @@ class Warehouse:
     def __init__(self, url: str, *, lock_timeout_s: float = 60.0) -> None:
         """Read the address; nothing is opened before the first method is called."""
         self._database = Database(url, lock_timeout_s=lock_timeout_s)
+        self._keeps_origins = True
 
     @property
     def address(self) -> str:
@@ -68,14 +77,21 @@ class Warehouse:
     def prepare(self) -> None:
         """Create the tables that are missing; any number of processes may do so at once.
 
+        Where there is no right to create the youngest one, all else goes on without it.
+
         Raises: WarehouseError: a table is there, but has other columns or another key.
         """
         with self._database.transaction(writes=True) as connection:
-            if self._database.is_postgres:
-                lock = sa.func.pg_advisory_xact_lock(PREPARE_LOCK)
-                connection.execute(sa.select(lock))
-            METADATA.create_all(connection)
+            self._wait_for_turn(connection)
+            METADATA.create_all(connection, [t for t in _TABLES if t is not SENTIMENT_SOURCES])
+            self._keeps_origins = create_if_allowed(connection, SENTIMENT_SOURCES)
             self._check_layout(connection)
+        if not self._keeps_origins:
+            log.warning(
+                "database %s gives no right to create the table sentiment_sources: two inputs of"
+                " one name are not told apart",
+                self.address,
+            )
 
     def load_scores(self, rows: Sequence[ScoredRow]) -> int:
         """Insert or update one row per (source, review_id), the last one where a key repeats.
@@ -120,6 +136,43 @@ class Warehouse:
                     row = ScoredRow(*values)
                     found[row.review_id] = row
         return found
+
+    def check_origin(self, source: str, origin: Origin) -> None:
+        """See that nobody else has the source's name.
+
+        Raises: SourceError: another input has it.
+        """
+        if not self._keeps_origins:
+            return
+        with self._database.transaction(writes=False) as connection:
+            refuse_other(source, origin, origins(connection, source))
+
+    def claim_origin(self, source: str, origin: Origin, run_id: str, now: datetime) -> None:
+        """Give the source's name to this input, unless another one has it by now. Of several
+        processes that want it at the same time one gets it.
+
+        Raises: SourceError: another input has it.
+        """
+        if not self._keeps_origins:
+            return
+        table = SENTIMENT_SOURCES
+        with self._database.transaction(writes=True) as connection:
+            self._wait_for_turn(connection)
+            known = origins(connection, source)
+            refuse_other(source, origin, known)
+            if origin.key not in (key for key, _ in known):
+                values = (source, origin.key, origin.place, run_id, now)
+                row = dict(zip(table.c.keys(), values, strict=True))
+                connection.execute(sa.insert(table).values(row))
+
+    def spellings(self, source: str) -> Iterator[tuple[str, str]]:
+        """Ids of the source as they are now, each with the way in which its rows spell it.
+
+        Earlier versions wrote whole floats and decimals as they came: 5.0, 5.00. Ids that
+        have rows under both spellings are left out.
+        """
+        with self._database.transaction(writes=False) as connection:
+            yield from spellings(connection, source, IDS_PER_QUERY)
 
     def load_rejected(
         self, source: str, run_date: date, run_id: str, rejected: Iterable[Rejected]
@@ -217,9 +270,16 @@ class Warehouse:
         with self._database.transaction(writes=False) as connection:
             return [RunRow(*values) for values in connection.execute(query)]
 
+    def _wait_for_turn(self, connection: sa.Connection) -> None:
+        """On PostgreSQL; on SQLite a writing transaction is alone anyway."""
+        if self._database.is_postgres:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(PREPARE_LOCK)))
+
     def _check_layout(self, connection: sa.Connection) -> None:
         inspector = sa.inspect(connection)
-        for table in METADATA.sorted_tables:
+        for table in _TABLES:
+            if table is SENTIMENT_SOURCES and not self._keeps_origins:
+                continue
             there = {column["name"] for column in inspector.get_columns(table.name)}
             if missing := [c.name for c in table.columns if c.name not in there]:
                 raise self._database.refuse(

@@ -19,6 +19,7 @@ from prefect.testing.utilities import prefect_test_harness
 
 from flows.score_sentiment import ScoreSentiment, score_sentiment
 from tasks.sentiment.attempt import Outcome
+from tasks.sentiment.errors import SourceError
 from tests.benchmarks.texts import DEMO, varied_texts
 from tests.flows.command import command
 
@@ -118,6 +119,53 @@ def test_second_run_of_the_same_night_scores_nothing(prefect_api, home):
     assert {k: v for k, v in kept.items() if k.suffix != ".lock"} == {
         k: v for k, v in files.items() if k.suffix != ".lock"
     }
+
+
+def test_second_input_under_a_known_name_is_refused_until_it_is_named(prefect_api, home, tmp_path):
+    """Two shops' files of one name: nothing is replaced without a word."""
+    plain: dict[str, Any] = {"id_column": "id", "carry": (), "report_by": None}
+    for shop in ("a", "b"):
+        (tmp_path / shop).mkdir()
+        write_reviews(tmp_path / shop / "reviews.csv", 20)
+    a, b = (
+        demo(source=str(tmp_path / shop / "reviews.csv"), source_name=None, **plain)
+        for shop in ("a", "b")
+    )
+    run(a)
+
+    with pytest.raises(SourceError, match=r"have a source reviews already, from .*/a/reviews.csv"):
+        run(b)
+    assert sql(home, "SELECT count(*) FROM sentiment_runs") == [(1,)]
+
+    run(b.model_copy(update={"source_name": "b"}))
+    counts = sql(home, "SELECT source, count(*) FROM review_sentiment GROUP BY source")
+    assert sorted(counts) == [("b", 20), ("reviews", 20)]
+    assert run(a).scored == 0
+
+
+def test_query_that_would_change_the_results_is_refused(prefect_api, home, tmp_path):
+    """By default a query runs on the database of the results; it only reads them."""
+    source = write_reviews(tmp_path / "reviews.csv", 20)
+    run(demo(source=str(source), id_column="id", carry=(), report_by=None))
+    query = "WITH x AS (SELECT 1) DELETE FROM review_sentiment RETURNING review_id, label AS review"
+
+    with pytest.raises(SourceError, match="a source is only read: the query would delete from"):
+        run(demo(source=query, carry=(), report_by=None, source_name="again"))
+
+    assert sql(home, "SELECT count(*) FROM review_sentiment") == [(20,)]
+
+
+def test_words_for_nothing_are_rejected_unless_they_are_meant(prefect_api, home, tmp_path):
+    """A switch of the flow, as of its form and command."""
+    source = tmp_path / "reviews.csv"
+    source.write_text("id,review\n1,Lovely\n2,N/A\n3,nan\n4,\u200b\n5,None of it broke\n")
+    plain: dict[str, Any] = {"id_column": "id", "carry": (), "report_by": None}
+    params = demo(source=str(source), max_rejected_share=1.0, **plain)
+
+    assert (run(params).scored, run(params).rejected) == (2, 3)
+    outcome = run(params.model_copy(update={"keep_null_words": True}))
+
+    assert (outcome.scored, outcome.reused, outcome.rejected) == (2, 2, 1)
 
 
 def test_dask_workers_give_the_same_rows_as_threads(prefect_api, tmp_path, monkeypatch):

@@ -10,7 +10,13 @@ import pytest
 import sqlalchemy as sa
 
 from tasks.sentiment import attempt as room
-from tasks.sentiment.errors import RejectedTooMany, RunConflict, SourceChanged
+from tasks.sentiment import publication
+from tasks.sentiment.errors import (
+    PublicationError,
+    RejectedTooMany,
+    RunConflict,
+    SourceChanged,
+)
 from tasks.sentiment.parts import as_text
 from tasks.sentiment.publication import read_manifest
 from tasks.sentiment.reviews import ReviewChecker
@@ -388,3 +394,72 @@ def test_reader_never_sees_half_a_night_while_it_is_replaced(job):
         for parts in (3, 5)
     }
     assert seen <= whole
+
+
+def test_finished_night_whose_files_are_gone_is_published_again(job):
+    """What the manifest names is looked at; all scores are taken over."""
+    job.run()
+    before = published_rows(job.night)
+    next(job.night.scores.glob("part-*.parquet")).unlink()
+
+    outcome = job.run()
+
+    assert (outcome.scored, outcome.reused) == (0, GOOD)
+    assert published_rows(job.night) == before
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 not really", None])
+def test_night_with_a_damaged_part_leaves_what_is_published(job, monkeypatch, damage):
+    """Looked at before it takes the place of what readers see; one line says what to do."""
+    job.run()
+    before = published_rows(job.night)
+    publish = publication.publish
+
+    def publish_damaged(night, plan, entry):
+        part = night.staging / "scores-00001.parquet"
+        part.unlink()
+        if damage is not None:
+            part.write_bytes(damage)
+        publish(night, plan, entry)
+
+    monkeypatch.setattr(publication, "publish", publish_damaged)
+    with pytest.raises(PublicationError, match=r"scores-00001\.parquet cannot be .* delete .* run"):
+        job.again(rescore=True).run()
+
+    assert published_rows(job.night) == before
+    assert runs(job.url)[-1]["status"] == "failed"
+
+
+def test_part_that_holds_too_few_rows_is_not_published(job, monkeypatch):
+    """A whole file of another night is none of this one."""
+    publish = publication.publish
+
+    def publish_short(night, plan, entry):
+        part = night.staging / "scores-00001.parquet"
+        pq.write_table(pq.read_table(part).slice(1), part)
+        publish(night, plan, entry)
+
+    monkeypatch.setattr(publication, "publish", publish_short)
+    with pytest.raises(PublicationError, match="hold 191 rows where 192 belong"):
+        job.run()
+
+    assert not job.night.scores.exists()
+
+
+def test_other_source_that_lost_a_file_is_named(job, tmp_path):
+    """Its night would lose what it still has."""
+    from dataclasses import replace
+
+    class OtherJob(Job):
+        def attempt(self):
+            attempt = super().attempt()
+            return replace(attempt, night=replace(attempt.night, source="other"))
+
+    other = OtherJob(home=job.home, source=write_source(tmp_path / "o.csv", 50), url=job.url)
+    other.run()
+    next(job.night.scores.glob("part-other-*.parquet")).unlink()
+
+    with pytest.raises(PublicationError, match=r"lacks files of other .* run other"):
+        job.run()
+    assert other.run().status == "finished"
+    assert job.run().status == "finished"

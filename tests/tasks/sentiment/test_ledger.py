@@ -45,3 +45,13 @@ def test_ledger_memory_does_not_grow_with_the_rows(tmp_path):
         tracemalloc.stop()
 
     assert peaks[1] < peaks[0] + 64 * 1024
+
+
+def test_spelling_of_the_results_is_remembered(tmp_path):
+    """The first one noted; an id without one is spelled as it is."""
+    with Ledger(tmp_path) as ledger:
+        assert ledger.spelling("5") == "5"
+        ledger.keep_spelling("5", "5.0")
+        ledger.keep_spelling("5", "5.00")
+
+        assert [ledger.spelling(review_id) for review_id in ("5", "6")] == ["5.0", "6"]

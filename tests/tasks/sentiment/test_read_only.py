@@ -189,7 +189,7 @@ class TestSQLite:
         )
 
         with open_read_only(sa.make_url(url), "") as opened:
-            assert opened.exec_driver_sql("SELECT * FROM feed").all() == [(1, "good")]
+            assert opened.exec_driver_sql("SELECT text FROM feed").scalar() == "good"
             opened.connection.driver_connection.set_authorizer(None)  # type: ignore[union-attr]
             with pytest.raises(sa.exc.OperationalError, match="readonly"):
                 opened.exec_driver_sql("DELETE FROM feed")
@@ -203,6 +203,24 @@ class TestSQLite:
         subprocess.run([sys.executable, "-c", script, str(file)], check=False)
 
         assert len(read("SELECT * FROM feed", f"sqlite:///{file}")) == 2
+
+    def test_half_written_file_is_told_and_left_as_it_is(self, tmp_path):
+        """To put it right would be to write."""
+        file = tmp_path / "half.db"
+        script = (
+            "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None);"
+            "c.execute('CREATE TABLE feed (id, text)'); c.execute('PRAGMA cache_size = 1');"
+            "c.execute('BEGIN'); c.executemany('INSERT INTO feed VALUES (1, ?)',"
+            " [('x' * 3000,)] * 500); os.kill(os.getpid(), 9)"
+        )
+        subprocess.run([sys.executable, "-c", script, str(file)], check=False)
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        assert "half.db-journal" in before
+
+        with pytest.raises(SourceError, match="left in the middle of a write"):
+            read("SELECT id, text FROM feed", f"sqlite:///{file}")
+
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
     def test_database_is_read_while_another_writes(self, file):
         """Neither waits for the other."""

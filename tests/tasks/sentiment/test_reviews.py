@@ -122,14 +122,15 @@ def test_text_at_the_limit_passes():
     ("value", "review_id"),
     [
         (1, "1"),
-        (1.0, "1.0"),
+        (1.0, "1"),
+        (1.5, "1.5"),
         (decimal.Decimal("1.50"), "1.50"),
         (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         ("\u00e4\u00df", "\u00e4\u00df"),
     ],
 )
 def test_id_becomes_text(value, review_id):
-    """Numbers are written as Python writes them."""
+    """Whole numbers as such, others as Python writes them."""
     assert check({"text": "fine", "id": value}, id_column="id")[0].review_id == review_id
 
 

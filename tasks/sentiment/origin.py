@@ -1,0 +1,120 @@
+"""Where a source's rows come from, so that two inputs of one name are not taken for one source.
+
+A name made from a file's, a folder's or a query's own may be that of another input as well. The
+first one to be stored under a name has it; another one is refused with the way out. A name that
+was given, `--source-name`, joins whatever has it.
+"""
+
+import os
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from tasks.sentiment.errors import SourceError
+from tasks.sentiment.text import text_digest
+
+# A feed's folder often has the day in its path. What differs in it alone is one feed.
+_YEAR = r"(?<![0-9])(?:19|20)[0-9]{2}"
+_DAY_IN_PATH = re.compile(
+    rf"{_YEAR}([-_./]?)(?:0[1-9]|1[0-2])(?:\1(?:0[1-9]|[12][0-9]|3[01]))?(?![0-9])"
+    r"|(?<![0-9])[0-3][0-9][-_.][0-3][0-9][-_.](?:19|20)[0-9]{2}(?![0-9])"
+)
+_TELLING_OPTIONS = ("host", "port", "service", "options")  # of a database's address
+SHOWN_CHARACTERS = 200
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A place that rows come from.
+
+    Attributes:
+        place: an absolute path or pattern, or a query's digest and its database.
+        is_named: the source's name was given, and not made from the place.
+    """
+
+    place: str
+    is_named: bool = False
+
+    @property
+    def key(self) -> str:
+        """Equal for places of one feed: those that differ in a date alone."""
+        return text_digest(_DAY_IN_PATH.sub("DATE", self.place))[:32]
+
+
+def place_of_files(reference: str) -> str:
+    """The absolute path of a file, folder or pattern. Links stay: `latest.csv` is a place."""
+    path = os.path.abspath(Path(reference).expanduser())  # noqa: PTH100 - also folds `..`
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def place_of_query(query: str, query_url: str, results_url: str) -> str:
+    """Query and database. The results' own database is the same one wherever it is moved to."""
+    asked = text_digest(query)[:16]
+    if query_url == results_url:
+        return f"query {asked} on the database of the results"
+    return f"query {asked} on {_database(query_url)}"
+
+
+def _database(url: str) -> str:
+    try:
+        address = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):  # whoever opens it will say so
+        return "a database"
+    if address.get_backend_name() == "sqlite":
+        return f"sqlite {place_of_files(address.database or '')}"
+    options = {name: address.query[name] for name in _TELLING_OPTIONS if name in address.query}
+    bare = sa.URL.create(
+        address.get_backend_name(),
+        host=address.host,
+        port=address.port,
+        database=address.database,
+        query=options,
+    )
+    return bare.render_as_string()
+
+
+def refuse_other(name: str, origin: Origin, known: Collection[tuple[str, str]]) -> None:
+    """Refuse an input whose name belongs to another one.
+
+    Args: known: key and place of each origin of that name so far.
+    Raises: SourceError: says which input has the name, and how to go on.
+    """
+    if origin.is_named or not known or origin.key in (key for key, _ in known):
+        return
+    if any(_is_same_file(place, origin.place) for _, place in known):
+        return
+    _, first = next(iter(known))
+    raise SourceError(
+        f"the results have a source {name} already, from {first[:SHOWN_CHARACTERS]}: for other"
+        f" reviews give --source-name and another name; if these are the same ones, in a new"
+        f" place, give --source-name {name}"
+    )
+
+
+def refuse_other_night(name: str, run_date: str, origin: Origin, published: str | None) -> None:
+    """Refuse to replace the results of a night by those of another file of the same feed.
+
+    Args: published: the place whose results the night has, where that is known.
+    Raises: SourceError: says which input the night has, and how to go on.
+    """
+    if origin.is_named or published is None or published == origin.place:
+        return
+    if _is_same_file(published, origin.place):
+        return
+    raise SourceError(
+        f"the night {run_date} of {name} is published from {published[:SHOWN_CHARACTERS]}: give"
+        f" --run-date for another night, or --source-name {name} to replace it"
+    )
+
+
+def _is_same_file(known: str, place: str) -> bool:
+    """Whether two paths lead to one file, as through a linked folder."""
+    if not (os.path.isabs(known) and os.path.isabs(place)):  # noqa: PTH117 - queries have none
+        return False
+    try:
+        return Path(known).samefile(place)
+    except (OSError, ValueError):
+        return False

@@ -21,7 +21,7 @@ from services.fraud.features import Windows, assemble
 from services.fraud.held_state import HeldState
 from services.fraud.log_process import LogProcess
 from services.fraud.metrics import Metrics
-from services.fraud.schema import Label, RawTransaction
+from services.fraud.schema import GivenLabel, RawTransaction
 from services.fraud.scorer import Cause, FraudScorer
 from services.fraud.state import Transaction
 from services.fraud.tables import Batch
@@ -195,7 +195,7 @@ class Detector:
         )
         return Rows(probabilities, is_fraud, scorer.threshold, scorer.tag)
 
-    def label(self, labels: Sequence[Label]) -> int:
+    def label(self, labels: Sequence[GivenLabel]) -> int:
         """Take note of what transactions have turned out to be; how many the windows know."""
         now = self._clock()
         rows = [

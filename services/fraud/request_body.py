@@ -9,7 +9,7 @@ from pydantic_core import from_json
 from services.fraud.header_values import Pairs, is_identity, joined, media_type
 from services.fraud.json_list import PIECE_BYTES, NoJson, OtherShape, pieces
 from services.fraud.refusal import CLOSE, Refusal, too_large
-from services.fraud.schema import MOST_LABELS, Label, LabelsRequest
+from services.fraud.schema import MOST_LABELS, GivenLabel, Label, LabelsRequest
 
 Request = TypeVar("Request", bound=BaseModel)
 
@@ -55,14 +55,14 @@ def parsed(request: type[Request], body: bytes) -> Request:
         raise _refusal(_faults(error)) from None
 
 
-def parsed_labels(body: bytes) -> list[Label]:
+def parsed_labels(body: bytes) -> list[GivenLabel]:
     """The labels of a body, which may be many.
 
     Raises: Refusal: as `parsed`.
     """
     if len(body) <= PIECE_BYTES:
-        return parsed(LabelsRequest, body).labels
-    labels: list[Label] = []
+        return _light(parsed(LabelsRequest, body).labels)
+    labels: list[GivenLabel] = []
     faults: list[dict[str, Any]] = []
     count = 0
     try:
@@ -84,10 +84,10 @@ def parsed_labels(body: bytes) -> list[Label]:
     return labels
 
 
-def _labels_of(piece: bytes, before: int) -> tuple[list[Label], list[dict[str, Any]]]:
+def _labels_of(piece: bytes, before: int) -> tuple[list[GivenLabel], list[dict[str, Any]]]:
     """The labels of a piece, or what is wrong with some; `before`: labels in pieces before."""
     try:
-        return _labels.validate_json(piece), []
+        return _light(_labels.validate_json(piece)), []
     except ValidationError as error:
         faults = _faults(error)
     if faults[0]["type"] == "json_invalid":
@@ -96,6 +96,10 @@ def _labels_of(piece: bytes, before: int) -> tuple[list[Label], list[dict[str, A
         number, *rest = fault["loc"]
         fault["loc"] = (LABELS, before + number, *rest)
     return [], faults
+
+
+def _light(labels: Sequence[Label]) -> list[GivenLabel]:
+    return [GivenLabel(label.transaction_id, label.is_fraud, label.labelled_at) for label in labels]
 
 
 def _faults(error: ValidationError) -> list[dict[str, Any]]:

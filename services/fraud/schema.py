@@ -4,7 +4,7 @@ No pydantic model here keeps a value that it refused: what callers send is never
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -145,6 +145,17 @@ class Label(_Request):
         Field(description="ISO 8601, or a day; default: now"),
         AfterValidator(_known_by_now),
     ] = None
+
+
+class GivenLabel(NamedTuple):
+    """A label that has been checked, one of many: light, for the memory's sake and the collector's.
+
+    labelled_at: None: now.
+    """
+
+    transaction_id: str
+    is_fraud: bool
+    labelled_at: datetime | None
 
 
 class LabelsRequest(_Request):

@@ -86,6 +86,11 @@ class ScoreSentiment(BaseModel):
     min_rows: int = Field(
         0, ge=0, description="the run fails, and publishes nothing, if fewer rows are read"
     )
+    reject_unknown_text: bool = Field(
+        False,
+        description="reject texts without a word that the model knows, such as those in another"
+        " script; otherwise they are scored and counted in the report",
+    )
     stop_at: Annotated[time | None, AfterValidator(_without_offset)] = Field(
         None, description="end of the off-peak window: no part starts that would not end by then"
     )

@@ -83,6 +83,7 @@ def attempt(
     time_zone: str,
     rescore: bool,
     keep_null_words: bool,
+    reject_unknown_text: bool,
 ) -> Iterator[Attempt]:
     """Hold the night for this process; a run that does not end well is marked as failed."""
     settings, zone, scheduled = Settings(), ZoneInfo(time_zone), _scheduled()
@@ -107,6 +108,7 @@ def attempt(
             model_digest=folder.digest,
             precision=precision,
             keep_null_words=keep_null_words,
+            reject_unknown_text=reject_unknown_text,
         ),
         run_id=prefect.runtime.flow_run.id,
         started_at=datetime.now(UTC),
@@ -181,7 +183,9 @@ def say_finished(night: Attempt, outcome: Outcome) -> Outcome:
 @task(**IO_RETRY, task_run_name="cut {night.night.source}")
 def cut_source(night: Attempt) -> Plan:
     """Read and check the source, and cut it into parts."""
-    return room.cut(night, _source(night))
+    from tasks.sentiment.known_words import KnownWords
+
+    return room.cut(night, _source(night), KnownWords(_model(night).tokenizer).in_text)
 
 
 @task(**PLAIN)

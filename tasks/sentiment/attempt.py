@@ -196,8 +196,10 @@ def begin(attempt: Attempt) -> None:
                 )
 
 
-def cut(attempt: Attempt, source: Source) -> Plan:
+def cut(attempt: Attempt, source: Source, knows: Callable[[str], bool] = lambda _: True) -> Plan:
     """Read the source, check each row, and cut the accepted ones into parts in staging.
+
+    knows: whether the model knows a word of a text.
 
     A complete cut of the same input and request is kept as it is, unless `rescore` asks for a
     night that an earlier attempt has not begun with the same wish.
@@ -217,7 +219,7 @@ def cut(attempt: Attempt, source: Source) -> Plan:
         and plan.fingerprint == fingerprint
     )
     if plan is None or not is_same:
-        plan = _cut_anew(attempt, source, fingerprint)
+        plan = _cut_anew(attempt, source, fingerprint, knows)
     if plan.rows_read < attempt.min_rows:
         raise TooFewRows(
             f"{attempt.request.source} has {plan.rows_read:,} rows where {attempt.min_rows:,} are"
@@ -238,7 +240,9 @@ def database_digest(url: str) -> str:
     return text_digest(url)[:16]
 
 
-def _cut_anew(attempt: Attempt, source: Source, fingerprint: str | None) -> Plan:
+def _cut_anew(
+    attempt: Attempt, source: Source, fingerprint: str | None, knows: Callable[[str], bool]
+) -> Plan:
     request = attempt.request
     group = (request.group_column,) if request.group_column else ()
     columns = [request.text_column, request.id_column, *group, *request.carry]
@@ -261,6 +265,8 @@ def _cut_anew(attempt: Attempt, source: Source, fingerprint: str | None) -> Plan
                 carry=(*request.carry, *group),
                 keep_null_words=request.keep_null_words,
                 spelling=ledger.spelling,
+                knows=knows,
+                reject_unknown=request.reject_unknown_text,
             )
             if request.id_column is not None:
                 for review_id, spelling in attempt.warehouse().spellings(attempt.night.source):

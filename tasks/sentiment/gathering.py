@@ -46,6 +46,9 @@ def gather(
         group_column=attempt.request.group_column,
         throughput=[PartThroughput(r.number, r.rows, r.seconds, r.finished_at) for r in results],
         rejected_reasons=plan.rejected_reasons,
+        accepted=plan.accepted,
+        unknown=plan.unknown,
+        unknown_rows=plan.unknown_rows,
         comparison=compare_to_previous(
             statistics,
             rows_read=plan.rows_read,  # also of a stopped night: all rejects are known

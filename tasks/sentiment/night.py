@@ -31,14 +31,16 @@ class Request:
     model_digest: str
     precision: str
     keep_null_words: bool = False  # NULL, N/A and the like are texts and ids like any other
+    reject_unknown_text: bool = False
 
     @property
     def digest(self) -> str:
         """Equal for equal requests. What was added later counts only where it is asked for, so
         that nights of earlier versions are known again."""
         asked = asdict(self)
-        if not self.keep_null_words:
-            del asked["keep_null_words"]
+        for added in ("keep_null_words", "reject_unknown_text"):
+            if not asked[added]:
+                del asked[added]
         return text_digest(json.dumps(asked, sort_keys=True))[:16]
 
 

@@ -87,6 +87,8 @@ class Plan:
     parts: tuple[int, ...]  # rows of each
     rejected_parts: int
     rejected_reasons: Mapping[str, tuple[int, tuple[int, ...]]]  # count, first row numbers
+    unknown: int = 0  # accepted reviews of which the model knows no word
+    unknown_rows: tuple[int, ...] = ()  # first row numbers
 
     @property
     def accepted(self) -> int:
@@ -118,6 +120,7 @@ def read_plan(night: Night) -> Plan | None:
         return None
     content = json.loads(file.read_text(encoding="utf-8"))
     content["parts"] = tuple(content["parts"])
+    content["unknown_rows"] = tuple(content.get("unknown_rows", ()))
     content["rejected_reasons"] = {
         reason: (count, tuple(rows))
         for reason, (count, rows) in content["rejected_reasons"].items()
@@ -169,6 +172,7 @@ class Cutter:
         self._parts: list[int] = []
         self._rejected = self._rejected_parts = 0
         self._reasons: dict[str, tuple[int, tuple[int, ...]]] = {}
+        self._unknown, self._unknown_rows = 0, list[int]()
         self._content = hashlib.sha256()
         discard(night)
         night.staging.mkdir(parents=True)
@@ -178,6 +182,9 @@ class Cutter:
         if isinstance(row, Review):
             self._content.update(f"{row.review_id}\0{row.text_digest}\n".encode())
             self._reviews.append(row)
+            if not row.is_known:
+                self._unknown += 1
+                self._unknown_rows = [*self._unknown_rows, row.row_number][:5]
             if len(self._reviews) == self._request.rows_per_part:
                 self._flush_reviews()
         else:
@@ -209,6 +216,8 @@ class Cutter:
             parts=tuple(self._parts),
             rejected_parts=self._rejected_parts,
             rejected_reasons=self._reasons,
+            unknown=self._unknown,
+            unknown_rows=tuple(self._unknown_rows),
         )
         if plan.accepted + plan.rejected != rows_read:
             raise AssertionError(f"rows got lost in the cut: {plan}")

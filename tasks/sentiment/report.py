@@ -21,6 +21,7 @@ from tasks.sentiment.excerpt import excerpt
 from tasks.sentiment.groups import NONE, OTHER
 from tasks.sentiment.statistics import ScoreStatistics
 
+MAX_UNKNOWN_SHARE = 0.02  # of texts without a known word; some are figures or a row of dots
 MAX_BARS = 20
 MIN_DAYS_FOR_A_CURVE = 8
 MAX_POINTS = 300
@@ -62,6 +63,9 @@ class NightReport:
     throughput: Sequence[PartThroughput] = ()
     # reason -> (rows, numbers of some of them)
     rejected_reasons: Mapping[str, tuple[int, Sequence[int]]] = field(default_factory=dict)
+    accepted: int = 0  # reviews that are scored, reused or waiting
+    unknown: int = 0  # of them, texts without a word that the model knows
+    unknown_rows: Sequence[int] = ()  # numbers of some of them
     comparison: Comparison | None = None
     where: Mapping[str, str] = field(default_factory=dict)  # what -> path, table or address
     parameters: Mapping[str, object] = field(default_factory=dict)
@@ -74,10 +78,22 @@ class NightReport:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is out of the ordinary beside the nights before."""
+        """What is out of the ordinary: in itself, and beside the nights before."""
         is_empty = self.status == "finished" and not self.rows_read
         empty = ("The source was empty: no rows were read.",) if is_empty else ()
-        return (*empty, *(self.comparison.warnings if self.comparison else ()))
+        compared = self.comparison.warnings if self.comparison else ()
+        return (*empty, *self._about_unknown_texts(), *compared)
+
+    def _about_unknown_texts(self) -> tuple[str, ...]:
+        if self.unknown <= MAX_UNKNOWN_SHARE * self.accepted:
+            return ()
+        rows = ", ".join(map(str, self.unknown_rows))
+        return (
+            f"The model knows no word of {percent(self.unknown / self.accepted)} of the texts "
+            f"({integer(self.unknown)} of {integer(self.accepted)}, row {rows}"
+            f"{', …' if self.unknown > len(self.unknown_rows) else ''}): they may be in another "
+            "language, and what it says of them means nothing. --reject-unknown-text rejects them.",
+        )
 
     @property
     def left_over(self) -> str | None:

@@ -24,6 +24,7 @@ WRONG_ENCODING = "not valid UTF-8"
 NUL_BYTE = "NUL byte"
 LONG_TEXT = f"text longer than {MAX_TEXT_CHARACTERS:,} characters"
 DUPLICATE_ID = "duplicate id"
+UNKNOWN_TEXT = "no word that the model knows"
 LONG_CARRIED = f"carried value longer than {MAX_TEXT_CHARACTERS:,} characters"
 
 
@@ -35,6 +36,7 @@ class Review:
         text: cleaned.
         text_digest: sha256 of `text`, hexadecimal.
         carried: values of the carried columns, in the order they were asked for.
+        is_known: the model knows a word of the text.
     """
 
     row_number: int
@@ -43,6 +45,7 @@ class Review:
     text: str
     text_digest: str
     carried: tuple[object, ...]
+    is_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +86,15 @@ class ReviewChecker:
         carry: Sequence[str] = (),
         keep_null_words: bool = False,
         spelling: Callable[[str], str] = str,
+        knows: Callable[[str], bool] = lambda _: True,
+        reject_unknown: bool = False,
     ) -> None:
         """Args:
         id_column: without one a review is known by its text and occurrence number.
         keep_null_words: whether NULL, N/A and the like are texts and ids like any other.
         spelling: how an id is written in the results, where they had it before in another way.
+        knows: whether the model knows a word of a text.
+        reject_unknown: reject texts of which it knows none.
         """
         self._memory = memory
         self._text_column = text_column
@@ -95,6 +102,7 @@ class ReviewChecker:
         self._carry = tuple(carry)
         self._keep_null_words = keep_null_words
         self._spelling = spelling
+        self._knows, self._reject_unknown = knows, reject_unknown
 
     @property
     def columns(self) -> list[str]:
@@ -119,6 +127,9 @@ class ReviewChecker:
         text = clean(raw_text)
         if is_blank(text, keep_null_words=self._keep_null_words):
             return self._rejected(row, values, BLANK_TEXT)
+        is_known = self._knows(text)
+        if self._reject_unknown and not is_known:
+            return self._rejected(row, values, UNKNOWN_TEXT)
         digest = text_digest(text)
         if review_id is None:
             number = self._memory.count(digest)
@@ -129,7 +140,7 @@ class ReviewChecker:
             return self._rejected(row, values, DUPLICATE_ID, f"first seen in {where}: ")
         else:
             review_id = self._spelling(review_id)
-        return Review(row.row_number, row.file, review_id, text, digest, carried)
+        return Review(row.row_number, row.file, review_id, text, digest, carried, is_known)
 
     def _identify(self, cell: object) -> tuple[str | None, str | None]:
         """The id in a cell, or why it is none."""

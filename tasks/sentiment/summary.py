@@ -42,6 +42,7 @@ def render_table(report: NightReport) -> list[dict[str, object]]:
         ("Reused", integer(report.reused)),
         ("Rejected", integer(report.rejected)),
         ("Waiting", integer(report.rows_waiting)),
+        ("Texts without a known word", integer(report.unknown)),
         ("Positive", percent(report.statistics.positive_share)),
     ]
     if comparison and comparison.psi is not None:
@@ -73,6 +74,7 @@ def render_markdown(report: NightReport) -> str:
         f"{integer(report.scored)} scored + {integer(report.reused)} reused + "
         f"{integer(report.rejected)} rejected, in {duration(report.seconds)} "
         f"({rate(report.reviews_per_second)} reviews per second)."
+        + (f" {_unknown(report)}." if report.unknown else "")
     )
     blocks += _change(report)
     blocks += _distribution(report)
@@ -110,6 +112,7 @@ def render_terminal(report: NightReport) -> RenderableType:
     speed = rate(report.reviews_per_second)
     facts = {
         "read": counted,
+        **({"unknown": _unknown(report)} if report.unknown else {}),
         "positive": share,
         "time": f"{duration(report.seconds)}, {speed} reviews per second",
         "model": f"{excerpt(report.model, 200)} ({report.model_digest[:12]}), {report.precision}",
@@ -124,6 +127,13 @@ def render_terminal(report: NightReport) -> RenderableType:
     if report.left_over:
         notes.append(Text.assemble(("Stopped: ", "bold yellow"), report.left_over))
     return Group(headline, *notes, *lines)
+
+
+def _unknown(report: NightReport) -> str:
+    return (
+        f"{integer(report.unknown)} of {integer(report.accepted)} texts have no word that the"
+        " model knows"
+    )
 
 
 def _precision(report: NightReport) -> str:

@@ -106,6 +106,28 @@ def _agreement_with_stars(frame: pd.DataFrame) -> float:
     return float(((clear["label"] == "POSITIVE") == (clear["input_stars"] == "5")).mean())
 
 
+def test_texts_that_the_model_cannot_read_are_told_and_can_be_rejected(
+    prefect_api, home, tmp_path, capfd
+):
+    """Other scripts are scored with a warning, or rejected with their reason."""
+    texts = ["Good product", "Очень хороший товар", "非常好", "منتج رائع", "12345", "ok 好"]
+    source = tmp_path / "mixed.csv"
+    pd.DataFrame({"id": range(6), "review": texts}).to_csv(source, index=False)
+    params = demo(source=str(source), id_column="id", carry=(), report_by=None)
+
+    scored = run(params)
+    told = " ".join(capfd.readouterr().out.split())
+    rejecting = {"reject_unknown_text": True, "max_rejected_share": 1.0}
+    rejected = run(params.model_copy(update=rejecting))
+
+    assert (scored.scored, scored.rejected) == (6, 0)
+    assert "4 of 6 texts have no word that the model knows" in told
+    assert "--reject-unknown-text" in told
+    assert (rejected.rows_read, rejected.reused, rejected.rejected) == (6, 2, 4)
+    reasons = sql(home, "SELECT DISTINCT reason FROM rejected_reviews")
+    assert reasons == [("no word that the model knows",)]
+
+
 def test_second_run_of_the_same_night_scores_nothing(prefect_api, home):
     """The flow says so and leaves everything as it is."""
     first = run(demo())
@@ -299,3 +321,26 @@ def test_command_ended_by_sigterm_says_so_and_can_go_on(home, tmp_path):
     assert process.returncode == 130, errors
     assert "interrupted" in errors and "Traceback" not in errors
     assert sql(home, "SELECT status FROM sentiment_runs") == [("failed",)]
+
+
+def test_command_refuses_a_precision_that_gives_other_labels(home, tmp_path):
+    """One line says by how much and what to do, and no result is written."""
+    from tasks.sentiment.model import find_model
+    from tests.tasks.sentiment.tiny_model import sample_texts, write_crude_model
+
+    model = write_crude_model(tmp_path / "model")
+    source = tmp_path / "reviews.csv"
+    texts = list(dict.fromkeys(sample_texts(60)))
+    pd.DataFrame({"id": range(len(texts)), "review": texts}).to_csv(source, index=False)
+    arguments = ("--source", str(source), "--text-column", "review", "--id-column", "id")
+    process = command(FLOW, home, *arguments, "--model", str(model), "--precision", "int8")
+    _, errors = process.communicate(timeout=240)
+
+    assert process.returncode == 1, errors
+    (line,) = [line for line in errors.splitlines() if "error:" in line]
+    assert "int8 gives" in line and "another label than float32" in line
+    assert "use --precision float32, or auto" in line
+    assert "Traceback" not in errors
+    assert not (home / "sentiment" / "scores").exists()
+    assert sql(home, "SELECT count(*) FROM review_sentiment") == [(0,)]
+    assert find_model(str(model), cache=tmp_path)  # the model itself is fine

@@ -196,3 +196,28 @@ def test_report_puts_warnings_before_all_figures():
 def test_duration_is_in_words_of_its_size(seconds, words):
     """Nobody wants 7384.0 seconds."""
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(("unknown", "warned"), [(0, False), (8, False), (9, True), (400, True)])
+def test_texts_without_a_known_word_are_counted_and_warned_of_above_a_share(unknown, warned):
+    """Two in a hundred pass: figures, and rows of dots."""
+    rows = tuple(range(1, min(unknown, 5) + 1))
+    night = a_night(accepted=400, unknown=unknown, unknown_rows=rows)
+    text = Page(render_html(night)).text
+
+    assert (f"{unknown} of 400 texts have no word" in text) is bool(unknown)
+    assert bool(night.warnings) is warned
+    assert ("--reject-unknown-text" in text) is warned
+    if warned:
+        assert night.warnings[0].startswith(
+            f"The model knows no word of {unknown / 4:.1f} % of the texts ({unknown} of 400,"
+            " row 1, 2, 3, 4, 5, …)"
+        )
+
+
+def test_page_says_why_the_precision():
+    """And says nothing where nothing was measured."""
+    assert "int8 (labels of float32 on 99.6 %)" in render_html(
+        a_night(why_precision="labels of float32 on 99.6 %")
+    )
+    assert "int8." in render_html(a_night())

@@ -141,6 +141,21 @@ def test_carried_values_keep_their_types():
     assert check({"text": "fine", "day": day}, carry=["day"])[0].carried == (day,)
 
 
+def test_text_without_a_known_word_is_marked_or_rejected_on_demand():
+    """Its id is not taken then, and a text that is blank stays blank."""
+    rows = ({"text": "хорошо", "id": "1"}, {"text": "good", "id": "1"}, {"text": " ", "id": "2"})
+
+    marked = check(*rows, id_column="id", knows=str.isascii)
+    rejected = check(*rows, id_column="id", knows=str.isascii, reject_unknown=True)
+
+    assert not marked[0].is_known
+    assert marked[1].reason == "duplicate id"
+    assert rejected[0].reason == "no word that the model knows"
+    assert (rejected[0].review_id, rejected[0].excerpt) == ("1", "хорошо")
+    assert rejected[1].is_known
+    assert marked[2].reason == rejected[2].reason == "blank text"
+
+
 def test_duplicate_id_is_rejected_and_says_where_it_was_first():
     """The first review keeps the id; a rejected row takes none."""
     found = check(

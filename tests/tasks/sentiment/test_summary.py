@@ -95,3 +95,16 @@ def test_terminal_shows_brackets_as_they_are():
     """A source or a path cannot style the terminal."""
     assert "[red]y[/red]" in on_terminal(a_night(where={"file": "[red]y[/red]"}))
     assert "[bold]s" in on_terminal(a_night(source="[bold]s"))
+
+
+def test_all_forms_tell_the_precision_and_unknown_texts():
+    """Where there is something to tell."""
+    night = a_night(accepted=400, unknown=7, why_precision="labels of float32 on 99.6 %")
+    figures = {row["figure"]: row["value"] for row in render_table(night)}
+    assert figures["Precision because"] == "labels of float32 on 99.6 %"
+    assert figures["Texts without a known word"] == "7"
+    assert "labels of float32 on 99" in render_markdown(night)
+    assert "7 of 400 texts have no word that the model knows." in render_markdown(night)
+    assert "7 of 400 texts have no word that the model knows" in on_terminal(night)
+    assert "labels of float32 on 99.6 %" in on_terminal(night)
+    assert "no word" not in on_terminal(a_night()) + render_markdown(a_night())

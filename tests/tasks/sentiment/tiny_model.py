@@ -100,6 +100,22 @@ def write_able_model(folder: Path) -> Path:
     return write_model(folder, network.train(False))
 
 
+def write_crude_model(folder: Path) -> Path:
+    """A model that int8 is too coarse for: one weight dwarfs the others, and is never used."""
+    network = tiny_network()
+    bert = network.bert
+    norms, products = [bert.embeddings.LayerNorm], []
+    for layer in bert.encoder.layer:
+        norms += [layer.attention.output.LayerNorm, layer.output.LayerNorm]
+        products += [layer.attention.self.value, layer.intermediate.dense]
+    with torch.no_grad():
+        for norm in norms:
+            norm.weight[0] = norm.bias[0] = 0.0
+        for product in products:
+            product.weight[:, 0] = 1e4
+    return write_model(folder, network)
+
+
 def rewrite_config(folder: Path, **changes: Any) -> Path:
     """Change entries of config.json; None removes one."""
     file = folder / "config.json"

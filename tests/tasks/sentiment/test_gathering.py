@@ -63,6 +63,7 @@ def test_texts_without_a_known_word_are_rejected_on_demand(tmp_path):
     job = Job(tmp_path / "var", source, f"sqlite:///{tmp_path / 'warehouse.db'}")
     attempt = job.again(max_rejected_share=1.0).attempt()
     attempt = replace(attempt, request=replace(attempt.request, reject_unknown_text=True))
+    room.begin(attempt)
 
     plan = room.cut(attempt, job.open(), lambda text: "7" not in text)
 

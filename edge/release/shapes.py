@@ -34,7 +34,7 @@ def find_layout(
     count = len(labels)
     possible: dict[Layout, Roles | None] = {
         "points": _points(model, count) if named in (None, "points") else None,
-        "ssd": _ssd(model.outputs),
+        "ssd": _ssd(model),
         "yolo_v8": _yolo(model.outputs, 4 + count, either_way=True),
         "yolo_v5": _yolo(model.outputs, 5 + count, either_way=False),
     }
@@ -96,8 +96,9 @@ def _points(model: OpenedModel, classes: int) -> Roles | None:
     )
 
 
-def _ssd(outputs: Sequence[TensorInfo]) -> Roles | None:
+def _ssd(model: OpenedModel) -> Roles | None:
     """All four roles by name, or the two that shapes tell."""
+    outputs = model.outputs
     if len(outputs) != 4:
         return None
     named = {_SSD_NAMES[info.name]: info for info in outputs if info.name in _SSD_NAMES}
@@ -108,7 +109,20 @@ def _ssd(outputs: Sequence[TensorInfo]) -> Roles | None:
     pair = [info for info in outputs if len(info.shape) == 2]
     if len(boxes) != 1 or len(counts) != 1 or len(pair) != 2:
         return None
-    return {"boxes": boxes[0], "count": counts[0]}
+    return {"boxes": boxes[0], "count": counts[0], **_named_pair(model, pair)}
+
+
+def _named_pair(model: OpenedModel, pair: Sequence[TensorInfo]) -> Roles:
+    """Classes and scores, where their names or the signature's say which is which."""
+    names = {info.name: f"{name} {info.name}".lower() for name, info in model.signature().items()}
+    found = {
+        role: [info for info in pair if word in names.get(info.name, info.name.lower())]
+        for role, word in (("classes", "class"), ("scores", "score"))
+    }
+    classes, scores = found["classes"], found["scores"]
+    if len(classes) == len(scores) == 1 and classes != scores:
+        return {"classes": classes[0], "scores": scores[0]}
+    return {}
 
 
 def _yolo(outputs: Sequence[TensorInfo], wide: int, *, either_way: bool) -> Roles | None:

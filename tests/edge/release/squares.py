@@ -67,7 +67,8 @@ def build(form: str) -> bytes:
     """A TFLite file.
 
     form: v8 (columns first), v8_rows, v8_pixels, v8_logits, v8_corners, v8_one, v5, v5_one,
-    v5_exchanged, e2e, e2e_one, e2e_numbered, ssd, ssd_pixels, ssd_from_1, points_probabilities;
+    v5_exchanged, e2e, e2e_one, e2e_numbered, ssd, ssd_named, ssd_pixels, ssd_from_1,
+    points_probabilities;
     v8_int8_plain, v8_int8_wide, v8_int8_bytes: quantised with that range of the input.
     """
     tf = open_tensorflow()
@@ -159,6 +160,12 @@ def _ssd(tf: Any, *scores: Any, scale: float = 1.0, first: float = 0.0) -> Any:
     }
 
 
+def _ssd_named(tf: Any, *scores: Any) -> Any:
+    found = _ssd(tf, *scores)
+    names = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
+    return dict(zip(names, (found["a"], found["b"], found["c"], found["d"]), strict=True))
+
+
 def _points(tf: Any, *scores: Any) -> Any:
     half = 0.5 + 0.0 * scores[0]
     return {
@@ -181,6 +188,7 @@ _FORMS: dict[str, Callable[..., Any]] = {
     "e2e_one": lambda tf, red, green: _e2e(tf, red),
     "e2e_numbered": lambda tf, *s: _e2e(tf, *s, numbered=True),
     "ssd": _ssd,
+    "ssd_named": _ssd_named,
     "ssd_pixels": lambda tf, *s: _ssd(tf, *s, scale=float(SIDE)),
     "ssd_from_1": lambda tf, *s: _ssd(tf, *s, first=1.0),
     "points_probabilities": _points,

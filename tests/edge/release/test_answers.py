@@ -55,6 +55,7 @@ def painted(seed: int, colours: tuple[str, ...] = COLOURS) -> list[tuple[str, tu
         ("v5", COLOURS, "yolo_v5"),
         ("v5_one", ONE, "yolo_v5"),
         ("ssd", COLOURS, "ssd"),
+        ("ssd_named", COLOURS, "ssd"),
     ],
 )
 def test_right_forms_are_taken_and_find_what_was_painted(tmp_path, form, labels, layout):
@@ -134,6 +135,16 @@ def test_silence_proves_nothing_and_is_said(tmp_path):
     assert description.output.layout == "yolo_v8"
     assert "follows from its shapes alone: it found nothing in 2 pictures" in description.notes[0]
     assert "--golden" in description.notes[0] and "--evaluate-on" in description.notes[0]
+
+
+def test_names_of_outputs_tell_where_pictures_do_not(tmp_path):
+    """Classes and scores have one shape; without names and answers nobody knows which is which."""
+    named = describe(write_detector(tmp_path, "ssd_named"), COLOURS, NOTHING)
+
+    assert named.output == describe(tmp_path / "ssd_named.tflite", COLOURS, SQUARES).output
+    assert "follows from its shapes alone" in named.notes[0]
+    with pytest.raises(ModelFileError, match="or give pictures in which it finds something"):
+        describe(write_detector(tmp_path, "ssd"), COLOURS, NOTHING)
 
 
 def test_other_forms_of_a_network_are_not_judged_again(tmp_path):

@@ -162,7 +162,7 @@ def _refuse_other_forms(lines: Sequence[str], origin: str) -> None:
     if lines[0].startswith("<"):
         raise ModelFileError(f"{origin} is XML or HTML; write one name a line")
     for number, line in enumerate(lines, 1):
-        if re.match(r"(names|classes)\s*=", line):
+        if re.match(r"(names|classes|labels)\s*=", line, re.IGNORECASE):
             raise ModelFileError(
                 f"{origin}, line {number}, is {line[:60]!r}, a setting; give the file with the"
                 " names themselves, one a line"

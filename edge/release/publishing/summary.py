@@ -76,6 +76,7 @@ def render_terminal(report: PublishReport) -> RenderableType:
     table.add_column(_HEAD[-1])
     for row in report.rows:
         *cells, _ = _cells(row)
+        cells[_HEAD.index("frame")] = ms(row.figures.timing.p50_ms)  # as much as 80 columns take
         if row.chosen:
             gate = Text("chosen", "bold green")
         else:
@@ -83,7 +84,8 @@ def render_terminal(report: PublishReport) -> RenderableType:
         table.add_row(*map(Text, cells), gate, style="bold" if row.chosen else "")
     lines = [Text(reason, "red") for reason in report.decision.reasons]
     lines += [Text.assemble(("note: ", "yellow"), note) for note in report.notes]
-    told = {**report.facts, **report.where}
+    rounds = ", ".join(f"{row.figures.variant} {spread(row.figures.timing)}" for row in report.rows)
+    told = {"frame, ms": rounds, **report.facts, **report.where}
     width = max(map(len, told)) + 2
     lines += [Text.assemble((name.ljust(width), "dim"), value) for name, value in told.items()]
     return Group(headline, table, *lines)

@@ -159,6 +159,7 @@ def test_names_of_yaml_stay_words(labels_of):
         ("labels.txt", "", "names no class"),
         ("labels.txt", "<labels><label>bolt</label></labels>", "is XML or HTML"),
         ("obj.data", "classes= 2\nnames = data/obj.names\n", "line 1, is 'classes= 2', a setting"),
+        ("labels.py", "CLASSES = (\n  'bolt',\n)\n", "'CLASSES = .', a setting"),
         ("labels.txt", "# my labels\nbolt\nnut\n", "a comment would count as a class"),
         ("labels.txt", "object {\nbolt\n}\n", "'object {', which is no name"),
         ("labels.csv", "0,bolt,#ff0000\n1,nut,#00ff00\n", "a table of 3 columns"),

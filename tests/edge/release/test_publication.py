@@ -422,6 +422,15 @@ class TestReport:
         assert "one name a line" in summary.render_markdown(report)
         assert "–" in str(summary.render_table(report)[0]["frame"])
 
+    def test_table_fits_a_terminal_of_eighty_columns(self, report):
+        """No column is cut off, the gate least of all."""
+        console = Console(width=80, record=True, file=io.StringIO())
+        console.print(summary.render_terminal(report), soft_wrap=True)
+
+        head, row = console.export_text().splitlines()[1:3]
+        assert head.split()[-1] == "gate" and row.split()[-1] == "chosen"
+        assert "…" not in row
+
     def test_unmeasured_accuracy_is_a_note(self, request_of, ready, pictures, tmp_path):
         """A reader must not take silence for quality."""
         report = report_of(request_of(ready, golden=pictures), tmp_path / "work")

@@ -5,21 +5,21 @@
 All peers run one after another in one process on the same texts, with a model of DistilBERT's
 shape and with the bundled one. The original script is `pipeline(text)` for one text after
 another. Prints each result as it comes, a table in the end, and writes
-var/benchmarks/sentiment.json. Takes about ten minutes on two cores.
+var/benchmarks/sentiment.json, with the CPU and its features, after each. A way that fails is shown
+as such, and the others are measured. Takes about ten minutes on two cores.
 """
 
 import argparse
 import contextlib
 import io
-import json
 import os
-import platform
 import random
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,28 +29,34 @@ from rich.console import Console
 from rich.table import Table
 from transformers.utils import logging
 
+from tasks.sentiment.errors import first_line
 from tasks.sentiment.model import ModelFolder, find_model
 from tasks.sentiment.precision import choose_precision
 from tasks.sentiment.scorer import Scorer
+from tests.benchmarks.comparison import NO_ANSWER, NOTHING, format_figure, format_ratio, keep
 from tests.benchmarks.distilbert_shape import write_distilbert_shape
+from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.texts import DEMO, varied_texts
 
 BUNDLED = "triptych-sentiment"
 FLOW = "the whole flow, "
+Score = Callable[[Sequence[str]], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Result:
     """One way to score. agreement and largest_difference: of labels and probabilities, from our
     float32 scorer's on those of the same texts that the model reads whole (of longer ones, the
-    pipeline reads the head alone); None for the flow and for float32 itself."""
+    pipeline reads the head alone); None for the flow and for float32 itself. fault: why there are
+    no figures."""
 
     model: str
     way: str
     reviews: int
-    reviews_per_second: float
-    agreement: float | None
-    largest_difference: float | None
+    reviews_per_second: float | None
+    agreement: float | None = None
+    largest_difference: float | None = None
+    fault: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,12 +85,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for result in bench_all(texts, part, Path(scratch)):
             results.append(result)
-            progress = f"{result.model}, {result.way}: {result.reviews_per_second:,.1f} reviews/s"
-            print(progress, file=sys.stderr, flush=True)
+            rate = result.fault or f"{result.reviews_per_second:,.1f} reviews/s"
+            print(f"{result.model}, {result.way}: {rate}", file=sys.stderr, flush=True)
             write(results, given.source.name, given.output)
     Console(width=140).print(render(results))  # also where it is written to a file
     for model in dict.fromkeys(result.model for result in results):
-        print(f"{model}: the flow reaches {share_of_scorer(results, model):.0%} of the bare scorer")
+        share = format_figure(share_of_scorer(results, model), ".0%")
+        print(f"{model}: the flow reaches {share} of the bare scorer")
 
 
 def bench_all(texts: Sequence[str], part: int, scratch: Path) -> Iterator[Result]:
@@ -107,27 +114,46 @@ def bench_all(texts: Sequence[str], part: int, scratch: Path) -> Iterator[Result
 def bench(
     model: ModelFolder, name: str, texts: Sequence[str], sizes: Sizes, scratch: Path
 ) -> Iterator[Result]:
-    """All peers on one model."""
+    """All peers on one model; one that fails keeps none of the others from being measured."""
     float32 = Scorer(model, "float32")
     rate, truth = _timed(float32.score, texts[: sizes.scorer])
     whole = np.array([len(model.tokenizer.encode(t)) for t in texts[: sizes.scorer]])
     whole = whole <= model.max_tokens
-    exact = Result(name, "our scorer, float32", sizes.scorer, rate, None, None)
+
+    def compared(way: str, count: int, open_way: Callable[[], Score]) -> Result:
+        def measure() -> Result:
+            rate, probability = _timed(open_way(), texts[:count])
+            return _compared(name, way, count, rate, probability, truth, whole)
+
+        return attempted(name, way, count, measure)
+
     for way, count, batch_size in (
         ("pipeline(text), one by one", sizes.loop, None),
         ("pipeline(texts, batch_size=32)", sizes.pipeline, 32),
     ):
-        rate, probability = _timed(_pipeline(model, batch_size), texts[:count])
-        yield _compared(name, way, count, rate, probability, truth, whole)
-    yield exact
+        yield compared(way, count, partial(_pipeline, model, batch_size))
+    yield Result(name, "our scorer, float32", sizes.scorer, rate)
     for precision in ("bfloat16", "int8"):
-        rate, probability = _timed(Scorer(model, precision).score, texts[: sizes.scorer])
         way = f"our scorer, {precision}"
-        yield _compared(name, way, sizes.scorer, rate, probability, truth, whole)
-    yield _flow(model, name, texts[: sizes.flow], scratch)
+        yield compared(way, sizes.scorer, partial(_scorer, model, precision))
+    flow = partial(_flow, model, name, texts[: sizes.flow], scratch)
+    yield attempted(name, FLOW.rstrip(", "), sizes.flow, flow)
 
 
-def _pipeline(model: ModelFolder, batch_size: int | None) -> Callable[[Sequence[str]], np.ndarray]:
+def _scorer(model: ModelFolder, precision: str) -> Score:
+    return Scorer(model, precision).score
+
+
+def attempted(model: str, way: str, reviews: int, measure: Callable[[], Result]) -> Result:
+    """What was measured, or why nothing was."""
+    try:
+        return measure()
+    except Exception as error:  # a peer's, of any kind
+        fault = f"{NO_ANSWER}: {type(error).__name__}: {first_line(error)[:200]}"
+        return Result(model, way, reviews, None, fault=fault)
+
+
+def _pipeline(model: ModelFolder, batch_size: int | None) -> Score:
     import torch
     from transformers import pipeline
 
@@ -147,9 +173,7 @@ def _pipeline(model: ModelFolder, batch_size: int | None) -> Callable[[Sequence[
     return score
 
 
-def _timed(
-    score: Callable[[Sequence[str]], np.ndarray], texts: Sequence[str]
-) -> tuple[float, np.ndarray]:
+def _timed(score: Score, texts: Sequence[str]) -> tuple[float, np.ndarray]:
     score(texts[:32])  # warm
     started = time.perf_counter()
     probability = score(texts)
@@ -203,31 +227,28 @@ def _flow(model: ModelFolder, name: str, texts: Sequence[str], scratch: Path) ->
         )
         seconds = time.perf_counter() - started
     way = f"{FLOW}{choice.precision}"
-    return Result(name, way, outcome.scored, outcome.scored / seconds, None, None)
+    return Result(name, way, outcome.scored, outcome.scored / seconds)
 
 
 def write(results: Sequence[Result], source: str, output: Path) -> None:
     """Write what is known so far."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    document = {
-        "cpu": platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "source": source,
-        "results": [asdict(result) for result in results],
-    }
-    output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    document = {**describe_machine(), "source": source}
+    keep({**document, "results": [asdict(result) for result in results]}, output)
 
 
-def share_of_scorer(results: Sequence[Result], model: str) -> float:
-    """The flow's rate over that of our scorer in the same precision."""
+def share_of_scorer(results: Sequence[Result], model: str) -> float | None:
+    """The flow's rate over that of our scorer in the same precision; None where one is missing."""
     rates = {result.way: result.reviews_per_second for result in results if result.model == model}
-    flow = next(way for way in rates if way.startswith(FLOW))
-    return rates[flow] / rates[f"our scorer, {flow.removeprefix(FLOW)}"]
+    for way, flow in rates.items():
+        scorer = rates.get(f"our scorer, {way.removeprefix(FLOW)}")
+        if way.startswith(FLOW) and flow and scorer:
+            return flow / scorer
+    return None
 
 
 def render(results: Sequence[Result]) -> Table:
     """A table with each rate's ratio to the original loop on either model."""
-    original = results[0].reviews_per_second
+    original = results[0].reviews_per_second if results else None
     table = Table(title="sentiment, reviews per second")
     for column in ("model", "way", "reviews", "rate"):
         table.add_column(column, no_wrap=True)
@@ -239,11 +260,11 @@ def render(results: Sequence[Result]) -> Table:
             r.model,
             r.way,
             f"{r.reviews:,}",
-            f"{r.reviews_per_second:,.1f}",
-            f"{r.reviews_per_second / loops[r.model]:.1f}",
-            f"{r.reviews_per_second / original:.1f}",
-            "" if r.agreement is None else f"{r.agreement:.2%}",
-            "" if r.largest_difference is None else f"{r.largest_difference:.1e}",
+            NO_ANSWER if r.fault else format_figure(r.reviews_per_second, ",.1f"),
+            format_ratio(r.reviews_per_second, loops.get(r.model)),
+            format_ratio(r.reviews_per_second, original),
+            NOTHING if r.agreement is None else f"{r.agreement:.2%}",
+            NOTHING if r.largest_difference is None else f"{r.largest_difference:.1e}",
         )
     return table
 

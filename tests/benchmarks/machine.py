@@ -6,7 +6,10 @@ import subprocess
 from pathlib import Path
 
 # What the kernels of the three panels choose by.
-FEATURES = ("avx", "avx2", "avx512f", "avx_vnni", "avx512_vnni", "amx_int8", "asimd", "asimddp")
+FEATURES = (
+    *("avx", "avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
+    *("asimd", "asimddp"),
+)
 
 
 def describe_machine() -> dict[str, object]:

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,19 +61,25 @@ class InProcess:
 
 @contextmanager
 def served(
-    home: Path, *, ready: bool = True, **environment: str
+    home: Path,
+    *,
+    ready: bool = True,
+    log: str = "serve.log",
+    before: Sequence[str] = (),
+    **environment: str,
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """BentoML's server on a free port: its address and process. Its log: home/serve.log.
+    """BentoML's server on a free port: its address and process.
 
-    ready: whether to wait until it has a model that answers, or only until it lives.
+    ready: whether to wait until it has a model that answers, or only until it lives. log: name of
+    its log in the home. before: a command that runs it.
     """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "serve.log").open("wb") as log:
+    with (home / log).open("wb") as output:
         server = subprocess.Popen(
             [
-                *(sys.executable, "-m", "bentoml", "serve"),
+                *(*before, sys.executable, "-m", "bentoml", "serve"),
                 *("services.fraud.service:FraudDetector", "--port", str(port)),
             ],
             cwd=ROOT,
@@ -84,7 +90,7 @@ def served(
                 "BENTOML_DO_NOT_TRACK": "True",
                 **environment,
             },
-            stdout=log,
+            stdout=output,
             stderr=subprocess.STDOUT,
         )
     try:

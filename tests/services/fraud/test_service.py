@@ -21,6 +21,7 @@ from services.fraud.registry import Registry
 from services.fraud.scorer import FraudScorer
 from tests.services.fraud.running import GENUINE, ROOT, promoted, rows, served, wait_until
 
+APART = ("unshare", "--pid", "--fork", "--kill-child")  # as in a container of its own
 JSON = {"content-type": "application/json"}
 
 
@@ -92,6 +93,14 @@ def test_page_figures_and_document_are_served(server):
     assert "/detect_fraud" in httpx.get(f"{url}/docs.json").json()["paths"]
 
 
+def allowed(before):
+    """Whether a command that runs another one does so here."""
+    try:
+        return subprocess.run([*before, "true"], capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
 def test_every_example_of_the_document_works_at_once(server):
     """As the page's button sends it."""
     url, _ = server
@@ -127,6 +136,26 @@ def test_second_server_leaves_the_figures_of_the_first(server, tmp_path, model_f
 
     assert series in mine
     assert series not in theirs
+
+
+@pytest.mark.parametrize("before", [(), APART], ids=["beside it", "in another namespace"])
+def test_second_server_on_one_home_leaves_the_figures_of_the_first(server, home, before):
+    """Two containers with one volume, say: each counts its own, and deletes nobody's."""
+    if before and not allowed(before):
+        pytest.skip("no namespaces are allowed here")
+    url, _ = server
+    httpx.post(f"{url}/detect_fraud", json={"transaction_data": GENUINE}).raise_for_status()
+    series = re.compile(r'^fraud_answers_total{endpoint="/detect_fraud",status="200"} (\S+)$', re.M)
+    [counted] = series.findall(httpx.get(f"{url}/metrics").text)
+    with served(home, log="second.log", before=before) as (second, _):
+        theirs = httpx.get(f"{second}/metrics").text
+        mine = httpx.get(f"{url}/metrics").text
+    httpx.post(f"{url}/detect_fraud", json={"transaction_data": GENUINE}).raise_for_status()
+    after = httpx.get(f"{url}/metrics").text
+
+    assert not series.findall(theirs)
+    assert series.findall(mine) == [counted]
+    assert series.findall(after) == [str(float(counted) + 1)]
 
 
 def test_figures_need_no_more_of_the_disk_once_they_are_kept(server, home):

@@ -6,7 +6,14 @@ No pydantic model here keeps a value that it refused: what callers send is never
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 
 from services.fraud.features import FEATURES
 from services.fraud.fields import (
@@ -132,12 +139,20 @@ class BatchRequest(_Request):
     ]
 
 
+_TOLD = r"^ *([01](\.0)?|[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]) *$"  # what `as_label` reads in text
+
+
 class Label(_Request):
     """What a transaction has turned out to be."""
 
     transaction_id: Identifier
     is_fraud: Annotated[
-        bool, BeforeValidator(as_label), Field(description="1 and 0 are taken as well")
+        bool,
+        BeforeValidator(as_label),
+        Field(description="1 and 0 are taken as well, also as text"),
+        WithJsonSchema(
+            {"anyOf": [{"type": "boolean"}, {"enum": [0, 1]}, {"type": "string", "pattern": _TOLD}]}
+        ),
     ]
     labelled_at: Annotated[
         datetime | None,

@@ -14,6 +14,7 @@ from tasks.sentiment.model import ModelFolder
 from tasks.sentiment.scorer import Scorer
 
 ROUNDS = 7
+HOPELESS = 0.5  # of float32's rate
 OUTLIERS = 1  # rounds left out at either end: the machine may be busy for a moment
 CHUNK = 32  # texts scored at once at first; then twice as many, and so on
 SECONDS = 8.0  # about the longest per precision; a slow model is measured on fewer texts
@@ -56,18 +57,24 @@ def open_candidate(
 
 
 def time_in_turns(candidates: Mapping[str, Candidate], texts: Sequence[str]) -> None:
-    """Replace the candidates' rounds by new ones, in which all of them score the same texts."""
-    slowest = min(candidate.rate for candidate in candidates.values())
-    count = max(4, int(slowest * SECONDS / 2 / ROUNDS))
+    """Replace the candidates' rounds by new ones, in which all of them score the same texts.
+
+    One that took more than twice as long as float32 for the sample is not timed again, since
+    all would have to make do with the few texts that it manages: its rate stands for its rounds.
+    """
+    timed = []
     for candidate in candidates.values():
-        candidate.rounds.clear()
+        candidate.rounds = [candidate.rate] * ROUNDS
+        if candidate.rate >= candidates["float32"].rate * HOPELESS:
+            timed.append(candidate)
+            candidate.rounds.clear()
+    slowest = min(candidate.rate for candidate in timed)
+    count = min(len(texts), max(4, int(slowest * SECONDS / 2 / ROUNDS)))
     for number in range(ROUNDS):
-        order = list(candidates.values())
-        for candidate in order if number % 2 else reversed(order):
+        for candidate in timed if number % 2 else reversed(timed):
             started = time.perf_counter()
             candidate.scorer.score(texts[:count])
-            seconds = time.perf_counter() - started
-            candidate.rounds.append(min(count, len(texts)) / seconds)
+            candidate.rounds.append(count / (time.perf_counter() - started))
 
 
 def compare(candidate: np.ndarray, reference: np.ndarray) -> Difference:

@@ -11,7 +11,7 @@ stays.
 import numpy as np
 from numpy.typing import NDArray
 
-SAME_PLACE = 0.8  # overlap (IoU) from which two boxes of two classes are one object
+SAME_PLACE = 0.7  # overlap (IoU) from which two boxes of two classes are one object
 
 _BLOCK = 64  # so many at once: one object's boxes mostly fit, and a table of overlaps stays small
 

@@ -38,12 +38,19 @@ def test_objects_that_only_overlap_stay(other):
     assert stays([PERSON, other], [0.9, 0.8], [0, 27]) == [0, 1]
 
 
+def test_part_of_a_bolt_at_the_edge_has_one_class():
+    """As it is seen: the same thing, one box a little shorter than the other."""
+    bolt, defective = (606.9, 338.2, 640.0, 419.6), (605.6, 339.5, 639.1, 403.9)
+
+    assert stays([bolt, defective], [0.52, 0.32], [0, 3]) == [0]
+
+
 def test_box_that_goes_takes_nobody_along():
     """What only overlaps a box that was left out stays."""
     first, second, third = (
         (0.0, 0.0, 100.0, 100.0),
-        (0.0, 0.0, 100.0, 85.0),
-        (0.0, 0.0, 100.0, 72.0),
+        (0.0, 0.0, 100.0, 84.0),
+        (0.0, 0.0, 100.0, 68.0),
     )
 
     assert stays([first, second, third], [0.9, 0.8, 0.7], [0, 1, 2]) == [0, 2]

@@ -53,6 +53,9 @@ BAD_TRANSACTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "blank id": ({"terminal_id": ""}, "terminal_id"),
     "long id": ({"terminal_id": "x" * 65}, "terminal_id"),
     "control character": ({"transaction_id": "a\x00b"}, "transaction_id"),
+    "invisible character": ({"transaction_id": "a\u200bb"}, "transaction_id"),
+    "blank at the end": ({"customer_id": "c-1 "}, "customer_id"),
+    "date alone": ({"time": "2026-11-20"}, "time"),
     "unknown field": ({"colour": "red"}, "colour"),
 }
 
@@ -290,6 +293,32 @@ def test_every_answer_leaves_one_row(home):
     }
     summary = "SELECT request_id, rows, rejected FROM fraud_batches"
     assert logged(home, summary) == [(batch["request_id"], 2, 1)]
+
+
+def test_refusal_says_in_words_what_would_be_right(service):
+    """No pattern of characters."""
+    change = {"customer_id": "a\u200bb", "terminal_id": "x" * 65, "time": "2026-11-20"}
+    answer = ask(service, "/score_transaction", {**RAW, **change})
+
+    assert {fault.field: fault.message for fault in problem(answer).fields} == {
+        "customer_id": "has a control character or an invisible one",
+        "terminal_id": "longer than 64 characters",
+        "time": "not a date and time in ISO 8601, such as 2026-11-22T09:30:00Z",
+    }
+
+
+def test_ids_of_any_script_are_answered_and_labelled(home):
+    """As they may be trained with; one letter in two writings is one letter."""
+    raw = {**RAW, "transaction_id": "Nº 7", "customer_id": "CUST 001", "terminal_id": "Café, Ort"}
+    with InProcess(home) as service:
+        first = ask(service, "/score_transaction", raw)
+        again = ask(service, "/score_transaction", {**raw, "terminal_id": "Cafe\u0301, Ort"})
+        label = {"transaction_id": "Nº 7", "is_fraud": 1, "labelled_at": "2026-11-21"}
+        labelled = ask(service, "/labels", {"labels": [label]})
+
+    assert (first.status_code, first.content) == (200, again.content)
+    assert labelled.json()["known"] == 1
+    assert logged(home, "SELECT terminal_id FROM fraud_predictions") == [("Café, Ort",)]
 
 
 def logged(home, query):

@@ -77,6 +77,7 @@ def open_run(
         limits=Limits(max_ap_drop, max_auc_drop, max_alert_ratio, min_frauds),
         labels=labels,
         transactions=transactions,
+        longest_pause_s=settings.fraud_max_state_age_h * 3_600,
     )
 
 

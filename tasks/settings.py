@@ -40,6 +40,10 @@ class Settings(BaseSettings):
         " folder.",
     )
 
+    fraud_max_state_age_h: float = Field(
+        36.0, gt=0, description="Where nothing was answered for longer, transactions are missing."
+    )
+
     @field_validator("home", "signing_keys", "telemetry_folder")
     @classmethod
     def _absolute(cls, folder: Path | None) -> Path | None:

@@ -16,6 +16,7 @@ import orjson
 from numpy.typing import NDArray
 
 from services.fraud.champion import Champion
+from services.fraud.completeness import NO_SNAPSHOT, NOT_RECORDED
 from services.fraud.errors import StateUnavailable
 from services.fraud.features import Windows, assemble
 from services.fraud.held_state import HeldState
@@ -126,13 +127,13 @@ class Detector:
             round(raw.amount * 100),
             epoch_s(raw.time),
         )
-        as_of = state.as_of
-        age_s = None if as_of is None else max(0.0, float(transaction.time - as_of))
+        covered = state.coverage
+        age_s = None if covered is None else max(0.0, float(transaction.time - covered.as_of))
         decision = _Decision(scorer.tag, scorer.threshold, request_id, raw.transaction_id, age_s)
-        if age_s is None:
-            decision.degraded.append("no_snapshot")
-        elif age_s > self._max_state_age_s:
-            decision.degraded.append("old_snapshot")
+        if covered is None:  # nothing is known to be complete
+            decision.degraded.append(NO_SNAPSHOT)
+        else:
+            decision.degraded += covered.faults(transaction.time, self._max_state_age_s)
 
         def decide(windows: Windows) -> bytes:
             features = assemble(transaction.cents, transaction.time, windows)
@@ -146,7 +147,7 @@ class Detector:
             self._metrics.retries.inc()
             return outcome.answer
         if not outcome.recorded:
-            decision.degraded.append("not_recorded")
+            decision.degraded.append(NOT_RECORDED)
         for reason in decision.degraded:
             self._metrics.degraded.labels(reason).inc()
         self._record(

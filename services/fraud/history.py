@@ -5,15 +5,18 @@ most; what a killed process leaves half done is done by repeating it.
 """
 
 import itertools
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from services.fraud.features import DAY_S, HISTORY_DAYS
-from services.fraud.snapshot import Pointer, Row, read_snapshot
-from services.fraud.state_file import INDICES, LONG_PATIENCE_S, FileLock, StateFile
+from services.fraud.busy_keys import count_again, forget_idle, stop_counting
+from services.fraud.completeness import AS_OF, KEPT_S, LABELLED_UNTIL, SINCE, Coverage
+from services.fraud.file_lock import FileLock
+from services.fraud.snapshot import Pointer, Row, coverage_of, read_snapshot
+from services.fraud.state_file import INDICES, LONG_PATIENCE_S, StateFile
 
 CHUNK_ROWS = 200  # the lock is held for 2 ms
 PAUSE_S = 0.001
@@ -40,6 +43,7 @@ _LABEL_EARLY = (
     " WHERE excluded.labelled_at >= early_labels.labelled_at"
 )
 _KEEP = "INSERT OR REPLACE INTO facts VALUES (?, ?)"
+_BEGIN_LATER = f"UPDATE facts SET value = max(value, ?) WHERE name = '{SINCE}'"
 
 Label: TypeAlias = tuple[str, bool, float]  # transaction_id, is_fraud, labelled_at: s since 1970
 T = TypeVar("T")
@@ -71,16 +75,24 @@ def load(file: StateFile, pointer: Pointer) -> Loaded:
     with closing(FileLock(file.path.with_name(f"{file.path.name}.loading"))) as lock:
         while not lock.acquire(LONG_PATIENCE_S, LOADED_ASK_EVERY_S):
             pass  # its holder is at work: otherwise the lock would have fallen
-        facts = dict(file.connection.execute("SELECT name, value FROM facts"))
-        if facts.get("snapshot") == pointer.digest:
+        if _facts(file.connection).get("snapshot") == pointer.digest:
             return Loaded()
+        coverage = coverage_of(pointer)
         added, labelled = _load_at_once(file, pointer) or _load_beside(file, pointer)
-        as_of = max(pointer.as_of, facts.get("as_of") or pointer.as_of)
         with file.writing() as connection:
-            connection.executemany(_KEEP, [("snapshot", pointer.digest), ("as_of", as_of)])
-        removed = prune(file, as_of - (HISTORY_DAYS + 1) * DAY_S)
+            covered = _write_coverage(connection, coverage)
+            connection.execute(_KEEP, ("snapshot", pointer.digest))
+        removed = prune(file, covered.as_of - KEPT_S)
         file.shorten_log()
         return Loaded(added, labelled, removed)
+
+
+def read_coverage(connection: sqlite3.Connection) -> Coverage | None:
+    """What the history covers, by the snapshots loaded; None without any."""
+    facts = _facts(connection)
+    if AS_OF not in facts:
+        return None
+    return Coverage(facts[SINCE], facts[AS_OF], facts.get(LABELLED_UNTIL))
 
 
 def write_labels(file: StateFile, labels: Iterable[Label]) -> int:
@@ -90,7 +102,7 @@ def write_labels(file: StateFile, labels: Iterable[Label]) -> int:
     """
     known = 0
     for chunk in _chunks(labels):
-        with file.writing() as connection:
+        with file.writing(len(chunk)) as connection:
             known += connection.executemany(_LABEL, chunk).rowcount
             connection.executemany(_LABEL_EARLY, chunk)
         time.sleep(PAUSE_S)
@@ -102,13 +114,33 @@ def prune(file: StateFile, before: int) -> int:
 
     Labels as old whose transaction never came go too.
     """
+    with file.writing() as connection:
+        connection.execute(_BEGIN_LATER, (before,))
     query = "SELECT transaction_id FROM early_labels WHERE labelled_at < ?"
     for keys in _chunks(file.connection.execute(query, (before,)).fetchall()):
         _write(file, "DELETE FROM early_labels WHERE transaction_id = ?", keys)
     found = file.connection.execute("SELECT seq FROM transactions WHERE time < ?", (before,))
     old = found.fetchall()  # without an index: once a night, and no writer waits for a reader
     delete = "DELETE FROM transactions WHERE seq = ?"
-    return sum(_write(file, delete, chunk) for chunk in _chunks(old))
+    removed = sum(_write(file, delete, chunk) for chunk in _chunks(old))
+    with file.writing() as connection:
+        forget_idle(connection)
+    return removed
+
+
+def _write_coverage(connection: sqlite3.Connection, loaded: Coverage) -> Coverage:
+    """Join what is covered with what a snapshot has brought."""
+    known = _facts(connection)
+    # Without a snapshot until now, nothing was covered, but labels may have come.
+    nothing = Coverage(loaded.as_of + 1, loaded.as_of, known.get(LABELLED_UNTIL))
+    covered = (read_coverage(connection) or nothing).then(loaded)
+    facts = {SINCE: covered.since, AS_OF: covered.as_of, LABELLED_UNTIL: covered.labelled_until}
+    connection.executemany(_KEEP, list(facts.items()))
+    return covered
+
+
+def _facts(connection: sqlite3.Connection) -> dict[str, Any]:
+    return dict(connection.execute("SELECT name, value FROM facts"))
 
 
 def _load_at_once(file: StateFile, pointer: Pointer) -> tuple[int, int] | None:
@@ -120,11 +152,13 @@ def _load_at_once(file: StateFile, pointer: Pointer) -> tuple[int, int] | None:
             return None
         for name in INDICES:
             connection.execute(f"DROP INDEX {name}")
+        stop_counting(connection)  # by triggers, which look into the indices
         added = sum(
             connection.executemany(_INSERT, rows).rowcount for rows in read_snapshot(pointer)
         )
         for name, columns in INDICES.items():
             connection.execute(f"CREATE INDEX {name} ON {columns}")
+        count_again(connection)
     return added, 0
 
 
@@ -140,7 +174,7 @@ def _write(file: StateFile, statement: str, rows: Sequence[tuple[Any, ...] | Row
     """Run a statement for each of some rows in one transaction; how many rows it changed."""
     if not rows:
         return 0
-    with file.writing() as connection:
+    with file.writing(len(rows)) as connection:
         changed = connection.executemany(statement, rows).rowcount
     time.sleep(PAUSE_S)
     return changed

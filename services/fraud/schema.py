@@ -15,6 +15,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from services.fraud.completeness import REASONS
 from services.fraud.features import FEATURES
 from services.fraud.fields import (
     LABEL_AHEAD,
@@ -220,8 +221,13 @@ class ScoreAnswer(DetectAnswer):
         Field(description="from the history's last snapshot to the transaction; null without one"),
     ]
     degraded: Annotated[
-        list[Literal["no_snapshot", "old_snapshot", "not_recorded"]],
-        Field(description="why the windows may be incomplete; empty if they are not"),
+        list[Literal[REASONS]],  # type: ignore[valid-type]  # they are its members
+        Field(
+            description="why the windows may be incomplete; empty if they are not. no_snapshot:"
+            " no history has been loaded; old_snapshot: the last one is too old; old_labels:"
+            " labels do not reach up to the terminal's windows; a window: it begins before the"
+            " history does; not_recorded: later windows will miss this transaction"
+        ),
     ]
 
 

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from services.fraud.completeness import KEPT_S, Coverage
 from services.fraud.errors import StateUnavailable, TransactionsError
-from services.fraud.features import DAY_S, HISTORY_DAYS
 
 if TYPE_CHECKING:  # a worker loads neither before it reads a snapshot
     import pandas as pd
@@ -36,12 +36,16 @@ class Pointer:
     Attributes:
         as_of: seconds since 1970, UTC; everything up to then is in it.
         digest: sha256 of the file's bytes.
+        since: from when on everything is in it; None: its writer did not say.
+        labelled_until: the newest transaction whose label is known; None: none is.
     """
 
     file: Path
     as_of: int
     rows: int
     digest: str
+    since: int | None = None
+    labelled_until: int | None = None
 
 
 def folder(home: Path) -> Path:
@@ -49,10 +53,14 @@ def folder(home: Path) -> Path:
     return home / "fraud" / "snapshots"
 
 
-def write_snapshot(transactions: "pd.DataFrame", as_of: int, home: Path) -> Path:
+def write_snapshot(
+    transactions: "pd.DataFrame", as_of: int, home: Path, coverage: Coverage | None = None
+) -> Path:
     """Write the last days up to `as_of` of a labelled table, and make them the current snapshot.
 
     Labels are taken as they stand in the table. Older snapshots but the last are removed.
+
+    Args: coverage: what the table covers; None: all from its first transaction on, labels too.
 
     Raises:
         TransactionsError: a column is missing, or a transaction_id is there twice.
@@ -66,12 +74,26 @@ def write_snapshot(transactions: "pd.DataFrame", as_of: int, home: Path) -> Path
     day = datetime.fromtimestamp(as_of, UTC).strftime("%Y%m%dT%H%M%SZ")
     path = place / f"{day}-{digest[:8]}.parquet"
     _replace(path, content)
-    pointer = {"file": path.name, "as_of": as_of, "rows": len(recent), "digest": digest}
+    covered = coverage or coverage_of_table(transactions, as_of)
+    pointer = {
+        "file": path.name,
+        "as_of": as_of,
+        "rows": len(recent),
+        "digest": digest,
+        "since": max(covered.since, as_of - KEPT_S + 1),
+        "labelled_until": covered.labelled_until,
+    }
     _replace(place / POINTER, json.dumps(pointer).encode())
     files = sorted(place.glob("*.parquet"), key=lambda file: file.stat().st_mtime_ns)
     for old in files[:-FILES_KEPT]:
         old.unlink(missing_ok=True)
     return path
+
+
+def coverage_of_table(transactions: "pd.DataFrame", as_of: int) -> Coverage:
+    """What a labelled table covers up to a moment: all from its first transaction on."""
+    since = int(transactions["time"].min()) if len(transactions) else as_of + 1
+    return Coverage(min(since, as_of + 1), as_of, as_of)
 
 
 def read_pointer(home: Path) -> Pointer | None:
@@ -85,7 +107,10 @@ def read_pointer(home: Path) -> Pointer | None:
         name, as_of, rows, digest = (told[key] for key in ("file", "as_of", "rows", "digest"))
         if Path(name).name != name or not (isinstance(digest, str) and len(digest) == 64):
             raise ValueError("no file name, or no digest")
-        return Pointer(path.with_name(name), int(as_of), int(rows), digest)
+        file, since, labelled = path.with_name(name), told.get("since"), None
+        if since is not None:
+            since, labelled = int(since), told["labelled_until"]
+        return Pointer(file, int(as_of), int(rows), digest, since, labelled and int(labelled))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -124,12 +149,22 @@ def read_snapshot(pointer: Pointer, rows: int = 4_096) -> Iterator[list[Row]]:
         raise StateUnavailable(f"snapshot {pointer.file} cannot be read: {error}") from error
 
 
+def coverage_of(pointer: Pointer) -> Coverage:
+    """What a snapshot covers. One of the last version tells by its first row.
+
+    Raises: StateUnavailable: that has to be read, and cannot be.
+    """
+    if pointer.since is not None:
+        return Coverage(pointer.since, pointer.as_of, pointer.labelled_until)
+    times = (row[COLUMNS.index("time")] for rows in read_snapshot(pointer) for row in rows)
+    return Coverage(min(times, default=pointer.as_of + 1), pointer.as_of, pointer.as_of)
+
+
 def _recent(transactions: "pd.DataFrame", as_of: int) -> "pd.DataFrame":
     missing = [name for name in COLUMNS if name not in transactions.columns]
     if missing:
         raise TransactionsError(f"a snapshot needs the columns {', '.join(missing)}")
-    since = as_of - (HISTORY_DAYS + 1) * DAY_S
-    within = transactions["time"].between(since, as_of, inclusive="right")
+    within = transactions["time"].between(as_of - KEPT_S, as_of, inclusive="right")
     recent = transactions.loc[within, list(COLUMNS)]
     twice = int(recent["transaction_id"].duplicated().sum())
     if twice:

@@ -13,18 +13,17 @@
 - Emptied by hand while processes have it open, it is unavailable, and kills none of them.
 """
 
-import fcntl
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from services.fraud import busy_keys, completeness
 from services.fraud.errors import StateUnavailable
+from services.fraud.file_lock import FileLock
 
-ASK_EVERY_S = 50e-6
 IMPATIENCE = 0.1  # of the patience, after having waited in vain
 LONG_PATIENCE_S = 30.0  # where no request waits
 SHORTEN_AFTER = 1_000  # rows written by this process
@@ -63,38 +62,10 @@ BEGIN
     DELETE FROM early_labels WHERE transaction_id = NEW.transaction_id;
 END;
 """
-_STEPS = (_FIRST, _LABELLED_AT)
+_STEPS = (_FIRST, _LABELLED_AT, busy_keys.schema() + completeness.SCHEMA)
 VERSION = len(_STEPS)  # of a file: how many of them it has gone
 # The last one: no such table. Our statements are fixed, so a wrong one means a file without them.
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
-
-
-class FileLock:
-    """Excludes other processes, and other objects of this class, by a lock on a file."""
-
-    def __init__(self, path: Path) -> None:
-        """Raises: OSError: the file cannot be made."""
-        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-
-    def acquire(self, patience_s: float, ask_every_s: float = ASK_EVERY_S) -> bool:
-        """Wait for the lock; whether it was got in time."""
-        deadline = time.monotonic() + patience_s
-        while True:
-            try:
-                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    return False
-                time.sleep(ask_every_s)
-
-    def release(self) -> None:
-        """Let the next one have it."""
-        fcntl.flock(self._handle, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        """Release it for good."""
-        os.close(self._handle)
 
 
 class StateFile:
@@ -111,7 +82,7 @@ class StateFile:
         self.path = path
         self._patience_s = self._patient_s = patience_s
         self._index = f"{path}-shm"  # SQLite's, of the log
-        self._shortened_at = 0
+        self._written = 0  # rows, since the log was last shortened
         self._shortening: threading.Thread | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -133,8 +104,10 @@ class StateFile:
             raise
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self, rows: int = 1) -> Iterator[sqlite3.Connection]:
         """A write transaction: committed at the end, rolled back on any exception.
+
+        Args: rows: how many it writes, about.
 
         Raises: sqlite3.Error: nothing was written; the wait was too long, or the disk is full.
         """
@@ -150,7 +123,8 @@ class StateFile:
             raise
         finally:
             self._lock.release()
-        if connection.total_changes - self._shortened_at >= SHORTEN_AFTER:
+        self._written += rows
+        if self._written >= SHORTEN_AFTER:
             self._start_shortening()
 
     @contextmanager
@@ -224,7 +198,7 @@ class StateFile:
     def _start_shortening(self) -> None:
         if self._shortening and self._shortening.is_alive():
             return
-        self._shortened_at = self.connection.total_changes
+        self._written = 0
         self._shortening = threading.Thread(target=self.shorten_log, daemon=True)
         self._shortening.start()
 

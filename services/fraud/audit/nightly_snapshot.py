@@ -1,9 +1,11 @@
 """The snapshot that the service's state starts from, as the night leaves it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from services.fraud.audit.answers import (
@@ -12,16 +14,21 @@ from services.fraud.audit.answers import (
     read_all_labels,
     read_transactions_between,
 )
+from services.fraud.completeness import KEPT_S, Coverage
 from services.fraud.database import Database
-from services.fraud.features import DAY_S, HISTORY_DAYS
+from services.fraud.features import HOUR_S
 from services.fraud.snapshot import (
     COLUMNS,
     Pointer,
+    coverage_of,
+    coverage_of_table,
     read_pointer,
     read_snapshot,
     write_snapshot,
 )
 from services.fraud.transactions import read_transactions
+
+LONGEST_PAUSE_S = 36 * HOUR_S
 
 
 @dataclass(frozen=True)
@@ -43,13 +50,21 @@ def snapshot_of_file(transactions: Path, database: Database, home: Path) -> Writ
         LogError: the database refused.
     """
     table = read_transactions(transactions)
+    as_of = int(table["time"].max())
+    covered = coverage_of_table(table, as_of)
     if "is_fraud" not in table:
         table["is_fraud"] = False
-    return _write(table, int(table["time"].max()), database, home, transactions.name)
+        covered = replace(covered, labelled_until=None)
+    return _write(table, covered, database, home, transactions.name)
 
 
-def snapshot_of_log(run_date: date, database: Database, home: Path) -> WrittenSnapshot | None:
+def snapshot_of_log(
+    run_date: date, database: Database, home: Path, longest_pause_s: float = LONGEST_PAUSE_S
+) -> WrittenSnapshot | None:
     """Add what was answered before `run_date` to the current snapshot; None without either.
+
+    Args: longest_pause_s: where nothing was answered for longer, transactions are missing: the
+        history begins after that.
 
     Raises:
         StateUnavailable: the current snapshot is damaged.
@@ -62,13 +77,28 @@ def snapshot_of_log(run_date: date, database: Database, home: Path) -> WrittenSn
     if not times:
         return None
     as_of = max(times)
-    since = as_of - (HISTORY_DAYS + 1) * DAY_S
-    answered = read_transactions_between(database, since, min(as_of, epoch_s(run_date) - 1))
+    until = min(as_of, epoch_s(run_date) - 1)
+    answered = read_transactions_between(database, as_of - KEPT_S, until)
     answered["is_fraud"] = False
     before = _rows_of(pointer) if pointer else answered.iloc[:0]
     table = pd.concat([before, answered], ignore_index=True)
     table = table.drop_duplicates("transaction_id").sort_values("time", kind="stable")
-    return _write(table, as_of, database, home, "the log of answers")
+    before_log = coverage_of(pointer) if pointer else None
+    covered = _extended(before_log, answered["time"].to_numpy(np.int64), as_of, longest_pause_s)
+    return _write(table, covered, database, home, "the log of answers")
+
+
+def _extended(
+    before: Coverage | None, answered: npt.NDArray[np.int64], as_of: int, longest_pause_s: float
+) -> Coverage:
+    """What is covered once transactions that were answered at some times, in order, are added."""
+    if before is None:
+        first = int(answered[0]) if len(answered) else as_of + 1
+        before = Coverage(first, first, None)
+    live = np.concatenate(([before.as_of], answered[answered > before.as_of]))
+    resumed = live[1:][np.diff(live) > longest_pause_s]
+    since = int(resumed[-1]) if len(resumed) else before.since
+    return Coverage(since, as_of, before.labelled_until)
 
 
 def _rows_of(pointer: Pointer) -> pd.DataFrame:
@@ -77,12 +107,16 @@ def _rows_of(pointer: Pointer) -> pd.DataFrame:
 
 
 def _write(
-    table: pd.DataFrame, as_of: int, database: Database, home: Path, source: str
+    table: pd.DataFrame, covered: Coverage, database: Database, home: Path, source: str
 ) -> WrittenSnapshot:
     labels = read_all_labels(database)
     known = table["transaction_id"].astype(str).map(labels)
     is_fraud = known.where(known.notna(), table["is_fraud"]).astype(bool)
-    path = write_snapshot(table.assign(is_fraud=is_fraud), as_of, home)
-    recent = table["time"].between(as_of - (HISTORY_DAYS + 1) * DAY_S, as_of, inclusive="right")
+    as_of, labelled = covered.as_of, table.loc[known.notna(), "time"]
+    if len(labelled):
+        newest = min(int(labelled.max()), as_of)
+        covered = replace(covered, labelled_until=max(newest, covered.labelled_until or newest))
+    path = write_snapshot(table.assign(is_fraud=is_fraud), as_of, home, covered)
+    recent = table["time"].between(as_of - KEPT_S, as_of, inclusive="right")
     frauds = int(is_fraud[recent].sum())
     return WrittenSnapshot(path, int(recent.sum()), frauds, as_of, source)

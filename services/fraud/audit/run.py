@@ -12,6 +12,7 @@ from services.fraud.audit.answers import read_day
 from services.fraud.audit.labels import LoadedLabels, load_labels
 from services.fraud.audit.measures import Audit, Cards, Period, audit
 from services.fraud.audit.nightly_snapshot import (
+    LONGEST_PAUSE_S,
     WrittenSnapshot,
     snapshot_of_file,
     snapshot_of_log,
@@ -35,6 +36,7 @@ class AuditRun:
     limits: Limits
     labels: Path | None = None
     transactions: Path | None = None
+    longest_pause_s: float = LONGEST_PAUSE_S  # in the log, before history counts as missing
 
     @property
     def report(self) -> Path:
@@ -68,7 +70,8 @@ def snapshot(run: AuditRun) -> WrittenSnapshot | None:
     database.prepare()
     if run.transactions:
         return snapshot_of_file(run.transactions, database, run.home)
-    return snapshot_of_log(run.period.run_date, database, run.home)
+    day = run.period.run_date
+    return snapshot_of_log(day, database, run.home, run.longest_pause_s)
 
 
 def measure(run: AuditRun, advance: Callable[[], None]) -> Audit:

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from services.fraud.completeness import Coverage
 from services.fraud.features import DAY_S, table_features
 from services.fraud.simulator import simulate
-from services.fraud.snapshot import write_snapshot
+from services.fraud.snapshot import coverage_of_table, write_snapshot
 from services.fraud.training.candidate import Material, gather
 from services.fraud.transactions import read_transactions
 
@@ -87,11 +88,12 @@ class Workbench:
     def write_snapshot(self, home: Path, source: Path | World) -> Path:
         """Hand the last weeks to the service, as the history that its state starts from."""
         table = self._table()
-        if isinstance(source, World):  # nothing is missing of its last day
-            as_of = (source.end - date(1970, 1, 1)).days * DAY_S - 1
+        if isinstance(source, World):  # nothing is missing of its first and last day
+            end = (source.end - date(1970, 1, 1)).days * DAY_S
+            covered = Coverage(end - source.days * DAY_S, end - 1, end - 1)
         else:
-            as_of = int(table["time"].max())
-        return write_snapshot(table, as_of, home)
+            covered = coverage_of_table(table, int(table["time"].max()))
+        return write_snapshot(table, covered.as_of, home, covered)
 
     def clear(self) -> None:
         """Delete the folder."""

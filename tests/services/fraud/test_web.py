@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
+from services.fraud.completeness import WINDOW_REASONS
 from services.fraud.features import FEATURES
 from services.fraud.registry import Registry
 from services.fraud.schema import BatchAnswer, DetectAnswer, ErrorAnswer, ScoreAnswer
@@ -499,6 +500,34 @@ def test_old_snapshot_is_said(home, transactions):
     assert (soon["degraded"], soon["state_age_s"]) == ([], 3_600)
     assert (late["degraded"], late["state_age_s"]) == (["old_snapshot"], 360_000)
     assert ready["state_age_s"] > 0
+
+
+def test_window_that_begins_before_the_history_is_said(home, transactions):
+    """Late arrivals, replays, and a snapshot that begins only ten days ago; counted by reason."""
+    from services.fraud.snapshot import write_snapshot
+
+    as_of = int(transactions["time"].max())
+    recent = transactions[transactions["time"] > as_of - 10 * 86_400]
+    write_snapshot(recent, as_of, home)
+    cases = {
+        1: ["customer_30day_window", "terminal_7day_window", "terminal_30day_window"],
+        -5 * 24: [
+            *("customer_7day_window", "customer_30day_window", "terminal_1day_window"),
+            *("terminal_7day_window", "terminal_30day_window"),
+        ],
+        -24 * 365: list(WINDOW_REASONS),
+    }
+
+    with InProcess(home) as service:
+        for hours, reasons in cases.items():
+            time = datetime.fromtimestamp(as_of, UTC) + timedelta(hours=hours)
+            raw = {**RAW, "transaction_id": f"new{hours}", "time": time.isoformat()}
+            answer = ask(service, "/score_transaction", raw)
+            assert ScoreAnswer.model_validate_json(answer.content).degraded == reasons
+        figures = ask(service, "/metrics", method="GET").text
+
+    assert 'fraud_degraded_total{reason="customer_1day_window"} 1.0' in figures
+    assert 'fraud_degraded_total{reason="terminal_30day_window"} 3.0' in figures
 
 
 def test_page_and_figures_are_its_own(service):

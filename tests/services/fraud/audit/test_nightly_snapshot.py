@@ -6,15 +6,21 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from services.fraud.audit.answers import epoch_s
+from services.fraud.audit.answers import (
+    epoch_s,
+    read_all_labels,
+    read_transactions_between,
+)
 from services.fraud.audit.nightly_snapshot import snapshot_of_file, snapshot_of_log
+from services.fraud.completeness import Coverage
 from services.fraud.database import Database, begin
-from services.fraud.features import DAY_S, HISTORY_DAYS
+from services.fraud.features import DAY_S, HISTORY_DAYS, HOUR_S
 from services.fraud.log_rows import LABELS
-from services.fraud.snapshot import COLUMNS, read_pointer, read_snapshot
+from services.fraud.snapshot import COLUMNS, coverage_of, read_pointer, read_snapshot
 from services.fraud.tables import Label
 from services.fraud.transactions import write_transactions
 from tests.services.fraud.answered import RUN_DATE, draw_traffic, write_traffic
+from tests.services.fraud.streams import stream
 
 
 @pytest.fixture
@@ -112,3 +118,63 @@ def test_file_becomes_the_snapshot(database, tmp_path, labelled):
 
     assert written.source == "t.parquet" and written.as_of == 1_530_000_120
     assert current(tmp_path)["is_fraud"].tolist() == [labelled, False, True]
+
+
+def covered(home: Path) -> Coverage:
+    pointer = read_pointer(home)
+    assert pointer is not None
+    return coverage_of(pointer)
+
+
+def answered_on(url: str, *days_before: int, labelled: bool = False) -> None:
+    for days in days_before:
+        write_traffic(url, draw_traffic(RUN_DATE - timedelta(days=days), 1, 20), labelled=labelled)
+
+
+def test_log_without_a_snapshot_covers_what_was_answered(database, url, tmp_path):
+    """From the first answer on; without a label, none is known."""
+    answered_on(url, 4, 3, 2)
+    snapshot_of_log(RUN_DATE, database, tmp_path)
+    times = current(tmp_path)["time"]
+    assert covered(tmp_path) == Coverage(int(times.min()), int(times.max()), None)
+
+
+def test_snapshot_and_log_together_cover_both(database, url, tmp_path):
+    """Night by night, with labels up to the newest transaction that has one."""
+    answered_on(url, 6, 5, labelled=True)
+    snapshot_of_log(RUN_DATE - timedelta(days=4), database, tmp_path)
+    first = covered(tmp_path)
+    answered_on(url, 4, 3)
+    snapshot_of_log(RUN_DATE - timedelta(days=2), database, tmp_path)
+    second = covered(tmp_path)
+    assert second.since == first.since and second.as_of > first.as_of
+    answers = read_transactions_between(database, 0, second.as_of)
+    labels = read_all_labels(database)
+    labelled = answers[answers["transaction_id"].isin(labels.index)]
+    assert second.labelled_until == labelled["time"].max()
+
+
+@pytest.mark.parametrize(("pause_h", "since_day"), [(36, 2), (24 * 9, 12)])
+def test_history_begins_after_a_pause_in_the_log(database, url, tmp_path, pause_h, since_day):
+    """A service that was away for days: what it missed is not taken for quiet days."""
+    answered_on(url, 12, 11)
+    snapshot_of_log(RUN_DATE - timedelta(days=10), database, tmp_path)
+    answered_on(url, 2, 1)
+    snapshot_of_log(RUN_DATE, database, tmp_path, pause_h * HOUR_S)
+    day = epoch_s(RUN_DATE - timedelta(days=since_day))
+    assert day <= covered(tmp_path).since < day + DAY_S
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_file_covers_what_is_between_its_first_and_last_row(database, tmp_path, labelled):
+    """With its labels, if it has any."""
+    table = draw_file(labelled=labelled)
+    write_transactions(table, tmp_path / "t.parquet")
+    snapshot_of_file(tmp_path / "t.parquet", database, tmp_path)
+    first, last = int(table["time"].min()), int(table["time"].max())
+    assert covered(tmp_path) == Coverage(first, last, last if labelled else None)
+
+
+def draw_file(*, labelled: bool) -> pd.DataFrame:
+    table = stream(50, days=10).astype(dict.fromkeys(COLUMNS[:3], str))
+    return table if labelled else table.drop(columns="is_fraud")

@@ -1,0 +1,221 @@
+"""Counts of busy customers and terminals, kept by the state's file itself.
+
+A key is a customer or a terminal. One with more than `MOST_ROWS` transactions is busy: beside
+its transactions, the file then keeps how many there are, and their sum, per second, minute, hour
+and day. A window is added up from at most 59 seconds, 59 minutes and 23 hours at each of its
+ends and the days between, however many transactions it holds. All other keys, which are nearly
+all, cost a look whether they are busy.
+
+The counts are kept by triggers, so that whoever writes transactions or labels, in whatever order,
+leaves them right: they are whole numbers, and change in the same SQL transaction.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+
+from services.fraud.features import DAY_S, HOUR_S
+
+MOST_ROWS = 500  # of a key that is counted by reading them; more cost more than the buckets
+MOST_IN_SECOND = 64  # of a busy customer's transactions, without a place of their own
+MINUTE_S = 60
+LENGTHS_S = (1, MINUTE_S, HOUR_S, DAY_S)  # of a bucket, by level
+SECOND, MINUTE, HOUR, DAY = range(len(LENGTHS_S))
+PLACE = len(LENGTHS_S)  # level of what came before a transaction in its own second, by its `seq`
+CUSTOMER, TERMINAL = range(2)
+
+_TABLES = """
+CREATE TABLE busy_keys (
+    id INTEGER PRIMARY KEY,
+    kind INTEGER NOT NULL,  -- 0: a customer, 1: a terminal
+    key TEXT NOT NULL,
+    UNIQUE (kind, key)
+);
+CREATE TABLE bucket_counts (
+    busy_key INTEGER NOT NULL,
+    level INTEGER NOT NULL,  -- 0 to 3: seconds, minutes, hours, days; 4: places in a second
+    bucket INTEGER NOT NULL,  -- time divided by the bucket's length; of a place: seq
+    rows INTEGER NOT NULL,
+    total INTEGER NOT NULL,  -- a customer's cents, a terminal's frauds
+    PRIMARY KEY (busy_key, level, bucket)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What is counted of customers, or of terminals."""
+
+    number: int
+    name: str
+    column: str
+    value: str
+
+    def id_of(self, row: str) -> str:
+        """SQL: the id of a row's key; null if it is not busy."""
+        key = f"{row}.{self.column}"
+        return f"(SELECT id FROM busy_keys WHERE kind = {self.number} AND key = {key})"
+
+
+_KINDS = (
+    _Kind(CUSTOMER, "customer", "customer_id", "cents"),
+    _Kind(TERMINAL, "terminal", "terminal_id", "is_fraud"),
+)
+_TRIGGERS = (
+    *(f"{kind.name}_{what}" for kind in _KINDS for what in ("counted", "uncounted")),
+    "terminal_label_counted",
+)
+
+
+def schema() -> str:
+    """SQL: tables and triggers, and the counts of what is there already."""
+    statements = [*map(_build_trigger, _KINDS), *_triggers(), *_fill()]
+    return _TABLES + "".join(f"{statement};" for statement in statements)
+
+
+def stop_counting(connection: sqlite3.Connection) -> None:
+    """Before many rows are written at once, in the same SQL transaction."""
+    for name in _TRIGGERS:
+        connection.execute(f"DROP TRIGGER {name}")
+
+
+def count_again(connection: sqlite3.Connection) -> None:
+    """After `stop_counting`: find what is busy now, and go on from there."""
+    for table in ("busy_keys", "bucket_counts"):
+        connection.execute(f"DELETE FROM {table}")
+    for statement in (*_triggers(), *_fill()):
+        connection.execute(statement)
+
+
+def forget_idle(connection: sqlite3.Connection) -> None:
+    """Forget keys that have no transactions any more."""
+    connection.execute(
+        "DELETE FROM busy_keys WHERE NOT EXISTS"
+        " (SELECT 1 FROM bucket_counts WHERE busy_key = busy_keys.id)"
+    )
+
+
+def _triggers() -> list[str]:
+    """SQL: what counts each transaction that is written."""
+    each = [make(kind) for kind in _KINDS for make in (_insert_trigger, _delete_trigger)]
+    return [*each, _label_trigger(_KINDS[TERMINAL])]
+
+
+def _fill() -> list[str]:
+    """SQL: find what is busy among transactions that were not counted; that counts them."""
+    return [
+        f"INSERT INTO busy_keys (kind, key) SELECT {kind.number}, {kind.column}"
+        f" FROM transactions GROUP BY {kind.column} HAVING count(*) > {MOST_ROWS}"
+        for kind in _KINDS
+    ]
+
+
+def _buckets(row: str) -> str:
+    """SQL: level and bucket of a row at each level."""
+    return ", ".join(f"({level}, {row}.time / {s})" for level, s in enumerate(LENGTHS_S))
+
+
+def _insert_trigger(kind: _Kind) -> str:
+    """Counts a transaction of a busy key, or finds that its key has become busy.
+
+    Upserts that say so themselves: a transaction may be inserted with OR IGNORE, which would be
+    the policy of a plain INSERT OR REPLACE in here as well.
+    """
+    places = _place_statements() if kind.number == CUSTOMER else ""
+    return f"""
+CREATE TRIGGER {kind.name}_counted AFTER INSERT ON transactions
+WHEN {kind.id_of("NEW")} IS NOT NULL OR EXISTS (
+    SELECT 1 FROM transactions WHERE {kind.column} = NEW.{kind.column} LIMIT 1 OFFSET {MOST_ROWS}
+)
+BEGIN
+    INSERT INTO bucket_counts
+    SELECT busy.id, level.column1, level.column2, 1, NEW.{kind.value}
+    FROM busy_keys AS busy, (VALUES {_buckets("NEW")}) AS level
+    WHERE busy.kind = {kind.number} AND busy.key = NEW.{kind.column}
+    ON CONFLICT (busy_key, level, bucket)
+    DO UPDATE SET rows = rows + 1, total = total + excluded.total;
+    {places}
+    INSERT INTO busy_keys (kind, key) SELECT {kind.number}, NEW.{kind.column}
+    WHERE {kind.id_of("NEW")} IS NULL;
+END
+"""
+
+
+def _place_statements() -> str:
+    """What came before a transaction in its second, of seconds that hold many.
+
+    It does not change any more: whoever comes later into this second has a later place.
+    """
+    customer = _KINDS[CUSTOMER]
+    second = (
+        f"FROM bucket_counts WHERE busy_key = {customer.id_of('NEW')}"
+        f" AND level = {SECOND} AND bucket = NEW.time"
+    )
+    return f"""
+    INSERT INTO bucket_counts
+    SELECT busy_key, {PLACE}, NEW.seq, rows - 1, total - NEW.cents
+    {second} AND rows > {MOST_IN_SECOND + 1}
+    ON CONFLICT DO NOTHING;
+    INSERT INTO bucket_counts
+    SELECT {customer.id_of("NEW")}, {PLACE}, seq,
+        row_number() OVER (ORDER BY seq) - 1, sum(cents) OVER (ORDER BY seq) - cents
+    FROM transactions WHERE customer_id = NEW.customer_id AND time = NEW.time
+    AND (SELECT rows {second}) = {MOST_IN_SECOND + 1}
+    ON CONFLICT DO NOTHING;
+"""
+
+
+def _build_trigger(kind: _Kind) -> str:
+    """Counts all transactions of a key that has become busy."""
+    coarser = "".join(
+        f"""
+    INSERT INTO bucket_counts
+    SELECT NEW.id, {level}, bucket / {length // LENGTHS_S[level - 1]}, sum(rows), sum(total)
+    FROM bucket_counts WHERE busy_key = NEW.id AND level = {level - 1} GROUP BY 3;"""
+        for level, length in enumerate(LENGTHS_S)
+        if level
+    )
+    places = f"""
+    INSERT INTO bucket_counts
+    SELECT NEW.id, {PLACE}, seq, row_number() OVER (PARTITION BY time ORDER BY seq) - 1,
+        sum(cents) OVER (PARTITION BY time ORDER BY seq) - cents
+    FROM transactions WHERE customer_id = NEW.key AND time IN (
+        SELECT bucket FROM bucket_counts
+        WHERE busy_key = NEW.id AND level = {SECOND} AND rows > {MOST_IN_SECOND}
+    );"""
+    return f"""
+CREATE TRIGGER {kind.name}_busy AFTER INSERT ON busy_keys WHEN NEW.kind = {kind.number}
+BEGIN
+    INSERT INTO bucket_counts
+    SELECT NEW.id, {SECOND}, time, count(*), sum({kind.value})
+    FROM transactions WHERE {kind.column} = NEW.key GROUP BY time;{coarser}
+    {places if kind.number == CUSTOMER else ""}
+END
+"""
+
+
+def _delete_trigger(kind: _Kind) -> str:
+    buckets = f"busy_key = {kind.id_of('OLD')} AND (level, bucket) IN (VALUES {_buckets('OLD')})"
+    return f"""
+CREATE TRIGGER {kind.name}_uncounted AFTER DELETE ON transactions
+WHEN {kind.id_of("OLD")} IS NOT NULL
+BEGIN
+    UPDATE bucket_counts SET rows = rows - 1, total = total - OLD.{kind.value} WHERE {buckets};
+    DELETE FROM bucket_counts WHERE {buckets} AND rows = 0;
+    DELETE FROM bucket_counts
+    WHERE busy_key = {kind.id_of("OLD")} AND level = {PLACE} AND bucket = OLD.seq;
+END
+"""
+
+
+def _label_trigger(terminal: _Kind) -> str:
+    """An upsert: a label that has waited may be set before its transaction is counted."""
+    return f"""
+CREATE TRIGGER terminal_label_counted AFTER UPDATE OF is_fraud ON transactions
+WHEN NEW.is_fraud <> OLD.is_fraud AND {terminal.id_of("NEW")} IS NOT NULL
+BEGIN
+    INSERT INTO bucket_counts
+    SELECT {terminal.id_of("NEW")}, column1, column2, 0, NEW.is_fraud - OLD.is_fraud
+    FROM (VALUES {_buckets("NEW")}) WHERE true
+    ON CONFLICT (busy_key, level, bucket) DO UPDATE SET total = total + excluded.total;
+END
+"""

@@ -143,7 +143,8 @@ END
 def _place_statements() -> str:
     """What came before a transaction in its second, of seconds that hold many.
 
-    It does not change any more: whoever comes later into this second has a later place.
+    It does not change any more: whoever comes later into this second has a later place. All of
+    a second get theirs once it holds many; before and after, no row equals NULL and none is read.
     """
     customer = _KINDS[CUSTOMER]
     second = (
@@ -158,8 +159,9 @@ def _place_statements() -> str:
     INSERT INTO bucket_counts
     SELECT {customer.id_of("NEW")}, {PLACE}, seq,
         row_number() OVER (ORDER BY seq) - 1, sum(cents) OVER (ORDER BY seq) - cents
-    FROM transactions WHERE customer_id = NEW.customer_id AND time = NEW.time
-    AND (SELECT rows {second}) = {MOST_IN_SECOND + 1}
+    FROM transactions WHERE time = NEW.time AND customer_id = iif(
+        (SELECT rows {second}) = {MOST_IN_SECOND + 1}, NEW.customer_id, NULL
+    )
     ON CONFLICT DO NOTHING;
 """
 

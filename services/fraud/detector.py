@@ -7,7 +7,7 @@ takes microseconds.
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,16 +17,19 @@ from numpy.typing import NDArray
 
 from services.fraud.champion import Champion
 from services.fraud.completeness import NO_SNAPSHOT, NOT_RECORDED
+from services.fraud.decision import Decision
 from services.fraud.errors import StateUnavailable
 from services.fraud.features import Windows, assemble
 from services.fraud.held_state import HeldState
 from services.fraud.log_process import LogProcess
 from services.fraud.metrics import Metrics
 from services.fraud.schema import GivenLabel, RawTransaction
-from services.fraud.scorer import Cause, FraudScorer
-from services.fraud.state import Transaction
+from services.fraud.scorer import FraudScorer
+from services.fraud.state import PATIENCE_S, Transaction
 from services.fraud.tables import Batch
 from services.fraud.tables import Label as LabelRow
+
+IMPATIENT_S = 0.01  # of the one after a request that has waited in vain
 
 
 class NotReady(Exception):
@@ -41,37 +44,6 @@ class Rows:
     is_fraud: NDArray[np.bool_]
     threshold: float
     model: str
-
-
-@dataclass
-class _Decision:
-    """An answer to a raw transaction as it comes about; see `ScoreAnswer`."""
-
-    model: str
-    threshold: float
-    request_id: str
-    transaction_id: str
-    state_age_s: float | None
-    degraded: list[str] = field(default_factory=list)
-    features: list[float] = field(default_factory=list)
-    probability: float = 0.0
-    is_fraud: bool = False
-    reasons: list[Cause] = field(default_factory=list)
-
-    def as_json(self) -> bytes:
-        return orjson.dumps(
-            {
-                "is_fraud": self.is_fraud,
-                "probability": self.probability,
-                "threshold": self.threshold,
-                "model": self.model,
-                "request_id": self.request_id,
-                "transaction_id": self.transaction_id,
-                "reasons": self.reasons,
-                "state_age_s": self.state_age_s,
-                "degraded": self.degraded,
-            }
-        )
 
 
 class Detector:
@@ -89,6 +61,7 @@ class Detector:
     ) -> None:
         self._champion, self._state, self._log = champion, state, log
         self._metrics, self._max_state_age_s, self._clock = metrics, max_state_age_s, clock
+        self._patience_s = PATIENCE_S
 
     def detect(self, features: Sequence[float], request_id: str, began: float) -> bytes:
         """Answer for features that the caller has computed, as JSON.
@@ -117,6 +90,7 @@ class Detector:
         Raises:
             NotReady: there is no model.
             TransactionConflict: the transaction is known, with another content.
+            StateBusy: others write the state just now; call it again in a moment.
             StateUnavailable: the windows cannot be read.
         """
         scorer, state = self._scorer(), self._state.get()
@@ -129,7 +103,7 @@ class Detector:
         )
         covered = state.coverage
         age_s = None if covered is None else max(0.0, float(transaction.time - covered.as_of))
-        decision = _Decision(scorer.tag, scorer.threshold, request_id, raw.transaction_id, age_s)
+        decision = Decision(scorer.tag, scorer.threshold, request_id, raw.transaction_id, age_s)
         if covered is None:  # nothing is known to be complete
             decision.degraded.append(NO_SNAPSHOT)
         else:
@@ -142,7 +116,9 @@ class Detector:
             decision.reasons = scorer.causes(decision.features, decision.probability)
             return decision.as_json()
 
-        outcome = state.once(transaction, decide)
+        patient = time.perf_counter() - began < self._patience_s
+        outcome = state.once(transaction, decide, asks_again=patient)
+        self._patience_s = PATIENCE_S if outcome.recorded else IMPATIENT_S
         if not outcome.new:
             self._metrics.retries.inc()
             return outcome.answer

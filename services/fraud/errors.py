@@ -5,6 +5,7 @@ FraudError
 ├── ModelError          a model, its card, or a store without one
 ├── PromotionRefused    a candidate that the gate or a block keeps from becoming champion
 ├── StateUnavailable    the windows of customers and terminals cannot be read
+├── StateBusy           others keep a transaction from being recorded just now
 ├── LogError            the database that answers are logged in
 └── TransactionConflict a transaction that is known with another content
 """
@@ -28,6 +29,10 @@ class PromotionRefused(FraudError):
 
 class StateUnavailable(FraudError):
     """The state database cannot be read or is damaged."""
+
+
+class StateBusy(FraudError):
+    """Other processes are writing the state; ask again in a moment."""
 
 
 class LogError(FraudError):

@@ -10,6 +10,7 @@ from pathlib import Path
 from services.fraud.errors import StateUnavailable
 from services.fraud.state import State
 
+AT_ONCE_S = 0.005  # that a request waits for others while nothing else is answered
 logger = logging.getLogger(__name__)
 
 
@@ -40,7 +41,7 @@ class HeldState:
             self._replaced.close()
         self._replaced = self._state
         try:
-            self._state = State(self._path)
+            self._state = State(self._path, patience_s=AT_ONCE_S)
         except StateUnavailable as error:
             if str(error) != self._fault:
                 logger.error("%s", error)

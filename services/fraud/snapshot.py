@@ -156,7 +156,7 @@ def coverage_of(pointer: Pointer) -> Coverage:
     """
     if pointer.since is not None:
         return Coverage(pointer.since, pointer.as_of, pointer.labelled_until)
-    times = (row[COLUMNS.index("time")] for rows in read_snapshot(pointer) for row in rows)
+    times = (time for rows in read_snapshot(pointer) for *_, time, _is_fraud in rows)
     return Coverage(min(times, default=pointer.as_of + 1), pointer.as_of, pointer.as_of)
 
 

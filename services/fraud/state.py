@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from services.fraud.completeness import Coverage
-from services.fraud.errors import TransactionConflict
+from services.fraud.errors import StateBusy, TransactionConflict
 from services.fraud.features import Windows
 from services.fraud.history import Label, Loaded, load, prune, read_coverage, write_labels
 from services.fraud.snapshot import Pointer
-from services.fraud.state_file import LONG_PATIENCE_S, StateFile
+from services.fraud.state_file import LONG_PATIENCE_S, StateFile, WriteBusy
 from services.fraud.window_counts import NEW, Asked, count_windows
 
 logger = logging.getLogger(__name__)
@@ -93,13 +93,18 @@ class State:
         self._execute = self._file.connection.execute
         self._writable = True  # as far as is known; a change to False is logged
 
-    def once(self, transaction: Transaction, decide: Decide) -> Outcome:
+    def once(
+        self, transaction: Transaction, decide: Decide, *, asks_again: bool = False
+    ) -> Outcome:
         """Decide on a transaction and record it, or find the answer that it got before.
 
         If it cannot be recorded (a full disk, a lock that others hold for too long), it is
         still decided on, by what can be read.
 
+        Args: asks_again: the caller does, so it is not decided on while others hold the lock.
+
         Raises:
+            StateBusy: they do.
             TransactionConflict: its id is known with other content.
             StateUnavailable: the state cannot even be read.
             Whatever `decide` raises; nothing is recorded then.
@@ -113,6 +118,8 @@ class State:
                 answer = decide(self._windows(transaction, seq))
                 self._record(transaction, seq, answer)
         except sqlite3.Error as error:
+            if asks_again and isinstance(error, WriteBusy):
+                raise StateBusy(f"state {self._path}: {error}") from error
             if self._writable:
                 logger.warning("state %s cannot be written: %s", self._path, error)
             self._writable = False
@@ -134,7 +141,7 @@ class State:
     def as_of(self) -> int | None:
         """Up to when the history is complete, by the snapshots loaded; s since 1970, UTC."""
         covered = self.coverage
-        return covered and covered.as_of
+        return None if covered is None else covered.as_of
 
     @property
     def coverage(self) -> Coverage | None:

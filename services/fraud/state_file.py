@@ -27,6 +27,7 @@ from services.fraud.file_lock import FileLock
 IMPATIENCE = 0.1  # of the patience, after having waited in vain
 LONG_PATIENCE_S = 30.0  # where no request waits
 SHORTEN_AFTER = 1_000  # rows written by this process
+COUNTS_PER_ROW = 8  # of busy keys, which take as much of the log as a transaction
 LOG_MAX_PAGES = 32_768  # of 4 KiB
 INDEX_BYTES = 1_048_576  # more than the index of the longest log
 INDICES = {
@@ -66,6 +67,10 @@ _STEPS = (_FIRST, _LABELLED_AT, busy_keys.schema() + completeness.SCHEMA)
 VERSION = len(_STEPS)  # of a file: how many of them it has gone
 # The last one: no such table. Our statements are fixed, so a wrong one means a file without them.
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+
+
+class WriteBusy(sqlite3.OperationalError):
+    """Others have been writing for longer than the patience."""
 
 
 class StateFile:
@@ -109,9 +114,12 @@ class StateFile:
 
         Args: rows: how many it writes, about.
 
-        Raises: sqlite3.Error: nothing was written; the wait was too long, or the disk is full.
+        Raises:
+            WriteBusy: the wait was too long; nothing was written.
+            sqlite3.Error: nor was it otherwise, as on a full disk.
         """
         connection = self.connection
+        before = connection.total_changes
         _mend(self._index)
         self._begin()
         try:
@@ -123,7 +131,8 @@ class StateFile:
             raise
         finally:
             self._lock.release()
-        self._written += rows
+        changed = connection.total_changes - before
+        self._written += min(rows, changed) + changed // COUNTS_PER_ROW
         if self._written >= SHORTEN_AFTER:
             self._start_shortening()
 
@@ -178,15 +187,17 @@ class StateFile:
     def _begin(self) -> None:
         try:
             if not self._lock.acquire(self._patience_s):
-                raise sqlite3.OperationalError("another process has been writing for too long")
+                raise WriteBusy("another process has been writing for too long")
             try:
                 self.connection.execute("BEGIN IMMEDIATE")
             except BaseException:
                 self._lock.release()
                 raise
-        except sqlite3.Error:
+        except sqlite3.Error as error:
             # Whatever holds it, the next request should not wait as long again.
             self._set_patience(self._patient_s * IMPATIENCE)
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                raise WriteBusy(str(error)) from error
             raise
         if self._patience_s < self._patient_s:
             self._set_patience(self._patient_s)

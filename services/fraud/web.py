@@ -17,7 +17,7 @@ import orjson
 from services.fraud import batch
 from services.fraud.callers import Callers
 from services.fraud.detector import Detector, NotReady
-from services.fraud.errors import StateUnavailable, TransactionConflict
+from services.fraud.errors import StateBusy, StateUnavailable, TransactionConflict
 from services.fraud.header_values import joined
 from services.fraud.metrics import Metrics
 from services.fraud.openapi import document
@@ -33,6 +33,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SMALL_BODY = 64 * 2**10
 LABELS_BYTES = 8 * 2**20
+ASK_AGAIN_S = 0.002  # for a state that others are writing
 LONG_AT_ONCE = 2  # in a worker: each holds its body and its rows in memory
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics", "/docs.json", "/"})
 ASSETS = "/static_content/"  # of the page, which the server behind has
@@ -177,7 +178,7 @@ class Web:
                     _called, endpoint.answer, body, given_type, accept, request_id, began
                 )
             else:
-                answer = _called(endpoint.answer, body, request_id, began)
+                answer = await _called_again(endpoint.answer, body, request_id, began)
                 media = JSON_MEDIA
         finally:
             in_hand.count -= 1
@@ -294,6 +295,15 @@ def _called(answer: Callable[..., Any], *arguments: Any) -> Any:
             "the windows of customers and terminals cannot be read; /detect_fraud needs none",
             5,
         ) from None
+
+
+async def _called_again(answer: Callable[..., Any], *arguments: Any) -> Any:
+    """What an endpoint answers. While others write the state, requests beside it go on."""
+    while True:
+        try:
+            return _called(answer, *arguments)
+        except StateBusy:
+            await asyncio.sleep(ASK_AGAIN_S)
 
 
 def _is_open(path: str) -> bool:

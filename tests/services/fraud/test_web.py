@@ -4,6 +4,7 @@ import asyncio
 import logging
 import pickle
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,8 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
+from services.fraud import detector
 from services.fraud.completeness import WINDOW_REASONS
 from services.fraud.features import FEATURES
+from services.fraud.file_lock import FileLock
 from services.fraud.registry import Registry
 from services.fraud.schema import BatchAnswer, DetectAnswer, ErrorAnswer, ScoreAnswer
 from tests.services.fraud.running import GENUINE, InProcess, promoted
@@ -528,6 +531,39 @@ def test_window_that_begins_before_the_history_is_said(home, transactions):
 
     assert 'fraud_degraded_total{reason="customer_1day_window"} 1.0' in figures
     assert 'fraud_degraded_total{reason="terminal_30day_window"} 3.0' in figures
+
+
+def test_requests_beside_one_that_waits_for_the_state_are_answered(home, monkeypatch):
+    """While another process writes, a probe is; the transaction is recorded in the end."""
+    monkeypatch.setattr(detector, "PATIENCE_S", 60.0)
+
+    async def beside(service):
+        with closing(FileLock(home / "fraud" / "state.db.lock")) as lock:
+            assert lock.acquire(1.0)
+            waiting = asyncio.create_task(service.client.post("/score_transaction", json=RAW))
+            for _ in range(20):
+                assert (await service.client.get("/livez")).status_code == 200
+                await asyncio.sleep(0.002)
+            assert not waiting.done()
+            lock.release()
+            return await waiting
+
+    with InProcess(home) as service:
+        answer = asyncio.run(beside(service))
+        retry = ask(service, "/score_transaction", RAW)
+    assert (answer.status_code, answer.json()["degraded"]) == (200, ["no_snapshot"])
+    assert retry.content == answer.content
+
+
+def test_transaction_that_cannot_be_recorded_is_answered_all_the_same(home):
+    """Whoever holds the lock for too long: the answer says so, and a later one is recorded."""
+    with InProcess(home) as service:
+        with closing(FileLock(home / "fraud" / "state.db.lock")) as lock:
+            assert lock.acquire(1.0)
+            answer = ask(service, "/score_transaction", RAW).json()
+        later = ask(service, "/score_transaction", RAW).json()
+    assert answer["degraded"] == ["no_snapshot", "not_recorded"]
+    assert later["degraded"] == ["no_snapshot"]
 
 
 def test_page_and_figures_are_its_own(service):

@@ -1,0 +1,110 @@
+"""What an answer costs, in steps of SQLite, does not depend on how busy its keys are."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.fraud.busy_keys import MOST_ROWS
+from services.fraud.features import DAY_S
+from services.fraud.history import write_labels
+from services.fraud.state import State, Transaction
+from tests.services.fraud.streams import START, snapshot, stream
+
+AS_OF = START + 60 * DAY_S
+BUSY, BUSIER = 2_000, 20_000  # transactions of a customer, or at a terminal
+STEPS = 100  # of SQLite's machine, counted at a time
+DELAYED = AS_OF - 8 * DAY_S  # what terminals' windows see of transactions at the end
+
+
+@pytest.fixture
+def homes(tmp_path: Path) -> Iterator[Callable[..., State]]:
+    """States with one customer and one terminal, by their number of transactions."""
+    opened: list[State] = []
+
+    def make(rows: int, lasts_s: int) -> State:
+        home = tmp_path / str(rows)
+        state = State(home / "state.db")
+        opened.append(state)
+        table = stream(rows, keys=(1, 1))
+        draw = np.random.default_rng(0)
+        table["time"] = np.sort(DELAYED - draw.integers(0, lasts_s, rows))
+        state.load(snapshot(table, AS_OF, home))
+        return state
+
+    yield make
+    for state in opened:
+        state.close()
+
+
+def steps(state: State, action: Callable[[], object]) -> int:
+    """How much SQLite works for something, in hundreds of its machine's steps."""
+    counted = 0
+
+    def count() -> int:
+        nonlocal counted
+        counted += 1
+        return 0
+
+    connection = state._file.connection
+    connection.set_progress_handler(count, STEPS)
+    try:
+        action()
+    finally:
+        connection.set_progress_handler(None, 0)
+    return counted
+
+
+def sale(name: str, time: int) -> Transaction:
+    return Transaction(name, "0", "0", 500, time)
+
+
+@pytest.mark.parametrize("lasts_s", [1, 60, 3_600, DAY_S, 28 * DAY_S])
+def test_work_for_an_answer_does_not_grow_with_the_keys_transactions(homes, lasts_s):
+    """In a month, a day, an hour, a minute or one second; new, late, and one of the snapshot's."""
+    small, large = (homes(rows, lasts_s) for rows in (BUSY, BUSIER))
+    last = large._execute("SELECT transaction_id, cents, time FROM transactions WHERE seq = 19999")
+    known = dict(zip(("transaction_id", "cents", "time"), last.fetchone(), strict=True))
+    asked = {
+        "new": sale("new", AS_OF + 100),
+        "in the busiest second": sale("late", DELAYED),
+        "whose windows begin there": sale("edge", DELAYED + 7 * DAY_S),
+        "known": Transaction(customer_id="0", terminal_id="0", **known),
+    }
+    least = steps(small, lambda: small.once(sale("first", AS_OF), lambda _windows: b""))
+    for name, transaction in asked.items():
+
+        def ask(transaction: Transaction = transaction) -> None:
+            assert large.once(transaction, lambda _windows: b"").new
+
+        assert steps(large, ask) < 2 * least, name
+
+
+def test_work_for_a_label_does_not_grow_with_the_terminals_transactions(homes):
+    """Of the oldest, the newest, and one in the middle."""
+    small, large = (homes(rows, 28 * DAY_S) for rows in (BUSY, BUSIER))
+    one = steps(small, lambda: write_labels(small._file, [("7", True, 1.0)]))
+    for number in (0, 9_999, 19_999):
+        labels = [(str(number), is_fraud, 1.0) for is_fraud in (True, False)]
+        assert steps(large, lambda labels=labels: write_labels(large._file, labels)) < 2 * one + 10
+
+
+def test_key_that_becomes_busy_is_counted_once(tmp_path):
+    """At one transaction more than are read one by one, and from then on as before."""
+    with closing(State(tmp_path / "state.db")) as state:
+        work = []
+        for number in range(MOST_ROWS + 50):
+            transaction = sale(str(number), START + number)
+            seen: list[int] = []
+            work.append(
+                steps(
+                    state,
+                    lambda t=transaction, s=seen: state.once(
+                        t, lambda windows: s.append(windows.customer_counts[0]) or b""
+                    ),
+                )
+            )
+            assert seen == [number + 1]
+    assert max(work[MOST_ROWS + 1 :]) < work[MOST_ROWS - 1]

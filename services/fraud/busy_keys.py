@@ -20,7 +20,6 @@ MOST_IN_SECOND = 64  # of a busy customer's transactions, without a place of the
 MINUTE_S = 60
 LENGTHS_S = (1, MINUTE_S, HOUR_S, DAY_S)  # of a bucket, by level
 SECOND, MINUTE, HOUR, DAY = range(len(LENGTHS_S))
-PLACE = len(LENGTHS_S)  # level of what came before a transaction in its own second, by its `seq`
 CUSTOMER, TERMINAL = range(2)
 
 _TABLES = """
@@ -32,12 +31,22 @@ CREATE TABLE busy_keys (
 );
 CREATE TABLE bucket_counts (
     busy_key INTEGER NOT NULL,
-    level INTEGER NOT NULL,  -- 0 to 3: seconds, minutes, hours, days; 4: places in a second
-    bucket INTEGER NOT NULL,  -- time divided by the bucket's length; of a place: seq
+    level INTEGER NOT NULL,  -- 0 to 3: seconds, minutes, hours, days
+    bucket INTEGER NOT NULL,  -- time divided by the bucket's length
     rows INTEGER NOT NULL,
     total INTEGER NOT NULL,  -- a customer's cents, a terminal's frauds
     PRIMARY KEY (busy_key, level, bucket)
 ) WITHOUT ROWID;
+CREATE TABLE second_places (  -- of transactions in a second that holds many of a customer's
+    seq INTEGER PRIMARY KEY,
+    rows INTEGER NOT NULL,  -- what came before it in its second
+    total INTEGER NOT NULL
+);
+CREATE TRIGGER bucket_emptied AFTER UPDATE OF rows ON bucket_counts WHEN NEW.rows = 0
+BEGIN
+    DELETE FROM bucket_counts
+    WHERE busy_key = NEW.busy_key AND level = NEW.level AND bucket = NEW.bucket;
+END;
 """
 
 
@@ -68,7 +77,8 @@ _TRIGGERS = (
 
 def schema() -> str:
     """SQL: tables and triggers, and the counts of what is there already."""
-    statements = [*map(_build_trigger, _KINDS), *_triggers(), *_fill()]
+    once = [*map(_build_trigger, _KINDS), _places_trigger()]
+    statements = [*once, *_triggers(), *_fill()]
     return _TABLES + "".join(f"{statement};" for statement in statements)
 
 
@@ -80,7 +90,7 @@ def stop_counting(connection: sqlite3.Connection) -> None:
 
 def count_again(connection: sqlite3.Connection) -> None:
     """After `stop_counting`: find what is busy now, and go on from there."""
-    for table in ("busy_keys", "bucket_counts"):
+    for table in ("busy_keys", "bucket_counts", "second_places"):
         connection.execute(f"DELETE FROM {table}")
     for statement in (*_triggers(), *_fill()):
         connection.execute(statement)
@@ -109,60 +119,55 @@ def _fill() -> list[str]:
     ]
 
 
-def _buckets(row: str) -> str:
-    """SQL: level and bucket of a row at each level."""
-    return ", ".join(f"({level}, {row}.time / {s})" for level, s in enumerate(LENGTHS_S))
-
-
 def _insert_trigger(kind: _Kind) -> str:
     """Counts a transaction of a busy key, or finds that its key has become busy.
 
-    Upserts that say so themselves: a transaction may be inserted with OR IGNORE, which would be
-    the policy of a plain INSERT OR REPLACE in here as well.
+    Upserts that say so themselves, and IGNORE: a transaction may be inserted with OR IGNORE,
+    which would be the policy of any other statement in here as well. Nothing in here needs a
+    temporary table, which would cost more than all the rest.
     """
-    places = _place_statements() if kind.number == CUSTOMER else ""
     return f"""
 CREATE TRIGGER {kind.name}_counted AFTER INSERT ON transactions
 WHEN {kind.id_of("NEW")} IS NOT NULL OR EXISTS (
     SELECT 1 FROM transactions WHERE {kind.column} = NEW.{kind.column} LIMIT 1 OFFSET {MOST_ROWS}
 )
-BEGIN
-    INSERT INTO bucket_counts
-    SELECT busy.id, level.column1, level.column2, 1, NEW.{kind.value}
-    FROM busy_keys AS busy, (VALUES {_buckets("NEW")}) AS level
-    WHERE busy.kind = {kind.number} AND busy.key = NEW.{kind.column}
-    ON CONFLICT (busy_key, level, bucket)
-    DO UPDATE SET rows = rows + 1, total = total + excluded.total;
-    {places}
-    INSERT INTO busy_keys (kind, key) SELECT {kind.number}, NEW.{kind.column}
-    WHERE {kind.id_of("NEW")} IS NULL;
+BEGIN{_add(kind, "1", f"NEW.{kind.value}")}
+    {_PLACE if kind.number == CUSTOMER else ""}
+    INSERT OR IGNORE INTO busy_keys (kind, key) VALUES ({kind.number}, NEW.{kind.column});
 END
 """
 
 
-def _place_statements() -> str:
-    """What came before a transaction in its second, of seconds that hold many.
+def _add(kind: _Kind, rows: str, total: str) -> str:
+    """SQL: add to the buckets of a transaction, if its key is busy."""
+    return "".join(
+        f"""
+    INSERT INTO bucket_counts SELECT id, {level}, NEW.time / {length}, {rows}, {total}
+    FROM busy_keys WHERE kind = {kind.number} AND key = NEW.{kind.column}
+    ON CONFLICT DO UPDATE SET rows = rows + excluded.rows, total = total + excluded.total;"""
+        for level, length in enumerate(LENGTHS_S)
+    )
 
-    It does not change any more: whoever comes later into this second has a later place. All of
-    a second get theirs once it holds many; before and after, no row equals NULL and none is read.
-    """
-    customer = _KINDS[CUSTOMER]
-    second = (
-        f"FROM bucket_counts WHERE busy_key = {customer.id_of('NEW')}"
-        f" AND level = {SECOND} AND bucket = NEW.time"
-    )
+
+# It does not change any more: whoever comes later into this second has a later place.
+_PLACE = f"""INSERT INTO second_places SELECT NEW.seq, rows - 1, total - NEW.cents
+    FROM bucket_counts WHERE busy_key = {_KINDS[CUSTOMER].id_of("NEW")}
+    AND level = {SECOND} AND bucket = NEW.time AND rows > {MOST_IN_SECOND}
+    ON CONFLICT DO NOTHING;"""
+
+
+def _places_trigger() -> str:
+    """Gives those who are there their places, once a second of a customer holds many."""
     return f"""
-    INSERT INTO bucket_counts
-    SELECT busy_key, {PLACE}, NEW.seq, rows - 1, total - NEW.cents
-    {second} AND rows > {MOST_IN_SECOND + 1}
+CREATE TRIGGER second_filled AFTER UPDATE OF rows ON bucket_counts
+WHEN NEW.level = {SECOND} AND NEW.rows = {MOST_IN_SECOND + 1} AND NEW.rows > OLD.rows
+BEGIN
+    INSERT INTO second_places
+    SELECT seq, row_number() OVER (ORDER BY seq) - 1, sum(cents) OVER (ORDER BY seq) - cents
+    FROM transactions WHERE time = NEW.bucket
+    AND customer_id = (SELECT key FROM busy_keys WHERE id = NEW.busy_key AND kind = {CUSTOMER})
     ON CONFLICT DO NOTHING;
-    INSERT INTO bucket_counts
-    SELECT {customer.id_of("NEW")}, {PLACE}, seq,
-        row_number() OVER (ORDER BY seq) - 1, sum(cents) OVER (ORDER BY seq) - cents
-    FROM transactions WHERE time = NEW.time AND customer_id = iif(
-        (SELECT rows {second}) = {MOST_IN_SECOND + 1}, NEW.customer_id, NULL
-    )
-    ON CONFLICT DO NOTHING;
+END
 """
 
 
@@ -177,13 +182,13 @@ def _build_trigger(kind: _Kind) -> str:
         if level
     )
     places = f"""
-    INSERT INTO bucket_counts
-    SELECT NEW.id, {PLACE}, seq, row_number() OVER (PARTITION BY time ORDER BY seq) - 1,
+    INSERT INTO second_places
+    SELECT seq, row_number() OVER (PARTITION BY time ORDER BY seq) - 1,
         sum(cents) OVER (PARTITION BY time ORDER BY seq) - cents
     FROM transactions WHERE customer_id = NEW.key AND time IN (
         SELECT bucket FROM bucket_counts
         WHERE busy_key = NEW.id AND level = {SECOND} AND rows > {MOST_IN_SECOND}
-    );"""
+    ) ON CONFLICT DO NOTHING;"""
     return f"""
 CREATE TRIGGER {kind.name}_busy AFTER INSERT ON busy_keys WHEN NEW.kind = {kind.number}
 BEGIN
@@ -196,28 +201,28 @@ END
 
 
 def _delete_trigger(kind: _Kind) -> str:
-    buckets = f"busy_key = {kind.id_of('OLD')} AND (level, bucket) IN (VALUES {_buckets('OLD')})"
+    """Takes a transaction out of its buckets; an empty one goes by itself."""
+    taken = "".join(
+        f"""
+    UPDATE bucket_counts SET rows = rows - 1, total = total - OLD.{kind.value}
+    WHERE busy_key = {kind.id_of("OLD")} AND level = {level} AND bucket = OLD.time / {length};"""
+        for level, length in enumerate(LENGTHS_S)
+    )
+    place = "DELETE FROM second_places WHERE seq = OLD.seq;"
     return f"""
 CREATE TRIGGER {kind.name}_uncounted AFTER DELETE ON transactions
 WHEN {kind.id_of("OLD")} IS NOT NULL
-BEGIN
-    UPDATE bucket_counts SET rows = rows - 1, total = total - OLD.{kind.value} WHERE {buckets};
-    DELETE FROM bucket_counts WHERE {buckets} AND rows = 0;
-    DELETE FROM bucket_counts
-    WHERE busy_key = {kind.id_of("OLD")} AND level = {PLACE} AND bucket = OLD.seq;
+BEGIN{taken}
+    {place if kind.number == CUSTOMER else ""}
 END
 """
 
 
 def _label_trigger(terminal: _Kind) -> str:
-    """An upsert: a label that has waited may be set before its transaction is counted."""
+    """Upserts: a label that has waited may be set before its transaction is counted."""
     return f"""
 CREATE TRIGGER terminal_label_counted AFTER UPDATE OF is_fraud ON transactions
 WHEN NEW.is_fraud <> OLD.is_fraud AND {terminal.id_of("NEW")} IS NOT NULL
-BEGIN
-    INSERT INTO bucket_counts
-    SELECT {terminal.id_of("NEW")}, column1, column2, 0, NEW.is_fraud - OLD.is_fraud
-    FROM (VALUES {_buckets("NEW")}) WHERE true
-    ON CONFLICT (busy_key, level, bucket) DO UPDATE SET total = total + excluded.total;
+BEGIN{_add(terminal, "0", "NEW.is_fraud - OLD.is_fraud")}
 END
 """

@@ -14,7 +14,6 @@ from services.fraud.busy_keys import (
     HOUR,
     LENGTHS_S,
     MINUTE,
-    PLACE,
     SECOND,
     TERMINAL,
 )
@@ -48,9 +47,7 @@ SELECT * FROM
  AND time > {_DELAYED} - {_LONGEST_S} AND time <= {_DELAYED}),
 (SELECT {_BUSY_CUSTOMER}, {_BUSY_TERMINAL})
 """
-_PLACE = (
-    f"SELECT rows, total FROM bucket_counts WHERE busy_key = ? AND level = {PLACE} AND bucket = ?"
-)
+_PLACE = "SELECT rows, total FROM second_places WHERE seq = ?"
 _EARLIER = (
     "SELECT count(*), ifnull(sum(cents), 0) FROM transactions"
     " WHERE customer_id = ? AND time = ? AND seq < ?"
@@ -133,7 +130,7 @@ def _busy_customer(execute: Execute, busy_key: int, asked: Asked) -> list[int]:
     if asked.seq == NEW:
         return [value or 0 for value in execute(_ADD_UP, (busy_key, end, end)).fetchone()]
     before = execute(_ADD_UP, (busy_key, end, asked.time)).fetchone()
-    earlier = execute(_PLACE, (busy_key, asked.seq)).fetchone()
+    earlier = execute(_PLACE, (asked.seq,)).fetchone()
     if earlier is None:  # few are in its second
         own = (asked.customer_id, asked.time, asked.seq)
         earlier = execute(_EARLIER, own).fetchone()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from services.fraud.busy_keys import MOST_ROWS
-from services.fraud.features import DAY_S
+from services.fraud.features import DAY_S, Windows
 from services.fraud.history import write_labels
 from services.fraud.state import State, Transaction
 from tests.services.fraud.streams import START, snapshot, stream
@@ -83,28 +83,43 @@ def test_work_for_an_answer_does_not_grow_with_the_keys_transactions(homes, last
 
 
 def test_work_for_a_label_does_not_grow_with_the_terminals_transactions(homes):
-    """Of the oldest, the newest, and one in the middle."""
+    """Of the oldest, the newest, and one in the middle; said, and taken back."""
+
+    def label(state: State, number: int, is_fraud: bool) -> int:
+        return steps(state, lambda: write_labels(state._file, [(str(number), is_fraud, 1.0)]))
+
     small, large = (homes(rows, 28 * DAY_S) for rows in (BUSY, BUSIER))
-    one = steps(small, lambda: write_labels(small._file, [("7", True, 1.0)]))
+    least = label(small, 7, True)
     for number in (0, 9_999, 19_999):
-        labels = [(str(number), is_fraud, 1.0) for is_fraud in (True, False)]
-        assert steps(large, lambda labels=labels: write_labels(large._file, labels)) < 2 * one + 10
+        for is_fraud in (True, False):
+            assert label(large, number, is_fraud) < 2 * least
+
+
+def test_work_of_pruning_a_transaction_does_not_grow_with_the_keys_others(homes):
+    """The oldest are removed, one by one."""
+
+    def remove(state: State, seq: int) -> int:
+        delete = "DELETE FROM transactions WHERE seq = ?"
+        return steps(state, lambda: state._execute(delete, (seq,)))
+
+    small, large = (homes(rows, 28 * DAY_S) for rows in (BUSY, BUSIER))
+    least = max(remove(small, seq) for seq in range(1, 20))
+    assert all(remove(large, seq) < 2 * least for seq in range(1, 20))
 
 
 def test_key_that_becomes_busy_is_counted_once(tmp_path):
-    """At one transaction more than are read one by one, and from then on as before."""
+    """At one transaction more than are read one by one; then it costs less again."""
+
+    def ask(state: State, number: int) -> tuple[int, int]:
+        seen: list[int] = []
+
+        def decide(windows: Windows) -> bytes:
+            seen.append(windows.customer_counts[0])
+            return b""
+
+        return steps(state, lambda: state.once(sale(str(number), START + number), decide)), seen[0]
+
     with closing(State(tmp_path / "state.db")) as state:
-        work = []
-        for number in range(MOST_ROWS + 50):
-            transaction = sale(str(number), START + number)
-            seen: list[int] = []
-            work.append(
-                steps(
-                    state,
-                    lambda t=transaction, s=seen: state.once(
-                        t, lambda windows: s.append(windows.customer_counts[0]) or b""
-                    ),
-                )
-            )
-            assert seen == [number + 1]
+        work, seen = zip(*(ask(state, number) for number in range(MOST_ROWS + 50)), strict=True)
+    assert list(seen) == list(range(1, MOST_ROWS + 51))
     assert max(work[MOST_ROWS + 1 :]) < work[MOST_ROWS - 1]

@@ -111,9 +111,15 @@ def test_every_reason_is_in_the_answers_type():
     assert tuple(found) == REASONS
 
 
-def test_state_knows_what_its_snapshots_cover(state, tmp_path):
-    """From the first row, or from where windows begin; nothing before there is one."""
+def test_state_without_a_snapshot_covers_nothing(state):
+    """Whatever has been recorded: nobody says that it is all."""
+    state.once(Transaction("new", "ann", "till", 100, DAY_60), lambda _windows: b"")
+    state.label([("new", True, 1.0)])
     assert state.coverage is None
+
+
+def test_state_knows_what_its_snapshots_cover(state, tmp_path):
+    """From the first row, or from where windows begin."""
     table = stream(500, days=10)
     as_of = START + 10 * DAY_S
     state.load(snapshot(table, as_of, tmp_path))

@@ -176,5 +176,5 @@ def test_file_covers_what_is_between_its_first_and_last_row(database, tmp_path, 
 
 
 def draw_file(*, labelled: bool) -> pd.DataFrame:
-    table = stream(50, days=10).astype(dict.fromkeys(COLUMNS[:3], str))
+    table: pd.DataFrame = stream(50, days=10).astype(dict.fromkeys(COLUMNS[:3], str))
     return table if labelled else table.drop(columns="is_fraud")

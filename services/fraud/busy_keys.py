@@ -1,10 +1,10 @@
 """Counts of busy customers and terminals, kept by the state's file itself.
 
-A key is a customer or a terminal. One with more than `MOST_ROWS` transactions is busy: beside
-its transactions, the file then keeps how many there are, and their sum, per second, minute, hour
-and day. A window is added up from at most 59 seconds, 59 minutes and 23 hours at each of its
-ends and the days between, however many transactions it holds. All other keys, which are nearly
-all, cost a look whether they are busy.
+A key is a customer or a terminal. One with more than `MOST_ROWS` transactions is busy, as soon
+as it is looked at: beside its transactions, the file then keeps how many there are, and their
+sum, per second, minute, hour and day. A window is added up from at most 59 seconds, 59 minutes
+and 23 hours at each of its ends and the days between, however many transactions it holds. All
+other keys, which are nearly all, cost a look whether they are busy.
 
 The counts are kept by triggers, so that whoever writes transactions or labels, in whatever order,
 leaves them right: they are whole numbers, and change in the same SQL transaction.
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from services.fraud.features import DAY_S, HOUR_S
 
 MOST_ROWS = 500  # of a key that is counted by reading them; more cost more than the buckets
+LOOK_EVERY = 16  # transactions, whether a key has become busy: to count its rows takes time
 MOST_IN_SECOND = 64  # of a busy customer's transactions, without a place of their own
 MINUTE_S = 60
 LENGTHS_S = (1, MINUTE_S, HOUR_S, DAY_S)  # of a bucket, by level
@@ -119,6 +120,10 @@ def _fill() -> list[str]:
     ]
 
 
+# Mixed, so that keys which take turns are looked at too.
+_LOOKED_AT = "(NEW.seq * 2654435761 >> 16)"
+
+
 def _insert_trigger(kind: _Kind) -> str:
     """Counts a transaction of a busy key, or finds that its key has become busy.
 
@@ -128,9 +133,9 @@ def _insert_trigger(kind: _Kind) -> str:
     """
     return f"""
 CREATE TRIGGER {kind.name}_counted AFTER INSERT ON transactions
-WHEN {kind.id_of("NEW")} IS NOT NULL OR EXISTS (
+WHEN {kind.id_of("NEW")} IS NOT NULL OR ({_LOOKED_AT} % {LOOK_EVERY} = 0 AND EXISTS (
     SELECT 1 FROM transactions WHERE {kind.column} = NEW.{kind.column} LIMIT 1 OFFSET {MOST_ROWS}
-)
+))
 BEGIN{_add(kind, "1", f"NEW.{kind.value}")}
     {_PLACE if kind.number == CUSTOMER else ""}
     INSERT OR IGNORE INTO busy_keys (kind, key) VALUES ({kind.number}, NEW.{kind.column});

@@ -44,9 +44,9 @@ SELECT * FROM
  AND time > ?3 - {_LONGEST_S} AND time <= ?3 AND NOT (time = ?3 AND seq >= ?4)),
 (SELECT {_counts("is_fraud", _DELAYED)} FROM transactions
  WHERE terminal_id = iif({_BUSY_TERMINAL} IS NULL, ?2, NULL)
- AND time > {_DELAYED} - {_LONGEST_S} AND time <= {_DELAYED}),
-(SELECT {_BUSY_CUSTOMER}, {_BUSY_TERMINAL})
+ AND time > {_DELAYED} - {_LONGEST_S} AND time <= {_DELAYED})
 """
+_BUSY = f"SELECT {_BUSY_CUSTOMER}, {_BUSY_TERMINAL}"
 _PLACE = "SELECT rows, total FROM second_places WHERE seq = ?"
 _EARLIER = (
     "SELECT count(*), ifnull(sum(cents), 0) FROM transactions"
@@ -109,13 +109,15 @@ class Asked:
 def count_windows(execute: Execute, asked: Asked) -> Windows:
     """The windows of a transaction, itself included."""
     keys = (asked.customer_id, asked.terminal_id, asked.time, asked.seq)
-    *counted, busy_customer, busy_terminal = execute(_COUNT, keys).fetchone()
+    counted = execute(_COUNT, keys).fetchone()
     customer, terminal = counted[: len(counted) // 2], counted[len(counted) // 2 :]
-    if busy_customer is not None:
-        customer = _busy_customer(execute, busy_customer, asked)
-    if busy_terminal is not None:
-        end = asked.time - DELAY_DAYS * DAY_S + 1
-        terminal = execute(_ADD_UP, (busy_terminal, end, end)).fetchone()
+    if customer[0] is None or terminal[0] is None:  # no row was read: there is none, or it is busy
+        busy_customer, busy_terminal = execute(_BUSY, keys[:2]).fetchone()
+        if busy_customer is not None:
+            customer = _busy_customer(execute, busy_customer, asked)
+        if busy_terminal is not None:
+            end = asked.time - DELAY_DAYS * DAY_S + 1
+            terminal = execute(_ADD_UP, (busy_terminal, end, end)).fetchone()
     return Windows(
         customer_counts=tuple((count or 0) + 1 for count in customer[::2]),
         customer_cents=tuple((cents or 0) + asked.cents for cents in customer[1::2]),

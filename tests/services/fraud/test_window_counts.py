@@ -30,6 +30,7 @@ def keys_are_busy_soon() -> Iterator[None]:
     """With four transactions, three of them in one second, so that small histories have all."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(busy_keys, "MOST_ROWS", 3)
+        patch.setattr(busy_keys, "LOOK_EVERY", 1)
         patch.setattr(busy_keys, "MOST_IN_SECOND", 2)
         steps = (*state_file._STEPS[:2], busy_keys.schema() + completeness.SCHEMA)
         patch.setattr(state_file, "_STEPS", steps)

@@ -149,7 +149,8 @@ def _add(kind: _Kind, rows: str, total: str) -> str:
         f"""
     INSERT INTO bucket_counts SELECT id, {level}, NEW.time / {length}, {rows}, {total}
     FROM busy_keys WHERE kind = {kind.number} AND key = NEW.{kind.column}
-    ON CONFLICT DO UPDATE SET rows = rows + excluded.rows, total = total + excluded.total;"""
+    ON CONFLICT (busy_key, level, bucket)
+    DO UPDATE SET rows = rows + excluded.rows, total = total + excluded.total;"""
         for level, length in enumerate(LENGTHS_S)
     )
 

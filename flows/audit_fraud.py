@@ -1,13 +1,13 @@
 """The nightly audit: how good the fraud detector's answers were, by the labels that came since."""
 
 from datetime import date
-from pathlib import Path
 
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
 
 from tasks import audit_fraud as steps
 from tasks.command_line import run_flow
+from tasks.local_path import LocalPath
 
 
 class AuditFraud(BaseModel):
@@ -28,12 +28,12 @@ class AuditFraud(BaseModel):
     delay_days: int = Field(
         7, ge=0, le=90, description="how long the labels of a day take; younger days wait"
     )
-    labels: Path | None = Field(
+    labels: LocalPath | None = Field(
         None,
         description="CSV or Parquet file of late labels, loaded first: transaction_id, is_fraud"
         " and, optionally, labelled_at",
     )
-    transactions: Path | None = Field(
+    transactions: LocalPath | None = Field(
         None,
         description="CSV or Parquet file of all transactions, for the service's snapshot; by"
         " default the snapshot so far and what the service has answered since",

@@ -1,13 +1,13 @@
 """The collection: what devices have reported, loaded into SQL, and how each of them is."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tasks import collect_telemetry as steps
 from tasks.command_line import run_flow
+from tasks.local_path import LocalPath
 
 FIRST_YEAR = 2024  # of telemetry
 
@@ -21,7 +21,7 @@ class CollectTelemetry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
-    telemetry: Path | None = Field(
+    telemetry: LocalPath | None = Field(
         None,
         description="folder that telemetry arrives in; by default that of the setting"
         " TRIPTYCH_TELEMETRY",

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tasks import publish_detector as steps
 from tasks.command_line import run_flow
+from tasks.local_path import LocalName, LocalPath
 
 _VERSION = r"^(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){2}$"  # as a device's manifest has it
 _ACTIONS = ("model", "withdraw", "promote", "roll_out", "rotate", "renew", "list_releases")
@@ -24,12 +25,12 @@ class PublishDetector(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
-    model: str | None = Field(
+    model: LocalName | None = Field(
         None,
         min_length=1,
         description="a .keras or .h5 file, a SavedModel folder, a ready .tflite, or bundled",
     )
-    labels: Path | None = Field(
+    labels: LocalPath | None = Field(
         None,
         description="names of the classes: one a line, .pbtxt, .yaml or .json; by default"
         " labels.txt beside the model, or what it carries itself",
@@ -47,17 +48,17 @@ class PublishDetector(BaseModel):
         description="the form; auto takes the fastest that passes, beyond what measuring varies by,"
         " else the smallest",
     )
-    evaluate_on: Path | None = Field(
+    evaluate_on: LocalPath | None = Field(
         None,
         description="folder of labelled images (Pascal VOC, COCO or YOLO) that the model was not"
         " trained on; its val, if it has one",
     )
-    golden: Path | None = Field(
+    golden: LocalPath | None = Field(
         None,
         description="folder of pictures that travel with the release, for the devices' own test;"
         " by default chosen from evaluate_on",
     )
-    calibrate_on: Path | None = Field(
+    calibrate_on: LocalPath | None = Field(
         None,
         description="folder of pictures by which int8 finds its ranges; by default the train of"
         " evaluate_on, or what else there is",

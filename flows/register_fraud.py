@@ -1,6 +1,5 @@
 """Register a fraud model that somebody already has, and say which of the models answers."""
 
-from pathlib import Path
 from typing import Self
 
 from prefect import flow
@@ -8,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tasks import register_fraud as steps
 from tasks.command_line import run_flow
+from tasks.local_path import LocalPath
 
 _ACTIONS = ("model_file", "model", "rollback", "end_shadow", "unblock", "list_models")
 _ORIGIN = ("model", "model_file", "threshold", "evaluate_on")
@@ -22,13 +22,13 @@ class RegisterFraud(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
-    model_file: Path | None = Field(
+    model_file: LocalPath | None = Field(
         None, description=".keras or .h5 file with a network from the 15 features to a probability"
     )
     threshold: float | None = Field(
         None, ge=0, le=1, description="from which probability on it is fraud, for model_file"
     )
-    evaluate_on: Path | None = Field(
+    evaluate_on: LocalPath | None = Field(
         None,
         description="labelled transactions for model_file's figures, of which the last week"
         " tests; columns as in train_fraud",

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tasks import train_detector as steps
 from tasks.command_line import run_flow
+from tasks.local_path import LocalPath
 
 
 class TrainDetector(BaseModel):
@@ -18,7 +19,7 @@ class TrainDetector(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
-    dataset: Path | None = Field(
+    dataset: LocalPath | None = Field(
         None,
         description="folder of images with Pascal VOC, COCO or YOLO annotations, best with train"
         " and val in it",
@@ -31,7 +32,7 @@ class TrainDetector(BaseModel):
         pattern=steps.NAME,
         description="of the model; by default the folder's, or triptych-parts",
     )
-    output: Path | None = Field(
+    output: LocalPath | None = Field(
         None, description="folder for the model; by default detectors/NAME in TRIPTYCH_HOME"
     )
     scenes: int = Field(4_000, ge=10, le=100_000, description="that are rendered without --dataset")

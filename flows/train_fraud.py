@@ -1,13 +1,13 @@
 """Train the fraud model, and let it answer if it is good enough."""
 
 from datetime import date
-from pathlib import Path
 
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tasks import train_fraud as steps
 from tasks.command_line import run_flow
+from tasks.local_path import LocalPath
 
 
 class TrainFraud(BaseModel):
@@ -19,7 +19,7 @@ class TrainFraud(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
-    transactions: Path | None = Field(
+    transactions: LocalPath | None = Field(
         None,
         description="CSV or Parquet file with the columns transaction_id, customer_id,"
         " terminal_id, amount, time and is_fraud, or the Fraud Detection Handbook's",

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tasks import train_sentiment as steps
 from tasks.command_line import run_flow
+from tasks.local_path import LocalPath
 
 
 class TrainSentiment(BaseModel):
@@ -18,11 +19,11 @@ class TrainSentiment(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
-    data: Path = Field(
+    data: LocalPath = Field(
         description="folder of Parquet files with the columns text, label (0 or 1) and,"
         " optionally, split; a file's name is the data set's"
     )
-    output: Path | None = Field(
+    output: LocalPath | None = Field(
         None, description="the model's folder; by default under TRIPTYCH_HOME/models"
     )
     report_only: tuple[str, ...] = Field(

@@ -44,22 +44,26 @@ def api() -> Iterator[str]:
         yield url
 
 
+class Disk:
+    """The home's, which takes so many more files of ours, and then is full."""
+
+    def __init__(self) -> None:
+        self.files = 10**9
+        self._fsync = os.fsync
+
+    def fsync(self, handle: int) -> None:
+        """Stands in for the system's."""
+        self.files -= 1
+        if self.files < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._fsync(handle)
+
+
 @pytest.fixture
-def full_after(monkeypatch):
-    """A disk that takes so many more files of ours, and then is full."""
-
-    def fill(files: int) -> None:
-        left = [files]
-
-        def fsync(_handle: int, real=os.fsync) -> None:
-            left[0] -= 1
-            if left[0] < 0:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            real(_handle)
-
-        monkeypatch.setattr(os, "fsync", fsync)
-
-    return fill
+def disk(monkeypatch) -> Disk:
+    disk = Disk()
+    monkeypatch.setattr(os, "fsync", disk.fsync)
+    return disk
 
 
 @pytest.fixture
@@ -101,18 +105,14 @@ def sql(home: Path, query: str) -> list[Any]:
 # 4 parts are cut into 4 files, a plan and the reserve; scoring writes two files for each.
 @pytest.mark.parametrize(("files", "finished"), [(2, 0), (4, 0), (6, 0), (10, 2), (14, 4)])
 def test_disk_that_fills_in_the_night_fails_the_run_and_keeps_what_is_done(
-    api, tmp_path, monkeypatch, full_after, files, finished
+    api, tmp_path, monkeypatch, disk, files, finished
 ):
     """Whatever was being written: SQL says why, nothing half is left, the next run goes on."""
     home, source = tmp_path / "var", reviews(tmp_path / "shop.csv", 200)
     monkeypatch.setenv("TRIPTYCH_HOME", str(home))
-    with monkeypatch.context() as disk:
-        full_after(files)
-        with pytest.raises(OSError, match="No space left on device"):
-            score_sentiment(asked(source))
-        disk.undo()
-    monkeypatch.undo()
-    monkeypatch.setenv("TRIPTYCH_HOME", str(home))
+    disk.files = files
+    with pytest.raises(OSError, match="No space left on device"):
+        score_sentiment(asked(source))
 
     ((status, message),) = sql(home, "SELECT status, message FROM sentiment_runs")
     assert status == "failed"
@@ -121,6 +121,7 @@ def test_disk_that_fills_in_the_night_fails_the_run_and_keeps_what_is_done(
     done = {file.name: file.read_text() for file in home.rglob("scores-*.json")}
     assert len(done) >= finished
 
+    disk.files = 10**9
     outcome = score_sentiment(asked(source))
 
     assert (outcome.status, outcome.scored) == ("finished", 200)

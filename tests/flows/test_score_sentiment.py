@@ -19,7 +19,7 @@ from prefect.testing.utilities import prefect_test_harness
 
 from flows.score_sentiment import ScoreSentiment, score_sentiment
 from tasks.sentiment.attempt import Outcome
-from tasks.sentiment.errors import SourceError
+from tasks.sentiment.errors import SentimentError, SourceError
 from tests.benchmarks.texts import DEMO, varied_texts
 from tests.flows.command import command
 
@@ -188,6 +188,48 @@ def test_words_for_nothing_are_rejected_unless_they_are_meant(prefect_api, home,
     outcome = run(params.model_copy(update={"keep_null_words": True}))
 
     assert (outcome.scored, outcome.reused, outcome.rejected) == (2, 2, 1)
+
+
+def test_query_without_rows_is_a_finished_night(prefect_api, home, tmp_path, monkeypatch):
+    """In SQL, in Parquet and in the report; with --min-rows it is an alarm instead."""
+    shop = f"sqlite:///{tmp_path / 'shop.db'}"
+    engine = sa.create_engine(shop)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE reviews (id INTEGER, review TEXT)"))
+    engine.dispose()
+    monkeypatch.setenv("TRIPTYCH_SOURCE_DATABASE_URL", shop)
+    asked = {
+        "source": "-- of today\nSELECT id, review FROM reviews",
+        "id_column": "id",
+        "carry": (),
+        "report_by": None,
+        "precision": "auto",
+    }
+
+    outcome = run(demo(**asked))
+
+    assert (outcome.status, outcome.rows_read) == ("finished", 0)
+    assert len(rows_of(home)) == 0
+    assert sql(home, "SELECT status, rows_read FROM sentiment_runs") == [("finished", 0)]
+    (report,) = (home / "sentiment" / "reports").glob("*.html")
+    assert "The source was empty" in report.read_text()
+    with pytest.raises(SentimentError, match="--min-rows"):
+        run(demo(**asked, min_rows=1))
+    assert sql(home, "SELECT status FROM sentiment_runs ORDER BY started_at") == [
+        ("finished",),
+        ("failed",),
+    ]
+
+
+def test_run_by_hand_says_first_when_its_window_ends(prefect_api, home, tmp_path, capfd):
+    """It may be tomorrow: on the terminal, and in the run's log."""
+    source = write_reviews(tmp_path / "few.csv", 3)
+    asked = {"source": str(source), "id_column": "id", "carry": (), "report_by": None}
+
+    run(demo(**asked, stop_at="05:30", time_zone="Europe/Berlin"))
+
+    told = [line for line in capfd.readouterr().err.splitlines() if "The window ends at" in line]
+    assert told and re.search(r"05:30 Europe/Berlin.* in \d+ h \d+ min", told[0])
 
 
 def test_dask_workers_give_the_same_rows_as_threads(prefect_api, tmp_path, monkeypatch):

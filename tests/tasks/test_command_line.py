@@ -71,6 +71,28 @@ def test_wrong_value_is_told_in_one_line(capsys, words, says):
     assert re.search(says, told(capsys, "score_sentiment", *given, *words))
 
 
+@pytest.mark.parametrize("flow", FLOWS)
+def test_address_for_a_file_of_this_machine_is_refused_by_its_kind(capsys, flow):
+    """Every parameter that is a path, without the address, which may hold a password."""
+    fields = parameters_of(flow).model_fields
+    paths = [name for name, field in fields.items() if "Path" in str(field.annotation)]
+    for name in {*paths} - {"device_pythons"}:
+        option = f"--{name.replace('_', '-')}"
+        needed = ("--data", "a") if flow == "train_sentiment" and name != "data" else ()
+        line = told(capsys, flow, option, "https://user:secret@host/a.csv", *needed)
+        assert f"{option}: https:// addresses are not read: copy it" in line
+        assert "secret" not in line
+
+
+def test_model_may_be_a_name_or_a_path_and_no_address(capsys):
+    """As for the others; a path that only looks like one is read."""
+    line = told(capsys, "publish_detector", "--model", "s3://bucket/model.tflite")
+
+    assert "--model: s3:// addresses are not read" in line
+    given = parse(parameters_of("publish_detector"), "prog", ["--model", "a/b.tflite"])
+    assert given.model_dump()["model"] == "a/b.tflite"
+
+
 def test_right_words_are_read_as_before():
     """Lists repeated or with commas, negative numbers, a query that begins with a comment."""
     given = parse(

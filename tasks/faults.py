@@ -6,10 +6,12 @@ mixed up.
 """
 
 import errno
+import io
 import os
 import re
 import shutil
 import sqlite3
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -123,6 +125,7 @@ def _number_in(text: str) -> int | None:
 
 def _line(error: BaseException, number: int | None, home: Path) -> str:
     place = getattr(error, "filename2", None) or getattr(error, "filename", None)
+    place = place if place is not None else _file_being_written(error)
     reason = getattr(error, "strerror", None) or _first_line(error)
     is_ours = True
     if isinstance(place, str | bytes | os.PathLike):
@@ -132,6 +135,25 @@ def _line(error: BaseException, number: int | None, home: Path) -> str:
         what = reason if re.search(r"(^|[\s'\"])/", reason) else f"a file under {home}: {reason}"
     advice, elsewhere = _ADVICE.get(number or 0, ("", ""))
     return f"{what}; {advice}{elsewhere if is_ours else ''}" if advice else what
+
+
+def _file_being_written(error: BaseException) -> str | None:
+    """The file that the innermost frame which has one was writing: handles' errors do not say."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    for frame in reversed(frames):
+        for value in frame.f_locals.values():
+            if isinstance(value, io.IOBase) and _is_written(value):
+                return str(value.name)  # type: ignore[attr-defined]
+        owner = frame.f_locals.get("self")
+        if frame.f_code.co_name in ("write_text", "write_bytes") and isinstance(owner, Path):
+            return str(owner)
+    return None
+
+
+def _is_written(handle: io.IOBase) -> bool:
+    name, mode = getattr(handle, "name", None), str(getattr(handle, "mode", ""))
+    is_named = isinstance(name, str) and not name.startswith("<")  # <stdout> is
+    return is_named and any(letter in mode for letter in "wax+")
 
 
 def _is_of_prefect(error: BaseException) -> bool:

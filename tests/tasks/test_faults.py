@@ -71,6 +71,28 @@ def test_error_without_a_name_names_the_home():
     assert line is not None and line.startswith(f"a file under {HOME}: No space left on device; ")
 
 
+def _write_with_pathlib() -> None:
+    Path("/dev/full").write_text("a page " * 9_999)
+
+
+def _write_to_a_handle() -> None:
+    with Path(__file__).open() as source, Path("/dev/full").open("w") as target:
+        target.write(source.read() * 99)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+@pytest.mark.parametrize("write", [_write_with_pathlib, _write_to_a_handle])
+def test_error_of_a_handle_names_the_file_that_was_written(write):
+    """Not the one that was read beside it."""
+    with pytest.raises(OSError) as full:
+        write()
+    assert full.value.filename is None
+
+    line = faults.describe(full.value, HOME)
+
+    assert line is not None and line.startswith("/dev/full: No space left on device; make room")
+
+
 @pytest.mark.parametrize(
     "error",
     [

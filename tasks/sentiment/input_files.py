@@ -120,6 +120,8 @@ def open_reader(file: InputFile, encoding: str) -> Iterator[RowReader]:
 
 
 def _open_text(file: InputFile, encoding: str) -> io.TextIOWrapper:
+    if file.gzipped and not file.state[0]:  # which the module takes for an archive of nothing
+        raise EOFError("not even the head of an archive")
     open_binary = gzip.open if file.gzipped else Path.open
     binary = cast("IO[bytes]", open_binary(file.path, "rb"))
     try:

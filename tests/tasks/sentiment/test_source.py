@@ -149,6 +149,17 @@ def test_missing_column_of_a_later_file_is_refused_before_the_first_row(tmp_path
 
 
 @pytest.mark.parametrize("suffix", [".csv.gz", ".tsv.gz", ".jsonl.gz"])
+def test_gzip_of_no_bytes_is_truncated_and_no_empty_night(tmp_path, suffix):
+    """An archive of nothing has a head; JSON Lines of nothing in one is a night without rows."""
+    (tmp_path / f"a{suffix}").touch()
+    with pytest.raises(SourceError, match="truncated or damaged"):
+        open_source(str(tmp_path / f"a{suffix}")).rows(["text"])
+
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(b""))
+    assert list(open_source(str(tmp_path / "b.jsonl.gz")).rows(["text"])) == []
+
+
+@pytest.mark.parametrize("suffix", [".csv.gz", ".tsv.gz", ".jsonl.gz"])
 def test_truncated_gzip_says_where_it_breaks_off(tmp_path, suffix):
     """The rows before the break are read, then one error names the last of them."""
     numbers = random.Random(1)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 import pyarrow.parquet as pq
@@ -106,7 +106,7 @@ class Job:
                 room.fail(attempt, str(error))
                 raise
 
-    def again(self, **changes: Any) -> "Job":
+    def again(self, **changes: Any) -> Self:
         return replace(self, **changes)
 
     @property

@@ -18,7 +18,7 @@ from services.fraud.file_lock import FileLock
 from services.fraud.snapshot import Pointer, Row, coverage_of, read_snapshot
 from services.fraud.state_file import INDICES, LONG_PATIENCE_S, StateFile
 
-CHUNK_ROWS = 200  # the lock is held for 2 ms, or for 10 if all are of busy keys
+CHUNK_ROWS = 200  # the lock is held for some 2 ms, or 40 where all are of busy keys
 PAUSE_S = 0.001
 BULK_CACHE_KIB = 32 * 1_024
 LOADED_ASK_EVERY_S = 0.02

@@ -94,7 +94,7 @@ def write_snapshot(run: AuditRun) -> WrittenSnapshot | None:
     """Write what the service's state starts from."""
     from services.fraud.audit.run import snapshot
 
-    return snapshot(run)
+    return snapshot(run, datetime.now(UTC))
 
 
 @task(**PLAIN)

@@ -117,7 +117,7 @@ def _scheduled() -> datetime:
 @task(**IO_RETRY)
 def read(job: Job) -> int:
     """Read or simulate the transactions."""
-    rows = job.bench.read(job.source)
+    rows = job.bench.read(job.source, datetime.now(UTC))
     what = job.source.name if isinstance(job.source, Path) else "simulated"
     _announce(f"{rows:,} transactions, {what}")
     return rows

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.fraud.errors import TransactionsError
+from services.fraud.features import DAY_S
 from services.fraud.fields import (
     CENT_NOISE,
     FALSE,
@@ -33,6 +34,8 @@ from services.fraud.fields import (
 
 MICROSECONDS = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_S = 253_402_300_799  # 9999-12-31T23:59:59Z, up to which text can be read
+_A_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 # What pandas reads as `fields` does.
 _PLAIN_TIME = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?"
@@ -76,7 +79,7 @@ class Column:
         if self._is_text:
             amounts = self._spelled_amounts()
         elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-            amounts = self.values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+            amounts = self.values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
             if pa.types.is_floating(kind) and kind != pa.float64():
                 precision = float(np.finfo(np.float32).eps)
         else:
@@ -124,14 +127,20 @@ class Column:
         kind = self.values.type
         if self._is_text:
             return self._spelled_times(day_will_do)
-        if pa.types.is_date(kind) and day_will_do:
-            times = self.values.cast(pa.timestamp("us"))
-        elif pa.types.is_timestamp(kind):
-            times = self.values.cast(pa.timestamp("us", kind.tz), safe=False)  # UTC beside it
-        else:
+        if not (pa.types.is_timestamp(kind) or (pa.types.is_date(kind) and day_will_do)):
             raise self._wrong_type("timestamps or text")
-        since: Integers = times.cast(pa.int64()).to_numpy(zero_copy_only=False)
-        self.refuse(since < 0, "before 1970")
+        whole = pa.int32() if pa.types.is_date32(kind) else pa.int64()  # UTC beside a zone
+        given = self.values.cast(whole).to_numpy(zero_copy_only=False).astype(np.int64)
+        if pa.types.is_date32(kind):
+            a_second, seconds = 1, given * DAY_S
+        else:
+            a_second = _A_SECOND["ms" if pa.types.is_date64(kind) else kind.unit]
+            seconds = given // a_second
+        self.refuse(given < 0, "before 1970")
+        # Before it is counted in microseconds, which would begin again at the other end.
+        self.refuse(seconds > _LAST_S, "after the year 9999: is it in the unit that it says?")
+        parts = given % a_second * MICROSECONDS // a_second
+        since: Integers = seconds * MICROSECONDS + parts
         return since
 
     def _spelled_times(self, day_will_do: bool) -> Integers:

@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 
 LONGEST_ID = 64  # characters
 LARGEST_AMOUNT = 1e9
+AHEAD = timedelta(hours=1)  # by which a till's clock may be fast
 LABEL_AHEAD = timedelta(days=1)  # by which a day of another time zone may be ahead
 CENT_NOISE = 1e-4  # cents; sums and products of amounts are off by less, up to the largest
 TIME_WANTED = "not a date and time in ISO 8601, such as 2026-11-22T09:30:00Z"
@@ -42,7 +43,7 @@ def as_id(text: str) -> str:
 
     Raises: ValueError: it is none.
     """
-    if _PLAIN_ID.match(text):
+    if _PLAIN_ID.fullmatch(text):  # "$" alone would let a new line follow
         return text
     composed = unicodedata.normalize("NFC", text)
     if not composed.strip():

@@ -3,7 +3,7 @@
 No pydantic model here keeps a value that it refused: what callers send is never logged.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
@@ -18,6 +18,7 @@ from pydantic import (
 from services.fraud.completeness import REASONS
 from services.fraud.features import FEATURES
 from services.fraud.fields import (
+    AHEAD,
     LABEL_AHEAD,
     LARGEST_AMOUNT,
     LONGEST_ID,
@@ -32,7 +33,6 @@ LARGEST = 1e12  # of a feature: float32 holds it, and sums of it, without overfl
 MOST_ROWS = 1_000_000  # of a batch
 MOST_JSON_ROWS = 100_000  # of a batch as JSON
 MOST_LABELS = 100_000
-AHEAD = timedelta(hours=1)  # by which a till's clock may be fast
 
 
 def _in_whole_cents(amount: float) -> float:

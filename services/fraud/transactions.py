@@ -9,6 +9,7 @@ at all: how it has to look is said in `table_file`, what its values may be in `f
 import hashlib
 import os
 import tempfile
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 
 from services.fraud.columns import MICROSECONDS
 from services.fraud.errors import TransactionsError
+from services.fraud.fields import AHEAD
 from services.fraud.table_file import Wanted, read_columns
 
 IDS = ("transaction_id", "customer_id", "terminal_id")
@@ -34,11 +36,13 @@ WANTED = (
 _DIGEST_ROWS = 100_000  # part of the digest's definition: it is fed in pieces of so many rows
 
 
-def read_transactions(path: Path) -> pd.DataFrame:
+def read_transactions(path: Path, now: datetime | None = None) -> pd.DataFrame:
     """Transactions in table form, with `is_fraud` where the file has it.
 
     Args:
         path: `.csv`, `.csv.gz` or `.parquet`.
+        now: aware; a transaction that lies in the future is refused, as over HTTP. None: any
+            time will do.
 
     Raises:
         TransactionsError: the file cannot be read or does not hold what it should.
@@ -50,6 +54,9 @@ def read_transactions(path: Path) -> pd.DataFrame:
     columns[IDS[0]].refuse(table[IDS[0]].duplicated().to_numpy(), "an earlier row has this id")
     table["cents"] = columns["amount"].cents()
     microseconds = columns["time"].microseconds()
+    if now is not None:
+        latest = (now + AHEAD).timestamp() * MICROSECONDS
+        columns["time"].refuse(microseconds > latest, "lies in the future")
     table["time"] = microseconds // MICROSECONDS
     if LABEL in columns:
         table[LABEL] = columns[LABEL].flags()

@@ -1,7 +1,7 @@
 """The snapshot that the service's state starts from, as the night leaves it."""
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -42,14 +42,19 @@ class WrittenSnapshot:
     source: str
 
 
-def snapshot_of_file(transactions: Path, database: Database, home: Path) -> WrittenSnapshot:
+def snapshot_of_file(
+    transactions: Path, database: Database, home: Path, now: datetime | None = None
+) -> WrittenSnapshot:
     """Make the last days of a file the current snapshot, with the labels that have arrived.
+
+    Args: now: as in `read_transactions`. A time in the future would end the history there, and
+        with it all that was there before.
 
     Raises:
         TransactionsError: the file cannot be read or does not hold what it should.
         LogError: the database refused.
     """
-    table = read_transactions(transactions)
+    table = read_transactions(transactions, now)
     as_of = int(table["time"].max())
     covered = coverage_of_table(table, as_of)
     if "is_fraud" not in table:

@@ -59,8 +59,10 @@ def load(run: AuditRun, received_at: datetime) -> LoadedLabels | None:
     return load_labels(run.labels, run.database, received_at) if run.labels else None
 
 
-def snapshot(run: AuditRun) -> WrittenSnapshot | None:
+def snapshot(run: AuditRun, now: datetime | None = None) -> WrittenSnapshot | None:
     """Write the snapshot for the service; None if there is nothing to write it from.
+
+    now: as in `snapshot_of_file`.
 
     Raises:
         TransactionsError, StateUnavailable: the file, or the snapshot so far, is no good.
@@ -69,7 +71,7 @@ def snapshot(run: AuditRun) -> WrittenSnapshot | None:
     database = run.database
     database.prepare()
     if run.transactions:
-        return snapshot_of_file(run.transactions, database, run.home)
+        return snapshot_of_file(run.transactions, database, run.home, now)
     day = run.period.run_date
     return snapshot_of_log(day, database, run.home, run.longest_pause_s)
 

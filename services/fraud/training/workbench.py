@@ -7,7 +7,7 @@ candidate/             the model folder
 
 import shutil
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -53,13 +53,16 @@ class Workbench:
         """The model folder."""
         return self.folder / "candidate"
 
-    def read(self, source: Path | World) -> int:
-        """Read or simulate the transactions; how many."""
+    def read(self, source: Path | World, now: datetime | None = None) -> int:
+        """Read or simulate the transactions; how many.
+
+        now: as in `read_transactions`.
+        """
         if isinstance(source, World):
             start = source.end - timedelta(days=source.days)
             table = simulate(source.customers, source.terminals, source.days, start, source.seed)
         else:
-            table = read_transactions(source)
+            table = read_transactions(source, now)
         self.folder.mkdir(parents=True, exist_ok=True)
         table.to_parquet(self.folder / "transactions.parquet")
         return len(table)

@@ -47,6 +47,7 @@ IDS = {
     "with an invisible character": ("a\u200bb", None),
     "with a direction mark": ("a\u202eb", None),
     "with a line separator": ("a\u2028b", None),
+    "with a new line inside quotes, between others": ("a\r\nb", None),
 }
 AMOUNTS = {
     "whole": (12, 1_200),
@@ -241,6 +242,16 @@ def test_what_is_wrong_is_said_in_words(tmp_path):
         "has a control character or an invisible one",
         "not a date and time in ISO 8601, such as 2026-11-22T09:30:00Z",
     ]
+
+
+@pytest.mark.parametrize("blank", ["\n", "\r", "\r\n", "\t", " ", "\u00a0", "\u2028", "\x1c"])
+def test_http_takes_no_id_with_a_blank_at_an_end(blank):
+    """It would be another customer; files cut what stands around their cells."""
+    for text in (f"c-1{blank}", f"{blank}c-1"):
+        with pytest.raises(ValidationError):
+            by_http(RawTransaction, "customer_id", text)
+        with pytest.raises(ValidationError):
+            by_http(Label, "transaction_id", text)
 
 
 def test_many_times_at_once_are_those_one_by_one():

@@ -1,6 +1,7 @@
 """Files of transactions: taken as a whole, or refused with the row that is at fault."""
 
 import gzip
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -308,3 +309,46 @@ def test_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
 
     assert [path.name for path in tmp_path.iterdir()] == ["a.parquet"]
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("amount", [2**53 + 1, 2**60, 2**63 - 1, 2**64 - 1])
+def test_whole_amounts_are_too_large_however_large_they_are(tmp_path, amount):
+    kind = pa.uint64() if amount >= 2**63 else pa.int64()
+    path = parquet(tmp_path / "a.parquet", amount=pa.array([12, amount], kind))
+    assert fault(path) == "a.parquet, column amount, row 2: more than 1,000,000,000"
+
+
+@pytest.mark.parametrize(
+    ("unit", "moment"),
+    [
+        ("ms", AT_S * 10**6),  # microseconds that are called milliseconds
+        ("ms", 2**64 // 1_000 + AT_S * 1_000),  # in microseconds, they begin again at 1970
+        ("us", AT_S * 10**9),
+        ("us", 253_402_300_800_000_000),
+    ],
+)
+def test_a_time_after_the_last_year_is_refused_and_not_wrapped(tmp_path, unit, moment):
+    times = pa.array([AT_S, moment], pa.timestamp(unit))
+    assert fault(parquet(tmp_path / "a.parquet", time=times)) == (
+        "a.parquet, column time, row 2: after the year 9999: is it in the unit that it says?"
+    )
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_times_of_any_unit_are_the_same_second(tmp_path, unit):
+    a_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    for zone in (None, "UTC", "America/New_York"):
+        times = pa.array([AT_S * a_second, (AT_S + 1) * a_second - 1], pa.timestamp(unit, zone))
+        table = read_transactions(parquet(tmp_path / "a.parquet", time=times))
+        assert table["time"].tolist() == [AT_S, AT_S]
+
+
+def test_a_transaction_in_the_future_is_refused_as_over_http(tmp_path):
+    """With one of the next century, the history would end there. A till may be fast by an hour."""
+    now = datetime(2018, 6, 11, 2, tzinfo=UTC)
+    assert len(read_transactions(csv(tmp_path / "a.csv"), now)) == 1
+    path = csv(tmp_path / "a.csv", {"time": "2018-06-11T03:00:01Z"})
+    assert len(read_transactions(path, now + timedelta(seconds=1))) == 2
+    with pytest.raises(TransactionsError, match=r"column time, row 2: lies in the future$"):
+        read_transactions(path, now)
+    assert len(read_transactions(path)) == 2

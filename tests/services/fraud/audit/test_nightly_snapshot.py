@@ -1,6 +1,6 @@
 """Promises of the snapshot that the night leaves for the service."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +14,7 @@ from services.fraud.audit.answers import (
 from services.fraud.audit.nightly_snapshot import snapshot_of_file, snapshot_of_log
 from services.fraud.completeness import Coverage
 from services.fraud.database import Database, begin
+from services.fraud.errors import TransactionsError
 from services.fraud.features import DAY_S, HISTORY_DAYS, HOUR_S
 from services.fraud.log_rows import LABELS
 from services.fraud.snapshot import COLUMNS, coverage_of, read_pointer, read_snapshot
@@ -118,6 +119,28 @@ def test_file_becomes_the_snapshot(database, tmp_path, labelled):
 
     assert written.source == "t.parquet" and written.as_of == 1_530_000_120
     assert current(tmp_path)["is_fraud"].tolist() == [labelled, False, True]
+
+
+def test_a_file_that_reaches_into_the_future_replaces_no_snapshot(database, tmp_path):
+    """One row of 2099 would end the history there, and nothing real would be within its reach."""
+    table = pd.DataFrame(
+        {
+            "transaction_id": ["a", "b"],
+            "customer_id": ["1", "2"],
+            "terminal_id": ["4", "5"],
+            "cents": [100, 200],
+            "time": [epoch_s(RUN_DATE) - DAY_S, epoch_s(RUN_DATE) - HOUR_S],
+        }
+    )
+    write_transactions(table, tmp_path / "t.parquet")
+    now = datetime(RUN_DATE.year, RUN_DATE.month, RUN_DATE.day, tzinfo=UTC)
+    written = snapshot_of_file(tmp_path / "t.parquet", database, tmp_path, now)
+    table.loc[table.index[-1], "time"] = epoch_s(RUN_DATE.replace(year=2099))
+    write_transactions(table, tmp_path / "t.parquet")
+    with pytest.raises(TransactionsError, match="lies in the future"):
+        snapshot_of_file(tmp_path / "t.parquet", database, tmp_path, now)
+    pointer = read_pointer(tmp_path)
+    assert pointer is not None and pointer.as_of == written.as_of
 
 
 def covered(home: Path) -> Coverage:

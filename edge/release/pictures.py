@@ -20,11 +20,16 @@ Image = npt.NDArray[np.uint8]  # (height, width, 3), BGR
 
 
 def image_files(folder: Path) -> list[Path]:
-    """All pictures in and below a folder, sorted by path; hidden files are none."""
+    """All pictures in and below a folder, sorted by path; hidden files are none.
+
+    Nor are folders and pipes that are called so: whoever opens a pipe waits for its writer.
+    """
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        if path.suffix.lower() in SUFFIXES
+        and not path.name.startswith(".")
+        and not (path.is_dir() or path.is_fifo())
     )
 
 

@@ -213,7 +213,9 @@ class FolderCapture:
             path = self._paths[self._next]
             self._next += 1
             try:  # not cv2.imread, which takes no names outside the code page on Windows
-                data = np.frombuffer(path.read_bytes(), np.uint8)
+                # Whoever opens a pipe waits for its writer, and no signal is looked at meanwhile.
+                content = path.read_bytes() if path.is_file() else b""
+                data = np.frombuffer(content, np.uint8)
                 image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
             except (OSError, cv2.error):
                 image = None

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 
 import cv2
 import pytest
@@ -110,3 +111,11 @@ def test_folder_without_pictures_says_what_it_holds(tmp_path, names, message):
 
     with pytest.raises(CameraError, match=f"holds no picture that can be read: .*{message}"):
         open_camera(parse_source(str(tmp_path)))
+
+
+def test_pipe_in_a_folder_is_left_out(folder, caplog):
+    """Whoever opens it waits for its writer for ever, and no signal ends that."""
+    os.mkfifo(folder / "aa.png")
+
+    assert [frame.file for frame in frames_of(folder)] == ["a.png", "c.png", "e.png"]
+    assert "aa.png cannot be read as a picture and was left out" in caplog.text

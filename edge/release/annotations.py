@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.release.datasets.coco import find_coco, other_coco, read_coco
-from edge.release.datasets.mending import Mended, centre, listed
+from edge.release.datasets.mending import Mended, listed, reread
 from edge.release.datasets.pascal_voc import from_zero, is_voc, read_voc
 from edge.release.datasets.raw_image import RawImage, RawPart
 from edge.release.datasets.yolo import is_yolo, read_yolo
@@ -222,7 +222,7 @@ def _checked(folder: Path, part: RawPart, labels: Sequence[str] | None) -> Datas
         digests.append(hashlib.sha256(content).digest())
         if one.boxes and is_turned(content):
             turned.append(one.path.name)
-    centred = centre(found, sizes)
+    other_form = reread(found, sizes)
     mended = Mended()
     hashed = hashlib.sha256("\0".join(labels).encode())
     images = []
@@ -234,7 +234,7 @@ def _checked(folder: Path, part: RawPart, labels: Sequence[str] | None) -> Datas
             hashed.update(column.tobytes())
     if fault := mended.fault():
         raise DatasetError(f"{folder}: {fault}")
-    notes = (*part.notes, *_told(folder, part, turned, labels), *centred, *mended.warnings())
+    notes = (*part.notes, *_told(folder, part, turned, labels), *other_form, *mended.warnings())
     return Dataset(tuple(labels), tuple(images), hashed.hexdigest(), notes)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.release.datasets.raw_image import RawImage
+from edge.release.errors import DatasetError
 
 MAX_DROPPED = 0.05  # a larger share of boxes outside or without area: they belong elsewhere
 FEW = 3  # so many may be dropped whatever the share
@@ -20,6 +21,8 @@ PROTRUDES = 1.0  # px; a box that sticks out by less was rounded, not wrong
 SWAPPED = "whose corners are swapped (xmin > xmax or ymin > ymax, or a negative size)"
 EMPTY = "which have no area or lie outside the image"
 OUTSIDE = "which stick out of the image"
+FIRST_PX = 2.0  # of width and height; no object lies whole within, shares (0 to 1) and sums do
+SHARES = "which lie in the first two pixels of the image, as shares of it (0 to 1) do"
 
 
 @dataclass
@@ -29,12 +32,15 @@ class Mended:
     clipped: Counter[Path] = field(default_factory=Counter)
     empty: Counter[Path] = field(default_factory=Counter)
     swapped: Counter[Path] = field(default_factory=Counter)
+    shares: Counter[Path] = field(default_factory=Counter)
+    doubled: Counter[Path] = field(default_factory=Counter)
     kept: int = 0
 
     @property
     def boxes(self) -> int:
         """All that were looked at."""
-        return self.kept + self.empty.total() + self.swapped.total()
+        left_out = (self.empty, self.swapped, self.shares)
+        return self.kept + sum(found.total() for found in left_out)
 
     def fitted(
         self, raw: RawImage, width: int, height: int
@@ -47,16 +53,27 @@ class Mended:
         swapped = (given[:, 2] < given[:, 0]) | (given[:, 3] < given[:, 1])
         # A comparison with NaN is false, so that such a box is left out.
         fit = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-        far = (np.abs(boxes - given) > PROTRUDES).any(axis=1) & fit
-        self.clipped += Counter({raw.source: int(far.sum())})  # adding drops zeros
-        self.swapped += Counter({raw.source: int(swapped.sum())})
+        shares = fit & _within_first_pixels(raw, given)
+        self.swapped += Counter({raw.source: int(swapped.sum())})  # adding drops zeros
         self.empty += Counter({raw.source: int((~fit & ~swapped).sum())})
+        self.shares += Counter({raw.source: int(shares.sum())})
+        self.doubled += Counter({raw.source: _repeated(raw)})
+        fit &= ~shares
+        far = (np.abs(boxes - given) > PROTRUDES).any(axis=1) & fit
+        self.clipped += Counter({raw.source: int(far.sum())})
         self.kept += int(fit.sum())
         return boxes, fit
 
     def fault(self) -> str | None:
         """What is wrong with a data set that would lose too many boxes."""
-        dropped = self.empty.total() + self.swapped.total()
+        shares = self.shares.total()
+        if shares > min(max(FEW, MAX_DROPPED * self.boxes), self.boxes / 2):
+            return (
+                f"{shares} of {self.boxes} boxes lie in the first two pixels of their images, first"
+                f" in {next(iter(self.shares))}: they are shares of the image, 0 to 1, and this"
+                " form has pixels; multiply them by width and height"
+            )
+        dropped = self.empty.total() + self.swapped.total() + shares
         if dropped <= max(FEW, MAX_DROPPED * self.boxes):
             return None
         if self.swapped.total() > self.empty.total():
@@ -68,43 +85,74 @@ class Mended:
             )
         return (
             f"{dropped} of {self.boxes} boxes have no area or lie outside their images, first in"
-            f" {next(iter(self.empty))}; boxes are in pixels of the image"
+            f" {next(iter(self.empty + self.swapped + self.shares))}; boxes are in pixels of the"
+            " image"
         )
 
     def warnings(self) -> tuple[str, ...]:
         """What was left out and what was clipped, with the first files."""
-        return tuple(
+        told = tuple(
             f"{done} {found.total()} of {self.boxes} boxes, {fault}:"
             f" {listed([file.name for file in found], 3)}"
             for done, fault, found in (
                 ("left out", EMPTY, self.empty),
                 ("left out", SWAPPED, self.swapped),
+                ("left out", SHARES, self.shares),
                 ("clipped", OUTSIDE, self.clipped),
             )
             if found
         )
+        if self.doubled.total() <= FEW:
+            return told
+        names = listed([file.name for file in self.doubled], 3)
+        return (
+            *told,
+            f"{self.doubled.total()} of {self.boxes} boxes repeat one of the same class in their"
+            f" image, which no detector can find twice; take one of each pair away: {names}",
+        )
 
 
-def centre(found: Sequence[RawImage], sizes: Sequence[tuple[int, int]]) -> tuple[str, ...]:
-    """Some programs write the middle of a box where COCO has its corner.
+def reread(found: Sequence[RawImage], sizes: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+    """Take four numbers of each box for what they are, where that is not what the form has.
 
-    It shows: many boxes would stick out of their images, and as middles none does.
+    Some programs write the middle of a box where COCO has its corner, or two corners where COCO
+    and YOLO have one point and a size. It shows: many boxes would stick out of their images, and
+    read otherwise none does.
+
+    Raises:
+        DatasetError: they stick out, and could be either of these.
     """
-    pairs = [pair for pair in zip(found, sizes, strict=True) if pair[0].from_corner]
+    pairs = [pair for pair in zip(found, sizes, strict=True) if not _is_voc(pair[0])]
     boxes = sum(len(one.boxes) for one, _ in pairs)
     outside = sum(_sticking_out(one, *size) for one, size in pairs)
     if outside <= max(FEW, MANY_OUTSIDE * boxes):
         return ()
-    copies = [replace(one) for one, _ in pairs]
-    for copy in copies:
+    corners = [replace(one) for one, _ in pairs]
+    middles = [replace(one) for one, _ in pairs if one.from_corner]
+    for copy in corners:
+        copy.cornered()
+    for copy in middles:
         copy.centred()
-    if any(_sticking_out(copy, *size) for copy, (_, size) in zip(copies, pairs, strict=True)):
+    limits = [size for _, size in pairs]
+    cornered = _fits(corners, limits)
+    centred = len(middles) == len(pairs) and _fits(middles, limits)
+    if not cornered and not centred:
         return ()
-    for (one, _), copy in zip(pairs, copies, strict=True):
+    if cornered and centred:
+        raise DatasetError(
+            f"{pairs[0][0].source}: {outside} of {boxes} boxes would stick out of their images;"
+            " whether each is [middle x, middle y, width, height] or [left, top, right, bottom]"
+            " cannot be told: write COCO's [left, top, width, height]"
+        )
+    for (one, _), copy in zip(pairs, corners if cornered else middles, strict=True):
         one.boxes = copy.boxes
+    taken = "left, top, right, bottom" if cornered else "middle x, middle y, width, height"
+    usual = "COCO's [left, top, width, height]"
+    if not pairs[0][0].from_corner:
+        usual = "YOLO's [middle x, middle y, width, height]"
     return (
-        f"took bbox for [middle x, middle y, width, height] instead of COCO's [left, top, width,"
-        f" height]: {outside} of {boxes} boxes would stick out of their images, and so none does",
+        f"took {'bbox' if pairs[0][0].from_corner else 'each line'} for [{taken}] instead of"
+        f" {usual}: {outside} of {boxes} boxes would stick out of their images, and so none does",
     )
 
 
@@ -114,9 +162,38 @@ def listed(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
+def _is_voc(raw: RawImage) -> bool:
+    """VOC names each of the four numbers, so that none is taken for another."""
+    return not raw.from_corner and not raw.relative
+
+
+def _fits(found: Sequence[RawImage], sizes: Sequence[tuple[int, int]]) -> bool:
+    """Whether every box has an area and lies in its image."""
+    ordered = all(x1 > x0 and y1 > y0 for one in found for x0, y0, x1, y1 in one.boxes)
+    return ordered and not any(
+        _sticking_out(one, *size) for one, size in zip(found, sizes, strict=True)
+    )
+
+
 def _sticking_out(raw: RawImage, width: int, height: int) -> int:
     """How many boxes end outside of the image."""
+    across, down = (width, height) if raw.relative else (1, 1)
     return sum(
-        min(x0, y0) < -PROTRUDES or x1 > width + PROTRUDES or y1 > height + PROTRUDES
+        min(x0 * across, y0 * down) < -PROTRUDES
+        or x1 * across > width + PROTRUDES
+        or y1 * down > height + PROTRUDES
         for x0, y0, x1, y1 in raw.boxes
     )
+
+
+def _within_first_pixels(raw: RawImage, given: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which boxes, said to be in pixels, are so small and so far up and left as shares are."""
+    if raw.relative:
+        return np.zeros(len(given), np.bool_)
+    return np.asarray(given.max(axis=1, initial=0.0) <= FIRST_PX, np.bool_)
+
+
+def _repeated(raw: RawImage) -> int:
+    """How many objects have the very box and class of one before them."""
+    objects = list(zip(raw.boxes, raw.names, raw.ignored, strict=True))
+    return len(objects) - len(set(objects))

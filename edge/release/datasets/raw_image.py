@@ -27,6 +27,14 @@ class RawImage:
             for x0, y0, x1, y1 in self.boxes
         ]
 
+    def cornered(self) -> None:
+        """Take what was said to be one point and a size of each box for its two corners."""
+        at = 0.0 if self.from_corner else 0.5  # where in a box the point lies
+        self.boxes = [
+            (x0 + at * (x1 - x0), y0 + at * (y1 - y0), x1 - x0, y1 - y0)
+            for x0, y0, x1, y1 in self.boxes
+        ]
+
     def add(self, box: RawBox, name: str, ignored: bool = False) -> None:
         """Note an object."""
         self.boxes.append(box)

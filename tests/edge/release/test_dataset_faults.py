@@ -1,6 +1,8 @@
 """Annotations as they are met with: what is odd in them is understood, or told, never silent."""
 
 import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -401,3 +403,99 @@ class TestPictures:
 
         with pytest.raises(DatasetError, match=rf"a\.jpg cannot be read as an image: it is {kind}"):
             read_dataset(tmp_path)
+
+
+BOXES = [(2, 1, 9, 6), (16, 8, 24, 14), (22, 2, 30, 9), (3, 15, 11, 22), (24, 14, 31, 23)]
+
+
+def write_boxes(folder: Path, form: str, numbers: Sequence[Sequence[float]]) -> Path:
+    """An image of 32 x 24 with boxes of four numbers each, in one of the forms."""
+    write_image(folder / "a.png", 32, 24)
+    if form == "yolo":
+        lines = [f"0 {' '.join(map(str, one))}" for one in numbers]
+        write_yolo(folder, "\n".join(lines))
+        write_image(folder / "a.png", 32, 24)
+    elif form == "voc":
+        objects = [("nut", tuple(one)) for one in numbers]
+        write_voc(folder / "a.xml", *objects, size=(32, 24))
+    else:
+        annotations = [found(1, id=k, bbox=one) for k, one in enumerate(numbers)]
+        write_json(folder, [category(1, "nut")], annotations)
+        write_image(folder / "a.png", 32, 24)
+    return folder
+
+
+class TestOtherFormsOfBoxes:
+    """Four numbers that are not what the form has: seen, and told or refused."""
+
+    SIDES = np.array([32, 24, 32, 24])
+
+    @pytest.mark.parametrize("form", ["coco", "yolo"])
+    def test_two_corners_are_taken_for_what_they_are_and_told(self, tmp_path, form):
+        sides = self.SIDES if form == "yolo" else np.ones(4)
+        write_boxes(tmp_path, form, (np.array(BOXES) / sides).tolist())
+
+        data = read_dataset(tmp_path)
+
+        assert data.images[0].boxes == pytest.approx(np.array(BOXES), abs=1e-4)
+        assert any("[left, top, right, bottom]" in note for note in data.warnings)
+
+    @pytest.mark.parametrize("form", ["coco", "yolo"])
+    def test_boxes_that_hang_over_the_edge_stay_what_they_are(self, tmp_path, form):
+        """A form in which nothing fits is no better one: they are clipped, and it is told."""
+        over = [[x0 - 8, y0 - 8, x1 + 8, y1 + 8] for x0, y0, x1, y1 in BOXES]
+        sizes: list[list[float]] = [[x0, y0, x1 - x0, y1 - y0] for x0, y0, x1, y1 in over]
+        if form == "yolo":
+            sizes = [[x + w / 2, y + h / 2, w, h] for x, y, w, h in sizes]
+        sides = self.SIDES if form == "yolo" else np.ones(4)
+        write_boxes(tmp_path, form, (np.array(sizes) / sides).tolist())
+
+        data = read_dataset(tmp_path)
+
+        limits = np.array([32, 24, 32, 24])
+        assert data.images[0].boxes == pytest.approx(np.clip(over, 0, limits), abs=1e-4)
+        assert data.warnings[0].startswith("clipped")
+
+    def test_middles_and_corners_that_cannot_be_told_apart_are_refused(self, tmp_path):
+        """Read as either they fit, and as a corner and a size they do not."""
+        write_boxes(tmp_path, "coco", [[14, 10, 20, 15]] * 5)
+
+        with pytest.raises(DatasetError, match="cannot be told"):
+            read_dataset(tmp_path)
+
+    @pytest.mark.parametrize("form", ["coco", "voc"])
+    @pytest.mark.parametrize("sized", [False, True])
+    def test_shares_of_the_image_are_refused_where_the_form_has_pixels(self, tmp_path, form, sized):
+        shares = np.array(BOXES) / self.SIDES
+        if sized and form == "coco":
+            shares[:, 2:] -= shares[:, :2]
+        write_boxes(tmp_path, form, shares.tolist())
+
+        with pytest.raises(DatasetError, match="shares of the image, 0 to 1"):
+            read_dataset(tmp_path)
+
+    def test_single_share_among_pixels_is_left_out_and_told(self, tmp_path):
+        pixels: list[list[float]] = [[x0, y0, x1 - x0, y1 - y0] for x0, y0, x1, y1 in BOXES]
+        write_boxes(tmp_path, "coco", [*pixels, [0.2, 0.3, 0.1, 0.1]])
+
+        data = read_dataset(tmp_path)
+
+        assert data.counts == {"nut": 5}
+        assert "left out 1 of 6 boxes, which lie in the first two pixels" in data.warnings[0]
+
+    def test_objects_that_are_there_twice_are_told(self, tmp_path):
+        pixels: list[list[float]] = [[x0, y0, x1 - x0, y1 - y0] for x0, y0, x1, y1 in BOXES]
+        write_boxes(tmp_path, "coco", [*pixels, *pixels])
+
+        (note,) = read_dataset(tmp_path).warnings
+
+        assert note.startswith("5 of 10 boxes repeat one of the same class in their image")
+
+
+def test_pipe_and_folder_that_are_called_a_picture_are_none(tmp_path):
+    """Whoever opened the pipe would wait for ever."""
+    write_yolo(tmp_path, "0 0.5 0.5 0.5 0.5")
+    os.mkfifo(tmp_path / "b.png")
+    (tmp_path / "c.png").mkdir()
+
+    assert len(read_dataset(tmp_path)) == 1

@@ -4,9 +4,10 @@ Class 0 comes first, "???" is a hole. Read are:
 
 - one name a line; a first "???" stands for the background, which detectors with
   TFLite_Detection_PostProcess do not count, and is taken away;
-- numbered lines: "16 cat", "16: cat", and tables of two columns, "16,cat" or "cat,16". Numbers are
-  such if every line has one, they rise from 0 or 1 without wide gaps, and the names differ without
-  them: "1 cent" and "2 cent" are names;
+- numbered lines: "16 cat", "16: cat", "16 - cat", "16=cat", and tables of two columns, "16,cat" or
+  "cat,16". Numbers are such if every line has one, they rise from 0 or 1 without wide gaps, or all
+  from there on occur in any order, and the names differ without them: "1 cent" and "2 cent" are
+  names;
 - a label map of TensorFlow (`.pbtxt`), whose ids begin at 1;
 - YAML and JSON: a list, or numbers and names, also under `names`, `labels` or `classes`; the
   categories of COCO.
@@ -27,8 +28,13 @@ from edge_detector.manifest import HOLE
 
 from edge.release.errors import ModelFileError
 
-_NUMBERED = re.compile(r"(\d+)(?:(\s*[:;.)]\s+|\s*[:;]|\s*,\s*(?=\D)|\s*\t\s*)|\s+)(\S.*)")
+_NUMBERED = re.compile(
+    r"(\d+)(?:(\s*[:;.)=]\s+|\s+[-\u2013]\s+(?=\D)|\s*[:;=]|\s*,\s*(?=\D)|\s*\t\s*)"
+    r"|\s+(?![-\u2013]\s))(\S.*)"
+)
 _QUOTED = re.compile(r"""(['"])(.*)\1,?""")
+_TUPLE = re.compile(r"""\(\s*(['"]).*['"]\s*,?\s*\)""", re.DOTALL)
+_QUOTES = re.compile(r"""(['"])(.*?)\1(?:\s*,\s*|\s*$)""")
 _ITEM = re.compile(r"item\s*:?\s*\{", re.ASCII)
 _FIELD = re.compile(
     r"""\b(id|name|display_name)\s*:\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|-?\w+)"""
@@ -79,7 +85,7 @@ def _parse(text: str, origin: str, suffix: str) -> Names:
         return _label_map(text, origin)
     if suffix in (".yaml", ".yml") or re.search(r"^names\s*:", text, re.MULTILINE):
         return _yaml(text, origin)
-    if suffix == ".json" or text[:1] in ("[", "{"):
+    if suffix == ".json" or text[:1] in ("[", "{") or _TUPLE.fullmatch(text):
         return _json(text, origin)
     lines = [line.strip() for line in re.split(r"\r\n|\r|\n", text)]
     _refuse_other_forms(lines, origin)
@@ -93,6 +99,8 @@ def _parse(text: str, origin: str, suffix: str) -> Names:
 
 def _lines(lines: Sequence[str], origin: str) -> Names:
     filled = [line for line in lines if line]
+    if len(filled) == 1 and len(in_one := _quoted_in_one(filled[0])) > 1:
+        return Names(tuple(in_one), "one line, quoted and divided at its commas")
     table = _table(filled, origin)
     if table is not None:
         return table
@@ -110,6 +118,13 @@ def _lines(lines: Sequence[str], origin: str) -> Names:
     if names[0] == HOLE:
         return Names(tuple(names[1:]), f"{_PLAIN}, without the first ({HOLE})")
     return Names(tuple(names), _PLAIN)
+
+
+def _quoted_in_one(line: str) -> list[str]:
+    """The names of a line such as 'cat', 'dog'; empty if it is none."""
+    found = list(_QUOTES.finditer(line))
+    whole = "".join(match[0] for match in found) == line
+    return [match[2].strip() for match in found] if whole else []
 
 
 def _table(lines: Sequence[str], origin: str) -> Names | None:
@@ -148,6 +163,9 @@ def _numbered(lines: Sequence[str]) -> Names | None:
     names = [match[3] for match in found if match[3] != HOLE]
     separated = all(match[2] for match in found)
     widest = 10 * len(numbers) + 10 if separated else 2 * len(numbers) + numbers[0]
+    first = 0 if 0 in numbers else 1
+    if (separated or not first) and sorted(numbers) == [*range(first, first + len(numbers))]:
+        numbers.sort()  # each is there once, in whatever order the lines are
     if (
         (numbers[0] > 1 and not separated)
         or numbers != sorted(set(numbers))
@@ -155,7 +173,7 @@ def _numbered(lines: Sequence[str]) -> Names | None:
         or len(set(names)) < len(names)
     ):
         return None
-    return _by_number(list(zip(numbers, [match[3] for match in found], strict=True)), "", "lines")
+    return _by_number([(int(match[1]), match[3]) for match in found], "", "lines")
 
 
 def _refuse_other_forms(lines: Sequence[str], origin: str) -> None:

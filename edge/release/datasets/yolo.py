@@ -1,7 +1,7 @@
 """YOLO: a text file for each image, one object a line: class, x, y, width, height in 0..1."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -21,6 +21,7 @@ class _Classes:
 
     names: Mapping[int, str]
     keypoints: int = 0  # numbers that follow each box: a data set of poses
+    notes: Sequence[str] = ()  # what contradicts them
 
 
 def is_yolo(folder: Path) -> bool:
@@ -57,7 +58,7 @@ def read_yolo(images: Path, top: Path) -> RawPart:
             f" {found[0].source}"
         )
     labels = [classes.names[number] for number in sorted(classes.names)]
-    notes = _doubled(labels) + _orphans(found)
+    notes = [*classes.notes, *_doubled(labels), *_orphans(found)]
     if bare:
         notes.append(
             f"{len(bare)} of {len(found)} images have no text file and count as images without"
@@ -162,7 +163,8 @@ def _box(values: Sequence[float], keypoints: int) -> RawBox | None:
 def _read_classes(top: Path) -> _Classes:
     for name in YAML_FILES:
         if (top / name).is_file():
-            return _yaml_classes(top / name)
+            classes = _yaml_classes(top / name)
+            return replace(classes, notes=(*classes.notes, *_contradicted(classes, top, name)))
     for name in NAME_FILES:
         if (top / name).is_file():
             lines = [line.strip() for line in read_text(top / name).splitlines()]
@@ -175,6 +177,26 @@ def _read_classes(top: Path) -> _Classes:
                 )
             return _Classes(dict(enumerate(lines)))
     raise DatasetError(f"{top} does not say what its classes are called; {_ADVICE}")
+
+
+def _contradicted(classes: _Classes, top: Path, taken: str) -> list[str]:
+    """What another file says of the classes: labelling programs leave one with names in it."""
+    names = [classes.names[number] for number in sorted(classes.names)]
+    others = [top / name for name in NAME_FILES if (top / name).is_file()]
+    return [
+        f"{file.name} has other classes than {taken}, or another order: took those of {taken}"
+        for file in others
+        if _filled_lines(file) != names
+    ]
+
+
+def _filled_lines(file: Path) -> list[str] | None:
+    """None: it cannot be read, which matters little where it is not needed."""
+    try:
+        lines = read_text(file).splitlines()
+    except DatasetError:
+        return None
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _yaml_classes(file: Path) -> _Classes:
@@ -194,7 +216,10 @@ def _yaml_classes(file: Path) -> _Classes:
             f"{file} has no list called names; write names: [bolt, nut], or names: with 0: bolt,"
             " 1: nut below it"
         ) from error
-    return _Classes(numbered, per_point[0] * per_point[1] if len(per_point) == 2 else 0)
+    count, notes = str(content.get("nc", "")).strip(), []
+    if count.isdecimal() and int(count) != len(numbered):
+        notes = [f"{file.name} says nc: {count}, and names {len(numbered)} classes: took these"]
+    return _Classes(numbered, per_point[0] * per_point[1] if len(per_point) == 2 else 0, notes)
 
 
 def _listed(names: Sequence[str], most: int = 3) -> str:

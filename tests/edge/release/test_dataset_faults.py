@@ -303,6 +303,31 @@ class TestYolo:
         assert data.counts == {"nut": 2}
         assert data.warnings == ("2 classes are called 'nut': took them for one",)
 
+    @pytest.mark.parametrize(
+        ("listed", "notes"),
+        [
+            (b"bolt\r\nnut\n\n", []),
+            (b"nut\nbolt\n", ["classes.txt has other classes than data.yaml, or another order"]),
+            (b"dog\nbolt\nnut\n", ["classes.txt has other classes than data.yaml"]),
+            (b"bolt\nm\xfctter\n", ["classes.txt has other classes than data.yaml"]),
+        ],
+    )
+    def test_two_files_that_name_classes_otherwise_are_told(self, tmp_path, listed, notes):
+        write_yolo(tmp_path, "1 0.5 0.5 0.5 0.5", "names: [bolt, nut]")
+        (tmp_path / "classes.txt").write_bytes(listed)
+
+        data = read_dataset(tmp_path)
+
+        assert data.counts == {"bolt": 0, "nut": 1} and len(data.warnings) == len(notes)
+        assert all(told.startswith(note) for told, note in zip(data.warnings, notes, strict=True))
+
+    def test_number_of_classes_that_contradicts_their_names_is_told(self, tmp_path):
+        write_yolo(tmp_path, "1 0.5 0.5 0.5 0.5", "nc: 3\nnames: [bolt, nut]")
+
+        (note,) = read_dataset(tmp_path).warnings
+
+        assert note == "data.yaml says nc: 3, and names 2 classes: took these"
+
     def test_confidence_in_a_line_is_called_so(self, tmp_path):
         write_yolo(tmp_path, "0 0.5 0.5 0.5 0.5 0.93")
 

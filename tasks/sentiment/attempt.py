@@ -127,7 +127,9 @@ def _published(attempt: Attempt) -> dict[str, Any] | None:
     entry: dict[str, Any] | None = manifest["sources"].get(attempt.night.source)
     if entry is None or attempt.rescore or entry["request_digest"] != attempt.request.digest:
         return None
-    if entry["counts"]["rows_read"] < attempt.min_rows:
+    counts = entry["counts"]
+    is_too_small = counts["rows_read"] < attempt.min_rows
+    if is_too_small or counts["rejected"] > attempt.max_rejected_share * counts["rows_read"]:
         return None  # the cut will say so
     return entry
 

@@ -218,6 +218,19 @@ def test_too_many_rejected_rows_leave_published_results_as_they_were(job):
     assert list(job.night.staging.glob("rejected-*.parquet"))
 
 
+def test_finished_night_is_held_to_the_rejected_share_allowed_now(job):
+    """Who asks afterwards is refused too, and not told that there is nothing to do."""
+    finished = job.run()
+    before = (published_rows(job.night), sql_rows(job.url, "review_sentiment"))
+
+    with pytest.raises(RejectedTooMany, match=r"8 of 200 rows rejected, 4\.0% where 3\.0%"):
+        job.again(max_rejected_share=0.03).run()
+
+    assert (published_rows(job.night), sql_rows(job.url, "review_sentiment")) == before
+    again = job.again(max_rejected_share=0.04).run()
+    assert (again.rows_read, again.scored, again.rejected) == (finished.rows_read, 0, 8)
+
+
 def test_source_that_changes_while_it_is_read_fails_before_anything_is_written(job):
     """The reader notices, staging is empty, and the next run starts from scratch."""
     attempt_rows = job.source.read_text()

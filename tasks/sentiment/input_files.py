@@ -77,10 +77,10 @@ def find_files(reference: str) -> tuple[str, list[InputFile]]:
         files = [_input_file(file, file.name) for file in found if _is_data(Path(file.name))]
         if not files:
             raise SourceError(f"the folder {path} holds no input file; {UNDERSTOOD}")
-        return path.resolve().name or "root", files
+        return _as_text(path.resolve().name) or "root", files
     if path.is_file():
         file = _input_file(path, path.name)
-        return path.name[: -len(_suffix(path))], [file]
+        return _as_text(path.name[: -len(_suffix(path))]), [file]
     if glob.has_magic(reference):
         base = _base(path)
         matches = glob.glob(str(path), recursive=True)  # noqa: PTH207 - Path.glob refuses absolute
@@ -89,7 +89,7 @@ def find_files(reference: str) -> tuple[str, list[InputFile]]:
         files = [_input_file(file, name.as_posix()) for file, name in names if _is_data(name)]
         if not files:
             raise SourceError(f"no input file matches {reference}; {UNDERSTOOD}")
-        return base.resolve().name or "root", files
+        return _as_text(base.resolve().name) or "root", files
     raise SourceError(_not_there(path))
 
 
@@ -147,9 +147,12 @@ def _input_file(path: Path, name: str) -> InputFile:
         advice = " (one object per line as .jsonl?)" if ".json" in name.lower() else ""
         raise SourceError(f"{name} is of an unknown kind{advice}; {UNDERSTOOD}")
     bare = suffix.removesuffix(".gz")
-    # A name that is not UTF-8 could not be written to the tables.
-    name = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return InputFile(path, name, KINDS[bare], suffix != bare, _state(path))
+    return InputFile(path, _as_text(name), KINDS[bare], suffix != bare, _state(path))
+
+
+def _as_text(name: str) -> str:
+    """A name that is not UTF-8 could not be written to the tables."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _suffix(path: Path) -> str:

@@ -75,6 +75,24 @@ def test_glob_is_read_by_name_below_its_folder(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [("f\udcfcr.csv", "f\ufffdr"), ("f\udcfcr", "f\ufffdr"), ("f\udcfcr/*.csv", "f\ufffdr")],
+)
+def test_name_that_is_not_utf_8_becomes_one_that_can_be_stored(tmp_path, reference, name):
+    """Of a file, a folder and a pattern's folder, as old archives bring them along."""
+    try:
+        write_csv(tmp_path / "f\udcfcr.csv")
+        write_csv(tmp_path / "f\udcfcr" / "reviews.csv")
+    except OSError as error:  # macOS has no such names
+        pytest.skip(f"the file system takes no such name: {error}")
+
+    source = open_source(str(tmp_path / reference))
+
+    assert source.name == name
+    assert len(list(source.rows(COLUMNS))) == len(ROWS)
+
+
 def test_name_with_brackets_is_a_file_before_it_is_a_glob(tmp_path):
     """A file whose name looks like a pattern is read as that file."""
     assert len(read(write_csv(tmp_path / "reviews[1].csv"))) == len(ROWS)

@@ -18,6 +18,8 @@ from tasks.sentiment.raw_rows import (
 
 _ROWS_PER_BATCH = 2_048
 _NARROW = {pa.float32(): NarrowFloat, pa.float16(): HalfFloat}
+_TEXT = frozenset({pa.string(), pa.large_string(), pa.string_view()})
+_BINARY = frozenset({pa.binary(), pa.large_binary(), pa.binary_view()})
 _BUFFER_BYTES = 1 << 20  # without one a whole row group's column is held in memory
 
 
@@ -93,12 +95,11 @@ def _values(column: pa.Array) -> list[object]:
     kind = column.type
     if narrow := _NARROW.get(kind):
         return [None if cell is None else narrow(cell) for cell in column.to_pylist()]
-    binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-    if not binary:
+    if kind not in _BINARY:
         try:
             values: list[object] = column.to_pylist()
         except UnicodeDecodeError:
-            if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            if kind not in _TEXT:
                 raise
         else:
             return values
@@ -109,6 +110,6 @@ def _values(column: pa.Array) -> list[object]:
 def _plain(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_dictionary(kind):
         return _plain(kind.value_type)
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+    if kind in _BINARY:
         return pa.string()
     return kind

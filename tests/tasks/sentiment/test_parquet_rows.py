@@ -9,10 +9,13 @@ from tasks.sentiment.source import open_source
 from tests.tasks.sentiment.inputs import COLUMNS, cells, read, write_bytes, write_parquet
 
 
-@pytest.mark.parametrize("kind", ["large_string", "dictionary", "string_view", "binary"])
+@pytest.mark.parametrize(
+    "kind", ["large_string", "dictionary", "string_view", "binary", "binary_view"]
+)
 def test_parquet_text_is_read_whatever_its_type(tmp_path, kind):
     """Every way in which Parquet holds text gives str."""
     types = {"large_string": pa.large_string(), "binary": pa.binary(), "string_view": None}
+    types["binary_view"] = pa.binary_view()
     array = pa.array(["good", None, "naïve"])
     if kind == "dictionary":
         array = array.dictionary_encode()

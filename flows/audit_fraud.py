@@ -1,12 +1,11 @@
 """The nightly audit: how good the fraud detector's answers were, by the labels that came since."""
 
-from datetime import date
-
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
 
 from tasks import audit_fraud as steps
 from tasks.command_line import run_flow
+from tasks.day import Day
 from tasks.local_path import LocalPath
 
 
@@ -19,7 +18,7 @@ class AuditFraud(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
-    run_date: date | None = Field(
+    run_date: Day | None = Field(
         None,
         description="the logical day: days before it are audited; by default the day for which"
         " the run was scheduled, in UTC",

@@ -1,6 +1,6 @@
 """The nightly run: score customer reviews for sentiment, into Parquet and SQL."""
 
-from datetime import date, time
+from datetime import time
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tasks import score_sentiment as steps
 from tasks.command_line import run_flow
+from tasks.day import Day
 
 
 def _known_zone(name: str) -> str:
@@ -64,7 +65,7 @@ class ScoreSentiment(BaseModel):
         description="column for the report's share of positive; dates are taken per day",
     )
     encoding: str = Field("utf-8", description="of text files without a byte-order mark")
-    run_date: date | None = Field(
+    run_date: Day | None = Field(
         None, description="the logical day; by default the day for which the run was scheduled"
     )
     model: str = Field(

@@ -1,12 +1,11 @@
 """Train the fraud model, and let it answer if it is good enough."""
 
-from datetime import date
-
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tasks import train_fraud as steps
 from tasks.command_line import run_flow
+from tasks.day import Day
 from tasks.local_path import LocalPath
 
 
@@ -29,10 +28,10 @@ class TrainFraud(BaseModel):
     days: int = Field(
         80, ge=3, le=2_000, description="that are simulated; the last is the day before run_date"
     )
-    run_date: date | None = Field(
+    run_date: Day | None = Field(
         None, description="the logical day; by default the day for which the run was scheduled"
     )
-    test_start: date | None = Field(
+    test_start: Day | None = Field(
         None, description="first day of the test; by default it ends with the last transactions"
     )
     train_days: int = Field(28, ge=1, description="that end delay_days before the test")

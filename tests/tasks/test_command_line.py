@@ -71,6 +71,27 @@ def test_wrong_value_is_told_in_one_line(capsys, words, says):
     assert re.search(says, told(capsys, "score_sentiment", *given, *words))
 
 
+@pytest.mark.parametrize("number", ["0", "20261122", "1764288000", "-86400", "2026"])
+@pytest.mark.parametrize(
+    ("flow", "option"),
+    [
+        ("score_sentiment", "--run-date"),
+        ("audit_fraud", "--run-date"),
+        ("train_fraud", "--run-date"),
+        ("train_fraud", "--test-start"),
+    ],
+)
+def test_number_is_no_day(capsys, flow, option, number):
+    """It would be one of 1970, or whatever day has that many seconds before it."""
+    needed = {
+        "score_sentiment": ("--source", "x", "--text-column", "y"),
+        "audit_fraud": ("--labels", "x.csv"),
+    }
+    words = (*needed.get(flow, ()), f"{option}={number}")
+
+    assert f"{option}: {number} is no day: write it as 2026-11-22" in told(capsys, flow, *words)
+
+
 @pytest.mark.parametrize("flow", FLOWS)
 def test_address_for_a_file_of_this_machine_is_refused_by_its_kind(capsys, flow):
     """Every parameter that is a path, without the address, which may hold a password."""

@@ -147,6 +147,11 @@ def _check_shape(file: Path, network: Any) -> None:
             f"{file} answers with {_shown(outputs)}, not one probability a row: end it with"
             ' Dense(1, activation="sigmoid")'
         )
+    if isinstance(network.output, dict):
+        raise ModelError(
+            f"{file} answers with a dictionary ({', '.join(network.output)}), not one probability a"
+            " row: save a network of that output alone"
+        )
     kind = str(network.inputs[0].dtype)
     if kind != "float32":
         raise ModelError(f"{file} reads numbers of {kind}, and the features are float32")

@@ -333,3 +333,13 @@ def test_features_are_named_where_the_width_is_wrong(tmp_path):
     network(open_keras().layers.Dense(1, activation="sigmoid"), width=3).save(tmp_path / "n.keras")
     with pytest.raises(ModelError, match=", ".join(FEATURES)):
         open_network(tmp_path / "n.keras")
+
+
+def test_a_network_that_answers_with_names_is_refused_in_words(tmp_path):
+    keras = open_keras()
+    given = keras.layers.Input((len(FEATURES),))
+    answer = keras.layers.Dense(1, activation="sigmoid")(given)
+    path = tmp_path / "named.keras"
+    keras.Model(given, {"p": answer}).save(path)
+    with pytest.raises(ModelError, match=r"answers with a dictionary \(p\), not one probability"):
+        open_network(path)

@@ -136,7 +136,7 @@ def _run(
             quieten_prefect()
             flow(given)
     except deliberate as error:
-        fail(faults.advise(str(error)))
+        fail(faults.advise(str(error), home))
         return 1
     except KeyboardInterrupt:
         fail("interrupted; run the same command again to go on")

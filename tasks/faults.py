@@ -74,11 +74,17 @@ def describe(error: BaseException, home: Path) -> str | None:
     return None
 
 
-def advise(message: str) -> str:
-    """What would help, behind a message in which a library tells of the disk; else it alone."""
+def advise(message: str, home: Path | None = None) -> str:
+    """What would help, behind a message in which a library tells of the disk; else it alone.
+
+    home: is looked at where a full disk may be behind it: SQLite calls that a failing one when
+        there is no room for the index of its log.
+    """
     number = _number_in(message)
     if number is None:
         return message
+    if number == errno.EIO and home is not None and _full_disk(home):
+        number = errno.ENOSPC
     advice, elsewhere = _ADVICE[number]
     return message if advice in message else f"{message}; {advice}{elsewhere}"
 

@@ -140,7 +140,7 @@ def _tell_window(window: Window, zone: ZoneInfo) -> None:
 
 def _message(error: BaseException, home: Path) -> str:
     if isinstance(error, SentimentError):
-        return faults.advise(str(error))
+        return faults.advise(str(error), home)
     return faults.describe(error, home) or str(error) or "interrupted"
 
 

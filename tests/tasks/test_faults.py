@@ -171,3 +171,15 @@ def test_advice_is_given_behind_what_a_database_says(message, advised):
     assert line.startswith(message) and advised in line
     assert bool(advised) == (line != message)
     assert faults.advise(line) == line
+
+
+@pytest.mark.parametrize(("free", "helps"), [(0, "make room"), (1 << 30, "the disk fails")])
+def test_disk_that_seems_to_fail_is_looked_at_for_room(monkeypatch, tmp_path, free, helps):
+    """SQLite says the same of a log's index that finds no room and of a broken disk."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1 << 30, (1 << 30) - free, free))
+    message = f"database sqlite:///{tmp_path}/triptych.db: disk I/O error"
+
+    line = faults.advise(message, tmp_path)
+
+    assert line.startswith(f"{message}; {helps}")
+    assert line.count(";") == 1 and faults.advise(line, tmp_path) == line

@@ -135,7 +135,7 @@ def _tell_window(window: Window, zone: ZoneInfo) -> None:
     """Say when the run will end by itself: for one started by hand that may be tomorrow."""
     if text := describe_window(window, datetime.now(UTC), zone):
         get_run_logger().info(text)
-        Console(stderr=True, highlight=False).print(text, soft_wrap=True)
+        Console(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
 
 
 def _message(error: BaseException, home: Path) -> str:

@@ -187,4 +187,4 @@ def _text(job: Job, card: Card) -> str:
 
 
 def _say(message: str) -> None:
-    Console(stderr=True, highlight=False).print(message, soft_wrap=True)
+    Console(stderr=True, highlight=False, markup=False).print(message, soft_wrap=True)

@@ -261,4 +261,4 @@ def roll_back() -> str:
 
 
 def _announce(message: str) -> None:
-    Console(stderr=True, highlight=False).print(message, soft_wrap=True)
+    Console(stderr=True, highlight=False, markup=False).print(message, soft_wrap=True)

@@ -147,9 +147,10 @@ def _check_shape(file: Path, network: Any) -> None:
             f"{file} answers with {_shown(outputs)}, not one probability a row: end it with"
             ' Dense(1, activation="sigmoid")'
         )
-    if isinstance(network.output, dict):
+    output = getattr(network, "output", None)  # a Sequential from an .h5 file may have none
+    if isinstance(output, dict):
         raise ModelError(
-            f"{file} answers with a dictionary ({', '.join(network.output)}), not one probability a"
+            f"{file} answers with a dictionary ({', '.join(output)}), not one probability a"
             " row: save a network of that output alone"
         )
     kind = str(network.inputs[0].dtype)

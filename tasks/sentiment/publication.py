@@ -30,11 +30,21 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run date's folder: `{"sources": {name: entry}}`; empty if there is none."""
+    """The manifest of a run date's folder: `{"sources": {name: entry}}`; empty if there is none.
+
+    Raises: PublicationError: it is damaged.
+    """
     file = folder / MANIFEST
     if not file.exists():
         return {"sources": {}}
-    manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        manifest["sources"].items()
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise PublicationError(
+            f"{file} is damaged ({first_line(error)}): move the folder {folder.name} away, and run"
+            " its sources of that night again"
+        ) from error
     return manifest
 
 

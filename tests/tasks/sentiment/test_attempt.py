@@ -443,6 +443,19 @@ def test_night_with_a_damaged_part_leaves_what_is_published(job, monkeypatch, da
     assert runs(job.url)[-1]["status"] == "failed"
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "\udcff", '{"sources": 1}'])
+def test_damaged_manifest_is_named(job, content):
+    """In one line with the way out; what is published stays."""
+    job.run()
+    manifest = job.night.scores / "_manifest.json"
+    manifest.write_bytes(content.encode("utf-8", "surrogateescape"))
+
+    with pytest.raises(PublicationError, match=r"_manifest\.json is damaged .*: move the folder"):
+        job.again(rescore=True).run()
+
+    assert len(published_rows(job.night)) == GOOD
+
+
 def test_part_that_holds_too_few_rows_is_not_published(job, monkeypatch):
     """A whole file of another night is none of this one."""
     publish = publication.publish

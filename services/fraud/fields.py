@@ -31,6 +31,12 @@ TRUE, FALSE = ("1", "1.0", "true"), ("0", "0.0", "false")
 
 _PLAIN_ID = re.compile(PLAIN_ID)
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})  # of Unicode's categories
+# Characters of other categories that leave no mark: Unicode's Default_Ignorable_Code_Point, and
+# a Braille cell without dots.
+_MARKLESS = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt _][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?"
     r"([Zz]|[+-][0-9]{2}(:?[0-5][0-9])?)?"
@@ -52,7 +58,8 @@ def as_id(text: str) -> str:
         raise ValueError(f"longer than {LONGEST_ID} characters")
     if composed != composed.strip():
         raise ValueError("begins or ends with a blank")
-    if any(unicodedata.category(character) in _INVISIBLE for character in composed):
+    categories = {unicodedata.category(character) for character in composed}
+    if categories & _INVISIBLE or _MARKLESS.search(composed):
         raise ValueError("has a control character or an invisible one")
     return composed
 

@@ -9,6 +9,7 @@ from pydantic_core import from_json
 from services.fraud.header_values import Pairs, is_identity, joined, media_type
 from services.fraud.json_list import PIECE_BYTES, NoJson, OtherShape, pieces
 from services.fraud.refusal import CLOSE, Refusal, too_large
+from services.fraud.repeated_keys import count_names, repeated_name
 from services.fraud.schema import MOST_LABELS, GivenLabel, Label, LabelsRequest
 
 Request = TypeVar("Request", bound=BaseModel)
@@ -47,12 +48,14 @@ def check_head(
 def parsed(request: type[Request], body: bytes) -> Request:
     """A body that is parsed at once, for it is small.
 
-    Raises: Refusal: it is no JSON, or not as documented.
+    Raises: Refusal: it is no JSON, not as documented, or holds a field twice.
     """
     try:
-        return request.model_validate_json(body)
+        found = request.model_validate_json(body)
     except ValidationError as error:
         raise _refusal(_faults(error)) from None
+    _check_names(body, _fields_set(found))
+    return found
 
 
 def parsed_labels(body: bytes) -> list[GivenLabel]:
@@ -87,15 +90,30 @@ def parsed_labels(body: bytes) -> list[GivenLabel]:
 def _labels_of(piece: bytes, before: int) -> tuple[list[GivenLabel], list[dict[str, Any]]]:
     """The labels of a piece, or what is wrong with some; `before`: labels in pieces before."""
     try:
-        return _light(_labels.validate_json(piece)), []
+        labels = _labels.validate_json(piece)
     except ValidationError as error:
         faults = _faults(error)
+    else:
+        _check_names(piece, sum(map(_fields_set, labels)))
+        return _light(labels), []
     if faults[0]["type"] == "json_invalid":
         raise _refusal(faults)
     for fault in faults:
         number, *rest = fault["loc"]
         fault["loc"] = (LABELS, before + number, *rest)
     return [], faults
+
+
+def _fields_set(found: BaseModel) -> int:
+    """How many fields a value was given, those of its labels included."""
+    labels = found.labels if isinstance(found, LabelsRequest) else []
+    return len(found.model_fields_set) + sum(map(_fields_set, labels))
+
+
+def _check_names(body: bytes, fields: int) -> None:
+    """Raises: Refusal: an object of the body holds a field twice."""
+    if count_names(body) > fields and (name := repeated_name(body)):
+        raise _wrong_field(name, "is there twice: send it once")
 
 
 def _light(labels: Sequence[Label]) -> list[GivenLabel]:

@@ -46,6 +46,11 @@ IDS = {
     "with a new line": ("a\nb", None),
     "with an invisible character": ("a\u200bb", None),
     "with a direction mark": ("a\u202eb", None),
+    "with a filler of Hangul": ("a\u3164", None),
+    "with a joiner of marks": ("a\u034fb", None),
+    "with a variation selector": ("a\ufe0f", None),
+    "with a variation selector of the supplement": ("a\U000e0100", None),
+    "with an empty cell of Braille": ("a\u2800b", None),
     "with a line separator": ("a\u2028b", None),
     "with a new line inside quotes, between others": ("a\r\nb", None),
 }

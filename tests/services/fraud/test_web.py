@@ -1,6 +1,7 @@
 """Requests and answers over HTTP, in this process."""
 
 import asyncio
+import json
 import logging
 import pickle
 import threading
@@ -121,6 +122,34 @@ def test_number_that_json_does_not_know_is_refused(service, number):
 
     assert answer.status_code == 422
     assert [fault.field for fault in problem(answer).fields] == ["transaction_data.0"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/detect_fraud", '{"transaction_data": [], "transaction_data": %(row)s}', "data"),
+        ("/score_transaction", '{"amount": 1, %(raw)s}', "amount"),
+        ("/score_transaction", '{"\\u0061mount": 1.5, %(raw)s}', "amount"),
+        ("/score_transaction", '{%(raw)s, "time" : "2026-11-20T09:30:00Z"}', "time"),
+        ("/labels", '{"labels": [{"transaction_id": "a", "is_fraud": 1, "is_fraud": 0}]}', "fraud"),
+        ("/labels", '{"labels": [%(many)s, {"is_fraud": 1, %(label)s}]}', "fraud"),
+        ("/labels", '{"labels": [{%(label)s}], "labels": [{%(label)s}]}', "labels"),
+    ],
+)
+def test_field_that_is_there_twice_is_refused(service, path, body, field):
+    """Two amounts, or two labels of one transaction: nobody knows which one is meant."""
+    label = '"transaction_id": "colon \\": in it", "is_fraud": false'
+    text = body % {
+        "row": json.dumps(GENUINE),
+        "raw": json.dumps(RAW)[1:-1],
+        "label": label,
+        "many": ", ".join(["{" + label + "}"] * 1_000),
+    }
+    answer = ask(service, path, content=text, headers={"content-type": "application/json"})
+
+    assert answer.status_code == 422
+    assert problem(answer).fields[0].field.endswith(field)
+    assert problem(answer).fields[0].message == "is there twice: send it once"
 
 
 @pytest.mark.parametrize("case", BAD_TRANSACTIONS)

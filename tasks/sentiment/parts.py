@@ -114,11 +114,17 @@ class TextScorer(Protocol):
 
 
 def read_plan(night: Night) -> Plan | None:
-    """The plan of a complete cut, or None."""
+    """The plan of a complete cut, or None: also for a damaged one, whose cut is made anew."""
     file = night.staging / "plan.json"
     if not file.exists():
         return None
-    content = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        return _as_plan(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _as_plan(content: dict[str, Any]) -> Plan:
     content["parts"] = tuple(content["parts"])
     content["unknown_rows"] = tuple(content.get("unknown_rows", ()))
     content["rejected_reasons"] = {

@@ -201,6 +201,19 @@ def test_stopped_night_goes_on_under_its_own_date_too(job):
     assert (outcome.status, outcome.scored, len(scorer.scored)) == ("finished", GOOD, GOOD)
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"parts": 1}', "\udcff"])
+def test_night_whose_plan_is_damaged_is_cut_anew(job, content):
+    """As one that was killed while its source was cut: every row is scored or reused, once."""
+    job.again(window=Window(datetime(2026, 11, 22, tzinfo=UTC))).run()
+    plan = job.night.staging / "plan.json"
+    plan.write_bytes(content.encode("utf-8", "surrogateescape"))
+
+    outcome = job.run()
+
+    assert (outcome.status, outcome.scored + outcome.reused) == ("finished", GOOD)
+    assert len(published_rows(job.night)) == GOOD
+
+
 def test_too_many_rejected_rows_leave_published_results_as_they_were(job):
     """The run fails with the reasons; files and tables stay, and the rejects can be looked at."""
     job.run()

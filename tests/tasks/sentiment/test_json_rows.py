@@ -21,10 +21,19 @@ def test_json_lines_faults_stay_in_their_line(tmp_path):
 
 
 def test_json_lines_columns_may_first_appear_in_a_later_object(tmp_path):
-    """Any of the first hundred objects may name a column; a file without objects is refused."""
+    """Any of the first hundred objects may name a column."""
     rows = read(write_bytes(tmp_path / "a.jsonl", b'{"id": 1}\n{"text": "late"}\n'))
 
     assert cells(rows) == [(1, None), (None, "late")]
-    for content in (b"", b"\n\n", b"nothing\n"):
-        with pytest.raises(SourceError, match="cannot be read as JSON Lines"):
-            read(write_bytes(tmp_path / "b.jsonl", content))
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n"])
+def test_json_lines_without_a_line_have_no_rows(tmp_path, content):
+    """A night on which nothing was written."""
+    assert cells(read(write_bytes(tmp_path / "a.jsonl", content))) == []
+
+
+def test_json_lines_without_an_object_are_refused(tmp_path):
+    """Something was written, and it is something else."""
+    with pytest.raises(SourceError, match="cannot be read as JSON Lines"):
+        read(write_bytes(tmp_path / "a.jsonl", b"nothing\n"))

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tasks import collect_telemetry as steps
 from tasks.command_line import run_flow
+from tasks.day import Moment
 from tasks.local_path import LocalPath
 
 FIRST_YEAR = 2024  # of telemetry
@@ -26,7 +27,7 @@ class CollectTelemetry(BaseModel):
         description="folder that telemetry arrives in; by default that of the setting"
         " TRIPTYCH_TELEMETRY",
     )
-    as_of: datetime | None = Field(
+    as_of: Moment | None = Field(
         None,
         description="look back: how the devices were at this instant, such as 2026-11-23T08:00, in"
         " UTC if it names no zone; only reported, not written down; by default now",

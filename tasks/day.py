@@ -1,7 +1,7 @@
-"""Parameters that are days: a bare number is none, though a library takes it for seconds."""
+"""Days and moments as parameters: a bare number is none, though pydantic takes it for seconds."""
 
 import re
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -9,17 +9,26 @@ from pydantic import BeforeValidator
 _NUMBER = re.compile(r"\s*[-+]?[0-9][0-9_.]*\s*")
 
 
-def _no_number(given: Any) -> Any:
+def _refuse_number(given: Any, what: str) -> Any:
     """What was given, unless it is a number, which would be read as seconds since 1970.
 
-    Raises: ValueError: says how a day is written.
+    Raises: ValueError: says how it is written.
     """
     is_number = isinstance(given, int | float) or (
         isinstance(given, str) and _NUMBER.fullmatch(given) is not None
     )
     if is_number:
-        raise ValueError(f"{given} is no day: write it as 2026-11-22")
+        raise ValueError(f"{given} is no {what}")
     return given
 
 
-Day = Annotated[date, BeforeValidator(_no_number)]
+def _day(given: Any) -> Any:
+    return _refuse_number(given, "day: write it as 2026-11-22")
+
+
+def _moment(given: Any) -> Any:
+    return _refuse_number(given, "moment: write it as 2026-11-22T08:00")
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]

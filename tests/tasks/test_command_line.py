@@ -92,6 +92,14 @@ def test_number_is_no_day(capsys, flow, option, number):
     assert f"{option}: {number} is no day: write it as 2026-11-22" in told(capsys, flow, *words)
 
 
+@pytest.mark.parametrize("number", ["0", "2026", "1764288000"])
+def test_number_is_no_moment(capsys, number):
+    """Likewise where a time of day belongs to it."""
+    said = told(capsys, "collect_telemetry", f"--as-of={number}")
+
+    assert f"--as-of: {number} is no moment: write it as 2026-11-22T08:00" in said
+
+
 @pytest.mark.parametrize("flow", FLOWS)
 def test_address_for_a_file_of_this_machine_is_refused_by_its_kind(capsys, flow):
     """Every parameter that is a path, without the address, which may hold a password."""

@@ -82,7 +82,7 @@ class Run:
                 key=os.environ.get("EDGE_DETECTOR_TELEMETRY_KEY"),
             )
         self._pipeline: Pipeline | None = None
-        self._stopping = False
+        self._stopping = self._opening = False
         self._refreshed = Journal.read(config.home).refreshed()  # before this run
         self._contact_due = 0.0
 
@@ -90,14 +90,17 @@ class Run:
         """End soon, and in order. Made for a signal's handler: it waits for no lock.
 
         Raises:
-            KeyboardInterrupt: the loop has not begun, and something may be waited for just now.
+            KeyboardInterrupt: a camera or an output is being opened, which may never end. Nowhere
+                else: what is interrupted between two lines may keep a lock for good.
         """
         self._stopping = True
         self._end_trial(0.0)  # at once: a second signal, or systemd, may end the process
         if self._pipeline is not None:
             self._pipeline.stop()
-        else:
+        elif self._opening:
             raise KeyboardInterrupt
+        elif self._updates is not None:
+            self._updates.cancel()
 
     def run(self) -> str:
         """Detect until the source ends, the user wants to, or nothing works any more.
@@ -121,16 +124,18 @@ class Run:
 
     def _run(self, slot: Slot | None) -> str:
         with ExitStack() as stack, _tuned():
-            camera = open_camera(self._source)
-            stack.callback(camera.close)
-            outputs = open_outputs(self._config, camera, lambda: self._describe(camera))
-            for output in outputs:
-                stack.callback(output.close)
+            with self._interruptible():
+                camera = open_camera(self._source)
+                stack.callback(camera.close)
+                outputs = open_outputs(self._config, camera, lambda: self._describe(camera))
+                for output in outputs:
+                    stack.callback(output.close)
+            self._end_if_stopped()
             slot = self._fetch_another(slot) if slot is not None else self._fetch_first()
+            self._end_if_stopped()
             self._slots.begin_trial()
             detector = self._takeover.begin(slot)
-            if self._stopping:
-                return ""
+            self._end_if_stopped()
             if self._telemetry is not None:
                 stack.enter_context(self._telemetry)
             self._tell_model(detector)
@@ -166,6 +171,20 @@ class Run:
             return summary_line(
                 self._figures, camera, pipeline.detector.manifest, pipeline.detector.runtime_name
             )
+
+    def _end_if_stopped(self) -> None:
+        """Raises: KeyboardInterrupt: `stop` was called, and the loop need not begin."""
+        if self._stopping:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """What is waited for here, a signal ends at once."""
+        self._opening = not self._stopping
+        try:
+            yield
+        finally:
+            self._opening = False
 
     def _supervise(
         self, pipeline: Pipeline, camera: FileCamera | LiveCamera, windows: list[Window]

@@ -6,9 +6,9 @@ from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tasks import collect_telemetry as steps
-from tasks.command_line import run_flow
-from tasks.day import Moment
-from tasks.local_path import LocalPath
+from tasks.orchestration.command_line import run_flow
+from tasks.orchestration.day import Moment
+from tasks.orchestration.local_path import LocalPath
 
 FIRST_YEAR = 2024  # of telemetry
 

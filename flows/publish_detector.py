@@ -7,8 +7,8 @@ from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tasks import publish_detector as steps
-from tasks.command_line import run_flow
-from tasks.local_path import LocalName, LocalPath
+from tasks.orchestration.command_line import run_flow
+from tasks.orchestration.local_path import LocalName, LocalPath
 
 _VERSION = r"^(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){2}$"  # as a device's manifest has it
 _ACTIONS = ("model", "withdraw", "promote", "roll_out", "rotate", "renew", "list_releases")

@@ -6,8 +6,8 @@ from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tasks import register_fraud as steps
-from tasks.command_line import run_flow
-from tasks.local_path import LocalPath
+from tasks.orchestration.command_line import run_flow
+from tasks.orchestration.local_path import LocalPath
 
 _ACTIONS = ("model_file", "model", "rollback", "end_shadow", "unblock", "list_models")
 _ORIGIN = ("model", "model_file", "threshold", "evaluate_on")

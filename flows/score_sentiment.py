@@ -8,8 +8,8 @@ from prefect import flow
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tasks import score_sentiment as steps
-from tasks.command_line import run_flow
-from tasks.day import Day
+from tasks.orchestration.command_line import run_flow
+from tasks.orchestration.day import Day
 
 
 def _known_zone(name: str) -> str:

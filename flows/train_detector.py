@@ -6,8 +6,8 @@ from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tasks import train_detector as steps
-from tasks.command_line import run_flow
-from tasks.local_path import LocalPath
+from tasks.orchestration.command_line import run_flow
+from tasks.orchestration.local_path import LocalPath
 
 
 class TrainDetector(BaseModel):

@@ -4,9 +4,9 @@ from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tasks import train_fraud as steps
-from tasks.command_line import run_flow
-from tasks.day import Day
-from tasks.local_path import LocalPath
+from tasks.orchestration.command_line import run_flow
+from tasks.orchestration.day import Day
+from tasks.orchestration.local_path import LocalPath
 
 
 class TrainFraud(BaseModel):

@@ -6,8 +6,8 @@ from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
 
 from tasks import train_sentiment as steps
-from tasks.command_line import run_flow
-from tasks.local_path import LocalPath
+from tasks.orchestration.command_line import run_flow
+from tasks.orchestration.local_path import LocalPath
 
 
 class TrainSentiment(BaseModel):

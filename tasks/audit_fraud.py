@@ -17,8 +17,8 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from rich.console import Console
 
 from services.fraud.errors import FraudError
-from tasks.policies import PLAIN
-from tasks.progress import RunProgress
+from tasks.orchestration.policies import PLAIN
+from tasks.orchestration.progress import RunProgress
 from tasks.settings import Settings
 
 if TYPE_CHECKING:

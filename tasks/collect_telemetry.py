@@ -16,8 +16,8 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from rich.console import Console
 
 from edge.fleet.errors import FleetError
-from tasks.policies import DB_RETRY, PLAIN
-from tasks.progress import RunProgress
+from tasks.orchestration.policies import DB_RETRY, PLAIN
+from tasks.orchestration.progress import RunProgress
 from tasks.settings import Settings
 
 if TYPE_CHECKING:

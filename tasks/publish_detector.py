@@ -20,18 +20,18 @@ from rich.console import Console
 
 from edge.release import naming
 from edge.release.errors import RefusedError, ReleaseRoomError
-from tasks.policies import PLAIN
-from tasks.progress import RunProgress
+from tasks.orchestration.policies import PLAIN
+from tasks.orchestration.progress import RunProgress
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
-    from edge.release.gate import Decision
+    from edge.release.publishing.images import Material
     from edge.release.publishing.maintenance import Done
-    from edge.release.publishing.material import Material
+    from edge.release.publishing.measurement import Converted, Trial
+    from edge.release.publishing.model import Subject
     from edge.release.publishing.release import Published
     from edge.release.publishing.request import Place, Request
-    from edge.release.publishing.subject import Subject
-    from edge.release.publishing.trial import Converted, Trial
+    from edge.release.validation.gate import Decision
 
 ERRORS = (ReleaseRoomError, EdgeError)
 NAME = naming.NAME  # pattern
@@ -72,9 +72,9 @@ def name_run() -> str:
 
 def open_request(**given: Any) -> Request:
     """What was asked for, and where things lie."""
-    from edge.release.describe import Reading
-    from edge.release.gate import Limits
+    from edge.release.conversion.inspection import Reading
     from edge.release.publishing.request import Request
+    from edge.release.validation.gate import Limits
 
     size, megabytes = given["input_size"], given["max_size_mb"]
     height, _, width = (size or "").partition("x")
@@ -100,7 +100,7 @@ def open_request(**given: Any) -> Request:
 @task(**PLAIN)
 def open_model(request: Request) -> Subject:
     """Open the model, find its labels, its name and its version."""
-    from edge.release.publishing.subject import open_subject
+    from edge.release.publishing.model import open_subject
 
     return open_subject(request)
 
@@ -108,7 +108,7 @@ def open_model(request: Request) -> Subject:
 @task(**PLAIN)
 def gather(request: Request) -> Material:
     """Find the pictures, or render some."""
-    from edge.release.publishing.material import gather
+    from edge.release.publishing.images import gather
 
     return gather(request, request.home / "detectors" / "scenes")
 
@@ -130,7 +130,7 @@ def alone_in_folder(request: Request, subject: Subject) -> Iterator[None]:
 @task(**PLAIN)
 def convert(request: Request, subject: Subject, material: Material) -> Converted:
     """Bring the model into the forms that are tried."""
-    from edge.release.publishing.trial import convert
+    from edge.release.publishing.measurement import convert
 
     return convert(request, subject, material, _folder(request, subject))
 
@@ -138,7 +138,7 @@ def convert(request: Request, subject: Subject, material: Material) -> Converted
 @task(**PLAIN)
 def measure(request: Request, subject: Subject, material: Material, converted: Converted) -> Trial:
     """Measure each form on the same pictures."""
-    from edge.release.publishing.trial import looks, measure
+    from edge.release.publishing.measurement import looks, measure
 
     total = looks(converted, material)
     with RunProgress("publish-detector-progress", "proving", "images", total) as progress:
@@ -148,7 +148,7 @@ def measure(request: Request, subject: Subject, material: Material, converted: C
 @task(**PLAIN)
 def judge(request: Request, trial: Trial) -> Decision:
     """May it be published, and in which form?"""
-    from edge.release.gate import decide
+    from edge.release.validation.gate import decide
 
     figures = [proof.figures for proof in trial.proofs]
     return decide(figures, request.variant, request.limits, trial.before)

@@ -13,8 +13,8 @@ from prefect.artifacts import create_markdown_artifact
 from rich.console import Console
 
 from services.fraud.errors import FraudError, ModelError
-from services.fraud.registry import Registry, Standing
-from tasks.policies import IO_RETRY, PLAIN
+from services.fraud.scoring.registry import Registry, Standing
+from tasks.orchestration.policies import IO_RETRY, PLAIN
 from tasks.settings import Settings
 
 ERRORS = (FraudError,)
@@ -47,10 +47,10 @@ def obtain(
 @task(**PLAIN)
 def register(model_file: Path, threshold: float, evaluate_on: Path | None) -> str:
     """Check and convert a network, and put it into the store; its tag."""
-    from services.fraud import store
+    from services.fraud.scoring import store
     from services.fraud.training.candidate import gather
     from services.fraud.training.network_file import package_network
-    from services.fraud.transactions import read_transactions
+    from services.fraud.transactions.transactions import read_transactions
 
     material = None if evaluate_on is None else gather(read_transactions(evaluate_on))
     with tempfile.TemporaryDirectory(prefix="fraud-model-") as folder:
@@ -64,7 +64,7 @@ def find(model: str) -> str:
 
     Raises: ModelError: it is not.
     """
-    from services.fraud import store
+    from services.fraud.scoring import store
 
     home = Settings().home
     if model == "latest":
@@ -79,7 +79,7 @@ def find(model: str) -> str:
 @task(**PLAIN)
 def give_role(tag: str, promote: bool, shadow: bool, override_block: bool) -> None:
     """Make a model champion, or the shadow, or neither."""
-    from services.fraud.model_check import checked_registry
+    from services.fraud.scoring.model_check import checked_registry
 
     registry = checked_registry(Settings().home)
     if shadow:
@@ -91,29 +91,29 @@ def give_role(tag: str, promote: bool, shadow: bool, override_block: bool) -> No
 @task(**PLAIN)
 def show(tag: str) -> str:
     """The model's figures, in the UI and on the terminal."""
-    from services.fraud import store
-    from services.fraud.card import Card
-    from services.fraud.training import figures
+    from services.fraud.scoring import store
+    from services.fraud.scoring.card import Card
+    from services.fraud.training import metrics
 
     home = Settings().home
     registry, folder = Registry(home), store.folder(tag, home)
-    result = figures.Result(
+    result = metrics.Result(
         tag=tag,
         role=registry.read().role(tag),
         card=Card.read(folder),
         where={"model": str(folder), "registry": str(registry.file)},
     )
-    create_markdown_artifact(figures.render_markdown(result), key="register-fraud")
-    _say(figures.render_terminal(result))
+    create_markdown_artifact(metrics.render_markdown(result), key="register-fraud")
+    _say(metrics.render_terminal(result))
     return tag
 
 
 @task(**PLAIN)
 def list_models() -> None:
     """All models in the store, newest first, with their roles, and which of them cannot answer."""
-    from services.fraud import store
-    from services.fraud.model_check import check, faults
-    from services.fraud.training import figures
+    from services.fraud.scoring import store
+    from services.fraud.scoring.model_check import check, faults
+    from services.fraud.training import metrics
 
     home = Settings().home
     standing, warnings = Standing(), []
@@ -121,25 +121,25 @@ def list_models() -> None:
         standing = Registry(home).read()
     except ModelError as error:
         warnings.append(str(error))
-    models: list[figures.Result | figures.Unable] = []
+    models: list[metrics.Result | metrics.Unable] = []
     for tag in store.tags(home):
         role = standing.role(tag)
         try:
-            models.append(figures.Result(tag, role, check(tag, home)))
+            models.append(metrics.Result(tag, role, check(tag, home)))
         except ModelError as error:
-            models.append(figures.Unable(tag, role))
+            models.append(metrics.Unable(tag, role))
             if role == "candidate" and tag not in standing.previous[:1]:
                 warnings.append(str(error))
     warnings += faults(standing, home)
     if not models:
         _say(f"no model in {store.store_folder(home)}")
-    _say(figures.render_list(models, warnings))
+    _say(metrics.render_list(models, warnings))
 
 
 @task(**PLAIN)
 def roll_back() -> str:
     """Make the champion before answer again."""
-    from services.fraud.model_check import checked_registry
+    from services.fraud.scoring.model_check import checked_registry
 
     tag = checked_registry(Settings().home).rollback()
     _say(f"champion: {tag}")

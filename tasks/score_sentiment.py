@@ -19,23 +19,23 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import Task
 from rich.console import Console
 
-from tasks import faults
-from tasks.policies import DB_RETRY, IO_RETRY, PLAIN
-from tasks.progress import RunProgress
-from tasks.sentiment import attempt as room
-from tasks.sentiment.attempt import Attempt
-from tasks.sentiment.attempt import Outcome as Outcome  # the flow's result
+from tasks.orchestration import faults
+from tasks.orchestration.policies import DB_RETRY, IO_RETRY, PLAIN
+from tasks.orchestration.progress import RunProgress
 from tasks.sentiment.errors import SentimentError
-from tasks.sentiment.gathering import gather
-from tasks.sentiment.model import ModelFolder, find_model, find_same_model
-from tasks.sentiment.night import Night, Request, write_text
-from tasks.sentiment.origin import Origin, place_of_files, place_of_query
-from tasks.sentiment.parts import PartResult, Plan, sample_texts
-from tasks.sentiment.precision_choice import Choice, describe_choice
-from tasks.sentiment.query_rows import is_query
-from tasks.sentiment.scorer import usable_cores
-from tasks.sentiment.source import Source, open_source
-from tasks.sentiment.window import Window, describe_window
+from tasks.sentiment.reading.origin import Origin, place_of_files, place_of_query
+from tasks.sentiment.reading.query_rows import is_query
+from tasks.sentiment.reading.source import Source, open_source
+from tasks.sentiment.report.build import gather
+from tasks.sentiment.run import scoring_run as room
+from tasks.sentiment.run.partitions import PartResult, Plan, sample_texts
+from tasks.sentiment.run.run_folder import Night, Request, write_text
+from tasks.sentiment.run.scoring_run import Attempt
+from tasks.sentiment.run.scoring_run import Outcome as Outcome  # the flow's result
+from tasks.sentiment.run.window import Window, describe_window
+from tasks.sentiment.scoring.model import ModelFolder, find_model, find_same_model
+from tasks.sentiment.scoring.precision_choice import Choice, describe_choice
+from tasks.sentiment.scoring.scorer import usable_cores
 from tasks.settings import Settings
 
 ERRORS = (SentimentError,)
@@ -183,7 +183,7 @@ def say_finished(night: Attempt, outcome: Outcome) -> Outcome:
 @task(**IO_RETRY, task_run_name="cut {night.night.source}")
 def cut_source(night: Attempt) -> Plan:
     """Read and check the source, and cut it into parts."""
-    from tasks.sentiment.known_words import KnownWords
+    from tasks.sentiment.scoring.known_words import KnownWords
 
     return room.cut(night, _source(night), KnownWords(_model(night).tokenizer).in_text)
 
@@ -192,7 +192,7 @@ def cut_source(night: Attempt) -> Plan:
 def check_model(night: Attempt, plan: Plan) -> Choice:
     """Choose the precision on a sample of the input, or compare the one that was asked for with
     float32; and check the known answers."""
-    from tasks.sentiment.precision import choose_precision, open_scorer
+    from tasks.sentiment.scoring.precision import choose_precision, open_scorer
 
     model, threads = _model(night), _threads_per_scorer() or usable_cores()
     choice = choose_precision(
@@ -219,7 +219,7 @@ def _cache(night: Attempt) -> Any:
 
 def score_part(night: Attempt, plan: Plan, number: int, precision: str) -> PartResult | None:
     """Score one part, if the window still has room for it."""
-    from tasks.sentiment.precision import open_scorer
+    from tasks.sentiment.scoring.precision import open_scorer
 
     return room.score(
         night,
@@ -303,8 +303,8 @@ stop = task(room.stop, **DB_RETRY)
 @task(**PLAIN)
 def write_report(night: Attempt, plan: Plan, choice: Choice, outcome: Outcome) -> None:
     """The report on disk, in the UI and on the terminal."""
-    from tasks.sentiment import summary
-    from tasks.sentiment.report import render_html
+    from tasks.sentiment.report import summary
+    from tasks.sentiment.report.page import render_html
 
     report = gather(night, plan, choice.precision, outcome, describe_choice(choice))
     write_text(night.night.report(night.run_id), render_html(report))

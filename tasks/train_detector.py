@@ -17,12 +17,12 @@ from rich.console import Console
 
 from edge.release import naming
 from edge.release.errors import ReleaseRoomError
-from tasks.policies import PLAIN
-from tasks.progress import RunProgress
+from tasks.orchestration.policies import PLAIN
+from tasks.orchestration.progress import RunProgress
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
-    from edge.release.annotations import Dataset
+    from edge.release.datasets.annotations import Dataset
     from edge.release.training.card import Card
 
 ERRORS = (ReleaseRoomError,)
@@ -111,7 +111,7 @@ def open_job(
 @task(**PLAIN)
 def gather(job: Job) -> None:
     """Read the labelled images, or render scenes."""
-    from edge.release.training.workshop import check_output, read_images, render_images
+    from edge.release.training.training_run import check_output, read_images, render_images
 
     check_output(job.output)  # told before the wait
     if job.dataset is None:
@@ -129,12 +129,12 @@ def gather(job: Job) -> None:
 @task(**PLAIN)
 def train(job: Job) -> Path:
     """Train, package, report; the model's folder."""
-    from edge.release.lineage import code_version
+    from edge.release.conversion.lineage import code_version
     from edge.release.training.augmentation import Augmentation
     from edge.release.training.network import Shape
     from edge.release.training.report import write_report
     from edge.release.training.trainer import Recipe
-    from edge.release.training.workshop import Plan, fit, held_output, held_state, package
+    from edge.release.training.training_run import Plan, fit, held_output, held_state, package
 
     plan = Plan(
         Shape(job.height, job.width, job.channels),

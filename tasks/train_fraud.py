@@ -15,12 +15,12 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from rich.console import Console
 
 from services.fraud.errors import FraudError, ModelError, PromotionRefused
-from services.fraud.evaluation import Metrics
-from services.fraud.registry import Registry
+from services.fraud.scoring.evaluation import Metrics
+from services.fraud.scoring.registry import Registry
 from services.fraud.training.gate import Gate
-from services.fraud.training.workbench import Periods, Workbench, World
-from tasks.policies import IO_RETRY, PLAIN
-from tasks.progress import RunProgress
+from services.fraud.training.training_folder import Periods, Workbench, World
+from tasks.orchestration.policies import IO_RETRY, PLAIN
+from tasks.orchestration.progress import RunProgress
 from tasks.settings import Settings
 
 ERRORS = (FraudError,)
@@ -152,8 +152,8 @@ def train(job: Job) -> None:
 @task(**PLAIN)
 def compare(job: Job) -> Verdict:
     """Score the test transactions with the champion, and ask the gate."""
-    from services.fraud import store
-    from services.fraud.card import Card
+    from services.fraud.scoring import store
+    from services.fraud.scoring.card import Card
     from services.fraud.training.candidate import TFLITE_FILE, history_missing
     from services.fraud.training.conversion import tflite_probabilities
 
@@ -183,7 +183,7 @@ def compare(job: Job) -> Verdict:
 @task(**PLAIN)
 def register(job: Job) -> str:
     """Put the candidate into the store, whatever the gate says."""
-    from services.fraud import store
+    from services.fraud.scoring import store
 
     return store.save(job.bench.candidate, job.home)
 
@@ -197,7 +197,7 @@ def write_snapshot(job: Job) -> Path:
 @task(**PLAIN)
 def promote(job: Job, tag: str, verdict: Verdict) -> str:
     """Give the model its role; a candidate that does not pass stays one."""
-    from services.fraud.model_check import checked_registry
+    from services.fraud.scoring.model_check import checked_registry
 
     registry = checked_registry(job.home)
     if job.wanted == "shadow":
@@ -212,13 +212,14 @@ def promote(job: Job, tag: str, verdict: Verdict) -> str:
 @task(**PLAIN)
 def write_report(job: Job, tag: str, role: str, verdict: Verdict) -> None:
     """The figures, in the UI and on the terminal."""
-    from services.fraud import snapshot, store
-    from services.fraud.card import Card
-    from services.fraud.training import figures
+    from services.fraud.scoring import store
+    from services.fraud.scoring.card import Card
+    from services.fraud.state import snapshot
+    from services.fraud.training import metrics
 
     card = Card.read(job.bench.candidate)
     pointer = snapshot.read_pointer(job.home)
-    result = figures.Result(
+    result = metrics.Result(
         tag=tag,
         role=role,
         card=card,
@@ -232,9 +233,9 @@ def write_report(job: Job, tag: str, role: str, verdict: Verdict) -> None:
             "registry": str(Registry(job.home).file),
         },
     )
-    create_table_artifact(figures.render_table(result), key="train-fraud-figures")
-    create_markdown_artifact(figures.render_markdown(result), key="train-fraud")
-    Console().print(figures.render_terminal(result), soft_wrap=True, highlight=False)
+    create_table_artifact(metrics.render_table(result), key="train-fraud-figures")
+    create_markdown_artifact(metrics.render_markdown(result), key="train-fraud")
+    Console().print(metrics.render_terminal(result), soft_wrap=True, highlight=False)
 
 
 def settle(job: Job, tag: str, role: str, verdict: Verdict) -> str:
@@ -253,7 +254,7 @@ def settle(job: Job, tag: str, role: str, verdict: Verdict) -> str:
 @task(**IO_RETRY)
 def roll_back() -> str:
     """Make the champion before answer again."""
-    from services.fraud.model_check import checked_registry
+    from services.fraud.scoring.model_check import checked_registry
 
     tag = checked_registry(Settings().home).rollback()
     Console().print(f"champion: {tag}", soft_wrap=True, highlight=False)

@@ -8,10 +8,10 @@ from prefect import task
 from prefect.artifacts import create_table_artifact
 from rich.console import Console
 
-from tasks.policies import PLAIN
-from tasks.progress import RunProgress
+from tasks.orchestration.policies import PLAIN
+from tasks.orchestration.progress import RunProgress
 from tasks.sentiment.errors import SentimentError
-from tasks.sentiment.night import locked
+from tasks.sentiment.run.run_folder import locked
 from tasks.settings import Settings
 
 ERRORS = (SentimentError,)
@@ -27,9 +27,9 @@ def name_run() -> str:
 @task(**PLAIN)
 def train(*, data: Path, output: Path | None, report_only: tuple[str, ...], seed: int) -> Path:
     """Train, package, and show the figures; the model's folder."""
-    from tasks.sentiment.card import check_output, package
-    from tasks.sentiment.corpus import read_corpus
-    from tasks.sentiment.training import Progress, Recipe, fingerprint, fit
+    from tasks.sentiment.training.card import check_output, package
+    from tasks.sentiment.training.corpus import read_corpus
+    from tasks.sentiment.training.trainer import Progress, Recipe, fingerprint, fit
 
     home, console = Settings().home, Console(stderr=True, highlight=False)
     folder = (output or home / "models" / NAME).resolve()

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 import uvicorn
-from edge_detector.arguments import Parser
+from edge_detector.cli.arguments import Parser
 from pydantic import ValidationError
 from uvicorn.protocols.http.h11_impl import H11Protocol
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge_detector.errors import EdgeError
-from edge_detector.locks import FileLock
+from edge_detector.system.locks import FileLock
 
 from edge.release.errors import ModelFileError
 

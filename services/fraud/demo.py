@@ -25,9 +25,9 @@ from typing import Any
 from rich.console import Console
 
 from services.fraud.errors import FraudError
-from services.fraud.features import DAY_S
 from services.fraud.settings import ServiceSettings
-from services.fraud.snapshot import Row, read_pointer, read_snapshot
+from services.fraud.state.snapshot import Row, read_pointer, read_snapshot
+from services.fraud.transactions.features import DAY_S
 
 START_S = 60.0
 GENUINE, FRAUDS = 1_940, 60  # that are sent, if there are as many; more are fraud than in life

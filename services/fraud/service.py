@@ -14,12 +14,13 @@ import bentoml
 from circus.sockets import CircusSocket  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
-from services.fraud import guard, supervisor
-from services.fraud.database import Database
+from services.fraud import supervisor
 from services.fraud.errors import LogError
+from services.fraud.http import header_limits
+from services.fraud.http.web import App, Receive, Scope, Send, Web
+from services.fraud.log.database import Database
 from services.fraud.metrics_folder import MetricsFolder
 from services.fraud.settings import ServiceSettings
-from services.fraud.web import App, Receive, Scope, Send, Web
 from services.fraud.worker import Worker
 
 
@@ -38,7 +39,7 @@ def _settings() -> ServiceSettings:
 
 SETTINGS = _settings()
 _held: MetricsFolder | None = None  # in the server's process: a worker that is replaced lets go
-guard.install()
+header_limits.install()
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")  # it would report usage to its makers
 
 

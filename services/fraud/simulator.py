@@ -28,8 +28,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from services.fraud.features import DAY_S
-from services.fraud.transactions import write_transactions
+from services.fraud.transactions.features import DAY_S
+from services.fraud.transactions.transactions import write_transactions
 
 SIDE = 100.0  # of the square; a length without unit
 REACH = 5.0  # of a customer

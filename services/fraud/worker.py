@@ -6,20 +6,20 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from services.fraud import store
-from services.fraud.champion import Champion
-from services.fraud.detector import Detector
 from services.fraud.errors import FraudError
-from services.fraud.held_state import HeldState
-from services.fraud.log_process import LogProcess
+from services.fraud.http.web import Limits, Web
+from services.fraud.log.log_process import LogProcess
 from services.fraud.metrics import Metrics
 from services.fraud.metrics_folder import MetricsFolder
-from services.fraud.registry import Registry
+from services.fraud.scoring import store
+from services.fraud.scoring.champion import Champion
+from services.fraud.scoring.detector import Detector
+from services.fraud.scoring.registry import Registry
 from services.fraud.settings import ServiceSettings
-from services.fraud.snapshot import read_pointer
-from services.fraud.state import State
+from services.fraud.state.held_state import HeldState
+from services.fraud.state.snapshot import read_pointer
+from services.fraud.state.state import State
 from services.fraud.supervisor import Watch
-from services.fraud.web import Limits, Web
 
 OFTEN_S, SELDOM_S = 0.5, 10.0
 LOG_TIMEOUT_S = 5.0  # for the database to take what is left when the worker ends

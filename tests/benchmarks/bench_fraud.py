@@ -106,8 +106,8 @@ def main() -> None:
 
 def train(home: Path) -> Path:
     """A network of the default recipe's size on a small simulation, put into the store."""
-    from services.fraud import store
-    from services.fraud.registry import Registry
+    from services.fraud.scoring import store
+    from services.fraud.scoring.registry import Registry
     from services.fraud.simulator import simulate
     from services.fraud.training.candidate import gather, make_candidate
     from services.fraud.training.network import Recipe
@@ -244,7 +244,7 @@ def loads_of_ours(port: int, day: date, seconds: int, rush_s: int) -> Figures:
 def write_history(home: Path) -> date:
     """A snapshot of 38 days of the published size; the day after it."""
     from services.fraud.simulator import simulate
-    from services.fraud.snapshot import write_snapshot
+    from services.fraud.state.snapshot import write_snapshot
 
     today = date.today()
     table = simulate(days=38, start=today - timedelta(days=38))
@@ -259,7 +259,7 @@ def bench_batch(port: int, rows: int = 100_000, times: int = 5) -> float | None:
     """
     import pyarrow as pa
 
-    from services.fraud.features import FEATURES
+    from services.fraud.transactions.features import FEATURES
 
     random = np.random.default_rng(0)
     features = np.abs(random.normal(ROW, 1.0, (rows, len(FEATURES))))

@@ -15,13 +15,13 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from services.fraud.evaluation import Metrics, baseline_split
-from services.fraud.features import table_features
+from services.fraud.scoring.evaluation import Metrics, baseline_split
 from services.fraud.simulator import simulate
+from services.fraud.training.baseline import logistic_floor
 from services.fraud.training.candidate import Material
 from services.fraud.training.conversion import keras_probabilities
-from services.fraud.training.floor import logistic_floor
 from services.fraud.training.network import Recipe, fit
+from services.fraud.transactions.features import table_features
 from tests.benchmarks.comparison import format_figure
 
 BASELINE = date(2018, 7, 25)

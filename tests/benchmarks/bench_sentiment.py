@@ -30,9 +30,9 @@ from rich.table import Table
 from transformers.utils import logging
 
 from tasks.sentiment.errors import first_line
-from tasks.sentiment.model import ModelFolder, find_model
-from tasks.sentiment.precision import choose_precision
-from tasks.sentiment.scorer import Scorer
+from tasks.sentiment.scoring.model import ModelFolder, find_model
+from tasks.sentiment.scoring.precision import choose_precision
+from tasks.sentiment.scoring.scorer import Scorer
 from tests.benchmarks.comparison import NO_ANSWER, NOTHING, format_figure, format_ratio, keep
 from tests.benchmarks.distilbert_shape import write_distilbert_shape
 from tests.benchmarks.machine import describe_machine
@@ -211,8 +211,8 @@ def _flow(model: ModelFolder, name: str, texts: Sequence[str], scratch: Path) ->
         del os.environ[name_of_setting]  # the user's database and server stay as they are
     os.environ["TRIPTYCH_HOME"] = str(scratch / "var")
     from flows.score_sentiment import ScoreSentiment, score_sentiment
-    from tasks.command_line import quieten_prefect
-    from tasks.prefect_api import prefect_api
+    from tasks.orchestration.command_line import quieten_prefect
+    from tasks.orchestration.prefect_api import prefect_api
 
     file = scratch / f"{name}.csv"
     pd.DataFrame({"id": range(len(texts)), "review": texts}).to_csv(file, index=False)

@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
-from tasks.sentiment.canary import CANARIES
-from tasks.sentiment.encoder import Encoder, Linear, read_encoder
-from tasks.sentiment.model import ModelFolder
-from tasks.sentiment.runtime import OnnxForward
-from tasks.sentiment.scorer import Scorer
+from tasks.sentiment.scoring.encoder import Encoder, Linear, read_encoder
+from tasks.sentiment.scoring.golden import CANARIES
+from tasks.sentiment.scoring.model import ModelFolder
+from tasks.sentiment.scoring.runtime import OnnxForward
+from tasks.sentiment.scoring.scorer import Scorer
+from tasks.sentiment.scoring.tokens import TokenReader
 from tasks.sentiment.text import clean
-from tasks.sentiment.tokens import TokenReader
 
 VALUE_GAIN = 2.0
 OPINION_GAIN = 0.5  # of a word's log-odds, in lengths of a random word embedding

@@ -18,14 +18,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-from edge_detector.camera import open_camera
-from edge_detector.detector import Detector, Prepared
-from edge_detector.manifest import Manifest
-from edge_detector.overlay import draw
-from edge_detector.pipeline import Pipeline
-from edge_detector.run import SWITCH_S
-from edge_detector.source import parse_source
-from edge_detector.video import VideoFile
+from edge_detector.capture.camera import open_camera
+from edge_detector.capture.source import parse_source
+from edge_detector.cli.run import SWITCH_S
+from edge_detector.contract.manifest import Manifest
+from edge_detector.inference.detector import Detector, Prepared
+from edge_detector.loop.overlay import draw
+from edge_detector.loop.pipeline import Pipeline
+from edge_detector.outputs.video import VideoFile
 
 BARE_FRAMES = 200  # decoded, that are gone through again and again
 BARE_S = 4.0

@@ -17,7 +17,7 @@ THRESHOLD = 0.5
 
 
 def scorer(folder: Path) -> Any:
-    from services.fraud.scorer import FraudScorer
+    from services.fraud.scoring.scorer import FraudScorer
 
     return FraudScorer(folder, "peer")
 
@@ -43,7 +43,7 @@ def fastapi(port: int, folder: Path) -> None:
     import uvicorn
     from fastapi import FastAPI
 
-    from services.fraud.schema import DetectAnswer, DetectRequest
+    from services.fraud.scoring.schema import DetectAnswer, DetectRequest
 
     app, model = FastAPI(), scorer(folder)
 

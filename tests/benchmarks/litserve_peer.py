@@ -5,7 +5,7 @@ from typing import Any
 
 import litserve
 
-from services.fraud.scorer import FraudScorer
+from services.fraud.scoring.scorer import FraudScorer
 
 THRESHOLD = 0.5
 

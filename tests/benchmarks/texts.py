@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks.sentiment.source import open_source
+from tasks.sentiment.reading.source import open_source
 from tasks.sentiment.text import clean
 
 DEMO = Path(__file__).parents[2] / "tasks" / "sentiment" / "demo" / "reviews.csv"

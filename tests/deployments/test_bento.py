@@ -67,7 +67,7 @@ def test_bento_carries_the_champion_and_serves_it_alone(tmp_path, model_folder):
 
 def promoted_later_but_not_champion(model_folder, home):
     """A newer model in the store, which the gate refused."""
-    from services.fraud import store
+    from services.fraud.scoring import store
 
     store.save(model_folder, home)
 

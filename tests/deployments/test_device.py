@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from edge_detector.config import read_config
-from edge_detector.options import RUN
+from edge_detector.cli.config import read_config
+from edge_detector.cli.options import RUN
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "deployments" / "edge-detector.service"

@@ -19,7 +19,7 @@ from typing import Any
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 
-from edge.release.keys import Keys
+from edge.release.repository.keys import Keys
 
 AnyRole = Root | Targets | Snapshot | Timestamp
 

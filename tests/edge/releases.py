@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from edge_detector.manifest import Golden, ModelFile
+from edge_detector.contract.manifest import Golden, ModelFile
 
-from edge.release.keys import Keys
-from edge.release.publication import Release
-from edge.release.repository import Repository
-from edge.release.storage import FolderStorage
+from edge.release.repository.keys import Keys
+from edge.release.repository.publication import Release
+from edge.release.repository.repository import Repository
+from edge.release.repository.storage import FolderStorage
 from tests.edge.device.samples import make_manifest
 
 NAME = "parts"

@@ -18,16 +18,16 @@ from typing import Any
 
 import pytest
 from edge_detector.errors import DownloadError, ReleaseError
-from edge_detector.updates import Updates
+from edge_detector.updates.updates import Updates
 from securesystemslib.signer import CryptoSigner
 from tuf.api import exceptions
 from tuf.api.metadata import Metadata, Root
 from tuf.ngclient._internal import trusted_metadata_set
 
-from edge.release.channel import Channel, ChannelRelease
-from edge.release.keys import Keys
-from edge.release.repository import Repository
-from edge.release.storage import FolderStorage
+from edge.release.repository.channel import Channel, ChannelRelease
+from edge.release.repository.keys import Keys
+from edge.release.repository.repository import Repository
+from edge.release.repository.storage import FolderStorage
 from tests.edge.attacker import (
     Behaviour,
     StolenKeys,

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from edge_detector.contract.limits import Limits
 from edge_detector.errors import EdgeError
-from edge_detector.limits import Limits
-from edge_detector.slot import Slot
-from edge_detector.updates import Updates
+from edge_detector.slots.slot import Slot
+from edge_detector.updates.updates import Updates
 
-from edge.release.keys import Keys
-from edge.release.repository import Repository
-from edge.release.storage import FolderStorage
+from edge.release.repository.keys import Keys
+from edge.release.repository.repository import Repository
+from edge.release.repository.storage import FolderStorage
 from tests.edge.attacker import Mirror, WebServer
 from tests.edge.releases import Clock, make_release
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from services.fraud.registry import Registry
-from services.fraud.snapshot import read_pointer
+from services.fraud.scoring.registry import Registry
+from services.fraud.state.snapshot import read_pointer
 from tests.flows.command import command
 from tests.services.fraud.answered import (
     RUN_DATE,

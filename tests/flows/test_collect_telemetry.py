@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from flows.collect_telemetry import CollectTelemetry
-from tasks.command_line import parse
+from tasks.orchestration.command_line import parse
 from tests.edge.fleet.records import a_record, line, put
 from tests.flows.command import command
 

@@ -25,7 +25,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.server.schemas.schedules import CronSchedule
 
-from tasks.sentiment.window import Window
+from tasks.sentiment.run.window import Window
 
 ROOT = Path(__file__).parents[2]
 DEPLOYMENTS = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())["deployments"]

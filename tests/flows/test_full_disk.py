@@ -19,7 +19,7 @@ from prefect.settings import PREFECT_API_URL
 from prefect.testing.utilities import prefect_test_harness
 
 from flows.score_sentiment import ScoreSentiment, score_sentiment
-from tasks.command_line import run_flow
+from tasks.orchestration.command_line import run_flow
 from tests.benchmarks.texts import DEMO, varied_texts
 from tests.flows.command import command
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from edge.release.cpu import cpu_name
 from edge.release.errors import ModelFileError
-from edge.release.keys import Keys
-from edge.release.repository import Repository
-from edge.release.storage import FolderStorage
+from edge.release.repository.keys import Keys
+from edge.release.repository.repository import Repository
+from edge.release.repository.storage import FolderStorage
+from edge.release.validation.cpu import cpu_name
 from flows.publish_detector import PublishDetector
-from tasks.command_line import parse
+from tasks.orchestration.command_line import parse
 from tasks.publish_detector import alone_in_folder
 from tests.edge.device.tiny import LABELS
 from tests.edge.release.cells import write_pictures, write_variant

@@ -18,8 +18,8 @@ from prefect.client.orchestration import get_client
 from prefect.testing.utilities import prefect_test_harness
 
 from flows.score_sentiment import ScoreSentiment, score_sentiment
-from tasks.sentiment.attempt import Outcome
 from tasks.sentiment.errors import SentimentError, SourceError
+from tasks.sentiment.run.scoring_run import Outcome
 from tests.benchmarks.texts import DEMO, varied_texts
 from tests.flows.command import command
 
@@ -367,7 +367,7 @@ def test_command_ended_by_sigterm_says_so_and_can_go_on(home, tmp_path):
 
 def test_command_refuses_a_precision_that_gives_other_labels(home, tmp_path):
     """One line says by how much and what to do, and no result is written."""
-    from tasks.sentiment.model import find_model
+    from tasks.sentiment.scoring.model import find_model
     from tests.tasks.sentiment.tiny_model import sample_texts, write_crude_model
 
     model = write_crude_model(tmp_path / "model")

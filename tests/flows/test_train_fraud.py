@@ -13,14 +13,14 @@ from pydantic import ValidationError
 
 from flows.register_fraud import RegisterFraud, register_fraud
 from flows.train_fraud import TrainFraud, train_fraud
-from services.fraud import store
-from services.fraud.card import Card
 from services.fraud.errors import FraudError, PromotionRefused
-from services.fraud.registry import Registry
+from services.fraud.scoring import store
+from services.fraud.scoring.card import Card
+from services.fraud.scoring.registry import Registry
 from services.fraud.simulator import simulate
-from services.fraud.snapshot import read_pointer
+from services.fraud.state.snapshot import read_pointer
 from services.fraud.training.framework import open_keras
-from services.fraud.transactions import write_transactions
+from services.fraud.transactions.transactions import write_transactions
 from tests.flows.command import command
 
 SMALL = {"customers": 400, "terminals": 4_000, "days": 60, "train_days": 7}

@@ -41,8 +41,8 @@ def test_command_trains_a_model_that_the_nightly_run_can_use(data, tmp_path):
     assert card["data"]["rows"]["sst2_dev"] == {"report": 50}
     assert card["metrics"]["sst2_dev"]["rows"] == 50
 
-    from tasks.sentiment.model import find_model
-    from tasks.sentiment.scorer import Scorer
+    from tasks.sentiment.scoring.model import find_model
+    from tasks.sentiment.scoring.scorer import Scorer
 
     scorer = Scorer(find_model(str(folder), cache=tmp_path / "cache"))
     good, bad = scorer.score(["a great buy, item 7", "an awful buy, item 7"])

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from edge_detector.config import Config, read_config, suggest
-from edge_detector.disk import disk_error
+from edge_detector.cli.config import Config, read_config, suggest
+from edge_detector.cli.options import GROUPS, INTERPRETER, ROLLBACK, RUN, STATUS, UPDATE, Option
+from edge_detector.cli.progress import Messages, Progress
 from edge_detector.errors import ConfigError, EdgeError
-from edge_detector.options import GROUPS, INTERPRETER, ROLLBACK, RUN, STATUS, UPDATE, Option
-from edge_detector.progress import Messages, Progress
+from edge_detector.system.disk import disk_error
 
 PROGRAM = "edge-detector"
 INTERRUPTED = 130
@@ -107,15 +107,15 @@ def _do(arguments: Sequence[str] | None, progress: Progress) -> int:
 
 
 def _run(config: Config, progress: Progress) -> str:
-    from edge_detector.run import run
+    from edge_detector.cli.run import run
 
     return run(config, progress)
 
 
 def _update(config: Config, progress: Progress) -> str:
-    from edge_detector.config import read_device_id
-    from edge_detector.status import update
-    from edge_detector.updates import Updates
+    from edge_detector.cli.config import read_device_id
+    from edge_detector.cli.status import update
+    from edge_detector.updates.updates import Updates
 
     if config.releases is None:
         raise ConfigError("--releases is missing: give the folder or address that releases lie at")
@@ -131,19 +131,19 @@ def _update(config: Config, progress: Progress) -> str:
 
 
 def _status(config: Config, progress: Progress) -> str:
-    from edge_detector.status import status
+    from edge_detector.cli.status import status
 
     return status(config.home, as_json=config.json)
 
 
 def _rollback(config: Config, progress: Progress) -> str:
-    from edge_detector.status import rollback
+    from edge_detector.cli.status import rollback
 
     return rollback(config.home)
 
 
 def _self_test(config: Config, progress: Progress, folder: Path) -> str:
-    from edge_detector.selftest import main as self_test
+    from edge_detector.updates.self_test import main as self_test
 
     self_test(folder, config.threads, config.runtime)
     return ""

@@ -9,9 +9,9 @@ from typing import Any
 
 from pycocotools import mask
 
+from edge.release.datasets.pictures import image_files
 from edge.release.datasets.raw_image import RawBox, RawImage, RawPart
 from edge.release.errors import DatasetError
-from edge.release.pictures import image_files
 
 _NEEDED = (
     "each annotation needs image_id, category_id and bbox [x, y, width, height] of an image and a"

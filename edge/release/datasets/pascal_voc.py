@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 
+from edge.release.datasets.pictures import image_files
 from edge.release.datasets.raw_image import RawBox, RawImage, RawPart
 from edge.release.errors import DatasetError
-from edge.release.pictures import image_files
 
 
 def is_voc(folder: Path) -> bool:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import yaml
 
+from edge.release.datasets.pictures import image_files, read_text
 from edge.release.datasets.raw_image import RawBox, RawImage, RawPart
 from edge.release.errors import DatasetError
-from edge.release.pictures import image_files, read_text
 
 YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml")
 NAME_FILES = ("classes.txt", "obj.names", "labels.txt")

@@ -6,10 +6,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edge.release.channel import CHANNELS, ChannelRelease
 from edge.release.errors import RepositoryError
 from edge.release.publishing.request import Place
-from edge.release.repository import Repository
+from edge.release.repository.channel import CHANNELS, ChannelRelease
+from edge.release.repository.repository import Repository
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from edge.release.cpu import cpu_name
-from edge.release.figures import Figures
-from edge.release.proof import Proof
-from edge.release.publication import Release
 from edge.release.publishing.request import Request
+from edge.release.repository.publication import Release
+from edge.release.validation.cpu import cpu_name
+from edge.release.validation.metrics import Figures
+from edge.release.validation.validation import Proof
 
 
 @dataclass(frozen=True)

@@ -14,18 +14,18 @@ from typing import Any
 
 import cv2
 import jinja2
-from edge_detector.overlay import draw
+from edge_detector.loop.overlay import draw
 from markupsafe import Markup
 
-from edge.release.cpu import cpu_name
-from edge.release.figures import Figures, Timing
-from edge.release.gate import Decision, Limits, Verdict
-from edge.release.pictures import read_image
-from edge.release.proof import Proof
+from edge.release.datasets.pictures import read_image
+from edge.release.publishing.measurement import Trial
+from edge.release.publishing.model import Subject
 from edge.release.publishing.release import Published
 from edge.release.publishing.request import Request
-from edge.release.publishing.subject import Subject
-from edge.release.publishing.trial import Trial
+from edge.release.validation.cpu import cpu_name
+from edge.release.validation.gate import Decision, Limits, Verdict
+from edge.release.validation.metrics import Figures, Timing
+from edge.release.validation.validation import Proof
 
 _WIDTH_PX = 640  # of a picture in the page
 MINUS = "−"

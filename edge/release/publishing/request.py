@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge.release.describe import Reading
-from edge.release.gate import Limits, Wanted
-from edge.release.keys import Keys
-from edge.release.repository import Repository
-from edge.release.storage import open_storage
+from edge.release.conversion.inspection import Reading
+from edge.release.repository.keys import Keys
+from edge.release.repository.repository import Repository
+from edge.release.repository.storage import open_storage
+from edge.release.validation.gate import Limits, Wanted
 
 BUNDLED = "bundled"
 _BUNDLED_FOLDER = Path(__file__).parents[1] / "models" / "triptych-parts"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.release.annotations import Dataset, LabelledImage
+from edge.release.datasets.annotations import Dataset, LabelledImage
 from edge.release.training.augmentation import Augmentation, Sample, augment
 
 _AHEAD = 4  # batches that wait

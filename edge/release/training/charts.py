@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edge.release.evaluate import Curve
+from edge.release.validation.evaluate import Curve
 
 _LINES = ("#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05", "#0a0b06")  # stand-ins
 _INK, _RULE = "#0a0b07", "#0a0b08"

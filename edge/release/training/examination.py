@@ -4,16 +4,16 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from edge_detector.boxes import Box, Detection
-from edge_detector.fit import InputFit
-from edge_detector.layouts import nms, open_layout
-from edge_detector.manifest import InputSpec, OutputSpec
-from edge_detector.tensors import TensorInfo
+from edge_detector.contract.manifest import InputSpec, OutputSpec
+from edge_detector.inference.boxes import Box, Detection
+from edge_detector.inference.decoders import nms, open_layout
+from edge_detector.inference.preprocess import InputFit
+from edge_detector.inference.tensors import TensorInfo
 
-from edge.release.annotations import Dataset
-from edge.release.evaluate import CURVE_THRESHOLD, MAX_DETECTIONS
-from edge.release.framework import open_tensorflow
+from edge.release.conversion.framework import open_tensorflow
+from edge.release.datasets.annotations import Dataset
 from edge.release.training.network import STRIDES, Shape, grid
+from edge.release.validation.evaluate import CURVE_THRESHOLD, MAX_DETECTIONS
 
 OVERLAP = 0.6  # boxes of one label that overlap more show the same thing
 

@@ -9,7 +9,7 @@ complete IoU (arXiv 1911.08287).
 import math
 from typing import Any
 
-from edge.release.framework import open_tensorflow
+from edge.release.conversion.framework import open_tensorflow
 from edge.release.training.network import grid
 
 _POINTS_PER_BOX = 10

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from edge_detector.boxes import Box, Detection
+from edge_detector.inference.boxes import Box, Detection
 
-from edge.release.annotations import LabelledImage
+from edge.release.datasets.annotations import LabelledImage
 
 _HIT, _FALSE, _MISSED = (80, 170, 40), (40, 40, 225), (20, 160, 250)  # BGR
 _OVERLAP = 0.5

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from edge.release.training import charts
 from edge.release.training.card import Card
 from edge.release.training.pictures import Comparison, compare_image, draw_comparison
-from edge.release.training.workshop import Plan, Trained
+from edge.release.training.training_run import Plan, Trained
 
 _WORST, _BEST = 6, 3
 USUAL_THRESHOLD = 0.5  # of a label with too few objects to tell

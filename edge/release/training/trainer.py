@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.release.framework import open_keras, open_tensorflow, repeatable
+from edge.release.conversion.framework import open_keras, open_tensorflow, repeatable
 from edge.release.training.batches import Batches
 from edge.release.training.checkpoint import read_checkpoint, write_checkpoint
 from edge.release.training.loss import DetectionLoss

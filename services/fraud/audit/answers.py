@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 import pandas as pd
 import sqlalchemy as sa
 
-from services.fraud.database import Database
-from services.fraud.features import DAY_S
-from services.fraud.tables import FEATURE_COLUMNS, FRAUD_LABELS, FRAUD_PREDICTIONS
+from services.fraud.log.database import Database
+from services.fraud.log.tables import FEATURE_COLUMNS, FRAUD_LABELS, FRAUD_PREDICTIONS
+from services.fraud.transactions.features import DAY_S
 
 _P, _L = FRAUD_PREDICTIONS.c, FRAUD_LABELS.c
 _COLUMNS = (

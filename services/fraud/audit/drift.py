@@ -11,8 +11,8 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from services.fraud.card import FeatureRange
-from services.fraud.features import FEATURES
+from services.fraud.scoring.card import FeatureRange
+from services.fraud.transactions.features import FEATURES
 
 PSI_MODERATE = 0.1
 PSI_LARGE = 0.25

@@ -12,12 +12,12 @@ from pathlib import Path
 import pandas as pd
 import sqlalchemy as sa
 
-from services.fraud.columns import MICROSECONDS, Column, Integers
-from services.fraud.database import Database
-from services.fraud.fields import LABEL_AHEAD
-from services.fraud.log_rows import LABELS
-from services.fraud.table_file import Wanted, read_columns
-from services.fraud.tables import FRAUD_PREDICTIONS, Label
+from services.fraud.log.database import Database
+from services.fraud.log.log_rows import LABELS
+from services.fraud.log.tables import FRAUD_PREDICTIONS, Label
+from services.fraud.transactions.columns import MICROSECONDS, Column, Integers
+from services.fraud.transactions.fields import LABEL_AHEAD
+from services.fraud.transactions.table_file import Wanted, read_columns
 
 WANTED = (
     Wanted("transaction_id", "TRANSACTION_ID"),

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from services.fraud.audit.drift import Counts, Drift, count_features, measure, measure_last_week
-from services.fraud.card import Card
-from services.fraud.evaluation import Metrics, card_precision, evaluate
-from services.fraud.tables import FEATURE_COLUMNS
+from services.fraud.log.tables import FEATURE_COLUMNS
+from services.fraud.scoring.card import Card
+from services.fraud.scoring.evaluation import Metrics, card_precision, evaluate
 
 CALIBRATION_BINS = 10
 

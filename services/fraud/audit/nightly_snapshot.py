@@ -14,10 +14,9 @@ from services.fraud.audit.answers import (
     read_all_labels,
     read_transactions_between,
 )
-from services.fraud.completeness import KEPT_S, Coverage
-from services.fraud.database import Database
-from services.fraud.features import HOUR_S
-from services.fraud.snapshot import (
+from services.fraud.log.database import Database
+from services.fraud.state.completeness import KEPT_S, Coverage
+from services.fraud.state.snapshot import (
     COLUMNS,
     Pointer,
     coverage_of,
@@ -26,7 +25,8 @@ from services.fraud.snapshot import (
     read_snapshot,
     write_snapshot,
 )
-from services.fraud.transactions import read_transactions
+from services.fraud.transactions.features import HOUR_S
+from services.fraud.transactions.transactions import read_transactions
 
 LONGEST_PAUSE_S = 36 * HOUR_S
 

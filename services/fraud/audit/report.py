@@ -21,7 +21,7 @@ from services.fraud.audit.measures import Audit, DayQuality, ModelQuality
 from services.fraud.audit.nightly_snapshot import WrittenSnapshot
 from services.fraud.audit.run import AuditRun
 from services.fraud.audit.verdict import Limits, Verdict
-from services.fraud.tables import FRAUD_DAILY_METRICS, FRAUD_DRIFT
+from services.fraud.log.tables import FRAUD_DAILY_METRICS, FRAUD_DRIFT
 
 
 @dataclass(frozen=True)

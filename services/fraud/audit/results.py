@@ -5,8 +5,8 @@ from dataclasses import asdict
 import sqlalchemy as sa
 
 from services.fraud.audit.measures import Audit
-from services.fraud.database import Database
-from services.fraud.tables import FRAUD_DAILY_METRICS, FRAUD_DRIFT
+from services.fraud.log.database import Database
+from services.fraud.log.tables import FRAUD_DAILY_METRICS, FRAUD_DRIFT
 
 
 def write_audit(database: Database, audit: Audit, run_id: str) -> None:

@@ -19,10 +19,10 @@ from services.fraud.audit.nightly_snapshot import (
 )
 from services.fraud.audit.results import write_audit
 from services.fraud.audit.verdict import Limits, Verdict, enforce, judge
-from services.fraud.card import Card
-from services.fraud.database import Database
 from services.fraud.errors import ModelError
-from services.fraud.registry import Registry
+from services.fraud.log.database import Database
+from services.fraud.scoring.card import Card
+from services.fraud.scoring.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def cards_of(home: Path) -> Cards:
 
     @cache
     def card(tag: str) -> Card | None:
-        from services.fraud import store  # loads BentoML at its first call
+        from services.fraud.scoring import store
 
         try:
             return Card.read(store.folder(tag, home))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from services.fraud.audit.measures import Audit, ModelQuality
-from services.fraud.registry import Registry
+from services.fraud.scoring.registry import Registry
 
 OWN = "audit of "  # how the reason of a block begins that an audit may lift
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from services.fraud.card import Card, code_version, describe_features
 from services.fraud.errors import TransactionsError
-from services.fraud.evaluation import (
+from services.fraud.scoring.card import Card, code_version, describe_features
+from services.fraud.scoring.evaluation import (
     Metrics,
     Split,
     alert_threshold,
@@ -24,11 +24,11 @@ from services.fraud.evaluation import (
     day_of,
     evaluate,
 )
-from services.fraud.features import HISTORY_DAYS, table_features
+from services.fraud.training.baseline import logistic_floor
 from services.fraud.training.conversion import canaries, check_parity, convert, tflite_probabilities
-from services.fraud.training.floor import logistic_floor
 from services.fraud.training.network import Recipe, fit
-from services.fraud.transactions import data_digest
+from services.fraud.transactions.features import HISTORY_DAYS, table_features
+from services.fraud.transactions.transactions import data_digest
 
 KERAS_FILE = "model.keras"
 TFLITE_FILE = "model.tflite"

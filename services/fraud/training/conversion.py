@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from services.fraud.card import Canary, Parity
 from services.fraud.errors import ModelError
+from services.fraud.scoring.card import Canary, Parity
 from services.fraud.training.framework import held_back, open_keras, open_tensorflow
 
 TOLERANCE = 1e-5

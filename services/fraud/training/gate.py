@@ -6,7 +6,7 @@ All three are measured on the same transactions.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from services.fraud.evaluation import Metrics
+from services.fraud.scoring.evaluation import Metrics
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from services.fraud.card import Card, code_version, unknown_features
 from services.fraud.errors import ModelError
-from services.fraud.features import FEATURES
+from services.fraud.scoring.card import Card, code_version, unknown_features
 from services.fraud.training.candidate import Material, known_from, write_forms
 from services.fraud.training.conversion import (
     PARITY_ROWS,
@@ -33,6 +32,7 @@ from services.fraud.training.keras_description import (
     without_training,
     write_copy,
 )
+from services.fraud.transactions.features import FEATURES
 
 # What runs code from the file.
 _CODE = {

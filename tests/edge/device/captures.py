@@ -7,7 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from edge_detector.source import Image
+from edge_detector.capture.source import Image
 
 Step = Any  # a picture, None, an error to raise, or what makes one of these
 
@@ -87,7 +87,7 @@ class FakeCamera:
     reopened = dropped = 0
 
     def __init__(self, images: list[Image], live: bool = False, every_s: float = 0.0) -> None:
-        from edge_detector.camera import Frame
+        from edge_detector.capture.camera import Frame
 
         self.live, self.ended, self.fps, self.length = live, False, None, len(images)
         self._make = lambda index: Frame(images[index], index, time.monotonic(), None, 0.1)

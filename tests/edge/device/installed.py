@@ -6,9 +6,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from edge_detector.manifest import Golden, Manifest, ModelFile
-from edge_detector.slots import Slot, Slots
-from edge_detector.source import Image
+from edge_detector.capture.source import Image
+from edge_detector.contract.manifest import Golden, Manifest, ModelFile
+from edge_detector.slots.slots import Slot, Slots
 
 from tests.edge.device.tiny import (
     GOLDEN_CELLS,

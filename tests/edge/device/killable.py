@@ -16,9 +16,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edge_detector.limits import Limits
-from edge_detector.slots import Slots
-from edge_detector.updates import Updates
+from edge_detector.contract.limits import Limits
+from edge_detector.slots.slots import Slots
+from edge_detector.updates.updates import Updates
 
 Task = dict[str, Any]
 

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from edge_detector.manifest import (
+from edge_detector.contract.manifest import (
     Golden,
     GoldenDetection,
     InputSpec,

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from edge.release.publication import Release
+from edge.release.repository.publication import Release
 from tests.edge.device.installed import paint_frame, tiny_release
 from tests.edge.releases import make_repository
 
@@ -92,7 +92,7 @@ def test_package_imports_nothing_of_the_other_panels(python, tmp_path):
     """Every module of it, in a fresh interpreter."""
     loaded = run([python, "-c", EVERYTHING], tmp_path).split()
 
-    assert "edge_detector.updates" in loaded
+    assert "edge_detector.updates.updates" in loaded
     assert not {name.partition(".")[0] for name in loaded} & set(FOREIGN)
 
 
@@ -100,5 +100,5 @@ def test_package_imports_nothing_of_the_other_panels_where_they_are_installed(tm
     """Beside Prefect and TensorFlow it leaves them alone."""
     loaded = run([sys.executable, "-c", EVERYTHING], tmp_path).split()
 
-    assert "edge_detector.updates" in loaded
+    assert "edge_detector.updates.updates" in loaded
     assert not {name.partition(".")[0] for name in loaded} & {*FOREIGN, "edge", "tasks", "flows"}

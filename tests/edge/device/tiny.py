@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from edge_detector.manifest import (
+from edge_detector.contract.manifest import (
     Golden,
     GoldenDetection,
     InputSpec,
@@ -42,7 +42,7 @@ def paint(*cells: tuple[str, int, int], side: int = SIDE) -> NDArray[np.uint8]:
 def build_tiny(variant: str = "float32") -> bytes:
     """The model as a file, in float32 or int8; skips where there is no TensorFlow."""
     pytest.importorskip("tensorflow")
-    from edge.release.framework import held_back, open_tensorflow
+    from edge.release.conversion.framework import held_back, open_tensorflow
 
     tf = open_tensorflow()
     own, other = 15.0, -10.0

@@ -4,8 +4,8 @@ import json
 from datetime import datetime, timedelta
 
 import pytest
-from edge_detector.interval import STAGES, STATES
-from edge_detector.telemetry import DEVICE_ID, FORMAT
+from edge_detector.telemetry.interval import STAGES, STATES
+from edge_detector.telemetry.telemetry import DEVICE_ID, FORMAT
 
 from edge.fleet import record as record_module
 from edge.fleet.record import Rejected, Undated, read_record

@@ -13,15 +13,15 @@ from typing import Any
 
 import cv2
 import numpy as np
-from edge_detector.boxes import Box, Detection
-from edge_detector.manifest import Thresholds
+from edge_detector.contract.manifest import Thresholds
+from edge_detector.inference.boxes import Box, Detection
 
-from edge.release.annotations import Dataset, LabelledImage
-from edge.release.convert import Calibration, ConvertedVariant, Converter
-from edge.release.describe import describe
-from edge.release.draft import Draft, Origin, draft
-from edge.release.framework import held_back, open_keras
-from edge.release.network_file import Network, open_network
+from edge.release.conversion.convert import Calibration, ConvertedVariant, Converter
+from edge.release.conversion.framework import held_back, open_keras
+from edge.release.conversion.inspection import describe
+from edge.release.conversion.network_file import Network, open_network
+from edge.release.datasets.annotations import Dataset, LabelledImage
+from edge.release.validation.candidate import Draft, Origin, draft
 from tests.edge.device.tiny import LABELS, SIDE, STRIDE, paint
 
 CELLS = SIDE // STRIDE

@@ -10,7 +10,7 @@ from typing import Any
 from tuf.api.exceptions import DownloadHTTPError
 from tuf.ngclient import FetcherInterface, Updater
 
-from edge.release.storage import Storage
+from edge.release.repository.storage import Storage
 
 
 class StorageFetcher(FetcherInterface):

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.release.framework import held_back, open_tensorflow
+from edge.release.conversion.framework import held_back, open_tensorflow
 
 SIDE, STRIDE = 80, 8
 CELLS = SIDE // STRIDE

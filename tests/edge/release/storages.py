@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from edge.release.storage import Storage
+from edge.release.repository.storage import Storage
 
 
 class WriterKilled(Exception):

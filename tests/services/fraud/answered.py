@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from services.fraud.audit.answers import epoch_s
-from services.fraud.card import Canary, Card, Parity, describe_features
-from services.fraud.database import Database, begin
-from services.fraud.evaluation import Metrics
-from services.fraud.features import FEATURES
-from services.fraud.log_rows import LABELS, PREDICTIONS
-from services.fraud.tables import Label, Prediction
+from services.fraud.log.database import Database, begin
+from services.fraud.log.log_rows import LABELS, PREDICTIONS
+from services.fraud.log.tables import Label, Prediction
+from services.fraud.scoring.card import Canary, Card, Parity, describe_features
+from services.fraud.scoring.evaluation import Metrics
+from services.fraud.transactions.features import FEATURES
 
 RUN_DATE = date(2026, 11, 22)
 CHAMPION, SHADOW = "fraud_detector:20261101-000000-000000", "fraud_detector:20261115-000000-000000"
@@ -150,7 +150,7 @@ def a_card(
 
 def save_model(home: Path, folder: Path, card: Card) -> str:
     """Put a model into the store that has a card and nothing to run; its tag."""
-    from services.fraud import store
+    from services.fraud.scoring import store
 
     folder.mkdir(parents=True)
     card.write(folder)

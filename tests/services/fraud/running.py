@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx
 
-from services.fraud import store
-from services.fraud.registry import Registry
+from services.fraud.scoring import store
+from services.fraud.scoring.registry import Registry
 from services.fraud.settings import ServiceSettings
 from services.fraud.worker import Worker
 

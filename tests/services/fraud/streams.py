@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from services.fraud.features import DAY_S, DELAY_DAYS, Windows
-from services.fraud.snapshot import Pointer, read_pointer, write_snapshot
-from services.fraud.state import State, Transaction
+from services.fraud.state.snapshot import Pointer, read_pointer, write_snapshot
+from services.fraud.state.state import State, Transaction
+from services.fraud.transactions.features import DAY_S, DELAY_DAYS, Windows
 
 START = 1_533_081_600  # 2018-08-01
 PATIENT_S = 30.0  # where a busy machine is no part of what is tested

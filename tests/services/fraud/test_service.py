@@ -16,9 +16,9 @@ import httpx
 import psutil
 import pytest
 
-from services.fraud import store
-from services.fraud.registry import Registry
-from services.fraud.scorer import FraudScorer
+from services.fraud.scoring import store
+from services.fraud.scoring.registry import Registry
+from services.fraud.scoring.scorer import FraudScorer
 from tests.services.fraud.running import GENUINE, ROOT, promoted, rows, served, wait_until
 
 APART = ("unshare", "--pid", "--fork", "--kill-child")  # as in a container of its own
@@ -346,7 +346,7 @@ def test_probabilities_agree_in_all_forms(server, home, transactions):
     import numpy as np
     import pyarrow as pa
 
-    from services.fraud.features import FEATURES, table_features
+    from services.fraud.transactions.features import FEATURES, table_features
 
     url, _ = server
     features = np.resize(table_features(transactions), (10_000, len(FEATURES))).astype(np.float32)

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from services.fraud import simulator
-from services.fraud.features import DAY_S
 from services.fraud.simulator import simulate
-from services.fraud.transactions import data_digest, read_transactions
+from services.fraud.transactions.features import DAY_S
+from services.fraud.transactions.transactions import data_digest, read_transactions
 from tests.services.fraud.published import FILE, needs_published
 
 DAYS = 60

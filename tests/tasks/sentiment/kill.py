@@ -79,7 +79,7 @@ def _count_boundaries(kill_at: int) -> Callable[[], int]:
 
         return wrapper
 
-    from tasks.sentiment import publication
+    from tasks.sentiment.run import publication
 
     for name in ("replace", "rename", "link", "unlink", "rmdir", "mkdir"):
         setattr(os, name, around(getattr(os, name)))

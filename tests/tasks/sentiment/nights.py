@@ -12,11 +12,11 @@ from uuid import uuid4
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from tasks.sentiment import attempt as room
-from tasks.sentiment.attempt import Attempt, Outcome
-from tasks.sentiment.night import Night, Request
-from tasks.sentiment.source import Source, open_source
-from tasks.sentiment.window import Window
+from tasks.sentiment.reading.source import Source, open_source
+from tasks.sentiment.run import scoring_run as room
+from tasks.sentiment.run.run_folder import Night, Request
+from tasks.sentiment.run.scoring_run import Attempt, Outcome
+from tasks.sentiment.run.window import Window
 from tests.fakes import FakeScorer
 
 RUN_DATE = date(2026, 11, 22)

@@ -16,9 +16,9 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-from tasks.sentiment.canary import CANARIES
+from tasks.sentiment.scoring.golden import CANARIES
+from tasks.sentiment.scoring.tokens import TokenReader
 from tasks.sentiment.text import clean
-from tasks.sentiment.tokens import TokenReader
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 MAX_TOKENS = 48

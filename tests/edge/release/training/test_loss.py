@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge.release.framework import open_tensorflow
+from edge.release.conversion.framework import open_tensorflow
 from edge.release.training.loss import DetectionLoss, complete_iou
 from edge.release.training.network import grid
 

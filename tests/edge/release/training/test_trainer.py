@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from edge.release.annotations import read_dataset
+from edge.release.conversion.framework import open_tensorflow
+from edge.release.datasets.annotations import read_dataset
 from edge.release.errors import ModelFileError
-from edge.release.framework import open_tensorflow
 from edge.release.training.augmentation import Augmentation
 from edge.release.training.batches import Batches
 from edge.release.training.network import Shape

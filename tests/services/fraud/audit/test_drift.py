@@ -14,8 +14,8 @@ from services.fraud.audit.drift import (
     population_stability_index,
     verdict,
 )
-from services.fraud.card import FeatureRange, describe_features
-from services.fraud.features import FEATURES
+from services.fraud.scoring.card import FeatureRange, describe_features
+from services.fraud.transactions.features import FEATURES
 from tests.services.fraud.answered import draw_features
 
 MONDAY = date(2026, 11, 16)

@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from services.fraud.audit.labels import load_labels, read_labels
-from services.fraud.database import Database
 from services.fraud.errors import TransactionsError
+from services.fraud.log.database import Database
 from tests.services.fraud.answered import RUN_DATE, draw_traffic, write_traffic
 
 NOW = datetime(2026, 11, 22, 3, tzinfo=UTC)

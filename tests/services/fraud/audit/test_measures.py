@@ -12,16 +12,16 @@ import sqlalchemy as sa
 from services.fraud.audit.answers import epoch_s, read_day
 from services.fraud.audit.measures import Audit, Period, audit
 from services.fraud.audit.results import write_audit
-from services.fraud.card import Card
-from services.fraud.database import Database, begin
-from services.fraud.evaluation import (
+from services.fraud.log.database import Database, begin
+from services.fraud.log.log_rows import LABELS, PREDICTIONS
+from services.fraud.log.tables import Label, Prediction
+from services.fraud.scoring.card import Card
+from services.fraud.scoring.evaluation import (
     auc_roc,
     average_precision,
     card_precision,
     expected_calibration_error,
 )
-from services.fraud.log_rows import LABELS, PREDICTIONS
-from services.fraud.tables import Label, Prediction
 from tests.services.fraud.answered import (
     CHAMPION,
     RUN_DATE,

@@ -12,14 +12,14 @@ from services.fraud.audit.answers import (
     read_transactions_between,
 )
 from services.fraud.audit.nightly_snapshot import snapshot_of_file, snapshot_of_log
-from services.fraud.completeness import Coverage
-from services.fraud.database import Database, begin
 from services.fraud.errors import TransactionsError
-from services.fraud.features import DAY_S, HISTORY_DAYS, HOUR_S
-from services.fraud.log_rows import LABELS
-from services.fraud.snapshot import COLUMNS, coverage_of, read_pointer, read_snapshot
-from services.fraud.tables import Label
-from services.fraud.transactions import write_transactions
+from services.fraud.log.database import Database, begin
+from services.fraud.log.log_rows import LABELS
+from services.fraud.log.tables import Label
+from services.fraud.state.completeness import Coverage
+from services.fraud.state.snapshot import COLUMNS, coverage_of, read_pointer, read_snapshot
+from services.fraud.transactions.features import DAY_S, HISTORY_DAYS, HOUR_S
+from services.fraud.transactions.transactions import write_transactions
 from tests.services.fraud.answered import RUN_DATE, draw_traffic, write_traffic
 from tests.services.fraud.streams import stream
 

@@ -19,7 +19,7 @@ from services.fraud.audit.report import AuditReport, compose, render_html, write
 from services.fraud.audit.run import AuditRun
 from services.fraud.audit.summary import render_markdown, render_table, render_terminal
 from services.fraud.audit.verdict import Limits, Verdict, judge
-from services.fraud.database import Database
+from services.fraud.log.database import Database
 from tests.services.fraud.answered import (
     CHAMPION,
     RUN_DATE,

@@ -8,8 +8,8 @@ import pytest
 from services.fraud.audit.measures import Audit, ModelQuality, Period
 from services.fraud.audit.verdict import OWN, Limits, enforce, judge
 from services.fraud.errors import PromotionRefused
-from services.fraud.evaluation import Metrics
-from services.fraud.registry import Registry
+from services.fraud.scoring.evaluation import Metrics
+from services.fraud.scoring.registry import Registry
 from tests.services.fraud.answered import CHAMPION, RUN_DATE
 
 PROMISED = Metrics(50_000, 400, 0.87, 0.65, 0.29, 0.72, 0.01)

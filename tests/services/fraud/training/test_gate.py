@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.fraud.evaluation import Metrics
+from services.fraud.scoring.evaluation import Metrics
 from services.fraud.training.gate import Gate
 
 GOOD = Metrics(

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.fraud.card import Card
 from services.fraud.errors import ModelError
-from services.fraud.features import FEATURES
+from services.fraud.scoring.card import Card
 from services.fraud.training.conversion import keras_probabilities, tflite_probabilities
 from services.fraud.training.framework import open_keras
 from services.fraud.training.network_file import open_network, package_network
+from services.fraud.transactions.features import FEATURES
 
 
 def network(*layers: Any, width: int = 15) -> Any:

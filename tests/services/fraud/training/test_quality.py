@@ -7,11 +7,11 @@ from datetime import date
 
 import pytest
 
-from services.fraud.evaluation import baseline_split
-from services.fraud.features import table_features
+from services.fraud.scoring.evaluation import baseline_split
 from services.fraud.simulator import simulate
 from services.fraud.training.candidate import Material, make_candidate
 from services.fraud.training.network import Recipe
+from services.fraud.transactions.features import table_features
 
 
 def test_network_is_at_least_as_good_as_the_handbooks_own(tmp_path):

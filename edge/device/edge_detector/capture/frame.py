@@ -1,0 +1,56 @@
+"""A picture with its time, and what gives one after the other."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from edge_detector.capture.source import Capture, Image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A picture, and when it came."""
+
+    image: Image
+    index: int  # of the frame in its source, from 0; live, those that were dropped count too
+    captured_at: float  # monotonic seconds, when it had been read
+    source_time_s: float | None  # when a video file shows it; its first frame, at 0
+    read_ms: float  # what reading took; live, with the wait for it
+    file: str | None = None  # of a folder: the picture's name there
+
+
+class Camera(Protocol):
+    """What the loop takes frames from. One thread takes."""
+
+    @property
+    def live(self) -> bool: ...
+    @property
+    def fps(self) -> float | None:
+        """Frames per second as the source states them."""
+
+    @property
+    def length(self) -> int | None:
+        """Frames of a file or folder, as far as it says."""
+
+    @property
+    def ended(self) -> bool: ...
+    @property
+    def trouble(self) -> str | None:
+        """Why no frames come; None if they do."""
+
+    @property
+    def reopened(self) -> int: ...
+    @property
+    def dropped(self) -> int: ...
+    def take(self, timeout_s: float) -> Frame | None:
+        """The next frame; None if none has come in time, or none will."""
+
+    def close(self) -> None: ...
+
+
+def read_image(capture: Capture) -> Any:
+    """What a capture gives now; None for nothing or a failure, however it fails."""
+    try:
+        good, image = capture.read()
+    except Exception:  # OpenCV passes on whatever a driver throws
+        return None
+    return image if good else None

@@ -1,0 +1,241 @@
+"""Where frames come from: a camera's index, a file, a folder of pictures, or an address.
+
+`parse_source` says what a text means; `open_capture` opens it. What it opens has the interface
+of `cv2.VideoCapture`, also for a folder, so that everything after it knows one kind of thing.
+A password in an address is never part of what is shown.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_detector.capture.picture_files import CONVERT, OTHER_PICTURES, PICTURES, describe_contents
+from edge_detector.errors import CameraError
+from edge_detector.system.address import hide_secrets
+
+Image = NDArray[np.uint8]  # (height, width, 3), blue, green, red
+Kind = Literal["device", "file", "folder", "address"]
+
+SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "udp", "tcp", "srt")
+OPEN_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 5.0
+PROBED_FRAMES = 32  # of a file, whose times tell its rate
+
+_LAST_INDEX = 2**31 - 1  # OpenCV takes a C int
+
+
+class Capture(Protocol):
+    """What is used of `cv2.VideoCapture`."""
+
+    def isOpened(self) -> bool: ...  # noqa: N802  # OpenCV's name
+
+    def read(self) -> tuple[bool, Any]:
+        """(True, picture), or (False, None): nothing, or the end."""
+
+    def get(self, prop: int, /) -> float: ...
+
+    def set(self, prop: int, value: float, /) -> bool: ...
+
+    def release(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is to be opened, and how it is called in messages."""
+
+    kind: Kind
+    target: str
+    shown: str  # without user, password and query
+
+    @property
+    def live(self) -> bool:
+        """Whether frames come at their own pace, and go on for ever."""
+        return self.kind in ("device", "address")
+
+
+def parse_source(text: str) -> Source:
+    """What a text names.
+
+    Raises:
+        CameraError: there is no such file or folder, or no such kind of address.
+    """
+    if "://" in text:
+        return _parse_address(text)
+    if re.fullmatch(r"\d+", text, re.ASCII):
+        number = text.lstrip("0") or "0"
+        if len(number) > len(str(_LAST_INDEX)) or int(number) > _LAST_INDEX:
+            raise CameraError(f"no camera has the number {text[:20]}: give a camera's number, as 0")
+        return Source("device", number, f"camera {number}")
+    try:
+        source = _parse_path(text)
+    except (OSError, RuntimeError) as error:  # no access, too long a name, no such ~user
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CameraError(f"source {_shorten(text)} cannot be looked at: {reason}") from error
+    if source is None:
+        raise CameraError(
+            f"source {_shorten(text)} is not there: give a camera's number, a video file, a"
+            " folder of pictures, or an address such as rtsp://host/stream"
+        )
+    return source
+
+
+def _parse_path(text: str) -> Source | None:
+    path = Path(text).expanduser()
+    if not text.strip() or not path.exists():
+        return None
+    if path.is_dir():
+        return Source("folder", str(path), f"folder {path}")
+    if path.is_char_device():
+        return Source("device", str(path), f"camera {path}")
+    return Source("file", str(path), f"file {path}")
+
+
+def _shorten(text: str) -> str:
+    return repr(text if len(text) <= 200 else f"{text[:200]}…")
+
+
+def _parse_address(text: str) -> Source:
+    shown = hide_secrets(text)
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname
+    except ValueError:  # which may say the password
+        raise CameraError(f"source {shown} is no address: write rtsp://host/stream") from None
+    if parts.scheme.lower() not in SCHEMES:
+        raise CameraError(
+            f"source {shown}: no frames come by {parts.scheme!r}; one of {', '.join(SCHEMES)}"
+        )
+    if not host and parts.scheme.lower() != "udp":
+        raise CameraError(f"source {shown} names no host: write {parts.scheme}://host/path")
+    return Source("address", text, shown)
+
+
+def open_capture(
+    source: Source, open_timeout_s: float = OPEN_TIMEOUT_S, read_timeout_s: float = READ_TIMEOUT_S
+) -> Capture:
+    """Open a source; whether it has worked, `isOpened` says. The time-outs are of addresses.
+
+    Raises:
+        CameraError: this user may not read the folder, or it is gone.
+    """
+    if source.kind == "device":
+        target = int(source.target) if source.target.isdigit() else source.target
+        return cv2.VideoCapture(target)
+    if source.kind == "folder":
+        try:
+            return FolderCapture(sorted(Path(source.target).iterdir()))
+        except OSError as error:
+            raise CameraError(f"{source.shown} cannot be read: {error.strerror}") from error
+    if Path(source.target).suffix.lower() in PICTURES and source.kind == "file":
+        return FolderCapture([Path(source.target)])
+    limits = []
+    if source.kind == "address":
+        limits = [
+            *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(open_timeout_s * 1000)),
+            *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, int(read_timeout_s * 1000)),
+        ]
+    capture = cv2.VideoCapture(source.target, cv2.CAP_FFMPEG, limits)
+    if capture.isOpened() or source.kind == "address":
+        return capture
+    return cv2.VideoCapture(source.target)  # an OpenCV that reads files by other means
+
+
+def probe_times(source: Source, count: int = PROBED_FRAMES) -> list[float]:
+    """When the first frames of a video file are shown, in seconds, as far as it says."""
+    path = Path(source.target)
+    if source.kind != "file" or path.suffix.lower() in PICTURES or not path.is_file():
+        return []  # a pipe is read but once
+    times: list[float] = []
+    capture = open_capture(source)
+    try:
+        while len(times) < count and isinstance(capture, cv2.VideoCapture) and capture.grab():
+            times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+    except Exception:  # OpenCV passes on whatever a decoder throws
+        return times
+    finally:
+        capture.release()
+    return times
+
+
+class FolderCapture:
+    """The pictures of a folder by name, as if they were a video. What is no picture is skipped.
+
+    A picture that cannot be read is skipped as well, and keeps its number: those of the others
+    are the same, whether it can be read or not.
+    """
+
+    def __init__(self, paths: list[Path]) -> None:
+        self._all = paths
+        self._paths = [path for path in paths if path.suffix.lower() in PICTURES]
+        self._next = 0
+        self.unreadable: list[Path] = []
+
+    @property
+    def number(self) -> int:
+        """Of the picture read last, counted from 0 in the order of names."""
+        return self._next - 1
+
+    @property
+    def file(self) -> str:
+        """The name of the picture read last."""
+        return self._paths[self._next - 1].name
+
+    def left_out(self) -> list[str]:
+        """What was not even tried, in words."""
+        others = [path for path in self._all if path.suffix.lower() in OTHER_PICTURES]
+        told = []
+        if others:
+            told.append(
+                f"{len(others)} pictures of kinds that are not read here were left out, as"
+                f" {others[0].name}; {CONVERT}"
+            )
+        if below := [path.name for path in self._all if path.is_dir() and _has_pictures(path)]:
+            told.append(f"the pictures in folders below it were left out: {', '.join(below[:3])}")
+        return told
+
+    def why_none(self) -> str:
+        """Why there is no picture, for the end of a message."""
+        if self.unreadable:
+            return f"none of {len(self.unreadable)} is whole"
+        return "; ".join(self.left_out()) or describe_contents(self._all, PICTURES)
+
+    def isOpened(self) -> bool:  # noqa: N802  # OpenCV's name
+        return bool(self._paths)
+
+    def read(self) -> tuple[bool, Image | None]:
+        while self._next < len(self._paths):
+            path = self._paths[self._next]
+            self._next += 1
+            try:  # not cv2.imread, which takes no names outside the code page on Windows
+                # Whoever opens a pipe waits for its writer, and no signal is looked at meanwhile.
+                content = path.read_bytes() if path.is_file() else b""
+                data = np.frombuffer(content, np.uint8)
+                image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+            except (OSError, cv2.error):
+                image = None
+            if image is not None:
+                return True, image  # type: ignore[return-value]
+            self.unreadable.append(path)
+        return False, None
+
+    def get(self, prop: int, /) -> float:
+        return float(len(self._paths)) if prop == cv2.CAP_PROP_FRAME_COUNT else 0.0
+
+    def set(self, prop: int, value: float, /) -> bool:
+        return False
+
+    def release(self) -> None:
+        self._next = len(self._paths)
+
+
+def _has_pictures(folder: Path) -> bool:
+    try:
+        return any(path.suffix.lower() in PICTURES for path in folder.iterdir())
+    except OSError:  # not for this user
+        return False

@@ -1,0 +1,123 @@
+"""What a command was asked to do: its command line over its configuration file over defaults."""
+
+import difflib
+import re
+import secrets
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from edge_detector.cli.options import AGAIN, CONFIG, JSON, RUN, Option, read_option
+from edge_detector.errors import ConfigError
+from edge_detector.system.atomic import replace_file
+
+_DEVICE_ID_FILE = "device-id"
+_DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The options of any command, by the names that `options` lists, with `-` as `_`."""
+
+    home: Path
+    source: str = "0"
+    frames: int | None = None
+    threads: int = 1
+    runtime: str = "auto"
+    threshold: float | None = None
+    label_threshold: Mapping[str, float]
+    include: frozenset[str] | None = None
+    headless: bool = False
+    output: Path | None = None
+    events: Path | None = None
+    contact_sheet: Path | None = None
+    preview: int | None = None
+    preview_host: str = "127.0.0.1"
+    releases: str | None = None
+    channel: str = "stable"
+    name: str | None = None
+    root: Path | None = None
+    device_id: str | None = None
+    update_every: float = 900.0  # seconds
+    watchdog: float = 10.0  # seconds
+    telemetry: str | None = None
+    telemetry_every: float = 60.0  # seconds
+    again: bool = False
+    json: bool = False
+
+
+def read_config(given: Mapping[str, Any]) -> Config:
+    """The configuration of a command.
+
+    given: what its command line says, raw, by key; `config` names a file.
+
+    Raises:
+        ConfigError: a value or a key is wrong, or the file cannot be read.
+    """
+    known = {option.key: option for option in (*RUN, AGAIN, JSON)}
+    values = {option.key: _default(option) for option in known.values()}
+    if CONFIG.key in given:
+        path = read_option(CONFIG, given[CONFIG.key], "--config")
+        values |= _read_file(path, [option for option in known.values() if option is not CONFIG])
+    for key, raw in given.items():
+        values[key] = read_option(known[key], raw, f"--{known[key].name}")
+    config = Config(**{field.name: values[field.name] for field in fields(Config)})
+    if config.device_id is not None and not _DEVICE_ID.fullmatch(config.device_id):
+        raise ConfigError(
+            f"--device-id is {config.device_id!r}: give 1 to 64 letters, digits, - and _, a letter"
+            " or digit first"
+        )
+    return config
+
+
+def read_device_id(config: Config) -> str:
+    """How this device is called: as configured, else by the random id in its home, made once.
+
+    Raises:
+        ConfigError: the home cannot be written.
+    """
+    if config.device_id is not None:
+        return config.device_id
+    path = config.home / _DEVICE_ID_FILE
+    try:
+        kept = path.read_bytes().decode("ascii", "replace").strip() if path.exists() else ""
+        if _DEVICE_ID.fullmatch(kept):
+            return kept
+        config.home.mkdir(parents=True, exist_ok=True)
+        made = secrets.token_hex(8)
+        replace_file(path, f"{made}\n".encode())
+    except OSError as error:
+        raise ConfigError(
+            f"the home {config.home} cannot be used ({error.strerror}): give a folder of yours"
+            " with --home"
+        ) from error
+    return made
+
+
+def suggest(name: str, names: Iterable[str]) -> str:
+    """ "; did you mean …?" if a name comes close to one that exists, else nothing."""
+    close = difflib.get_close_matches(name, list(names), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _default(option: Option) -> Any:
+    return option.default() if callable(option.default) else option.default
+
+
+def _read_file(path: Path, options: Sequence[Option]) -> dict[str, Any]:
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"--config {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--config {path} is no TOML: {error}") from error
+    known = {option.name: option for option in options if option not in (AGAIN, JSON)}
+    values = {}
+    for key, value in raw.items():
+        option = known.get(key.replace("_", "-"))
+        if option is None:
+            raise ConfigError(f"{path} has {key!r}, which is no option{suggest(key, known)}")
+        values[option.key] = read_option(option, value, f"{key} in {path}")
+    return values

@@ -1,0 +1,156 @@
+"""All options: what each is called, what it takes, and what it means.
+
+One table serves the command line, the configuration file and `--help`. A value from either place
+goes through the same reader, so that a wrong one is refused in the same words.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_detector.cli.values import (
+    Reader,
+    choice,
+    number,
+    read_labels,
+    read_path,
+    read_scores,
+    read_source,
+    read_switch,
+    read_text,
+    whole,
+)
+from edge_detector.errors import ConfigError
+from edge_detector.inference.runtime import AUTO, MAX_THREADS, RUNTIMES
+
+CHANNELS = ("stable", "canary")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option. What has no metavar is a switch."""
+
+    name: str  # as on the command line, without --
+    group: str  # of `GROUPS`
+    read: Reader
+    default: Any  # the value, or what makes it
+    help: str
+    metavar: str | None = None
+    shown: str | None = None  # what `--help` says of the default, if not the value itself
+    repeats: bool = False  # may be given several times
+
+    @property
+    def key(self) -> str:
+        """Its name in Python."""
+        return self.name.replace("-", "_")
+
+
+def default_home() -> Path:
+    """`EDGE_DETECTOR_HOME`, else a folder below the user's own."""
+    given = os.environ.get("EDGE_DETECTOR_HOME", "").strip()
+    return Path(given).expanduser() if given else Path("~/.local/share/edge-detector").expanduser()
+
+
+def default_threads() -> int:
+    """Half the cores: the other half decodes, draws and writes."""
+    return max(1, min(4, (os.cpu_count() or 1) // 2))
+
+
+GROUPS = {
+    "frames": "where frames come from",
+    "model": "what is detected",
+    "results": "where results go",
+    "updates": "where models come from",
+    "health": "how the device is watched",
+    "general": "general",
+}
+
+_SOURCE = "a camera's number, a video file, a folder of pictures, or an address: rtsp://host/stream"
+_RUNTIME = f"TFLite runtime: {', '.join((AUTO, *RUNTIMES))}"
+_INCLUDE = "labels that count, with commas between them"
+_OUTPUT = "annotated video (.mp4, .mov, .mkv or .avi), written anew"
+_SHEET = "picture (.png or .jpg) of twelve annotated frames over the run"
+_PREVIEW = "serve a live picture and figures to browsers on this port; 0 takes a free one"
+_HOST = "address to serve them on; 0.0.0.0 lets anyone in the network watch"
+_SCORE = "score from which a detection counts"
+_EVENTS = "detections as JSON Lines, added to the file"
+_CHANNEL = "which releases to follow: stable or canary"
+_ROOT = "root.json of the publisher, which all trust begins with"
+_RECORD = "seconds that one record of the telemetry covers"
+_RELEASES = "where releases come from: a folder or an http(s) address"
+_PINNED = "what the first contact shows, kept from then on"
+_EVERY = "seconds between two looks for releases; 0: only at the start"
+_WATCHDOG = "seconds after which a stuck interpreter ends the process with status 70"
+_TELEMETRY = (
+    "folder or http(s) address that gets this device's figures; the key it may want is taken from"
+    " $EDGE_DETECTOR_TELEMETRY_KEY"
+)
+_HOME = "folder of the device: its models, its id, what waits to be sent"
+_HOME_SHOWN = "$EDGE_DETECTOR_HOME, else ~/.local/share/edge-detector"
+_AGAIN = "first forget which releases this device has refused: they may be taken again"
+_CONFIG = "TOML file with options as keys; the command line wins"
+_ID = "this device's name in roll-outs and telemetry"
+_ID_SHOWN = "made at random, kept in the home"
+_THREADS_SHOWN = "half the cores, 1 to 4"
+
+HOME = Option("home", "general", read_path, default_home, _HOME, "DIR", _HOME_SHOWN)
+CONFIG = Option("config", "general", read_path, None, _CONFIG, "FILE", "none")
+AGAIN = Option("again", "updates", read_switch, False, _AGAIN)
+JSON = Option("json", "general", read_switch, False, "print JSON, for programs")
+
+UPDATES = (
+    Option("releases", "updates", read_text, None, _RELEASES, "URL", "none: what is installed"),
+    Option("channel", "updates", choice(*CHANNELS), "stable", _CHANNEL, "NAME"),
+    Option("name", "updates", read_text, None, "name of the model", "NAME", "the only one"),
+    Option("root", "updates", read_path, None, _ROOT, "FILE", _PINNED),
+    Option("device-id", "updates", read_text, None, _ID, "ID", _ID_SHOWN),
+)
+
+INTERPRETER = (
+    Option(
+        *("threads", "model", whole(1, MAX_THREADS), default_threads),
+        *("threads of the interpreter", "N", _THREADS_SHOWN),
+    ),
+    Option("runtime", "model", choice(AUTO, *RUNTIMES), AUTO, _RUNTIME, "NAME"),
+)
+RUN = (
+    Option("source", "frames", read_source, "0", _SOURCE, "SOURCE"),
+    Option("frames", "frames", whole(1, 2**62), None, "end after so many frames", "N", "never"),
+    Option("threshold", "model", number(0, 1), None, _SCORE, "SCORE", "the manifest's"),
+    Option(
+        *("label-threshold", "model", read_scores, {}, "the same for one label; may be repeated"),
+        *("LABEL=SCORE", "the manifest's", True),
+    ),
+    Option("include", "model", read_labels, None, _INCLUDE, "LABELS", "all"),
+    *INTERPRETER,
+    Option("headless", "results", read_switch, False, "no window, also where there is a display"),
+    Option("output", "results", read_path, None, _OUTPUT, "FILE", "none"),
+    Option("events", "results", read_path, None, _EVENTS, "FILE", "none"),
+    Option("contact-sheet", "results", read_path, None, _SHEET, "FILE", "none"),
+    Option("preview", "results", whole(0, 65535), None, _PREVIEW, "PORT", "none"),
+    Option("preview-host", "results", read_text, "127.0.0.1", _HOST, "HOST"),
+    *UPDATES,
+    Option("update-every", "updates", number(0, 30 * 86400), 900.0, _EVERY, "S"),
+    Option("watchdog", "health", number(1, 86400), 10.0, _WATCHDOG, "S"),
+    Option("telemetry", "health", read_text, None, _TELEMETRY, "URL", "none"),
+    Option("telemetry-every", "health", number(0.05, 86400), 60.0, _RECORD, "S"),
+    HOME,
+    CONFIG,
+)
+UPDATE = (*INTERPRETER, *UPDATES, AGAIN, HOME, CONFIG)
+STATUS = (HOME, CONFIG, JSON)
+ROLLBACK = (HOME, CONFIG)
+
+
+def read_option(option: Option, raw: Any, place: str) -> Any:
+    """The value of an option; place: how to call it in a message.
+
+    Raises:
+        ConfigError: it is none that the option takes.
+    """
+    try:
+        return option.read(raw)
+    except (ValueError, RuntimeError) as error:  # the latter: the home of an unknown user
+        shown = raw[0] if isinstance(raw, list) and len(raw) == 1 else raw
+        raise ConfigError(f"{place} is {str(shown)[:100]!r}: {error}") from None

@@ -1,0 +1,338 @@
+"""Which model runs on a device, which one is on trial, and how to get back.
+
+    <home>/slots/<name>-<version>-<digest>/   an installed release, never changed: see `shelf`
+    <home>/state.json                         which of them runs: see `pointer` and `state`
+
+At each moment, also that of a power cut, the pointer names a slot that was whole. When a file
+decays later its digest tells: the previous slot is taken, else any other that has been the current
+one. A slot never becomes the current one before its self-test passed in a process of its own.
+
+The life of a `run`, which has the home for itself:
+
+    slot = slots.begin_run()              # None: nothing to run; `Updates.update` may find it
+    slots.begin_trial()                   # from here on its death is the fault of what is on trial
+    ...                                   # slots.on_trial(): after a minute of good running
+    slots.commit()                        #   commit, or if it fails within that minute
+    slot = slots.rollback("why")          #   go on with the previous one
+    slots.end_trial()                     # the end has begun: what is on trial did not crash
+    slots.end_run()                       # the home is free again
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from edge_detector.errors import NoModelError, ReleaseError
+from edge_detector.slots.pointer import PATIENCE_S, Pointer
+from edge_detector.slots.slot import Slot
+from edge_detector.slots.slot_store import Shelf
+from edge_detector.slots.state import BY_HAND, Refusal, State
+from edge_detector.system.atomic import Step, no_step
+from edge_detector.system.locks import BusyError, FileLock, locked
+
+__all__ = ["Slot", "Slots"]
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+logger = logging.getLogger(__name__)
+
+
+def boot_id() -> str:
+    """The same from one start of the machine to the next.
+
+    Where the system does not tell, every death of a process counts as a crash.
+    """
+    with suppress(OSError):
+        return _BOOT_ID.read_text("ascii").strip()
+    return "unknown"
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Slots:
+    """The installed releases of a home folder."""
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        boot: Callable[[], str] = boot_id,
+        clock: Callable[[], datetime] = utc_now,
+        step: Step = no_step,
+    ) -> None:
+        """Nothing is read or written yet. boot, clock, step: for tests."""
+        self.home = home
+        self.shelf = Shelf(home / "slots", step)
+        self._pointer = Pointer(home, step)
+        self._boot = boot
+        self._clock = clock
+        self._run_lock = FileLock(home / "run.lock")
+        self._ending = False  # a run: what it activates now, it will not take over
+
+    def state(self) -> State:
+        """What the pointer says, without a look at the slots.
+
+        Raises:
+            ConfigError: this user may not read it.
+        """
+        return self._pointer.read() or State()
+
+    def current(self) -> Slot | None:
+        """The slot to run, verified; where it is damaged, the one to run instead.
+
+        Returns:
+            None: nothing was activated yet.
+
+        Raises:
+            NoModelError: all that was activated is damaged; says what to do.
+        """
+        with self._pointer.locked():
+            return self._heal()
+
+    def on_trial(self) -> bool:
+        """Whether the current slot has still to prove itself."""
+        return self.state().trial is not None
+
+    def previous(self) -> Slot | None:
+        """The slot to go back to, verified; None: there is none, or it is damaged."""
+        with suppress(ReleaseError):
+            if (previous := self.state().previous) is not None:
+                return self.shelf.read(previous)
+        return None
+
+    # --- what runs ---
+
+    def install(self, manifest: bytes, files: Mapping[str, bytes | Path]) -> Slot:
+        """Make a slot of copies; it does not run yet. See `Shelf.install`."""
+        return self.shelf.install(manifest, files)
+
+    def activate(self, slot: Slot, *, running: bool = False) -> None:
+        """Make a slot that passed its self-test the current one, on trial.
+
+        running: this process, a `run`, takes it over now.
+
+        Raises:
+            ReleaseError: it was refused in the meantime, or is not whole any more; nothing has
+                changed.
+            ConfigError: the home cannot be written; nothing has changed.
+        """
+        with self._pointer.locked():
+            state = self.state()
+            if refusal := state.refused.get(slot.id):
+                raise ReleaseError(f"{slot.release} was refused: {refusal.reason}")
+            self.shelf.read(slot.id)
+            self.shelf.mark(slot.id)
+            state = state.activated(slot.id, self._now())
+            if running and not self._ending:
+                state = state.begun(self._boot(), self._now())
+            self._pointer.write(state)
+        logger.info("%s is the current release", slot.release)
+
+    def refuse(self, slot: Slot, reason: str) -> None:
+        """Never take a slot that was not activated. Its files go at the next `prune`."""
+        refusal = Refusal(slot.manifest.name, slot.manifest.version, reason, self._now())
+        with self._pointer.locked():
+            self._pointer.write(self.state().refusing(slot.id, refusal))
+
+    def forgive(self) -> None:
+        """Forget what was refused: its owner wants it tried again."""
+        with self._pointer.locked():
+            if (state := self.state()).refused:
+                self._pointer.write(state.forgiving())
+
+    def rollback(self, reason: str | None = None, refuse: bool = True) -> Slot:
+        """Go back to the previous slot.
+
+        reason: why, for `status`. refuse: never take the one left again.
+
+        Raises:
+            NoModelError: there is no previous one, or it is damaged; nothing has changed.
+        """
+        reason = reason or BY_HAND
+        with self._pointer.locked():
+            state = self.state()
+            if state.current is None:
+                raise NoModelError("no release is installed: there is nothing to go back from")
+            if state.previous is None:
+                raise NoModelError(
+                    f"{_spoken(state.current)} is the only release here: nothing to go back to"
+                )
+            try:
+                previous = self.shelf.read(state.previous)
+            except ReleaseError as error:
+                raise NoModelError(
+                    f"the previous release is damaged ({error}): staying with"
+                    f" {_spoken(state.current)}"
+                ) from error
+            name, version = _name_and_version(state.current)
+            refusal = Refusal(name, version, reason, self._now()) if refuse else None
+            self.shelf.mark(previous.id)
+            self._pointer.write(state.rolled_back(refusal))
+            if refuse:
+                self.shelf.unmark(state.current)
+        logger.warning("back to %s from %s: %s", previous.release, _spoken(state.current), reason)
+        return previous
+
+    # --- the life of a run ---
+
+    def begin_run(self) -> Slot | None:
+        """Take the home for this `run`, settle what an earlier one left, say what to run.
+
+        Its trial has not begun: until `begin_trial`, this run's death is not the slot's fault.
+
+        Returns:
+            None: there is nothing to run. Nothing was activated yet, or all of it is damaged; the
+                log says so. `Updates.update` may find something.
+
+        Raises:
+            BusyError: another `run` has this home.
+            ConfigError: the home cannot be used.
+        """
+        if not self._run_lock.acquire(0):
+            raise BusyError(
+                f"another run (process {self._run_lock.holder() or 'unknown'}) uses {self.home}:"
+                " end it, or give this one a folder of its own with --home"
+            )
+        try:
+            with self._pointer.locked():
+                self._ending = False
+                self._settle()
+                return self._heal()
+        except NoModelError as error:
+            logger.error("%s", error)
+            return None
+        except BaseException:
+            self._run_lock.release()
+            raise
+
+    def begin_trial(self) -> None:
+        """This `run` opens the current slot now: until it ends in order, its death is a crash."""
+        with self._pointer.locked():
+            if (state := self.state()).trial is not None and not self._ending:
+                self._pointer.try_to_write(state.begun(self._boot(), self._now()))
+
+    def commit(self) -> None:
+        """The current slot has proved itself. Harmless when it had before."""
+        with self._pointer.locked():
+            if (state := self.state()).trial is not None:
+                self._pointer.try_to_write(state.committed())
+
+    def end_trial(self, patience_s: float = PATIENCE_S) -> None:
+        """This `run` begins to end in order: however it dies now, what is on trial did not crash.
+
+        patience_s: how long another process is waited for. Harmless when it was called before.
+
+        Raises:
+            BusyError: another process used the pointer all the time.
+            ConfigError: this user may not read it.
+        """
+        with self._pointer.locked(patience_s):
+            state = self.state()
+            if state.trial is not None and state.trial.boot_id is not None:
+                self._pointer.try_to_write(state.ended())
+            self._ending = True
+
+    def end_run(self) -> None:
+        """End in order: what is on trial did not crash. Harmless when it was called before."""
+        try:
+            self.end_trial()
+        finally:
+            self._run_lock.release()
+
+    # --- housekeeping ---
+
+    @contextmanager
+    def updating(self, patience_s: float) -> Iterator[None]:
+        """Be the only one who installs, and sweep up what killed updates have left.
+
+        Raises:
+            BusyError: another process updates all the time.
+            ConfigError: the home cannot be made or locked.
+        """
+        with locked(self.home / "update.lock", patience_s, "another update is under way"):
+            self.shelf.sweep()
+            yield
+
+    def prune(self) -> None:
+        """Delete all slots but the current and the previous one. Only while `updating`."""
+        with self._pointer.locked():
+            state = self._pointer.read()
+            if state is not None:  # else nobody knows which ones those are
+                self.shelf.keep([slot for slot in (state.current, state.previous) if slot])
+
+    # --- with the pointer's lock held ---
+
+    def _now(self) -> str:
+        return self._clock().isoformat(timespec="seconds")
+
+    def _settle(self) -> None:
+        state = self.state()
+        if state.trial is not None and state.previous is not None:
+            try:
+                self.shelf.read(state.previous)
+            except ReleaseError as error:  # going back to it would leave nothing to run
+                logger.error("%s is damaged: %s", _spoken(state.previous), error)
+                state = state.without(state.previous)
+        name, version = _name_and_version(state.current or "")
+        settled = state.settled(self._boot(), name, version, self._now())
+        if settled.current != state.current and state.current is not None:
+            reason = settled.refused[state.current].reason
+            logger.error("%s %s was rolled back: %s", name, version, reason)
+            self.shelf.unmark(state.current)
+        if settled != state:
+            self._pointer.try_to_write(settled)
+
+    def _heal(self) -> Slot | None:
+        """The first of current, previous, and all others once current that is whole."""
+        found = self._pointer.read()
+        state = found or State()
+        damaged: list[str] = []
+        while state.current is not None:
+            try:
+                slot = self.shelf.read(state.current)
+            except ReleaseError as error:
+                logger.error("%s is damaged: %s", _spoken(state.current), error)
+                damaged.append(str(error))
+                state = state.without(state.current)
+                continue
+            if damaged:
+                logger.warning("going on with %s", slot.release)
+                self._pointer.try_to_write(state)
+            return slot
+        if found is not None and not damaged:
+            return None
+        return self._salvage(state, damaged)
+
+    def _salvage(self, state: State, damaged: list[str]) -> Slot | None:
+        """The pointer leads nowhere: the slot that was activated last."""
+        for candidate in self.shelf.marked():
+            try:
+                slot = self.shelf.read(candidate)
+            except ReleaseError as error:
+                damaged.append(str(error))
+                continue
+            logger.warning("going on with %s", slot.release)
+            found = State(current=slot.id, activated_at=self._now(), refused=state.refused)
+            self._pointer.try_to_write(found)
+            return slot
+        if not damaged:
+            return None
+        raise NoModelError(
+            f"no release in {self.shelf.folder} is whole: {'; '.join(dict.fromkeys(damaged))}."
+            " Fetch one with `edge-detector update`"
+        )
+
+
+def _name_and_version(slot: str) -> tuple[str, str]:
+    """What a slot's id begins with, also where its manifest is damaged."""
+    release, _, _ = slot.rpartition("-")
+    name, _, version = release.rpartition("-")
+    return name, version
+
+
+def _spoken(slot: str) -> str:
+    return " ".join(_name_and_version(slot))

@@ -1,0 +1,223 @@
+"""Which release of a channel a device takes: a decision on values, without a disk or a network.
+
+- Candidates are the releases of the device's model in its channel that are not withdrawn, that
+  this device has not refused, and whose share includes it. A canary device looks at stable too.
+- It takes the newest by version, if that is newer than what it has.
+- It goes back to an older one only if what it has was withdrawn, or is not in the channel.
+- Where nothing is left to take, it keeps what it has: a withdrawn model is better than none.
+- What is newer than what the device has or takes, and is held back, is named, with why.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from edge_detector.contract.manifest import parse_version
+from edge_detector.errors import ConfigError, ManifestError, ReleaseError
+
+FORMAT = 1
+STABLE = "stable"
+CANARY = "canary"
+MAX_LISTED = 10_000
+MOST_HELD = 3  # releases that are held back, in one message
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+AGAIN = "`edge-detector update --again` takes it again"
+
+Release = tuple[str, str]  # name and version
+_NO_REASONS: Mapping[Release, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A release as a channel lists it. share: of the channel's devices, 0 to 1."""
+
+    name: str
+    version: str
+    share: float
+    withdrawn: str | None  # why
+
+    @property
+    def release(self) -> Release:
+        return self.name, self.version
+
+    @property
+    def age_key(self) -> tuple[int, int, int]:
+        """By which releases sort from old to new."""
+        return parse_version(self.version)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to take, or None to stay, and why, for people."""
+
+    take: Listed | None
+    why: str
+
+
+def channels_of(channel: str) -> tuple[str, ...]:
+    """The channels that a device of a channel looks at."""
+    return (CANARY, STABLE) if channel == CANARY else (channel,)
+
+
+def read_channel(content: bytes, channel: str) -> tuple[Listed, ...]:
+    """Read a channel's list. What a later version adds to its entries is ignored.
+
+    Raises:
+        ReleaseError: it is no such list; names what is wrong.
+    """
+    try:
+        raw_channel = json.loads(content)
+        if raw_channel["format"] != FORMAT:
+            raise ReleaseError(
+                f"channel {channel} has format {raw_channel['format']!r}, and this version of"
+                f" edge_detector reads {FORMAT}: update edge_detector"
+            )
+        raw_releases = raw_channel["releases"]
+        if not isinstance(raw_releases, list) or len(raw_releases) > MAX_LISTED:
+            raise ReleaseError(f"channel {channel} does not list at most {MAX_LISTED:,} releases")
+        return tuple(_read_listed(raw_release) for raw_release in raw_releases)
+    except KeyError as error:
+        raise ReleaseError(f"channel {channel}: {error} is missing") from error
+    except (ValueError, TypeError, RecursionError, ManifestError) as error:
+        raise ReleaseError(f"channel {channel} cannot be read: {error}") from error
+
+
+def is_included(device_id: str, release: Release, share: float) -> bool:
+    """Whether a device is in the share that gets a release: always the same answer.
+
+    A larger share includes all devices of a smaller one.
+    """
+    digest = hashlib.sha256("".join((device_id, *release)).encode()).hexdigest()
+    return int(digest[:8], 16) / 2**32 < share
+
+
+def choose(
+    listed: Sequence[Listed],
+    device_id: str,
+    *,
+    name: str | None,
+    current: Release | None,
+    refused: Collection[Release],
+    reasons: Mapping[Release, str] = _NO_REASONS,
+) -> Choice:
+    """Decide by the rules above.
+
+    listed: of all the device's channels. name: of the model; None where there is but one.
+    reasons: why and when releases were refused, for people.
+
+    Raises:
+        ConfigError: there are several models, and none was named.
+    """
+    name = name or _only_name(listed, current)
+    named = [one for one in listed if one.name == name]
+    withdrawn = {one.release: one.withdrawn for one in named if one.withdrawn is not None}
+    open_ = [one for one in named if one.release not in withdrawn]
+    left = [one for one in open_ if one.release not in refused]
+    candidates = [one for one in left if is_included(device_id, one.release, one.share)]
+    newest = max(candidates, key=lambda one: one.age_key, default=None)
+    choice = _decide(name, current, named, withdrawn, newest)
+    has = newest.release if choice is not None and choice.take and newest else current
+    held = [
+        _why_held(one.release, withdrawn, refused, reasons)
+        for one in sorted(named, key=lambda one: one.age_key, reverse=True)
+        if one not in candidates and one.release != current and _is_newer(one, has, name)
+    ]
+    if choice is None:
+        choice = Choice(None, _why_none(name, named, open_, left))
+        held = [] if left or not open_ else held
+    shown = list(dict.fromkeys(held))[:MOST_HELD]
+    return Choice(choice.take, "; ".join([choice.why, *shown]))
+
+
+def _decide(
+    name: str,
+    current: Release | None,
+    named: Sequence[Listed],
+    withdrawn: Mapping[Release, str | None],
+    newest: Listed | None,
+) -> Choice | None:
+    """What to take of the newest that could be; None: nothing, and there is nothing to keep."""
+    if current is None or current[0] != name:
+        return Choice(newest, _why(newest)) if newest else None
+    if current in withdrawn:
+        because = f"{_spoken(current)} was withdrawn ({withdrawn[current]})"
+        if newest is None:
+            return Choice(None, f"{because}, and there is no other to take: it stays")
+        return Choice(newest, f"{because}: {_spoken(newest.release)} instead")
+    if newest is None or newest.release == current:
+        return Choice(None, f"{_spoken(current)} is up to date")
+    if current not in [one.release for one in named]:
+        return Choice(newest, f"{_spoken(current)} is not in the channel: {_why(newest)}")
+    if newest.age_key > parse_version(current[1]):
+        return Choice(newest, _why(newest))
+    return Choice(None, f"{_spoken(current)} is up to date")
+
+
+def _is_newer(one: Listed, has: Release | None, name: str) -> bool:
+    return has is None or (has[0] == name and one.age_key > parse_version(has[1]))
+
+
+def _why_held(
+    release: Release,
+    withdrawn: Mapping[Release, str | None],
+    refused: Collection[Release],
+    reasons: Mapping[Release, str],
+) -> str:
+    """Why a release that is newer than what the device has is not taken."""
+    if release in withdrawn:
+        return f"{_spoken(release)} was withdrawn ({withdrawn[release]})"
+    if release in reasons:
+        return f"{_spoken(release)} was refused by this device, {reasons[release]}: {AGAIN}"
+    if release in refused:
+        return f"{_spoken(release)} was passed over: the options of this `run` do not fit it"
+    return f"{_spoken(release)} is not meant for this device yet: its share leaves it out"
+
+
+def _only_name(listed: Sequence[Listed], current: Release | None) -> str:
+    names = sorted({one.name for one in listed})
+    if current is not None and (current[0] in names or not names):
+        return current[0]
+    if len(names) > 1:
+        raise ConfigError(f"the channel has several models, {', '.join(names)}: choose by --name")
+    return names[0] if names else ""
+
+
+def _why(newest: Listed) -> str:
+    return f"{_spoken(newest.release)} is the newest"
+
+
+def _why_none(
+    name: str, named: Sequence[Listed], open_: Sequence[Listed], left: Sequence[Listed]
+) -> str:
+    """Why a device without a model gets none."""
+    if not named:
+        return f"the channel has no release{f' of {name}' if name else ''} yet"
+    if not open_:
+        return f"all releases of {name} are withdrawn"
+    if not left:
+        return f"this device has refused all releases of {name}"
+    return f"no release of {name} is meant for this device yet: their shares leave it out"
+
+
+def _spoken(release: Release) -> str:
+    return " ".join(release)
+
+
+def _read_listed(raw_release: Any) -> Listed:
+    name, version = raw_release["name"], raw_release["version"]
+    share, withdrawn = raw_release["share"], raw_release["withdrawn"]
+    if not isinstance(name, str) or not isinstance(version, str):
+        raise TypeError("a name or version is no text")
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+        raise TypeError(f"the share of {name} {version} is not between 0 and 1")
+    if withdrawn is not None and not isinstance(withdrawn, str):
+        raise TypeError(f"{name} {version} is withdrawn without a reason")
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name[:80]!r} is no name of a model")
+    parse_version(version)
+    return Listed(name, version, float(share), withdrawn)

@@ -1,0 +1,109 @@
+"""The self-test of a release, in a process of its own: a model that crashes crashes only that.
+
+What it says of the release: it passed; it failed, crashed, or took too long. What it says of the
+device, and not of the release: the test could not be run, or was killed, as by a system that is
+out of memory.
+"""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
+
+from edge_detector.errors import EdgeError, ModelError
+from edge_detector.inference.runtime import AUTO
+
+FAILED = 1  # exit status: the release's fault; any other one but 0: ours
+NICENESS = 10  # the camera goes first
+ASK_EVERY_S = 0.05
+TOLD_BYTES = 4096  # of the end of what the test says
+
+logger = logging.getLogger(__name__)
+
+
+def self_test_command(folder: Path, threads: int = 1, runtime: str = AUTO) -> tuple[str, ...]:
+    """What tests the release in a folder, with the interpreter that is to run it."""
+    return (
+        *(sys.executable, "-m", "edge_detector", "self-test", str(folder)),
+        *("--threads", str(threads), "--runtime", runtime),
+    )
+
+
+def run_trial(
+    folder: Path,
+    limit_s: float,
+    cancelled: Callable[[], bool] = lambda: False,
+    command: Sequence[str] = (),
+) -> None:
+    """Run the self-test of the release in a folder.
+
+    cancelled: asked now and then; True ends it. command: instead of `self_test_command`.
+
+    Raises:
+        ModelError: it failed, crashed, or took longer than limit_s.
+        EdgeError: it could not be run, was killed, or was cancelled.
+    """
+    with TemporaryFile() as output:
+        try:
+            process = subprocess.Popen(
+                command or self_test_command(folder),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for us; and all it starts ends with it
+            )
+        except OSError as error:
+            raise EdgeError(f"the self-test cannot be started: {error}") from error
+        try:
+            with suppress(OSError):  # it was faster
+                niceness = max(os.getpriority(os.PRIO_PROCESS, 0), NICENESS)
+                os.setpriority(os.PRIO_PROCESS, process.pid, niceness)
+            _wait(process, limit_s, cancelled)
+        finally:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        _judge(process.returncode, _told(output))
+
+
+def _wait(
+    process: "subprocess.Popen[bytes]", limit_s: float, cancelled: Callable[[], bool]
+) -> None:
+    deadline = time.monotonic() + limit_s
+    while process.poll() is None:
+        time.sleep(ASK_EVERY_S)
+        if cancelled():
+            raise EdgeError("the self-test was given up, as the device is ending")
+        if time.monotonic() > deadline:
+            raise ModelError(f"the self-test did not end within {limit_s:g} s")
+
+
+def _judge(status: int, told: str) -> None:
+    if status == 0:
+        logger.info("self-test: %s", told)
+    elif status == -signal.SIGKILL:
+        raise EdgeError("the self-test cannot be run here now: it was killed (out of memory?)")
+    elif status < 0:
+        with suppress(ValueError):
+            raise ModelError(f"the self-test crashed ({signal.Signals(-status).name})")
+        raise ModelError(f"the self-test crashed (signal {-status})")
+    elif status == FAILED:
+        raise ModelError(f"the self-test failed: {told}")
+    else:
+        raise EdgeError(f"the self-test cannot be run here: {told}")
+
+
+def _told(output: IO[bytes]) -> str:
+    """The last error that the test named, or else the last line that it printed."""
+    output.seek(max(output.seek(0, os.SEEK_END) - TOLD_BYTES, 0))
+    lines = output.read().decode("utf-8", "replace").strip().splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]  # the outputs may be mixed
+    told = (errors or lines or ["it says nothing"])[-1]
+    return told.removeprefix("error: ")

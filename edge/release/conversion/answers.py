@@ -1,0 +1,218 @@
+"""Whether what a model answers to pictures is what its layout says: decided from values alone.
+
+A shape leaves much open: six columns are a YOLOv8 with two labels, a YOLOv5 with one, or boxes
+that have been through non-maximum suppression. Values tell them apart: probabilities lie between 0
+and 1, boxes lie in the picture, corners rise, classes of finished detections are whole numbers and
+their scores fall, an objectness is high wherever a class is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from edge_detector.contract.manifest import Layout
+
+CLEAR = 0.3  # score from which a row shows something
+FEWEST_ROWS = 32  # that a grid has; of fewer nothing is told by their share
+_FEWEST_CLEAR = 3
+_NEARLY_ALL, _HARDLY_ANY = 0.9, 0.1
+_TOLERANCE = 0.05  # of probabilities, beyond 0 and 1
+_BEYOND = 0.25  # of the picture, that a box may leave it by
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What speaks against a layout.
+
+    impossible: no model of this layout answers so. resembles: it could, but another form of
+    output always does. proved: something was found by which the layout could be told.
+    """
+
+    impossible: tuple[str, ...] = ()
+    resembles: tuple[str, ...] = ()
+    proved: bool = False
+
+
+def judge_end_to_end(tables: Sequence[Array], step: float = 0.0) -> str | None:
+    """Whether tables are finished detections: which columns say so, else None.
+
+    Args:
+        tables: one for each picture, (rows, columns), as real values.
+        step: of the values, where they are quantised.
+    """
+    # Corners from column 0, or from 1 behind the number of the picture.
+    for first, score, class_id in ((0, 4, 5), (0, 5, 4), (1, 6, 5), (1, 5, 6)):
+        if all(_is_finished(table, first, score, class_id, step) for table in tables) and any(
+            table[:, score].max() > _TOLERANCE for table in tables
+        ):
+            return (
+                f"corners in columns {first} to {first + 3}, scores that fall in column {score},"
+                f" whole-number classes in column {class_id}"
+            )
+    return None
+
+
+def _is_finished(table: Array, first: int, score: int, class_id: int, step: float) -> bool:
+    if table.shape[1] <= max(score, class_id) or len(table) < 2 or not np.isfinite(table).all():
+        return False
+    if first == 1 and table.shape[1] != 7:
+        return False
+    scores, classes = table[:, score], table[:, class_id]
+    low, high = table[:, first : first + 2], table[:, first + 2 : first + 4]
+    shown = scores > _TOLERANCE
+    return bool(
+        -1e-3 <= scores.min() <= scores.max() <= 1 + _TOLERANCE
+        and (np.diff(scores) <= 1e-6 + step).all()
+        and (np.abs(classes - np.rint(classes)) <= max(1e-3, step / 2)).all()
+        and (high[shown] >= low[shown]).all()
+    )
+
+
+def judge_yolo(layout: Layout, tables: Sequence[Array]) -> Finding:
+    """YOLO's rows.
+
+    Args:
+        layout: yolo_v5 or yolo_v8.
+        tables: one for each picture, (rows, columns) with boxes as shares of the input.
+    """
+    table = np.concatenate(tables)
+    if not np.isfinite(table).all():
+        return Finding(("some of its values are no numbers",))
+    if len(tables[0]) < FEWEST_ROWS:
+        return Finding()
+    boxes, scores = table[:, :4], table[:, 4:]
+    if scores.min() < -_TOLERANCE or scores.max() > 1 + _TOLERANCE:
+        return Finding(
+            (
+                f"its scores reach from {scores.min():.3g} to {scores.max():.3g}, and probabilities"
+                " lie between 0 and 1: the columns are others, or the network lacks its last"
+                " sigmoid",
+            )
+        )
+    best = scores.max(axis=1)
+    if layout == "yolo_v5":
+        best = scores[:, 0] * scores[:, 1:].max(axis=1)
+    clear = best >= CLEAR
+    resembles = [*_corners(boxes, layout), *_objectness(layout, scores)]
+    impossible = _boxes_outside(boxes[clear]) if clear.any() and not resembles else []
+    return Finding(tuple(impossible), tuple(resembles), bool(clear.any()))
+
+
+def _boxes_outside(boxes: Array) -> list[str]:
+    """boxes: middle and size, of rows that show something."""
+    middles, sizes = boxes[:, :2], boxes[:, 2:]
+    if (sizes <= 0).any(axis=1).mean() > 0.5:
+        return ["most of its boxes have no width or height"]
+    far = np.maximum(-(middles - sizes / 2), middles + sizes / 2 - 1).max(axis=1) > 2 * _BEYOND
+    if far.mean() > 0.5:
+        return [
+            "most of its boxes leave the picture; the first reaches from"
+            f" {_pair(middles[far][0] - sizes[far][0] / 2)} to"
+            f" {_pair(middles[far][0] + sizes[far][0] / 2)}, in parts of its sides"
+        ]
+    return []
+
+
+def _corners(boxes: Array, layout: Layout) -> list[str]:
+    """Middles lie anywhere beside sizes; of corners the second is always the larger one."""
+    filled = boxes[(boxes != 0).any(axis=1)]
+    if len(filled) < FEWEST_ROWS:
+        return []
+    ordered = (filled[:, 2:] >= filled[:, :2]).all(axis=1)
+    beyond = (filled[:, :2] + filled[:, 2:] / 2 > 1 + _BEYOND).any(axis=1)
+    if ordered.mean() < 0.98 or beyond.mean() < _HARDLY_ANY:
+        return []
+    return [
+        f"its boxes are corners (x1, y1, x2, y2), where {layout} has middle and size: in each of"
+        f" {len(filled)} rows the second pair is larger"
+    ]
+
+
+def _objectness(layout: Layout, scores: Array) -> list[str]:
+    """Column 4 is high wherever a class is, if it is an objectness, and else hardly ever."""
+    if scores.shape[1] < 2:
+        return []
+    first = scores[:, 0] >= CLEAR
+    if np.count_nonzero(first) < _FEWEST_CLEAR:
+        return []
+    both = float((scores[first, 1:].max(axis=1) >= CLEAR).mean())
+    labels = scores.shape[1]
+    if layout == "yolo_v8" and both >= _NEARLY_ALL:
+        return [
+            "column 4 is high only together with another one, as an objectness is: a yolo_v5 with"
+            f" {_labels(labels - 1)}"
+        ]
+    if layout == "yolo_v5" and both <= _HARDLY_ANY:
+        return [
+            "column 4 is high where no class is, so it is no objectness, but a class: a yolo_v8"
+            f" with {_labels(labels)}"
+        ]
+    return []
+
+
+def judge_ssd(answers: Sequence[Mapping[str, Array]]) -> Finding:
+    """The four tensors of TFLite_Detection_PostProcess, by role, without the batch."""
+    for one in answers:
+        if not all(np.isfinite(values).all() for values in one.values()):
+            return Finding(("some of its values are no numbers",))
+        classes, scores, count = one["classes"], one["scores"], float(one["count"])
+        if (np.abs(classes - np.rint(classes)) > 0.01).any() or classes.min() < -0.5:
+            return Finding((f"its classes ({_first(classes)}) are no whole numbers from 0 on",))
+        if scores.min() < -_TOLERANCE or scores.max() > 1 + _TOLERANCE:
+            return Finding((f"its scores ({_first(scores)}) do not lie between 0 and 1",))
+        if abs(count - round(count)) > 0.01 or not 0 <= round(count) <= len(scores):
+            return Finding((f"its count is {count:g}, of {len(scores)} boxes",))
+    shown = [one["boxes"][one["scores"] >= CLEAR] for one in answers]
+    boxes = np.concatenate(shown)
+    if not len(boxes):
+        return Finding()
+    impossible = []
+    if not (boxes[:, 2:] > boxes[:, :2]).all(axis=1).mean() >= 0.5:
+        impossible.append(
+            f"its boxes ({_first(boxes[0])}) are no corners: ymin, xmin, ymax, xmax, of which the"
+            " second pair is larger"
+        )
+    elif (boxes.max(axis=1) > 1 + 2 * _BEYOND).mean() > 0.5:
+        impossible.append(
+            f"its boxes ({_first(boxes[0])}) are in pixels, where ssd has shares of the picture,"
+            " 0 to 1"
+        )
+    return Finding(tuple(impossible), (), True)
+
+
+def judge_points(scores: Sequence[Array], distances: Sequence[Array]) -> Finding:
+    """Our own head: logits and distances, one array for each picture."""
+    logits, lengths = np.concatenate(scores), np.concatenate(distances)
+    if not (np.isfinite(logits).all() and np.isfinite(lengths).all()):
+        return Finding(("some of its values are no numbers",))
+    if len(scores[0]) < FEWEST_ROWS:
+        return Finding()
+    resembles = []
+    if logits.min() >= 0 and logits.max() <= 1 and logits.min() < logits.max():
+        resembles.append(
+            f"its scores lie between {logits.min():.2g} and {logits.max():.2g}, as probabilities"
+            " do, where points has logits: leave out the last sigmoid"
+        )
+    if (lengths < 0).mean() > 2 * _HARDLY_ANY:
+        resembles.append(
+            f"{(lengths < 0).mean():.0%} of its distances are negative, as offsets from anchors"
+            " are; points has lengths"
+        )
+    return Finding((), tuple(resembles), bool(logits.max() >= np.log(CLEAR / (1 - CLEAR))))
+
+
+def _labels(count: int) -> str:
+    return f"{count} label{'s' * (count != 1)}"
+
+
+def _pair(point: Array) -> str:
+    return ", ".join(f"{value:.2f}" for value in point)
+
+
+def _first(values: Array) -> str:
+    shown = ", ".join(f"{value:.3g}" for value in values.reshape(-1)[:4])
+    return f"{shown}, …" if values.size > 4 else shown

@@ -1,0 +1,151 @@
+"""Which layouts the shapes and names of a model's outputs allow, and the roles of its tensors."""
+
+from collections.abc import Mapping, Sequence
+
+from edge_detector.contract.manifest import ROLES, InputSpec, Layout
+from edge_detector.inference.tensors import TensorInfo
+
+from edge.release.conversion.opened_model import OpenedModel
+from edge.release.datasets.label_formats import is_background
+from edge.release.errors import ModelFileError
+
+SSD = "TFLite_Detection_PostProcess"
+_SSD_NAMES = {SSD: "boxes", f"{SSD}:1": "classes", f"{SSD}:2": "scores", f"{SSD}:3": "count"}
+_STRIDES = tuple(
+    tuple(2**k for k in range(first, last + 1)) for first in range(2, 6) for last in range(first, 8)
+)
+
+Roles = Mapping[str, TensorInfo]
+
+
+def find_layout(
+    model: OpenedModel, labels: Sequence[str], named: Layout | None
+) -> tuple[Layout, Roles]:
+    """The one layout that the shapes allow; of ssd, classes and scores may be missing.
+
+    Args:
+        model: the file.
+        labels: what its classes are called.
+        named: the layout that the publisher has named, if any.
+
+    Raises:
+        ModelFileError: none is, or several are.
+    """
+    count = len(labels)
+    possible: dict[Layout, Roles | None] = {
+        "points": _points(model, count) if named in (None, "points") else None,
+        "ssd": _ssd(model),
+        "yolo_v8": _yolo(model.outputs, 4 + count, either_way=True),
+        "yolo_v5": _yolo(model.outputs, 5 + count, either_way=False),
+    }
+    found = {
+        layout: roles
+        for layout, roles in possible.items()
+        if roles is not None and named in (None, layout)
+    }
+    if len(found) == 1:
+        return next(iter(found.items()))
+    if found:
+        names = " or ".join(found)
+        raise ModelFileError(f"{model.file} answers {model.shown}: {names}? Say so by --layout")
+    raise ModelFileError(
+        f"{model.file} answers {model.shown}, which with {count} labels is none of the"
+        " layouts known: points (scores [1, N, labels] and distances [1, N, 4]), ssd (the four"
+        f" tensors of {SSD}), yolo_v8 ([1, 4 + labels, N]), yolo_v5 ([1, N, 5 + labels])"
+        f"{_hint(model.outputs, labels)}"
+    )
+
+
+def find_strides(model: OpenedModel, spec: InputSpec, roles: Roles) -> tuple[int, ...]:
+    """The strides of the grids that make as many points as "points" answers for.
+
+    Raises:
+        ModelFileError: no grids do.
+    """
+    count = roles["scores"].shape[1]
+    for strides in _STRIDES:
+        points = (-(-spec.height // side) * -(-spec.width // side) for side in strides)
+        if sum(points) == count == roles["distances"].shape[1]:
+            return strides
+    raise ModelFileError(
+        f"{model.file} answers for {count} points, which for a picture of {spec.height} x"
+        f" {spec.width} are no grids with strides such as 8, 16 and 32; a head with anchors"
+        f" needs {SSD} after it"
+    )
+
+
+def _points(model: OpenedModel, classes: int) -> Roles | None:
+    outputs = model.outputs
+    shapes = [info.shape for info in outputs]
+    if len(outputs) != 2 or any(len(shape) != 3 for shape in shapes):
+        return None
+    if sorted(shape[2] for shape in shapes) != sorted((4, classes)):
+        return None
+    named = model.signature()
+    if named.keys() >= {"scores", "distances"}:
+        return {role: named[role] for role in ROLES["points"]}
+    for role in ROLES["points"]:
+        if sum(role in info.name.lower() for info in outputs) == 1:
+            one, other = sorted(outputs, key=lambda info: role not in info.name.lower())
+            return {role: one, next(r for r in ROLES["points"] if r != role): other}
+    if classes != 4:
+        distances, scores = sorted(outputs, key=lambda info: info.shape[2] != 4)
+        return {"scores": scores, "distances": distances}
+    raise ModelFileError(
+        f"{model.file} has two outputs of four columns; name them scores and distances"
+    )
+
+
+def _ssd(model: OpenedModel) -> Roles | None:
+    """All four roles by name, or the two that shapes tell."""
+    outputs = model.outputs
+    if len(outputs) != 4:
+        return None
+    named = {_SSD_NAMES[info.name]: info for info in outputs if info.name in _SSD_NAMES}
+    if len(named) == 4:
+        return named
+    boxes = [info for info in outputs if len(info.shape) == 3 and info.shape[2] == 4]
+    counts = [info for info in outputs if info.shape == (1,)]
+    pair = [info for info in outputs if len(info.shape) == 2]
+    if len(boxes) != 1 or len(counts) != 1 or len(pair) != 2:
+        return None
+    return {"boxes": boxes[0], "count": counts[0], **_named_pair(model, pair)}
+
+
+def _named_pair(model: OpenedModel, pair: Sequence[TensorInfo]) -> Roles:
+    """Classes and scores, where their names or the signature's say which is which."""
+    names = {info.name: f"{name} {info.name}".lower() for name, info in model.signature().items()}
+    found = {
+        role: [info for info in pair if word in names.get(info.name, info.name.lower())]
+        for role, word in (("classes", "class"), ("scores", "score"))
+    }
+    classes, scores = found["classes"], found["scores"]
+    if len(classes) == len(scores) == 1 and classes != scores:
+        return {"classes": classes[0], "scores": scores[0]}
+    return {}
+
+
+def _yolo(outputs: Sequence[TensorInfo], wide: int, *, either_way: bool) -> Roles | None:
+    """wide: values of a box; either_way: rows and columns may be exchanged."""
+    if len(outputs) != 1 or len(outputs[0].shape) != 3:
+        return None
+    _, rows, columns = outputs[0].shape
+    return {"predictions": outputs[0]} if columns == wide or (either_way and rows == wide) else None
+
+
+def _hint(outputs: Sequence[TensorInfo], labels: Sequence[str]) -> str:
+    """How many labels would fit a table: their number is the usual mistake."""
+    if len(outputs) != 1 or len(outputs[0].shape) != 3:
+        return ""
+    _, rows, columns = outputs[0].shape
+    wide = min(rows, columns)
+    if wide < 5:
+        return ""
+    hint = f"; with {wide - 4} label{'s' * (wide > 5)} it would be yolo_v8"
+    if columns == wide > 5:
+        hint += f", with {wide - 5} yolo_v5"
+    if rows == 5 + len(labels):
+        hint += "; for a yolo_v5, rows and columns are exchanged: export it as [1, N, 5 + labels]"
+    if len(labels) > 1 and is_background(labels[0]):
+        hint += f"; the first label, {labels[0]}, may be one too many"
+    return hint

@@ -1,0 +1,105 @@
+"""The pictures that a model is measured, calibrated and remembered by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edge.release.datasets.annotations import Dataset, read_dataset, read_split
+from edge.release.datasets.pictures import Image, image_files, read_image, what_is_there
+from edge.release.errors import DatasetError
+from edge.release.publishing.request import Request
+from edge.release.synthetic.scenes import write_once
+
+# Trainings draw their scenes from seeds up to two million.
+_EVALUATION_SEED, _CALIBRATION_SEED = 4_000_001, 4_000_002
+_CALIBRATION = 100  # pictures; more move the ranges of int8 no further
+_CANDIDATES = 40  # pictures among which golden ones are chosen
+MAX_GOLDEN = 8  # of a folder that was given
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Pictures by purpose.
+
+    golden: given by the publisher, to be taken as they are; empty: to be chosen among
+    `candidates`.
+    """
+
+    dataset: Dataset | None
+    calibration: tuple[Path, ...]
+    candidates: tuple[Path, ...]
+    golden: tuple[Path, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def some(self, count: int = 8) -> list[Image]:
+        """A few pictures, to look at what a model answers; where there are few, also of those
+        that int8 finds its ranges by."""
+        paths = _spread(self.golden or self.candidates, count)
+        more = [path for path in self.calibration if path not in paths]
+        return [read_image(path) for path in (*paths, *_spread(more, count - len(paths)))]
+
+
+def gather(request: Request, folder: Path) -> Material:
+    """Find the pictures; render scenes for the bundled model where none are given.
+
+    Labelled are `--evaluate-on`, of which `val` is used if it keeps one apart; int8 finds its
+    ranges by `--calibrate-on`, else by the `train` of the same folder, else by what it is
+    evaluated on, else by the golden pictures.
+
+    Args:
+        request: what was asked for.
+        folder: where scenes may be rendered to.
+
+    Raises:
+        DatasetError: a folder cannot be read, or there is none at all.
+    """
+    train: Dataset | None = None
+    dataset: Dataset | None = None
+    rendered: tuple[Path, ...] = ()
+    if request.evaluate_on is not None:
+        first, apart = read_split(request.evaluate_on)
+        train, dataset = (None, first) if apart is None else (first, apart)
+    elif request.is_bundled:
+        dataset = read_dataset(_rendered(folder / "scenes", request.scenes, _EVALUATION_SEED))
+        rendered = _pictures(_rendered(folder / "calibration", _CALIBRATION, _CALIBRATION_SEED))
+    golden = _pictures(request.golden) if request.golden else ()
+    labelled = tuple(image.path for image in dataset.images) if dataset else ()
+    if not golden and not labelled:
+        raise DatasetError(
+            f"there is nothing to prove {request.path.name} on; give labelled images by"
+            " --evaluate-on, or at least a few pictures by --golden"
+        )
+    if request.calibrate_on:
+        calibration = _pictures(request.calibrate_on)
+    elif train is not None:
+        calibration = tuple(image.path for image in train.images)
+    else:
+        calibration = rendered or labelled or golden
+    return Material(
+        dataset=dataset,
+        calibration=_spread(calibration, _CALIBRATION),
+        candidates=_spread(golden or labelled, _CANDIDATES),
+        golden=golden if len(golden) <= MAX_GOLDEN else (),
+        warnings=dataset.warnings if dataset else (),
+    )
+
+
+def _rendered(folder: Path, count: int, seed: int) -> Path:
+    return write_once(folder / f"{count}-{seed}", count, seed)
+
+
+def _pictures(folder: Path) -> tuple[Path, ...]:
+    found = tuple(image_files(folder)) if folder.is_dir() else ()
+    if not found:
+        told = what_is_there(folder) if folder.is_dir() else "there is no such folder"
+        raise DatasetError(f"{folder} holds no pictures: {told}")
+    return found
+
+
+def _spread(paths: Sequence[Path], most: int) -> tuple[Path, ...]:
+    """At most so many, evenly from the first to the last."""
+    if len(paths) <= most:
+        return tuple(paths)
+    return tuple(paths[place] for place in np.linspace(0, len(paths) - 1, most).astype(int))

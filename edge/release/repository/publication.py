@@ -1,0 +1,80 @@
+"""What is published at once: a manifest and the files that it names."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_detector.contract.limits import Limits
+from edge_detector.contract.manifest import MANIFEST_FILE, Golden, Manifest, ModelFile
+from edge_detector.errors import ManifestError
+
+from edge.release.errors import RepositoryError
+
+_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Release:
+    """A manifest and its files, by the names it gives them: the model and the golden images."""
+
+    manifest: Manifest
+    files: Mapping[str, Path | bytes]
+
+    def contents(self) -> dict[str, bytes]:
+        """Every file by its path in the repository, each read once and as the manifest says.
+
+        Raises: RepositoryError: one is missing, not named by the manifest, another content, or
+            larger than devices download.
+        """
+        manifest = self.manifest
+        named: tuple[ModelFile | Golden, ...] = (manifest.model, *manifest.golden)
+        if extra := sorted(set(self.files) - {one.file for one in named}):
+            raise RepositoryError(f"the manifest names no {', '.join(extra)}")
+        contents = {one.file: self._checked(one.file, one.sha256, one.size) for one in named}
+        try:
+            contents[MANIFEST_FILE] = manifest.to_json()
+        except ManifestError as error:
+            raise RepositoryError(str(error)) from error
+        _check_size(manifest.model.file, contents, _LIMITS.model_bytes)
+        _check_size(MANIFEST_FILE, contents, _LIMITS.manifest_bytes)
+        for golden in manifest.golden:
+            _check_size(golden.file, contents, _LIMITS.golden_bytes)
+        if len(manifest.golden) > _LIMITS.golden_frames:
+            raise RepositoryError(
+                f"{len(manifest.golden)} golden pictures: devices take {_LIMITS.golden_frames}"
+            )
+        folder = release_folder(manifest.name, manifest.version)
+        return {f"{folder}/{name}": content for name, content in contents.items()}
+
+    def _checked(self, name: str, sha256: str, size: int) -> bytes:
+        if name not in self.files:
+            raise RepositoryError(f"the manifest names {name}, which is not given")
+        source = self.files[name]
+        try:
+            content = source if isinstance(source, bytes) else source.read_bytes()
+        except OSError as error:
+            raise RepositoryError(f"{name} cannot be read: {error}") from error
+        if (len(content), hashlib.sha256(content).hexdigest()) != (size, sha256):
+            raise RepositoryError(
+                f"{name} is not the file of the manifest: {len(content)} bytes instead of {size}, "
+                "or another digest"
+            )
+        return content
+
+
+def _check_size(name: str, contents: Mapping[str, bytes], most: int) -> None:
+    if len(contents[name]) > most:
+        raise RepositoryError(
+            f"{name} has {len(contents[name]):,} bytes, and devices take at most {most:,}"
+        )
+
+
+def release_folder(name: str, version: str) -> str:
+    """Where a release lies among the targets."""
+    return f"{name}/{version}"
+
+
+def channel_file(channel: str) -> str:
+    """Where a channel's list lies among the targets."""
+    return f"channels/{channel}.json"

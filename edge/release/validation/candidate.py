@@ -1,0 +1,155 @@
+"""A variant of a model, and the folder that a device would get of it.
+
+The folder is the release itself: `manifest.json`, `model.tflite` and the golden pictures. It is
+made before anything is measured, so that what is measured is what will be published.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from edge_detector.contract.manifest import (
+    MANIFEST_FILE,
+    Golden,
+    Lineage,
+    Manifest,
+    ModelFile,
+    Thresholds,
+    Variant,
+)
+from edge_detector.errors import EdgeError, ManifestError
+from edge_detector.inference.detector import Detector
+
+from edge.release.conversion.golden import write_golden
+from edge.release.conversion.inspection import Description
+from edge.release.conversion.lineage import code_version
+from edge.release.datasets.pictures import Image
+from edge.release.errors import ModelFileError
+
+_NO_GOLDEN = (Golden(file="none.png", sha256="0" * 64, size=1, detections=()),)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What all variants of a model have in common."""
+
+    name: str
+    version: str
+    labels: tuple[str, ...]
+    source_sha256: str
+    data_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A variant in its folder; the manifest becomes complete as things get known."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def variant(self) -> Variant:
+        return self.manifest.model.variant
+
+    @property
+    def model(self) -> Path:
+        return self.folder / self.manifest.model.file
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """All files of the release but the manifest, by name."""
+        names = [self.manifest.model.file, *(golden.file for golden in self.manifest.golden)]
+        return {name: self.folder / name for name in names}
+
+    @property
+    def picture(self) -> Path:
+        """The first golden picture."""
+        return self.folder / self.manifest.golden[0].file
+
+    def open(self, score_threshold: float | None = None, threads: int = 1) -> Detector:
+        """The device's own detector on it; score_threshold: instead of the manifest's.
+
+        Raises:
+            ModelFileError: it does not run.
+        """
+        try:
+            return Detector(
+                self.model, self.manifest, threads=threads, score_threshold=score_threshold
+            )
+        except EdgeError as error:
+            raise ModelFileError(f"{self.variant}: {error}") from error
+
+    def with_golden(self, pictures: Sequence[Image]) -> "Draft":
+        """With these pictures and what this variant finds in them."""
+        return self._with(golden=write_golden(pictures, self.open().detect, self.folder))
+
+    def with_measured(self, measured: Mapping[str, object]) -> "Draft":
+        """With the figures that people may want to see."""
+        return self._with(measured=measured)
+
+    def with_thresholds(self, thresholds: Thresholds) -> "Draft":
+        """With other scores from which detections count."""
+        return self._with(thresholds=thresholds)
+
+    def _with(self, **changes: object) -> "Draft":
+        changed = replace(self, manifest=replace(self.manifest, **changes))  # type: ignore[arg-type]
+        changed.write()
+        return changed
+
+    def write(self) -> None:
+        """Write the manifest into the folder, whole or not at all."""
+        aside = self.folder / f".{MANIFEST_FILE}.{os.getpid()}.tmp"
+        aside.write_bytes(self.manifest.to_json())
+        aside.replace(self.folder / MANIFEST_FILE)
+
+
+def draft(
+    folder: Path,
+    model: Path,
+    variant: Variant,
+    origin: Origin,
+    description: Description,
+    thresholds: Thresholds,
+) -> Draft:
+    """Lay out the folder of a variant.
+
+    Args:
+        folder: made anew; what was in it is gone.
+        model: the TFLite file, which is copied.
+
+    Raises:
+        ModelFileError: a value is none that a device would take: the name, a label.
+    """
+    content = model.read_bytes()
+    try:
+        manifest = Manifest(
+            name=origin.name,
+            version=origin.version,
+            model=ModelFile(
+                sha256=hashlib.sha256(content).hexdigest(), size=len(content), variant=variant
+            ),
+            input=description.input,
+            output=description.output,
+            labels=origin.labels,
+            thresholds=thresholds,
+            golden=_NO_GOLDEN,
+            measured={},
+            lineage=Lineage(
+                source_sha256=origin.source_sha256,
+                data_sha256=origin.data_sha256,
+                code_version=code_version(),
+                published_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            ),
+        )
+    except ManifestError as error:
+        raise ModelFileError(str(error)) from error
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    made = Draft(folder, manifest)
+    made.model.write_bytes(content)
+    made.write()
+    return made

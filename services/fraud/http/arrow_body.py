@@ -1,0 +1,232 @@
+"""Tables as bodies: Arrow streams, Arrow files and Parquet.
+
+What a body will take in memory is known before any column is decoded, and is at most
+`MOST_ROWS` rows of the 15 features: a small body cannot unfold into a large one.
+
+- Names, types and numbers of rows are read from the schema and the metadata, and checked.
+- Only the columns that are features are decoded, a batch at a time.
+- Arrow bodies are not compressed: there, each buffer would itself say how large it gets.
+- Parquet pages say so too, in front of each: all are looked at first.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.fraud.http.parquet_pages import chunk, groups, page_sizes
+from services.fraud.scoring.schema import MOST_ROWS
+from services.fraud.transactions.features import FEATURES
+
+if TYPE_CHECKING:  # pyarrow takes 60 MB: only a worker that gets tables loads it
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+STREAM = "application/vnd.apache.arrow.stream"
+FILE = "application/vnd.apache.arrow.file"
+PARQUET = "application/vnd.apache.parquet"
+TABLES = (STREAM, FILE, PARQUET)
+MAX_SCHEMA_BYTES = 2**20  # it unfolds into objects ten to twenty times as large
+MAX_PAGES = 100_000  # of a Parquet body; a million rows have about a thousand
+ARROW_MAGIC, PARQUET_MAGIC = b"ARROW1", b"PAR1"
+TOO_MANY = f"give 1 to {MOST_ROWS:,} rows"
+
+
+@dataclass
+class Unreadable(Exception):
+    """The body as a whole cannot be read."""
+
+    path: str
+    message: str
+
+    def field(self) -> dict[str, str]:
+        """As in the answer's `fields`."""
+        return {"field": self.path, "message": self.message}
+
+
+def read_table(body: bytes, media_type: str) -> NDArray[np.float64]:
+    """The features of a table as rows, shape (n, 15); what is missing is NaN.
+
+    Raises:
+        Unreadable: it is no such table, has other columns, or would become too large.
+    """
+    import pyarrow as pa
+
+    try:
+        if media_type == PARQUET:
+            return _read_parquet(body)
+        source = pa.py_buffer(body)
+        if media_type == FILE:
+            if not (body.startswith(ARROW_MAGIC) and body.endswith(ARROW_MAGIC)):
+                raise Unreadable("body", "is no whole Arrow file")
+            source = source.slice(8)  # what follows is a stream, then an index that is not needed
+        return _read_stream(source)
+    except (pa.ArrowException, OSError, ValueError, struct.error, LookupError) as error:
+        raise Unreadable("body", f"no readable {media_type}: {str(error)[:120]}") from None
+
+
+def _places(schema: "pa.Schema") -> list[int]:
+    """Where each feature stands among the columns; names may be in any case."""
+    import pyarrow.types as types
+
+    found: dict[str, int] = {}
+    known = {name.lower(): name for name in FEATURES}
+    for place, given in enumerate(schema.names):
+        name = known.get(given.lower())
+        if name in found:
+            raise Unreadable(name, "is given twice")
+        if name is not None:
+            found[name] = place
+            kind = schema.types[place]
+            if not (types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind)):
+                raise Unreadable(name, f"holds {str(kind)[:40]}, not numbers")
+    missing = [name for name in FEATURES if name not in found]
+    if missing:
+        raise Unreadable("body", f"columns are missing: {', '.join(missing)}")
+    return [found[name] for name in FEATURES]
+
+
+def _filled(
+    batches: Iterable["pa.RecordBatch"], row_count: int, names: list[str]
+) -> NDArray[np.float64]:
+    """The rows of all batches. They are let go one by one: an empty one takes kilobytes."""
+    import pyarrow as pa
+
+    rows = np.empty((row_count, len(names)))
+    begin = 0
+    for batch in batches:
+        end = begin + batch.num_rows
+        if end > row_count:
+            break
+        batch.validate(full=True)
+        for place, name in enumerate(names):
+            column = batch.column(name).cast(pa.float64(), safe=False)
+            rows[begin:end, place] = column.to_numpy(zero_copy_only=False)
+        begin = end
+    else:
+        if begin == row_count:
+            return rows
+    raise Unreadable("body", f"says that it has {row_count:,} rows, and has not")
+
+
+def _read_stream(source: "pa.Buffer") -> NDArray[np.float64]:
+    import pyarrow as pa
+
+    messages = iter(pa.ipc.MessageReader.open_stream(source))
+    first = next(messages, None)
+    if first is None or first.type != "schema":
+        raise Unreadable("body", "does not begin with a schema")
+    if first.metadata.size > MAX_SCHEMA_BYTES:
+        raise Unreadable("body", f"has a schema of more than {MAX_SCHEMA_BYTES:,} bytes")
+    schema = pa.ipc.read_schema(first)
+    places = _places(schema)
+    row_count = _count(messages)
+    options = pa.ipc.IpcReadOptions(included_fields=places, use_threads=False)
+    with pa.ipc.open_stream(source, options=options) as reader:
+        return _filled(reader, row_count, [schema.names[place] for place in places])
+
+
+def _count(messages: Iterator["pa.Message"]) -> int:
+    """The rows that the messages announce. Nothing in them is compressed."""
+    row_count = 0
+    for message in messages:
+        table = _Flat.of(message)
+        if (
+            message.type == "dictionary"
+        ):  # of a column that is no feature; it is opened all the same
+            table = table.child(1)
+        if table.has(3):
+            raise Unreadable(
+                "body", "is compressed: send Arrow without compression, or send Parquet"
+            )
+        if message.type == "record batch":
+            row_count += table.whole_number(0)
+            if not 0 <= row_count <= MOST_ROWS:
+                raise Unreadable("body", TOO_MANY)
+    if not row_count:
+        raise Unreadable("body", TOO_MANY)
+    return row_count
+
+
+@dataclass(frozen=True)
+class _Flat:
+    """A FlatBuffers table. pyarrow tells neither rows nor compression without decoding.
+
+    Fields have the numbers of their order in Arrow's Message.fbs.
+    """
+
+    data: Any  # memoryview; pyarrow has checked that all in it points into it
+    start: int
+
+    @classmethod
+    def of(cls, message: "pa.Message") -> "_Flat":
+        """The header of a message: of a RecordBatch, a DictionaryBatch, …"""
+        data = memoryview(message.metadata)
+        return cls(data, struct.unpack_from("<I", data, 0)[0]).child(2)
+
+    def _field(self, number: int) -> int:
+        vtable = self.start - struct.unpack_from("<i", self.data, self.start)[0]
+        slot = 4 + 2 * number
+        if slot >= struct.unpack_from("<H", self.data, vtable)[0]:
+            return 0
+        offset: int = struct.unpack_from("<H", self.data, vtable + slot)[0]
+        return self.start + offset if offset else 0
+
+    def has(self, number: int) -> bool:
+        return self._field(number) != 0
+
+    def whole_number(self, number: int) -> int:
+        place = self._field(number)
+        return int(struct.unpack_from("<q", self.data, place)[0]) if place else 0
+
+    def child(self, number: int) -> "_Flat":
+        place = self._field(number)
+        if not place:
+            raise ValueError("a message without content")
+        return _Flat(self.data, place + struct.unpack_from("<I", self.data, place)[0])
+
+
+def _read_parquet(body: bytes) -> NDArray[np.float64]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if len(body) < 12 or not body.endswith(PARQUET_MAGIC):
+        raise Unreadable("body", "is no whole Parquet file")
+    if struct.unpack_from("<I", body, len(body) - 8)[0] > MAX_SCHEMA_BYTES:
+        raise Unreadable("body", f"has a footer of more than {MAX_SCHEMA_BYTES:,} bytes")
+    with pq.ParquetFile(pa.BufferReader(body)) as file:
+        places = _places(file.schema_arrow)
+        names = [file.schema_arrow.names[place] for place in places]
+        if not 0 < file.metadata.num_rows <= MOST_ROWS:
+            raise Unreadable("body", TOO_MANY)
+        _check_pages(body, file, names)
+        return _filled(file.iter_batches(columns=names), file.metadata.num_rows, names)
+
+
+def _check_pages(body: bytes, file: "pq.ParquetFile", names: list[str]) -> None:
+    """Refuse columns whose pages hold more than their rows need.
+
+    The reader makes room for what a chunk and each page say of themselves, not for what the
+    file says of both.
+    """
+    paths = {file.schema.column(leaf).path: leaf for leaf in range(len(file.schema))}
+    leaves = [paths[name] for name in names]
+    seen = total = 0
+    for row_count, columns in groups(body):
+        total += row_count
+        if row_count < 0 or total > file.metadata.num_rows:
+            raise Unreadable("body", "has row groups with other numbers of rows than it says")
+        # 8 bytes a value, and what says which are missing; twice, for a page of distinct values.
+        most_bytes = 4_096 + 20 * row_count
+        for name, leaf in zip(names, leaves, strict=True):
+            part = chunk(columns[leaf])
+            if part.values != row_count:
+                raise Unreadable(name, "has another number of values than its row group")
+            unfolded = 0
+            for size in page_sizes(body, part.start, part.end):
+                unfolded, seen = unfolded + size, seen + 1
+                if unfolded > most_bytes or seen > MAX_PAGES:
+                    raise Unreadable(name, "has pages larger or more than its rows need")

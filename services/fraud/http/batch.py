@@ -1,0 +1,208 @@
+"""Bodies of many rows, and their answers: JSON here, tables in `arrow_body`.
+
+A row that is wrong is refused alone.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from services.fraud.http.arrow_body import FILE, PARQUET, STREAM, TABLES, Unreadable, read_table
+from services.fraud.http.header_values import prefers_json
+from services.fraud.http.json_list import PIECE_BYTES, OtherShape, pieces
+from services.fraud.http.problem import Refusal, too_large
+from services.fraud.scoring.schema import LARGEST, MOST_JSON_ROWS, FeatureRow
+from services.fraud.transactions.features import FEATURES
+
+if TYPE_CHECKING:
+    from services.fraud.scoring.detector import Rows
+
+__all__ = ["FILE", "PARQUET", "STREAM", "TABLES", "Batch", "Unreadable", "read", "write"]
+
+JSON_MAX_BYTES = 8 * 2**20  # they unfold into objects thirty times as large
+MOST_EXPLAINED = 1_000  # refused rows of a body: an explanation is larger than a row
+UNEXPLAINED = f"refused; only the first {MOST_EXPLAINED:,} are explained"
+ROWS = "transaction_data"
+RESULTS_AT_ONCE = 5_000  # of an answer in JSON, for which Python's lock is held
+_row = TypeAdapter(FeatureRow)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The rows of a body.
+
+    features: shape (n, 15); rows that are refused hold zeros. errors: of the first refused rows,
+    by number of row.
+    """
+
+    features: NDArray[np.float32]
+    refused: NDArray[np.bool_]
+    errors: dict[int, dict[str, str]]
+
+    def error(self, number: int) -> dict[str, str]:
+        """What is wrong with a row that is refused."""
+        unexplained = {"field": f"transaction_data.{number}", "message": UNEXPLAINED}
+        return self.errors.get(number, unexplained)
+
+
+def read(body: bytes, media_type: str) -> Batch:
+    """The rows of a body.
+
+    Raises:
+        Unreadable: no row can be told from another.
+        Refusal: it is no JSON, or too large for JSON.
+    """
+    if media_type in TABLES:
+        return _check(read_table(body, media_type))
+    return _read_json(body)
+
+
+def _read_json(body: bytes) -> Batch:
+    """The rows of a JSON body; the lock of Python is let go between some of them and others."""
+    features, refused = [], []
+    errors: dict[int, dict[str, str]] = {}
+    count = 0
+    for rows in _lists(body):
+        of_part = _from_lists(rows, count, errors)
+        features.append(of_part[0])
+        refused.append(of_part[1])
+        count += len(rows)
+        if count > MOST_JSON_ROWS:
+            break
+    if not 0 < count <= MOST_JSON_ROWS:
+        raise _wrong_count()
+    return Batch(np.concatenate(features), np.concatenate(refused), errors)
+
+
+def _lists(body: bytes) -> Iterator[list[Any]]:
+    """The rows of a JSON body, whatever they are, some at a time."""
+    if len(body) > JSON_MAX_BYTES:
+        refusal = too_large("/score_batch", JSON_MAX_BYTES)
+        refusal.message += " as JSON; send more rows as an Arrow or Parquet table"
+        raise refusal
+    # An empty list is two bytes here and eighty in memory: they are counted while they are bytes.
+    if body.count(b"[") + body.count(b"{") > 2 * MOST_JSON_ROWS:
+        raise _wrong_count()
+    try:
+        if len(body) <= PIECE_BYTES:
+            yield _whole_list(body)
+        else:
+            for piece in pieces(body, ROWS):
+                yield from_json(piece)
+    except OtherShape:
+        raise Unreadable("body", 'give an object {"transaction_data": [[15 numbers], …]}') from None
+    except ValueError as error:
+        raise Refusal(400, "invalid_json", f"Invalid JSON: {error}") from None
+
+
+def _wrong_count() -> Unreadable:
+    return Unreadable(ROWS, f"give 1 to {MOST_JSON_ROWS:,} rows of 15 numbers")
+
+
+def _whole_list(body: bytes) -> list[Any]:
+    given = from_json(body)  # 1e400 and NaN become numbers, which fail in their rows alone
+    if not isinstance(given, dict) or set(given) != {ROWS}:
+        raise OtherShape
+    rows = given[ROWS]
+    if not isinstance(rows, list):
+        raise _wrong_count()
+    return rows
+
+
+def _from_lists(
+    rows: list[Any], before: int, errors: dict[int, dict[str, str]]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Features and refused rows, with what is wrong added to `errors`; `before`: rows before."""
+    features = np.zeros((len(rows), len(FEATURES)), np.float32)
+    refused = np.zeros(len(rows), bool)
+    for number, row in enumerate(rows):  # at once is slower: it keeps a copy of all lists
+        try:
+            features[number] = _row.validate_python(row)
+        except ValidationError as error:
+            refused[number] = True
+            if len(errors) < MOST_EXPLAINED:
+                errors[before + number] = _explained(before + number, error)
+    return features, refused
+
+
+def _explained(number: int, error: ValidationError) -> dict[str, str]:
+    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    path = ".".join(str(part) for part in ("transaction_data", number, *fault["loc"]))
+    return {"field": path, "message": fault["msg"]}
+
+
+def _check(rows: NDArray[np.float64]) -> Batch:
+    with np.errstate(invalid="ignore"):
+        good = (rows >= 0) & (rows <= LARGEST)  # NaN is neither
+    refused: NDArray[np.bool_] = np.logical_not(good.all(axis=1))
+    errors = {
+        int(number): {
+            "field": FEATURES[int(np.argmin(good[number]))],
+            "message": f"give a number from 0 to {LARGEST:g}",
+        }
+        for number in np.flatnonzero(refused)[:MOST_EXPLAINED]
+    }
+    rows[refused] = 0
+    return Batch(rows.astype(np.float32), refused, errors)
+
+
+def write(
+    batch: Batch, found: "Rows", media_type: str, accept: str, request_id: str
+) -> tuple[bytes, bytes]:
+    """The answer and its media type: as asked for, else a table for a table, JSON for JSON."""
+    if not prefers_json(accept, otherwise=media_type not in TABLES):
+        return _write_arrow(batch, found, request_id), STREAM.encode()
+    results = [
+        {"is_fraud": is_fraud, "probability": probability, "error": None}
+        for is_fraud, probability in zip(
+            found.is_fraud.tolist(), found.probabilities.tolist(), strict=True
+        )
+    ]
+    refused = np.flatnonzero(batch.refused).tolist()
+    for number in refused:
+        results[number] = {"is_fraud": None, "probability": None, "error": batch.error(number)}
+    parts = [
+        orjson.dumps(results[start : start + RESULTS_AT_ONCE])[1:-1]
+        for start in range(0, len(results), RESULTS_AT_ONCE)
+    ]
+    rest = {
+        "rows": len(results),
+        "rejected": len(refused),
+        "threshold": found.threshold,
+        "model": found.model,
+        "request_id": request_id,
+    }
+    return b'{"results":[%b],%b' % (b",".join(parts), orjson.dumps(rest)[1:]), b"application/json"
+
+
+def _told(error: dict[str, str]) -> str:
+    return f"{error['field']}: {error['message']}"
+
+
+def _write_arrow(batch: Batch, found: "Rows", request_id: str) -> bytes:
+    import pyarrow as pa
+
+    # Each text once, and for each refused row which: a million rows take no list in Python.
+    explained = list(batch.errors)
+    texts = [UNEXPLAINED, *(_told(batch.errors[number]) for number in explained)]
+    which = np.zeros(len(batch.refused), np.int32)
+    which[explained] = np.arange(1, len(texts))
+    columns = {
+        "is_fraud": pa.array(found.is_fraud, mask=batch.refused),
+        "probability": pa.array(found.probabilities, mask=batch.refused),
+        "error": pa.array(texts, pa.string()).take(pa.array(which, mask=~batch.refused)),
+    }
+    table = pa.table(columns).replace_schema_metadata(
+        {"model": found.model, "threshold": repr(found.threshold), "request_id": request_id}
+    )
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    answer: bytes = sink.getvalue().to_pybytes()
+    return answer

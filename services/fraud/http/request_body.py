@@ -1,0 +1,144 @@
+"""Bodies of requests in JSON as the types in `schema`; what is wrong becomes a refusal."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from services.fraud.http.header_values import Pairs, is_identity, joined, media_type
+from services.fraud.http.json_list import PIECE_BYTES, NoJson, OtherShape, pieces
+from services.fraud.http.problem import CLOSE, Refusal, too_large
+from services.fraud.http.repeated_keys import count_names, repeated_name
+from services.fraud.scoring.schema import MOST_LABELS, GivenLabel, Label, LabelsRequest
+
+Request = TypeVar("Request", bound=BaseModel)
+
+MOST_FIELDS = 20  # that a refusal names
+LABELS = "labels"
+SEE_FIELDS = "the request is not as documented; see fields"
+_labels = TypeAdapter(list[Label])
+
+
+def check_head(
+    path: str, types: Sequence[str], max_bytes: int, headers: Pairs, asked: dict[bytes, bytes]
+) -> str:
+    """The media type of a body that may be read.
+
+    Raises: Refusal: it is of another type, packed, or too large.
+    """
+    given_type = media_type(asked.get(b"content-type", b"").decode("latin-1"))
+    if given_type not in types:
+        raise Refusal(
+            415,
+            "unsupported_media_type",
+            f"send {' or '.join(types)} in Content-Type",
+            headers=CLOSE,
+        )
+    if b"content-encoding" in asked and not is_identity(joined(headers, b"content-encoding")):
+        raise Refusal(
+            415, "unsupported_media_type", "send the body without Content-Encoding", headers=CLOSE
+        )
+    length = asked.get(b"content-length", b"0")
+    if not length.isdigit() or int(length) > max_bytes:
+        raise too_large(path, max_bytes)
+    return given_type
+
+
+def parsed(request: type[Request], body: bytes) -> Request:
+    """A body that is parsed at once, for it is small.
+
+    Raises: Refusal: it is no JSON, not as documented, or holds a field twice.
+    """
+    try:
+        found = request.model_validate_json(body)
+    except ValidationError as error:
+        raise _refusal(_faults(error)) from None
+    _check_names(body, _fields_set(found))
+    return found
+
+
+def parsed_labels(body: bytes) -> list[GivenLabel]:
+    """The labels of a body, which may be many.
+
+    Raises: Refusal: as `parsed`.
+    """
+    if len(body) <= PIECE_BYTES:
+        return _light(parsed(LabelsRequest, body).labels)
+    labels: list[GivenLabel] = []
+    faults: list[dict[str, Any]] = []
+    count = 0
+    try:
+        for piece in pieces(body, LABELS):
+            found, wrong = _labels_of(piece, count)
+            labels += found
+            faults += wrong
+            count += len(found) or len(from_json(piece))
+            if len(faults) >= MOST_FIELDS or count > MOST_LABELS:
+                break
+    except OtherShape:
+        raise _wrong_field("body", 'give an object {"labels": […]}') from None
+    except NoJson as error:
+        raise Refusal(400, "invalid_json", f"Invalid JSON: {error}") from None
+    if faults:
+        raise _refusal(faults)
+    if not 0 < count <= MOST_LABELS:
+        raise _wrong_field(LABELS, f"give 1 to {MOST_LABELS:,} labels")
+    return labels
+
+
+def _labels_of(piece: bytes, before: int) -> tuple[list[GivenLabel], list[dict[str, Any]]]:
+    """The labels of a piece, or what is wrong with some; `before`: labels in pieces before."""
+    try:
+        labels = _labels.validate_json(piece)
+    except ValidationError as error:
+        faults = _faults(error)
+    else:
+        _check_names(piece, sum(map(_fields_set, labels)))
+        return _light(labels), []
+    if faults[0]["type"] == "json_invalid":
+        raise _refusal(faults)
+    for fault in faults:
+        number, *rest = fault["loc"]
+        fault["loc"] = (LABELS, before + number, *rest)
+    return [], faults
+
+
+def _fields_set(found: BaseModel) -> int:
+    """How many fields a value was given, those of its labels included."""
+    labels = found.labels if isinstance(found, LabelsRequest) else []
+    return len(found.model_fields_set) + sum(map(_fields_set, labels))
+
+
+def _check_names(body: bytes, fields: int) -> None:
+    """Raises: Refusal: an object of the body holds a field twice."""
+    if body.count(b":") <= fields:  # a colon follows each name: there cannot be more
+        return
+    if count_names(body) > fields and (name := repeated_name(body)):
+        raise _wrong_field(name, "is there twice: send it once")
+
+
+def _light(labels: Sequence[Label]) -> list[GivenLabel]:
+    return [GivenLabel(label.transaction_id, label.is_fraud, label.labelled_at) for label in labels]
+
+
+def _faults(error: ValidationError) -> list[dict[str, Any]]:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [dict(fault) for fault in found]
+
+
+def _refusal(faults: Sequence[dict[str, Any]]) -> Refusal:
+    if faults[0]["type"] == "json_invalid":
+        return Refusal(400, "invalid_json", faults[0]["msg"])
+    fields = [
+        {
+            "field": ".".join(str(part) for part in fault["loc"]) or "body",
+            "message": fault["msg"].removeprefix("Value error, "),
+        }
+        for fault in faults[:MOST_FIELDS]
+    ]
+    return Refusal(422, "invalid_request", SEE_FIELDS, fields)
+
+
+def _wrong_field(field: str, message: str) -> Refusal:
+    return Refusal(422, "invalid_request", SEE_FIELDS, [{"field": field, "message": message}])

@@ -1,0 +1,331 @@
+"""The service's HTTP: who may ask, what is taken, how much at once, and the shape of errors.
+
+Plain ASGI, because every layer between a socket and a model that answers in microseconds shows
+in the latency. What is asked is decided by `Detector`; what goes in and out is in `schema`.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from services.fraud.errors import StateBusy, StateUnavailable, TransactionConflict
+from services.fraud.http import batch
+from services.fraud.http.callers import Callers
+from services.fraud.http.header_values import joined
+from services.fraud.http.openapi import document
+from services.fraud.http.page import PAGE
+from services.fraud.http.problem import CLOSE, Headers, Refusal, too_large, wait
+from services.fraud.http.request_body import check_head, parsed, parsed_labels
+from services.fraud.metrics import Metrics
+from services.fraud.scoring.detector import Detector, NotReady
+from services.fraud.scoring.schema import DetectRequest, RawTransaction, Readiness
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+SMALL_BODY = 64 * 2**10
+LABELS_BYTES = 8 * 2**20
+ASK_AGAIN_S = 0.002  # for a state that others are writing
+LONG_AT_ONCE = 2  # in a worker: each holds its body and its rows in memory
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics", "/docs.json", "/"})
+ASSETS = "/static_content/"  # of the page, which the server behind has
+JSON = "application/json"
+JSON_MEDIA = JSON.encode()
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a worker takes."""
+
+    max_in_flight: int = 64
+    body_timeout_s: float = 5.0
+    batch_max_bytes: int = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One path: its method, the media types and the size of body that it takes."""
+
+    path: str
+    method: str
+    answer: Callable[..., Any]
+    types: tuple[str, ...] = ()
+    max_bytes: int = 0
+    is_long: bool = False  # answered by a thread, a few at once
+
+
+@dataclass
+class _InHand:
+    """Requests whose bodies are there, and which are being answered."""
+
+    most: int
+    count: int = 0
+
+
+class Web:
+    """The HTTP door of one worker."""
+
+    def __init__(
+        self,
+        detector: Detector,
+        metrics: Metrics,
+        *,
+        keys: tuple[str, ...] = (),
+        limits: Limits = Limits(),
+    ) -> None:
+        self._detector, self._metrics, self._limits = detector, metrics, limits
+        self._callers = Callers(keys)
+        self._in_hand = {False: _InHand(limits.max_in_flight), True: _InHand(LONG_AT_ONCE)}
+        self._buffered = 0  # bytes of large bodies
+        self._openapi = orjson.dumps(document(with_keys=bool(keys)))
+        big = limits.batch_max_bytes
+        endpoints = (
+            Endpoint("/detect_fraud", "POST", self._detect, (JSON,), SMALL_BODY),
+            Endpoint("/score_transaction", "POST", self._score, (JSON,), SMALL_BODY),
+            Endpoint("/score_batch", "POST", self._batch, (JSON, *batch.TABLES), big, True),
+            Endpoint("/labels", "POST", self._labels, (JSON,), LABELS_BYTES, True),
+            Endpoint("/livez", "GET", self._livez),
+            Endpoint("/readyz", "GET", self._readyz),
+            Endpoint("/metrics", "GET", self._figures, is_long=True),
+            Endpoint("/docs.json", "GET", self._docs),
+            Endpoint("/", "GET", self._page),
+        )
+        self._endpoints = {endpoint.path: endpoint for endpoint in endpoints}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, behind: App) -> None:
+        """Answer a request, or leave it to the application behind, which has the page's assets."""
+        endpoint = self._endpoints.get(scope["path"])
+        if endpoint is None and scope["path"].startswith(ASSETS):
+            endpoint = _ASSETS
+        # In order of time, so that the log's index grows at its end and not all over the place.
+        request_id = f"{time.time_ns():016x}{os.urandom(8).hex()}"
+        headers: Headers = ()
+        try:
+            asked = dict(scope["headers"])  # in lower case, says ASGI
+            self._callers.check(scope, asked, is_open=_is_open(scope["path"]))
+            if endpoint is None:
+                raise Refusal(404, "not_found", "no such path; /docs.json lists all")
+            if endpoint is _ASSETS:
+                _check_method(endpoint, scope["method"])
+                await behind(scope, receive, send)
+                return
+            status, answer, media = await self._process(endpoint, scope, asked, receive, request_id)
+        except Refusal as refusal:
+            status, headers, media = refusal.status, refusal.headers, JSON_MEDIA
+            answer = refusal.body(request_id)
+        except Exception as error:  # its text may hold what the caller sent: the place alone
+            logger.error("%s: %s at %s", request_id, type(error).__name__, _place(error))
+            status, media = 500, JSON_MEDIA
+            answer = _FAULT.body(request_id)
+        path = endpoint.path if endpoint else "other"
+        self._metrics.answered(path, status)
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": (
+                    (b"content-type", media),
+                    (b"content-length", b"%d" % len(answer)),
+                    (b"x-request-id", request_id.encode()),
+                    *headers,
+                ),
+            }
+        )
+        await send({"type": "http.response.body", "body": answer})
+
+    async def _process(
+        self,
+        endpoint: Endpoint,
+        scope: Scope,
+        asked: dict[bytes, bytes],
+        receive: Receive,
+        request_id: str,
+    ) -> tuple[int, bytes, bytes]:
+        """Status, body and media type of an answer.
+
+        A turn begins when the body is there, so that slow callers keep nobody out.
+        """
+        _check_method(endpoint, scope["method"])
+        if not endpoint.max_bytes:
+            found: tuple[int, bytes, bytes] = (
+                await asyncio.to_thread(endpoint.answer) if endpoint.is_long else endpoint.answer()
+            )
+            return found
+        given_type = check_head(
+            endpoint.path, endpoint.types, endpoint.max_bytes, scope["headers"], asked
+        )
+        body = await self._body(endpoint, receive)
+        in_hand = self._in_hand[endpoint.is_long]
+        if in_hand.count >= in_hand.most:
+            raise self._busy()
+        in_hand.count += 1
+        began = time.perf_counter()
+        try:
+            # Let all that has arrived by now start first: only so are they counted.
+            await asyncio.sleep(0)
+            if endpoint.is_long:
+                accept = joined(scope["headers"], b"accept")
+                answer, media = await asyncio.to_thread(
+                    _called, endpoint.answer, body, given_type, accept, request_id, began
+                )
+            else:
+                answer = await _called_again(endpoint.answer, body, request_id, began)
+                media = JSON_MEDIA
+        finally:
+            in_hand.count -= 1
+        self._metrics.took(endpoint.path, time.perf_counter() - began)
+        return 200, answer, media
+
+    def _busy(self) -> Refusal:
+        self._metrics.shed.inc()
+        return wait("busy", "too many requests in flight; try again in a second", 1)
+
+    async def _body(self, endpoint: Endpoint, receive: Receive) -> bytes:
+        patience_s = self._limits.body_timeout_s * (6 if endpoint.is_long else 1)
+        try:
+            async with asyncio.timeout(patience_s):
+                message = await receive()
+                body: bytes = message.get("body", b"")
+                if not message.get("more_body") and len(body) <= endpoint.max_bytes:
+                    return body
+                return await self._rest(endpoint, message, receive)
+        except TimeoutError:
+            raise Refusal(
+                408,
+                "too_slow",
+                f"the body did not arrive within {patience_s:g} s",
+                headers=CLOSE,
+            ) from None
+
+    async def _rest(
+        self, endpoint: Endpoint, message: MutableMapping[str, Any], receive: Receive
+    ) -> bytes:
+        """A body that comes in parts; together, all of them stay below a limit as well."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            while True:
+                part = message.get("body", b"")
+                parts.append(part)
+                size += len(part)
+                self._buffered += len(part)
+                if size > endpoint.max_bytes:
+                    raise too_large(endpoint.path, endpoint.max_bytes)
+                if self._buffered > (LONG_AT_ONCE + 1) * self._limits.batch_max_bytes:
+                    raise self._busy()
+                if message["type"] == "http.disconnect":
+                    raise Refusal(400, "disconnected", "the body did not arrive whole")
+                if not message.get("more_body"):
+                    return b"".join(parts)
+                message = await receive()
+        finally:
+            self._buffered -= size
+
+    def _detect(self, body: bytes, request_id: str, began: float) -> bytes:
+        given = parsed(DetectRequest, body)
+        return self._detector.detect(given.transaction_data, request_id, began)
+
+    def _score(self, body: bytes, request_id: str, began: float) -> bytes:
+        return self._detector.score(parsed(RawTransaction, body), request_id, began)
+
+    def _batch(
+        self, body: bytes, given_type: str, accept: str, request_id: str, began: float
+    ) -> tuple[bytes, bytes]:
+        try:
+            rows = batch.read(body, given_type)
+        except batch.Unreadable as error:
+            raise Refusal(422, "invalid_request", "see fields", [error.field()]) from None
+        found = self._detector.score_rows(rows.features, rows.refused, body, request_id, began)
+        return batch.write(rows, found, given_type, accept, request_id)
+
+    def _labels(
+        self, body: bytes, given_type: str, accept: str, request_id: str, began: float
+    ) -> tuple[bytes, bytes]:
+        labels = parsed_labels(body)
+        known = self._detector.label(labels)
+        answer = {"accepted": len(labels), "known": known, "request_id": request_id}
+        return orjson.dumps(answer), JSON_MEDIA
+
+    def _livez(self) -> tuple[int, bytes, bytes]:
+        return 200, b"{}", JSON_MEDIA
+
+    def _readyz(self) -> tuple[int, bytes, bytes]:
+        found = Readiness(**self._detector.readiness())
+        return (200 if found.ready else 503), found.model_dump_json().encode(), JSON_MEDIA
+
+    def _figures(self) -> tuple[int, bytes, bytes]:
+        return 200, self._metrics.render(), b"text/plain; version=0.0.4; charset=utf-8"
+
+    def _docs(self) -> tuple[int, bytes, bytes]:
+        return 200, self._openapi, JSON_MEDIA
+
+    def _page(self) -> tuple[int, bytes, bytes]:
+        return 200, PAGE.encode(), b"text/html; charset=utf-8"
+
+
+def _nothing() -> None:
+    raise AssertionError("answered by the application behind")
+
+
+_ASSETS = Endpoint(ASSETS, "GET", _nothing)
+_FAULT = Refusal(500, "internal", "a fault of the service, which has been logged")
+
+
+def _called(answer: Callable[..., Any], *arguments: Any) -> Any:
+    """What an endpoint answers; the errors of the room become refusals."""
+    try:
+        return answer(*arguments)
+    except NotReady as error:
+        raise wait("not_ready", str(error), 5) from None
+    except TransactionConflict as error:
+        raise Refusal(409, "conflict", str(error)) from None
+    except StateUnavailable as error:
+        logger.error("%s", error)
+        raise wait(
+            "state_unavailable",
+            "the windows of customers and terminals cannot be read; /detect_fraud needs none",
+            5,
+        ) from None
+
+
+async def _called_again(answer: Callable[..., Any], *arguments: Any) -> Any:
+    """What an endpoint answers. While others write the state, requests beside it go on."""
+    while True:
+        try:
+            return _called(answer, *arguments)
+        except StateBusy:
+            await asyncio.sleep(ASK_AGAIN_S)
+
+
+def _is_open(path: str) -> bool:
+    """Whether a path is answered without a key where others need one."""
+    return path in OPEN_PATHS or path.startswith(ASSETS)
+
+
+def _check_method(endpoint: Endpoint, method: str) -> None:
+    if method != endpoint.method and not (method == "HEAD" and endpoint.method == "GET"):
+        raise Refusal(
+            405,
+            "method_not_allowed",
+            f"use {endpoint.method}",
+            headers=((b"allow", endpoint.method.encode()),),
+        )
+
+
+def _place(error: BaseException) -> str:
+    """Module and line where it was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "?"
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"

@@ -1,0 +1,167 @@
+"""The card of a model: what whoever runs it has to know, in `card.json` beside it.
+
+What the network reads, in which order and range; from which probability a transaction is called
+fraud; how good it was on transactions it had not seen; and a few of these with the answers that
+it must give again wherever it runs.
+"""
+
+import subprocess
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from services.fraud.errors import ModelError
+from services.fraud.scoring.evaluation import Metrics
+from services.fraud.transactions.features import FEATURES
+
+FILE = "card.json"
+BINS = 10
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Row = Annotated[tuple[float, ...], Field(min_length=len(FEATURES), max_length=len(FEATURES))]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=()
+    )
+
+
+class FeatureRange(_Part):
+    """A feature as the training rows had it; nothing is known of a model somebody else trained.
+
+    `bins` are the edges between neighbouring bins, each upper edge inclusive, and `shares` how
+    many of the rows lay in each bin: one more than edges. A feature with few distinct values has
+    fewer bins than ten.
+    """
+
+    name: str
+    minimum: float | None = None
+    maximum: float | None = None
+    typical: float | None = None  # the median of genuine transactions
+    bins: tuple[float, ...] = ()
+    shares: tuple[Probability, ...] = ()
+
+    @field_validator("bins")
+    @classmethod
+    def _ascending(cls, bins: tuple[float, ...]) -> tuple[float, ...]:
+        if any(left >= right for left, right in pairwise(bins)):
+            raise ValueError("edges have to ascend")
+        return bins
+
+
+class Canary(_Part):
+    """A transaction's features, and the answer of the TFLite form to them."""
+
+    features: Row
+    probability: Probability
+
+
+class Parity(_Part):
+    """How far the TFLite form is from the Keras one, over so many rows."""
+
+    rows: int = Field(ge=1)
+    largest_difference: float = Field(ge=0)
+
+
+class Card(_Part):
+    """All that travels with a version of the model."""
+
+    name: str = "fraud_detector"
+    features: tuple[FeatureRange, ...]
+    threshold: Probability
+    alerts_per_day: float | None = None  # the budget the threshold came from
+    metrics: Metrics | None = None
+    floor_metrics: Metrics | None = None  # a logistic regression on the same transactions
+    periods: dict[str, str] = Field(default_factory=dict)  # train and test, as dates
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    data_digest: str | None = None
+    code_version: str
+    trained_at: datetime | None = None  # when registered, where somebody else trained it
+    parity: Parity
+    canary: tuple[Canary, ...] = Field(min_length=1)
+
+    @field_validator("features")
+    @classmethod
+    def _in_order(cls, features: tuple[FeatureRange, ...]) -> tuple[FeatureRange, ...]:
+        if tuple(feature.name for feature in features) != FEATURES:
+            raise ValueError("not the features of this service, or in another order")
+        return features
+
+    @classmethod
+    def read(cls, folder: Path) -> "Card":
+        """Read the card of a model folder.
+
+        Raises: ModelError: no card, or not one of ours; names the file and the field.
+        """
+        file = folder / FILE
+        try:
+            return cls.model_validate_json(file.read_bytes())
+        except OSError as error:
+            raise ModelError(f"{file} cannot be read: {error.strerror}") from error
+        except ValidationError as error:
+            fault = error.errors()[0]
+            place = ".".join(str(part) for part in fault["loc"]) or "the whole"
+            raise ModelError(f"{file} is no card: {place}: {fault['msg']}") from error
+
+    def write(self, folder: Path) -> None:
+        """Write the card into a model folder."""
+        (folder / FILE).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def describe_features(rows: np.ndarray[Any, Any], is_fraud: Any) -> tuple[FeatureRange, ...]:
+    """The ranges of features in training rows, shape (n, 15)."""
+    genuine = rows[~np.asarray(is_fraud, dtype=bool)]
+    return tuple(
+        _describe(name, rows[:, place], genuine[:, place] if len(genuine) else rows[:, place])
+        for place, name in enumerate(FEATURES)
+    )
+
+
+def _describe(
+    name: str, values: np.ndarray[Any, Any], genuine: np.ndarray[Any, Any]
+) -> FeatureRange:
+    quantiles = np.quantile(values, np.arange(1, BINS) / BINS, method="inverted_cdf")
+    edges = np.unique(quantiles)
+    edges = edges[edges < values.max()]  # nothing would lie above it
+    counts = np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1)
+    return FeatureRange(
+        name=name,
+        minimum=float(values.min()),
+        maximum=float(values.max()),
+        typical=float(np.median(genuine)),
+        bins=tuple(edges.tolist()),
+        shares=tuple((counts / len(values)).tolist()),
+    )
+
+
+def unknown_features() -> tuple[FeatureRange, ...]:
+    """The features of a model whose training rows nobody has."""
+    return tuple(FeatureRange(name=name) for name in FEATURES)
+
+
+def code_version() -> str:
+    """The package's version and, in a checkout, the commit; `+changes` if that is not all."""
+    try:
+        release = version("triptych")
+    except PackageNotFoundError:
+        release = "unknown"
+    if not (Path(__file__).parents[3] / ".git").exists():
+        return release
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+changes", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return release
+    return f"{release} ({described})"

@@ -1,0 +1,146 @@
+"""Which model answers: the champion of the registry, taken up while requests go on.
+
+A new champion is opened, warmed up and checked against its card beside the one that answers, and
+takes over between two requests. One that cannot be opened is reported and tried again later, for
+its files may be on their way; the one before goes on. What happens is told in the log, in one line
+each and once; what is not as the registry has it stays in `fault` for as long as it is so.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from services.fraud.errors import FraudError
+from services.fraud.scoring.registry import Registry
+from services.fraud.scoring.scorer import FraudScorer
+
+AGAIN_AFTER_S = 5.0
+REGISTRY, CHAMPION, SHADOW, STORE = "registry", "champion", "shadow", "store"  # what may be wrong
+MISSING = (
+    "a model: train one with python -m flows.train_fraud, or register yours with"
+    " python -m flows.register_fraud"
+)
+logger = logging.getLogger(__name__)
+
+
+class Champion:
+    """The scorers of the registry's champion and shadow.
+
+    Attributes:
+        scorer: of the champion; None until there is one.
+        shadow: of the candidate that scores along, if one does.
+        registered: tag of the champion as the registry has it, which may not be the one that
+            answers; of the default, where it names none.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        folder: Callable[[str], Path],
+        *,
+        default: str | None = None,
+        on_swap: Callable[[bool], None] = lambda succeeded: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Nothing is opened before the first `refresh`.
+
+        folder: where a model with a given tag lies. default: tag of the champion where the
+        registry names none, as in a Bento that has been moved. on_swap: told of each model that
+        was taken up, or could not be. clock: in seconds.
+        """
+        self.scorer: FraudScorer | None = None
+        self.shadow: FraudScorer | None = None
+        self.registered: str | None = None
+        self._faults: dict[str, str] = {}  # by what is wrong
+        self._registry, self._folder, self._default = registry, folder, default
+        self._on_swap, self._clock = on_swap, clock
+        self._failed: dict[str, float] = {}  # when to try again
+
+    @property
+    def fault(self) -> str | None:
+        """In which ways what answers is not what is registered; None if it is."""
+        return "; ".join(self._faults.values()) or None
+
+    @property
+    def lacking(self) -> str | None:
+        """What keeps the registered model from answering, if something does."""
+        return self.fault or (MISSING if self.scorer is None else None)
+
+    def refresh(self) -> None:
+        """Take up what the registry names now. Errors are reported, not raised.
+
+        From one thread at a time.
+        """
+        try:
+            standing = self._registry.read()
+        except (FraudError, OSError) as error:
+            self._report(REGISTRY, str(error))
+            return
+        self._mended(REGISTRY)
+        self.registered = standing.champion or self._default
+        self.scorer = self._taken_up(CHAMPION, self.registered, self.scorer) or self.scorer
+        self.shadow = self._taken_up(SHADOW, standing.shadow, self.shadow)
+        self._look_for_files()
+        named = (self.registered, standing.shadow)
+        self._failed = {tag: due for tag, due in self._failed.items() if tag in named}
+
+    def _taken_up(
+        self, role: str, tag: str | None, current: FraudScorer | None
+    ) -> FraudScorer | None:
+        if current is not None and current.tag == tag:
+            self._mended(role)
+            return current
+        if tag is None:
+            self._mended(role)
+            if current is not None and role == SHADOW:
+                logger.info("%s: %s scores along no more", role, current.tag)
+            return None
+        if self._clock() < self._failed.get(tag, 0):
+            return None
+        try:
+            scorer = FraudScorer(self._folder(tag), tag)
+        except (FraudError, OSError) as error:
+            self._report(role, _not_taken_up(role, tag, current, error))
+            if tag not in self._failed:
+                self._on_swap(False)
+            self._failed[tag] = self._clock() + AGAIN_AFTER_S
+            return None
+        self._mended(role)
+        logger.info("%s: %s", role, _taken_up(role, tag, current))
+        self._failed.pop(tag, None)
+        self._on_swap(True)
+        return scorer
+
+    def _look_for_files(self) -> None:
+        """A model in memory needs its files no more, but the next process does."""
+        if self.scorer is None or self.scorer.is_stored():
+            self._mended(STORE)
+        else:
+            self._report(
+                STORE,
+                f"{self.scorer.tag} answers from memory: its files are gone from the store, and no"
+                " process that starts would find them",
+            )
+
+    def _report(self, what: str, why: str) -> None:
+        if self._faults.get(what) != why:
+            logger.error("%s: %s", what, why)
+        self._faults[what] = why
+
+    def _mended(self, what: str) -> None:
+        self._faults.pop(what, None)
+
+
+def _taken_up(role: str, tag: str, before: FraudScorer | None) -> str:
+    if role == SHADOW:
+        return f"{tag} scores along from now on, unheard"
+    instead = f", instead of {before.tag}" if before else ""
+    return f"{tag} answers from now on{instead}"
+
+
+def _not_taken_up(role: str, tag: str, before: FraudScorer | None, error: Exception) -> str:
+    if role == SHADOW:
+        return f"{tag} is to score along and cannot be taken up: {error}"
+    meanwhile = f"; {before.tag} goes on answering" if before else ""
+    return f"{tag} is registered and cannot be taken up: {error}{meanwhile}"

@@ -1,0 +1,272 @@
+"""The fraud detector behind the door: features, probability, decision, reasons, and its records.
+
+Knows no HTTP. Every method but `score_rows` is called from the event loop's thread alone, and
+takes microseconds.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from services.fraud.errors import StateUnavailable
+from services.fraud.log.log_process import LogProcess
+from services.fraud.log.tables import Batch
+from services.fraud.log.tables import Label as LabelRow
+from services.fraud.metrics import Metrics
+from services.fraud.scoring.champion import Champion
+from services.fraud.scoring.decision import Decision
+from services.fraud.scoring.schema import GivenLabel, RawTransaction
+from services.fraud.scoring.scorer import FraudScorer
+from services.fraud.state.completeness import NO_SNAPSHOT, NOT_RECORDED
+from services.fraud.state.held_state import HeldState
+from services.fraud.state.state import PATIENCE_S, Transaction
+from services.fraud.transactions.features import Windows, assemble
+
+IMPATIENT_S = 0.01  # of the one after a request that has waited in vain
+
+
+class NotReady(Exception):
+    """There is nothing to answer with yet; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Answers to a batch, in its order; those of rows that were refused mean nothing."""
+
+    probabilities: NDArray[np.float64]
+    is_fraud: NDArray[np.bool_]
+    threshold: float
+    model: str
+
+
+class Detector:
+    """Answers with the champion of the moment, and leaves one row for each answer."""
+
+    def __init__(
+        self,
+        champion: Champion,
+        state: HeldState,
+        log: LogProcess,
+        metrics: Metrics,
+        *,
+        max_state_age_s: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._champion, self._state, self._log = champion, state, log
+        self._metrics, self._max_state_age_s, self._clock = metrics, max_state_age_s, clock
+        self._patience_s = PATIENCE_S
+
+    def detect(self, features: Sequence[float], request_id: str, began: float) -> bytes:
+        """Answer for features that the caller has computed, as JSON.
+
+        began: `time.perf_counter()` when the request had arrived.
+
+        Raises:
+            NotReady: there is no model.
+        """
+        scorer = self._scorer()
+        probability, is_fraud = self._decide(scorer, features)
+        self._record("/detect_fraud", scorer, features, probability, is_fraud, request_id, began)
+        return orjson.dumps(
+            {
+                "is_fraud": is_fraud,
+                "probability": probability,
+                "threshold": scorer.threshold,
+                "model": scorer.tag,
+                "request_id": request_id,
+            }
+        )
+
+    def score(self, raw: RawTransaction, request_id: str, began: float) -> bytes:
+        """Answer for a raw transaction, as JSON; a retry gets the bytes of the first answer.
+
+        Raises:
+            NotReady: there is no model.
+            TransactionConflict: the transaction is known, with another content.
+            StateBusy: others write the state just now; call it again in a moment.
+            StateUnavailable: the windows cannot be read.
+        """
+        scorer, state = self._scorer(), self._state.get()
+        transaction = Transaction(
+            raw.transaction_id,
+            raw.customer_id,
+            raw.terminal_id,
+            round(raw.amount * 100),
+            epoch_s(raw.time),
+        )
+        covered = state.coverage
+        age_s = None if covered is None else max(0.0, float(transaction.time - covered.as_of))
+        decision = Decision(scorer.tag, scorer.threshold, request_id, raw.transaction_id, age_s)
+        if covered is None:  # nothing is known to be complete
+            decision.degraded.append(NO_SNAPSHOT)
+        else:
+            decision.degraded += covered.faults(transaction.time, self._max_state_age_s)
+
+        def decide(windows: Windows) -> bytes:
+            features = assemble(transaction.cents, transaction.time, windows)
+            decision.features = [float(value) for value in features]
+            decision.probability, decision.is_fraud = self._decide(scorer, decision.features)
+            decision.reasons = scorer.causes(decision.features, decision.probability)
+            return decision.as_json()
+
+        patient = time.perf_counter() - began < self._patience_s
+        outcome = state.once(transaction, decide, asks_again=patient)
+        self._patience_s = PATIENCE_S if outcome.recorded else IMPATIENT_S
+        if not outcome.new:
+            self._metrics.retries.inc()
+            return outcome.answer
+        if not outcome.recorded:
+            decision.degraded.append(NOT_RECORDED)
+        for reason in decision.degraded:
+            self._metrics.degraded.labels(reason).inc()
+        self._record(
+            "/score_transaction",
+            scorer,
+            decision.features,
+            decision.probability,
+            decision.is_fraud,
+            request_id,
+            began,
+            transaction=transaction,
+            state_age_s=age_s,
+            degraded=",".join(decision.degraded) or None,
+        )
+        return outcome.answer if outcome.recorded else decision.as_json()
+
+    def score_rows(
+        self,
+        rows: NDArray[np.float32],
+        refused: NDArray[np.bool_],
+        body: bytes,
+        request_id: str,
+        began: float,
+    ) -> Rows:
+        """Answer for many rows of features at once; from any thread.
+
+        rows: shape (n, 15). refused: rows that are not to be answered, shape (n,).
+
+        Raises:
+            NotReady: there is no model.
+        """
+        scorer = self._scorer()
+        probabilities = scorer.probabilities(rows).astype(float)
+        is_fraud = (probabilities >= scorer.threshold) & ~refused
+        self._log.add_batch(
+            Batch(
+                request_id,
+                len(rows),
+                int(refused.sum()),
+                int(is_fraud.sum()),
+                scorer.tag,
+                self._clock(),
+                _ms_since(began),
+                hashlib.sha256(body).hexdigest(),
+            )
+        )
+        return Rows(probabilities, is_fraud, scorer.threshold, scorer.tag)
+
+    def label(self, labels: Sequence[GivenLabel]) -> int:
+        """Take note of what transactions have turned out to be; how many the windows know."""
+        now = self._clock()
+        rows = [
+            LabelRow(
+                label.transaction_id,
+                label.is_fraud,
+                epoch_s(label.labelled_at) if label.labelled_at else now,
+                now,
+            )
+            for label in labels
+        ]
+        self._log.add_labels(rows)
+        return self._state.get().label(row[:3] for row in rows)
+
+    def readiness(self) -> dict[str, Any]:
+        """What `Readiness` says."""
+        scorer, shadow = self._champion.scorer, self._champion.shadow
+        try:
+            as_of, fault = self._state.get().as_of, None
+        except StateUnavailable as error:
+            as_of, fault = None, str(error)
+        return {
+            "ready": scorer is not None,
+            "model": scorer and scorer.tag,
+            "registered": self._champion.registered,
+            "threshold": scorer and scorer.threshold,
+            "shadow": shadow and shadow.tag,
+            "state_as_of": None if as_of is None else datetime.fromtimestamp(as_of, UTC),
+            "state_age_s": None if as_of is None else max(0.0, self._clock() - as_of),
+            "waiting_for": "; ".join(filter(None, (self._champion.lacking, fault))) or None,
+        }
+
+    def _scorer(self) -> FraudScorer:
+        scorer = self._champion.scorer
+        if scorer is None:
+            raise NotReady(f"waiting for {self._champion.lacking}")
+        return scorer
+
+    def _decide(self, scorer: FraudScorer, features: Sequence[float]) -> tuple[float, bool]:
+        began = time.perf_counter()
+        probability = scorer.probability(features)
+        self._metrics.model_time.observe(time.perf_counter() - began)
+        self._metrics.probability.observe(probability)
+        is_fraud = probability >= scorer.threshold
+        if is_fraud:
+            self._metrics.flagged.inc()
+        return probability, is_fraud
+
+    def _record(
+        self,
+        endpoint: str,
+        scorer: FraudScorer,
+        features: Sequence[float],
+        probability: float,
+        is_fraud: bool,
+        request_id: str,
+        began: float,
+        *,
+        transaction: Transaction | None = None,
+        state_age_s: float | None = None,
+        degraded: str | None = None,
+    ) -> None:
+        shadow, shadow_probability = self._champion.shadow, None
+        if shadow is not None:
+            shadow_probability = shadow.probability(features)
+            self._metrics.shadow_difference.observe(abs(shadow_probability - probability))
+        self._log.add(
+            (  # the values of a `Prediction`
+                request_id,
+                endpoint,
+                transaction.transaction_id if transaction else None,
+                transaction.customer_id if transaction else None,
+                transaction.terminal_id if transaction else None,
+                transaction.cents / 100 if transaction else float(features[0]),
+                transaction.time if transaction else None,
+                self._clock(),
+                scorer.tag,
+                probability,
+                scorer.threshold,
+                is_fraud,
+                shadow.tag if shadow else None,
+                shadow_probability,
+                state_age_s,
+                degraded,
+                _ms_since(began),
+                features,
+            )
+        )
+
+
+def epoch_s(time: datetime) -> int:
+    """Seconds since 1970; a time without an offset is UTC."""
+    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
+
+
+def _ms_since(began: float) -> float:
+    return round((time.perf_counter() - began) * 1e3, 4)

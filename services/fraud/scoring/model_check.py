@@ -1,0 +1,52 @@
+"""Whether a model can answer: it is in the store, whole, and right about its card's transactions.
+
+It is opened as the service opens it, so that what passes here answers there.
+"""
+
+from pathlib import Path
+
+from services.fraud.errors import ModelError
+from services.fraud.scoring.card import Card
+from services.fraud.scoring.registry import Registry, Standing
+from services.fraud.training.framework import held_back
+
+
+def check(tag: str, home: Path) -> Card:
+    """The card of a model that can answer.
+
+    Raises: ModelError: it is not in the store, damaged, or answers otherwise than its card says.
+    """
+    from services.fraud.scoring import store
+    from services.fraud.scoring.scorer import FraudScorer
+
+    try:
+        with held_back():  # BentoML and LiteRT have loggers of their own
+            return FraudScorer(store.folder(tag, home), tag).card
+    except OSError as error:
+        raise ModelError(f"model {tag} cannot be read: {error.strerror}") from error
+
+
+def checked_registry(home: Path) -> Registry:
+    """The registry of a home, in which only models that can answer get a role."""
+
+    def able(tag: str) -> None:
+        check(tag, home)
+
+    return Registry(home, check=able)
+
+
+def faults(standing: Standing, home: Path) -> list[str]:
+    """What is wrong with the models that have a role, and with the one to go back to."""
+    asked = {
+        "the champion": standing.champion,
+        "the shadow": standing.shadow,
+        "the champion before": next(iter(standing.previous), None),
+    }
+    found = []
+    for role, tag in asked.items():
+        if tag is not None:
+            try:
+                check(tag, home)
+            except ModelError as error:
+                found.append(f"{role} {tag} cannot answer: {error}")
+    return found

@@ -1,0 +1,186 @@
+"""What is written into the state beside requests: snapshots, labels, and the removal of old rows.
+
+All of it goes in chunks with pauses between them, so that a request waits for one chunk at
+most; what a killed process leaves half done is done by repeating it.
+"""
+
+import itertools
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from services.fraud.state.busy_keys import count_again, forget_idle, stop_counting
+from services.fraud.state.completeness import AS_OF, KEPT_S, LABELLED_UNTIL, SINCE, Coverage
+from services.fraud.state.file_lock import FileLock
+from services.fraud.state.snapshot import Pointer, Row, coverage_of, read_snapshot
+from services.fraud.state.state_file import INDICES, LONG_PATIENCE_S, StateFile
+
+CHUNK_ROWS = 200  # the lock is held for some 2 ms, or 40 where all are of busy keys
+PAUSE_S = 0.001
+BULK_CACHE_KIB = 32 * 1_024
+LOADED_ASK_EVERY_S = 0.02
+
+_INSERT = (
+    "INSERT OR IGNORE INTO transactions"
+    " (transaction_id, customer_id, terminal_id, cents, time, is_fraud) VALUES (?, ?, ?, ?, ?, ?)"
+)
+_RAISE = (
+    "UPDATE transactions SET is_fraud = 1"
+    " WHERE transaction_id = ? AND NOT is_fraud AND labelled_at IS NULL"
+)
+_LABEL = (
+    "UPDATE transactions SET is_fraud = iif(labelled_at > ?3, is_fraud, ?2),"
+    " labelled_at = max(ifnull(labelled_at, ?3), ?3) WHERE transaction_id = ?1"
+)
+_LABEL_EARLY = (
+    "INSERT INTO early_labels (transaction_id, is_fraud, labelled_at) SELECT ?1, ?2, ?3"
+    " WHERE NOT EXISTS (SELECT 1 FROM transactions WHERE transaction_id = ?1)"
+    " ON CONFLICT (transaction_id) DO UPDATE"
+    " SET is_fraud = excluded.is_fraud, labelled_at = excluded.labelled_at"
+    " WHERE excluded.labelled_at >= early_labels.labelled_at"
+)
+_KEEP = "INSERT OR REPLACE INTO facts VALUES (?, ?)"
+_BEGIN_LATER = f"UPDATE facts SET value = max(value, ?) WHERE name = '{SINCE}'"
+
+Label: TypeAlias = tuple[str, bool, float]  # transaction_id, is_fraud, labelled_at: s since 1970
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a load has changed; nothing if the snapshot had been loaded before.
+
+    Attributes:
+        added: transactions that were not known.
+        labelled: known ones that have turned out to be fraud.
+        removed: those that no window reaches any more.
+    """
+
+    added: int = 0
+    labelled: int = 0
+    removed: int = 0
+
+
+def load(file: StateFile, pointer: Pointer) -> Loaded:
+    """Take in a snapshot; one process at a time, and who comes later finds it done.
+
+    A row whose transaction is known changes nothing but its label, and that only to fraud, and
+    only if no label of it came here: the snapshot may be older.
+
+    Raises: StateUnavailable: the snapshot cannot be read; sqlite3.Error: nor the state written.
+    """
+    with closing(FileLock(file.path.with_name(f"{file.path.name}.loading"))) as lock:
+        while not lock.acquire(LONG_PATIENCE_S, LOADED_ASK_EVERY_S):
+            pass  # its holder is at work: otherwise the lock would have fallen
+        if _facts(file.connection).get("snapshot") == pointer.digest:
+            return Loaded()
+        coverage = coverage_of(pointer)
+        added, labelled = _load_at_once(file, pointer) or _load_beside(file, pointer)
+        with file.writing() as connection:
+            covered = _write_coverage(connection, coverage)
+            connection.execute(_KEEP, ("snapshot", pointer.digest))
+        removed = prune(file, covered.as_of - KEPT_S)
+        file.shorten_log()
+        return Loaded(added, labelled, removed)
+
+
+def read_coverage(connection: sqlite3.Connection) -> Coverage | None:
+    """What the history covers, by the snapshots loaded; None without any."""
+    facts = _facts(connection)
+    if AS_OF not in facts:
+        return None
+    return Coverage(facts[SINCE], facts[AS_OF], facts.get(LABELLED_UNTIL))
+
+
+def write_labels(file: StateFile, labels: Iterable[Label]) -> int:
+    """Set labels; how many of them are of known transactions.
+
+    The others are kept until their transaction comes, or `prune` finds them too old.
+    """
+    known = 0
+    for chunk in _chunks(labels):
+        with file.writing(len(chunk)) as connection:
+            known += connection.executemany(_LABEL, chunk).rowcount
+            connection.executemany(_LABEL_EARLY, chunk)
+        time.sleep(PAUSE_S)
+    return known
+
+
+def prune(file: StateFile, before: int) -> int:
+    """Remove the transactions older than a time; how many there were.
+
+    Labels as old whose transaction never came go too.
+    """
+    with file.writing() as connection:
+        connection.execute(_BEGIN_LATER, (before,))
+    query = "SELECT transaction_id FROM early_labels WHERE labelled_at < ?"
+    for keys in _chunks(file.connection.execute(query, (before,)).fetchall()):
+        _write(file, "DELETE FROM early_labels WHERE transaction_id = ?", keys)
+    found = file.connection.execute("SELECT seq FROM transactions WHERE time < ?", (before,))
+    old = found.fetchall()  # without an index: once a night, and no writer waits for a reader
+    delete = "DELETE FROM transactions WHERE seq = ?"
+    removed = sum(_write(file, delete, chunk) for chunk in _chunks(old))
+    with file.writing() as connection:
+        forget_idle(connection)
+    return removed
+
+
+def _write_coverage(connection: sqlite3.Connection, loaded: Coverage) -> Coverage:
+    """Join what is covered with what a snapshot has brought."""
+    known = _facts(connection)
+    # Without a snapshot until now, nothing was covered, but labels may have come.
+    nothing = Coverage(loaded.as_of + 1, loaded.as_of, known.get(LABELLED_UNTIL))
+    covered = (read_coverage(connection) or nothing).then(loaded)
+    facts = {SINCE: covered.since, AS_OF: covered.as_of, LABELLED_UNTIL: covered.labelled_until}
+    connection.executemany(_KEEP, list(facts.items()))
+    return covered
+
+
+def _facts(connection: sqlite3.Connection) -> dict[str, Any]:
+    return dict(connection.execute("SELECT name, value FROM facts"))
+
+
+def _load_at_once(file: StateFile, pointer: Pointer) -> tuple[int, int] | None:
+    """Into an empty state: in one transaction, indices last. None if it is not empty."""
+    connection = file.connection
+    connection.execute(f"PRAGMA cache_size = -{BULK_CACHE_KIB}")
+    with file.writing():
+        if connection.execute("SELECT 1 FROM transactions LIMIT 1").fetchone():
+            return None
+        for name in INDICES:
+            connection.execute(f"DROP INDEX {name}")
+        stop_counting(connection)  # by triggers, which look into the indices
+        added = sum(
+            connection.executemany(_INSERT, rows).rowcount for rows in read_snapshot(pointer)
+        )
+        for name, columns in INDICES.items():
+            connection.execute(f"CREATE INDEX {name} ON {columns}")
+        count_again(connection)
+    return added, 0
+
+
+def _load_beside(file: StateFile, pointer: Pointer) -> tuple[int, int]:
+    added = labelled = 0
+    for rows in read_snapshot(pointer, CHUNK_ROWS):
+        added += _write(file, _INSERT, rows)
+        labelled += _write(file, _RAISE, [(row[0],) for row in rows if row[-1]])
+    return added, labelled
+
+
+def _write(file: StateFile, statement: str, rows: Sequence[tuple[Any, ...] | Row]) -> int:
+    """Run a statement for each of some rows in one transaction; how many rows it changed."""
+    if not rows:
+        return 0
+    with file.writing(len(rows)) as connection:
+        changed = connection.executemany(statement, rows).rowcount
+    time.sleep(PAUSE_S)
+    return changed
+
+
+def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
+    rows = iter(rows)
+    while chunk := list(itertools.islice(rows, CHUNK_ROWS)):
+        yield chunk

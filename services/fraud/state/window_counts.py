@@ -1,0 +1,139 @@
+"""What is counted in the windows of a transaction, in a few statements of bounded cost.
+
+A customer or terminal with few transactions is counted by reading them from an index; of a busy
+one, the buckets in `busy_keys` are added up. Both give the same whole numbers.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from services.fraud.state.busy_keys import (
+    CUSTOMER,
+    DAY,
+    HOUR,
+    LENGTHS_S,
+    MINUTE,
+    SECOND,
+    TERMINAL,
+)
+from services.fraud.transactions.features import DAY_S, DELAY_DAYS, WINDOWS_DAYS, Windows
+
+NEW = 2**63 - 1  # place in the order of arrival of what has not yet arrived
+
+Execute: TypeAlias = Callable[[str, Sequence[Any]], Any]
+
+
+def _counts(value: str, end: str) -> str:
+    """SQL: per window that ends at `end`, how many rows, and the sum of a column."""
+    return ", ".join(
+        f"sum(time > {end} - {days * DAY_S}), sum((time > {end} - {days * DAY_S}) * {value})"
+        for days in WINDOWS_DAYS
+    )
+
+
+_LONGEST_S = max(WINDOWS_DAYS) * DAY_S
+_DELAYED = f"?3 - {DELAY_DAYS * DAY_S}"
+_BUSY_CUSTOMER = f"(SELECT id FROM busy_keys WHERE kind = {CUSTOMER} AND key = ?1)"
+_BUSY_TERMINAL = f"(SELECT id FROM busy_keys WHERE kind = {TERMINAL} AND key = ?2)"
+# Of a busy key no row is read: nothing equals NULL.
+_COUNT = f"""
+SELECT * FROM
+(SELECT {_counts("cents", "?3")} FROM transactions
+ WHERE customer_id = iif({_BUSY_CUSTOMER} IS NULL, ?1, NULL)
+ AND time > ?3 - {_LONGEST_S} AND time <= ?3 AND NOT (time = ?3 AND seq >= ?4)),
+(SELECT {_counts("is_fraud", _DELAYED)} FROM transactions
+ WHERE terminal_id = iif({_BUSY_TERMINAL} IS NULL, ?2, NULL)
+ AND time > {_DELAYED} - {_LONGEST_S} AND time <= {_DELAYED})
+"""
+_BUSY = f"SELECT {_BUSY_CUSTOMER}, {_BUSY_TERMINAL}"
+_PLACE = "SELECT rows, total FROM second_places WHERE seq = ?"
+_EARLIER = (
+    "SELECT count(*), ifnull(sum(cents), 0) FROM transactions"
+    " WHERE customer_id = ? AND time = ? AND seq < ?"
+)
+
+
+def _add_up() -> str:
+    """SQL: count and sum per window of a busy key, from its buckets.
+
+    ?1: the key's id. ?2: the second after that in which the windows end, which says where they
+    begin; ?3: up to where they are counted, exclusive.
+
+    What lies before a moment x is what lies in the days before it, and in the hours of its day,
+    the minutes of its hour and the seconds of its minute before it. A window is the difference of
+    two such sums; each part of them is read once, and counts in the windows that it belongs to.
+    """
+    days = sorted(WINDOWS_DAYS, reverse=True)
+    starts = [f"(?2 - {each * DAY_S})" for each in days]
+    ends = [*starts, "?3"]
+    parts = []
+    for place, moment in enumerate(ends):
+        signs = [-(place == window) + (place == len(days)) for window in range(len(days))]
+        for level in (SECOND, MINUTE, HOUR):
+            length, longer = LENGTHS_S[level], LENGTHS_S[level + 1]
+            since = f"{moment} / {longer} * {longer // length}"
+            parts.append(_part(signs, level, since, f"{moment} / {length}"))
+    for place in range(len(days)):
+        signs = [int(window <= place) for window in range(len(days))]
+        day = f"{ends[place]} / {DAY_S}"
+        parts.append(_part(signs, DAY, day, f"{ends[place + 1]} / {DAY_S}"))
+    windows = [f"w{days.index(each)}" for each in WINDOWS_DAYS]
+    sums = ", ".join(f"sum({window} * rows), sum({window} * total)" for window in windows)
+    return f"SELECT {sums} FROM ({' UNION ALL '.join(parts)})"
+
+
+def _part(signs: Sequence[int], level: int, since: str, until: str) -> str:
+    """SQL: what some buckets hold, and the sign with which it counts in each window."""
+    shown = ", ".join(f"{sign} AS w{window}" for window, sign in enumerate(signs))
+    return (
+        f"SELECT {shown}, sum(rows) AS rows, sum(total) AS total FROM bucket_counts"
+        f" WHERE busy_key = ?1 AND level = {level} AND bucket >= {since} AND bucket < {until}"
+    )
+
+
+_ADD_UP = _add_up()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whose windows are asked for, and when; `seq`: its place in the order of arrival."""
+
+    customer_id: str
+    terminal_id: str
+    cents: int
+    time: int
+    seq: int = NEW
+
+
+def count_windows(execute: Execute, asked: Asked) -> Windows:
+    """The windows of a transaction, itself included."""
+    keys = (asked.customer_id, asked.terminal_id, asked.time, asked.seq)
+    counted = execute(_COUNT, keys).fetchone()
+    customer, terminal = counted[: len(counted) // 2], counted[len(counted) // 2 :]
+    if customer[0] is None or terminal[0] is None:  # no row was read: there is none, or it is busy
+        busy_customer, busy_terminal = execute(_BUSY, keys[:2]).fetchone()
+        if busy_customer is not None:
+            customer = _busy_customer(execute, busy_customer, asked)
+        if busy_terminal is not None:
+            end = asked.time - DELAY_DAYS * DAY_S + 1
+            terminal = execute(_ADD_UP, (busy_terminal, end, end)).fetchone()
+    return Windows(
+        customer_counts=tuple((count or 0) + 1 for count in customer[::2]),
+        customer_cents=tuple((cents or 0) + asked.cents for cents in customer[1::2]),
+        terminal_counts=tuple(count or 0 for count in terminal[::2]),
+        terminal_frauds=tuple(frauds or 0 for frauds in terminal[1::2]),
+    )
+
+
+def _busy_customer(execute: Execute, busy_key: int, asked: Asked) -> list[int]:
+    """Of its own second, a transaction sees what arrived before it."""
+    end = asked.time + 1
+    if asked.seq == NEW:
+        return [value or 0 for value in execute(_ADD_UP, (busy_key, end, end)).fetchone()]
+    before = execute(_ADD_UP, (busy_key, end, asked.time)).fetchone()
+    earlier = execute(_PLACE, (asked.seq,)).fetchone()
+    if earlier is None:  # few are in its second
+        own = (asked.customer_id, asked.time, asked.seq)
+        earlier = execute(_EARLIER, own).fetchone()
+    return [(value or 0) + earlier[place % 2] for place, value in enumerate(before)]

@@ -1,0 +1,170 @@
+"""A flow as a command: arguments from its parameter model, one line for an error, an exit code.
+
+0: done, or stopped at the end of its window; 1: an error, named on standard error; 2: wrong
+arguments; 130: interrupted.
+"""
+
+import inspect
+import logging
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
+
+from edge_detector.cli.arguments import complaint
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings.exceptions import SettingsError
+from rich.console import Console
+
+Parameters = TypeVar("Parameters", bound=BaseModel)
+
+# How the help names a value, by the start of its Python type.
+_METAVARS = {
+    "tuple[": "NAME,…",
+    "str": "TEXT",
+    "int": "N",
+    "float": "X",
+    "date": "YYYY-MM-DD",
+    "time": "HH:MM",
+    "Path": "PATH",
+}
+
+
+def parse(parameters: type[Parameters], program: str, arguments: Sequence[str]) -> Parameters:
+    """Build the parameters from the command line.
+
+    Wrong arguments end the process with status 2 and one line for each of them.
+    """
+
+    class Arguments(BaseSettings, parameters):  # type: ignore[misc, valid-type]
+        """The parameters, read from the command line and from nowhere else."""
+
+        __doc__ = inspect.cleandoc(parameters.__doc__ or "")
+        model_config = SettingsConfigDict(
+            cli_prog_name=program,
+            cli_kebab_case=True,
+            cli_implicit_flags=True,
+            cli_avoid_json=True,
+            cli_hide_none_type=True,
+            cli_enforce_required=True,
+            cli_exit_on_error=False,
+        )
+
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *_: Any, **__: PydanticBaseSettingsSource
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            source: CliSettingsSource[Any] = CliSettingsSource(settings_cls)
+            for action in source.root_parser._actions:
+                for nothing in (" (default: None)", " (default: ())"):
+                    action.help = str(action.help).removesuffix(nothing)
+                for kind, metavar in _METAVARS.items():
+                    if str(action.metavar).startswith(kind):
+                        action.metavar = metavar
+            if wrong := complaint(source.root_parser, arguments):
+                raise SettingsError(wrong)
+            return (source(args=list(arguments)),)
+
+    try:
+        given = Arguments()
+        return parameters(**{name: getattr(given, name) for name in given.model_fields_set})
+    except SettingsError as error:
+        fail(f"{str(error).removeprefix('error parsing CLI: ')}", program=program)
+        sys.exit(2)
+    except ValidationError as error:
+        for fault in error.errors():
+            message = fault["msg"].removeprefix("Value error, ")
+            if fault["loc"]:  # else it is about several parameters
+                option = ".".join(str(part) for part in fault["loc"]).replace("_", "-")
+                message = f"--{option}: {message}"
+            fail(message, program=program)
+        sys.exit(2)
+
+
+def fail(message: str, program: str | None = None) -> None:
+    """Say what was wrong on standard error, in one line."""
+    prefix = f"{program}: " if program else ""
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(
+        f"{prefix}error: {message}"
+    )
+
+
+def run_flow(
+    parameters: type[Parameters],
+    program: str,
+    flow: Callable[[Parameters], Any],
+    errors: tuple[type[Exception], ...],
+) -> NoReturn:
+    """Parse the command line, run the flow against a Prefect API, and end the process.
+
+    errors: those that the flow raises on purpose; each is answered by its message alone.
+    """
+    given = parse(parameters, program, sys.argv[1:])
+    from tasks.settings import Settings
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        home = Settings().home
+    except ValidationError as error:
+        for fault in error.errors():
+            fail(f"TRIPTYCH_{str(fault['loc'][0]).upper()}: {fault['msg']}")
+        sys.exit(2)
+    sys.exit(_run(flow, given, home, errors))
+
+
+def _run(
+    flow: Callable[[Parameters], Any],
+    given: Parameters,
+    home: Path,
+    errors: tuple[type[Exception], ...],
+) -> int:
+    """The exit status of a run of the flow; what ended it is told."""
+    from tasks.orchestration import faults
+    from tasks.orchestration.prefect_api import ApiError, prefect_api
+
+    deliberate: tuple[type[Exception], ...] = (ApiError, *errors)
+    try:
+        with prefect_api(home, _announce):
+            quieten_prefect()
+            flow(given)
+    except deliberate as error:
+        fail(faults.advise(str(error), home))
+        return 1
+    except KeyboardInterrupt:
+        fail("interrupted; run the same command again to go on")
+        return 130
+    except Exception as error:
+        line = faults.describe(error, home)
+        if line is None:
+            raise  # a bug
+        fail(line)
+        return 1
+    return 0
+
+
+def _announce(message: str) -> None:
+    Console(stderr=True, highlight=False).print(f"[dim]{message}[/dim]")
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def quieten_prefect() -> None:
+    """Keep Prefect's own log lines off the terminal; they stay in its API and UI.
+
+    Nor does it say there what it could not send: a run that needs the API fails with a line.
+    """
+    logging.raiseExceptions = False
+    for name in ("", "prefect", "prefect.flow_runs", "prefect.task_runs"):
+        for handler in logging.getLogger(name).handlers:
+            if type(handler).__name__ == "PrefectConsoleHandler":
+                handler.setLevel(logging.CRITICAL)

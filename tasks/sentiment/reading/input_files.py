@@ -1,0 +1,191 @@
+"""Input files: which ones a reference means, how each is opened, and whether it stayed the same."""
+
+import codecs
+import difflib
+import glob
+import gzip
+import io
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from tasks.sentiment.errors import SourceChanged, SourceError
+from tasks.sentiment.reading.csv_rows import CsvReader
+from tasks.sentiment.reading.json_rows import JsonReader
+from tasks.sentiment.reading.parquet_rows import ParquetReader
+from tasks.sentiment.reading.raw_rows import RowReader
+
+KINDS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+}
+UNDERSTOOD = f"understood are {', '.join(KINDS)}, each also with .gz"
+BROKEN_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
+_MARKS = (  # the longer ones first: UTF-32's begins with UTF-16's
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file as it was when the source was opened.
+
+    Attributes:
+        name: path below the folder that was given; the file's name where there are no folders.
+        kind: csv, tsv, jsonl or parquet.
+        state: size in bytes, time of change in ns, inode.
+    """
+
+    path: Path
+    name: str
+    kind: str
+    gzipped: bool
+    state: tuple[int, int, int]
+
+    def check_unchanged(self) -> None:
+        """Raises: SourceChanged: the file is not what it was when the source was opened."""
+        try:
+            state = _state(self.path)
+        except OSError as error:
+            raise SourceChanged(f"{self.name} is gone since reading began: run again") from error
+        if state != self.state:
+            raise SourceChanged(f"{self.name} has changed since reading began: run again")
+
+
+def find_files(reference: str) -> tuple[str, list[InputFile]]:
+    """The files meant by a path, a folder or a glob, sorted by name, and the source's name.
+
+    Files and folders whose name begins with `.` or `_` are left out of folders and globs.
+
+    Raises: SourceError: there are none, or one is of a kind that is not understood.
+    """
+    path = Path(reference).expanduser()
+    if path.is_dir():
+        found = sorted(entry for entry in path.iterdir() if entry.is_file())
+        files = [_input_file(file, file.name) for file in found if _is_data(Path(file.name))]
+        if not files:
+            raise SourceError(f"the folder {path} holds no input file; {UNDERSTOOD}")
+        return _as_text(path.resolve().name) or "root", files
+    if path.is_file():
+        file = _input_file(path, path.name)
+        return _as_text(path.name[: -len(_suffix(path))]), [file]
+    if glob.has_magic(reference):
+        base = _base(path)
+        matches = glob.glob(str(path), recursive=True)  # noqa: PTH207 - Path.glob refuses absolute
+        found = sorted({Path(match) for match in matches if Path(match).is_file()})
+        names = [(file, file.relative_to(base)) for file in found]
+        files = [_input_file(file, name.as_posix()) for file, name in names if _is_data(name)]
+        if not files:
+            raise SourceError(f"no input file matches {reference}; {UNDERSTOOD}")
+        return _as_text(base.resolve().name) or "root", files
+    raise SourceError(_not_there(path))
+
+
+@contextmanager
+def open_reader(file: InputFile, encoding: str) -> Iterator[RowReader]:
+    """The reader for a file; a gzipped Parquet file is unpacked into an unnamed temporary one.
+
+    Raises: SourceError: the header or schema cannot be read, or the encoding is unknown.
+    """
+    with ExitStack() as stack:
+        if file.kind == "parquet":
+            content: Path | IO[bytes] = file.path
+            if file.gzipped:
+                content = stack.enter_context(tempfile.TemporaryFile())
+                with gzip.open(file.path) as packed:
+                    shutil.copyfileobj(packed, content, 1 << 20)
+                content.seek(0)
+            parquet = ParquetReader(content, file.name)
+            stack.callback(parquet.close)
+            yield parquet
+            return
+        text = stack.enter_context(_open_text(file, encoding))
+        if file.kind == "jsonl":
+            yield JsonReader(text.readline, file.name)
+        else:
+            delimiter = "\t" if file.kind == "tsv" else ","
+            yield CsvReader(text.readline, file.name, delimiter=delimiter)
+
+
+def _open_text(file: InputFile, encoding: str) -> io.TextIOWrapper:
+    if file.gzipped and not file.state[0]:  # which the module takes for an archive of nothing
+        raise EOFError("not even the head of an archive")
+    open_binary = gzip.open if file.gzipped else Path.open
+    binary = cast("IO[bytes]", open_binary(file.path, "rb"))
+    try:
+        start = binary.read(4)
+        binary.seek(0)
+        encoding = next((name for mark, name in _MARKS if start.startswith(mark)), encoding)
+        wide = codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+        # Bytes that are no text become lone surrogates, which the checks of a row reject.
+        errors = "surrogatepass" if wide else "surrogateescape"
+        newline = "\n" if file.kind == "jsonl" else ""
+        return io.TextIOWrapper(binary, encoding, errors, newline)
+    except LookupError as error:
+        binary.close()
+        raise SourceError(f"unknown encoding {encoding!r}: try utf-8 or cp1252") from error
+    except BaseException:
+        binary.close()
+        raise
+
+
+def _input_file(path: Path, name: str) -> InputFile:
+    suffix = _suffix(path)
+    if not suffix:
+        advice = " (one object per line as .jsonl?)" if ".json" in name.lower() else ""
+        raise SourceError(f"{name} is of an unknown kind{advice}; {UNDERSTOOD}")
+    bare = suffix.removesuffix(".gz")
+    return InputFile(path, _as_text(name), KINDS[bare], suffix != bare, _state(path))
+
+
+def _as_text(name: str) -> str:
+    """A name that is not UTF-8 could not be written to the tables."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _suffix(path: Path) -> str:
+    """The understood ending of a name, `.gz` included and in lower case; "" if there is none."""
+    name = path.name.lower()
+    endings = (kind + packed for packed in (".gz", "") for kind in KINDS)
+    return next((ending for ending in endings if name.endswith(ending) and name != ending), "")
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def _is_data(name: Path) -> bool:
+    return not any(part.startswith((".", "_")) for part in name.parts)
+
+
+def _base(pattern: Path) -> Path:
+    """The folder above the first part of `pattern` that is a pattern."""
+    plain = Path(pattern.anchor)
+    for part in pattern.relative_to(pattern.anchor).parts:
+        if glob.has_magic(part):
+            break
+        plain /= part
+    return plain
+
+
+def _not_there(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"{path} does not exist: there is no folder {path.parent}"
+    siblings = [entry.name for entry in path.parent.iterdir() if _is_data(Path(entry.name))]
+    near = difflib.get_close_matches(path.name, siblings, n=3)
+    if near:
+        return f"{path} does not exist; is it {' or '.join(near)}?"
+    return f"{path} does not exist; a source is a file, a folder, a glob or a query, {UNDERSTOOD}"

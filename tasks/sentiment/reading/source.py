@@ -1,0 +1,200 @@
+"""What is to be read, and its rows as a stream: memory does not grow with the input.
+
+A reference is a CSV, TSV, JSON Lines or Parquet file, each also gzipped, a folder or a glob of
+these, or a SQL query. What is wrong with a row travels as the row's fault; what is wrong with the
+whole input (a missing column, a broken archive, a file that changes under the reader) is an error.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import pyarrow as pa
+
+from tasks.sentiment.errors import SourceError, first_line
+from tasks.sentiment.reading.address import refuse_address
+from tasks.sentiment.reading.input_files import BROKEN_GZIP, InputFile, find_files, open_reader
+from tasks.sentiment.reading.parquet_rows import ParquetReader
+from tasks.sentiment.reading.query_rows import is_query, open_query, refuse_statement
+from tasks.sentiment.reading.raw_rows import RawRow
+
+__all__ = ["FileSource", "QuerySource", "RawRow", "Source", "open_source"]
+
+
+class Source(Protocol):
+    """An input that can be read any number of times."""
+
+    @property
+    def name(self) -> str:
+        """Default name of the source."""
+
+    @property
+    def kind(self) -> str:
+        """csv, tsv, jsonl, parquet, mixed or query."""
+
+    def fingerprint(self) -> str | None:
+        """Equal for an unchanged input; None where that cannot be known without reading."""
+
+    def columns(self) -> list[str]:
+        """Columns of the input, of its first file if there are several.
+
+        Raises: SourceError: the input cannot be read.
+        """
+
+    def types(self) -> dict[str, pa.DataType]:
+        """Types of the columns where the input has any: Parquet. Elsewhere empty."""
+
+    def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
+        """All rows with the values of `columns`.
+
+        Raises:
+            SourceError: at once if a column is missing from any file; while reading if the input
+                turns out to be broken.
+            SourceChanged: while reading, at the latest after the last row.
+        """
+
+
+def open_source(reference: str, *, encoding: str = "utf-8", query_url: str | None = None) -> Source:
+    """Find out what `reference` means; no row is read yet.
+
+    Args:
+        encoding: of text files without a byte-order mark.
+        query_url: database address on which a query is run.
+    Raises: SourceError: there is no such input, or it is of a kind that is not understood.
+    """
+    if not is_query(reference):
+        refuse_address(reference)
+        refuse_statement(reference)
+        try:
+            return FileSource(*find_files(reference), encoding=encoding)
+        except OSError as error:
+            raise SourceError(f"{reference} cannot be read: {error.strerror}") from error
+        except RuntimeError as error:  # ~someone who is not there
+            raise SourceError(f"{reference} cannot be read: {error}") from error
+    if query_url is None:
+        raise SourceError("a query needs the address of the database to run on")
+    return QuerySource(reference.strip(), query_url)
+
+
+class FileSource:
+    """One file or several, read one after another."""
+
+    def __init__(self, name: str, files: Sequence[InputFile], *, encoding: str) -> None:
+        """Args: files: at least one."""
+        self.name = name
+        self.files = tuple(files)
+        kinds = {file.kind for file in files}
+        self.kind = kinds.pop() if len(kinds) == 1 else "mixed"
+        self._encoding = encoding
+
+    def fingerprint(self) -> str:
+        """Digest of names, sizes and times of change, as they were when the source was opened."""
+        digest = hashlib.sha256()
+        for file in self.files:
+            size, changed_ns, _ = file.state
+            digest.update(f"{file.name}\0{size}\0{changed_ns}\n".encode(errors="surrogateescape"))
+        return digest.hexdigest()
+
+    def columns(self) -> list[str]:
+        """Columns of the first file."""
+        first = self.files[0]
+        with _blaming(first, [0]), open_reader(first, self._encoding) as reader:
+            return reader.columns
+
+    def types(self) -> dict[str, pa.DataType]:
+        """Of the columns on whose type all files agree, if all are Parquet."""
+        if self.kind != "parquet":
+            return {}
+        agreed: dict[str, pa.DataType] | None = None
+        for file in self.files:
+            with _blaming(file, [0]), open_reader(file, self._encoding) as reader:
+                types = reader.types if isinstance(reader, ParquetReader) else {}
+            known = types if agreed is None else agreed
+            agreed = {name: kind for name, kind in known.items() if types.get(name) == kind}
+        return agreed or {}
+
+    def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
+        """All rows of all files; every file is looked at before the first row is given."""
+        for file in self.files:
+            file.check_unchanged()
+            with _blaming(file, [0]), open_reader(file, self._encoding) as reader:
+                reader.require(columns)
+        return self._rows(columns)
+
+    def _rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
+        for file in self.files:
+            file.check_unchanged()
+            read = [0]
+            with _blaming(file, read), open_reader(file, self._encoding) as reader:
+                for row in reader.rows(columns):
+                    read[0] = row.row_number
+                    yield row
+            file.check_unchanged()
+        for file in self.files:
+            file.check_unchanged()
+
+
+class QuerySource:
+    """The result of a query; it is run anew for every reading."""
+
+    kind = "query"
+
+    def __init__(self, query: str, query_url: str) -> None:
+        """Args: query_url: SQLAlchemy address."""
+        self.name = f"query-{hashlib.sha256(query.encode()).hexdigest()[:8]}"
+        self._query = query
+        self._query_url = query_url
+
+    def fingerprint(self) -> None:
+        """None: what the database holds is not known without asking it."""
+
+    def columns(self) -> list[str]:
+        """Columns of the result."""
+        with open_query(self._query, self._query_url) as reader:
+            return reader.columns
+
+    def types(self) -> dict[str, pa.DataType]:
+        """None: a query's values are carried as text."""
+        return {}
+
+    def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
+        """All rows of the result."""
+        rows = self._rows(columns)
+        next(rows)
+        return rows  # type: ignore[return-value]
+
+    def _rows(self, columns: Sequence[str]) -> Iterator[RawRow | None]:
+        with open_query(self._query, self._query_url) as reader:
+            reader.require(columns)
+            yield None
+            yield from reader.rows(columns)
+
+
+@contextmanager
+def _blaming(file: InputFile, read: list[int]) -> Iterator[None]:
+    """Turn what goes wrong while reading `file` into an error that says where.
+
+    Args: read: number of the last row that was read, as its only item.
+    """
+    try:
+        yield
+    except BROKEN_GZIP as error:
+        file.check_unchanged()
+        raise SourceError(
+            f"{file.name} breaks off after row {read[0]} ({first_line(error)}): "
+            "it is truncated or damaged, nothing was written"
+        ) from error
+    except UnicodeError as error:
+        file.check_unchanged()
+        raise SourceError(
+            f"{file.name} cannot be decoded after row {read[0]} ({first_line(error)}): "
+            "name its encoding, nothing was written"
+        ) from error
+    except OSError as error:
+        raise SourceError(
+            f"{file.name} cannot be read after row {read[0]}: {error.strerror or first_line(error)}"
+        ) from error
+    except SourceError:
+        file.check_unchanged()
+        raise

@@ -1,0 +1,219 @@
+"""A night in short: for the artifacts of the Prefect UI and for the terminal.
+
+Promise: what comes from the data cannot end a table cell, begin a link, or style the terminal.
+"""
+
+import re
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from tasks.sentiment.excerpt import excerpt
+from tasks.sentiment.report.page import NightReport, duration, integer, percent, points, rate
+from tasks.sentiment.run.groups import OTHER
+from tasks.sentiment.run.statistics import Example
+
+EXAMPLES_SHOWN = 5
+GROUPS_SHOWN = 15
+REASONS_SHOWN = 15
+BAR_CHARS = 24
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-!|~])")
+
+
+def markdown_escaped(text: str, limit: int = 300) -> str:
+    """Text as it is, in a markdown paragraph or table cell: one line, no mark-up, no link."""
+    shown = excerpt(text, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # An address is made a link wherever it stands; an entity in its middle keeps it text.
+    shown = _MARKDOWN.sub(r"\\\1", shown).replace("://", "&#58;//").replace("www.", "www&#46;")
+    return shown.replace("@", "&#64;")
+
+
+def render_table(report: NightReport) -> list[dict[str, object]]:
+    """The figures of the night, one row each, for a table artifact."""
+    comparison = report.comparison
+    figures: list[tuple[str, str]] = [
+        ("Source", excerpt(report.source, 200)),
+        ("Run date", report.run_date.isoformat()),
+        ("Status", report.status),
+        ("Rows read", integer(report.rows_read)),
+        ("Scored", integer(report.scored)),
+        ("Reused", integer(report.reused)),
+        ("Rejected", integer(report.rejected)),
+        ("Waiting", integer(report.rows_waiting)),
+        ("Texts without a known word", integer(report.unknown)),
+        ("Positive", percent(report.statistics.positive_share)),
+    ]
+    if comparison and comparison.psi is not None:
+        figures.append(("Positive before", percent(comparison.positive_share_then)))
+        figures.append(("Stability index", f"{comparison.psi:.3f} ({comparison.psi_verdict})"))
+    figures += [
+        ("Warnings", integer(len(report.warnings))),
+        ("Time", duration(report.seconds)),
+        ("Reviews per second", rate(report.reviews_per_second)),
+        ("Model", excerpt(report.model, 200)),
+        ("Model digest", report.model_digest[:12]),
+        ("Precision", report.precision),
+        *([("Precision because", report.why_precision)] if report.why_precision else []),
+        ("Run", report.run_id),
+    ]
+    return [{"figure": name, "value": value} for name, value in figures]
+
+
+def render_markdown(report: NightReport) -> str:
+    """The night as unindented markdown, for an artifact."""
+    title = markdown_escaped(report.source, 200)
+    blocks = [f"# Sentiment of {title}, {report.run_date.isoformat()}"]
+    blocks += [f"> **Warning:** {markdown_escaped(text, 600)}" for text in report.warnings]
+    if report.left_over:
+        blocks.append(f"> **Stopped.** {report.left_over}")
+    blocks.append(
+        f"**{percent(report.statistics.positive_share)} positive** of "
+        f"{integer(report.statistics.rows)} reviews. Read {integer(report.rows_read)} = "
+        f"{integer(report.scored)} scored + {integer(report.reused)} reused + "
+        f"{integer(report.rejected)} rejected, in {duration(report.seconds)} "
+        f"({rate(report.reviews_per_second)} reviews per second)."
+        + (f" {_unknown(report)}." if report.unknown else "")
+    )
+    blocks += _change(report)
+    blocks += _distribution(report)
+    blocks += _groups(report)
+    blocks += _examples("Most negative", report.statistics.most_negative)
+    blocks += _examples("Most positive", report.statistics.most_positive)
+    blocks += _rejected(report)
+    if report.where:
+        rows = [(markdown_escaped(k), markdown_escaped(v, 600)) for k, v in report.where.items()]
+        blocks += ["## Where to look", _table(("What", "Where"), rows)]
+    blocks.append(
+        f"Model {markdown_escaped(report.model)}, digest {report.model_digest[:12]}, "
+        f"{markdown_escaped(_precision(report), 600)}. Run {markdown_escaped(report.run_id)}."
+    )
+    return "\n\n".join(blocks) + "\n"
+
+
+def render_terminal(report: NightReport) -> RenderableType:
+    """The last thing the command prints. Print it with `soft_wrap`: paths are to be copied."""
+    statistics = report.statistics
+    headline = Text.assemble(
+        (excerpt(report.source, 80), "bold"),
+        f"  {report.run_date.isoformat()}  ",
+        (report.status, "bold green" if report.status == "finished" else "bold yellow"),
+    )
+    counted = (
+        f"{integer(report.rows_read)} = {integer(report.scored)} scored + "
+        f"{integer(report.reused)} reused + {integer(report.rejected)} rejected"
+    )
+    share = f"{percent(statistics.positive_share)} of {integer(statistics.rows)}"
+    comparison = report.comparison
+    if comparison and comparison.psi is not None:
+        share += f"  (before {percent(comparison.positive_share_then)}, "
+        share += f"stability index {comparison.psi:.3f}: {comparison.psi_verdict})"
+    speed = rate(report.reviews_per_second)
+    facts = {
+        "read": counted,
+        **({"unknown": _unknown(report)} if report.unknown else {}),
+        "positive": share,
+        "time": f"{duration(report.seconds)}, {speed} reviews per second",
+        "model": f"{excerpt(report.model, 200)} ({report.model_digest[:12]}), {report.precision}",
+        **({"precision": report.why_precision} if report.why_precision else {}),
+        **{excerpt(what, 80): excerpt(place, 600) for what, place in report.where.items()},
+    }
+    width = max(map(len, facts)) + 2
+    lines = [Text.assemble((what.ljust(width), "dim"), fact) for what, fact in facts.items()]
+    notes = [
+        Text.assemble(("Warning: ", "bold yellow"), excerpt(text, 600)) for text in report.warnings
+    ]
+    if report.left_over:
+        notes.append(Text.assemble(("Stopped: ", "bold yellow"), report.left_over))
+    return Group(headline, *notes, *lines)
+
+
+def _unknown(report: NightReport) -> str:
+    return (
+        f"{integer(report.unknown)} of {integer(report.accepted)} texts have no word that the"
+        " model knows"
+    )
+
+
+def _precision(report: NightReport) -> str:
+    return report.precision + (f" ({report.why_precision})" if report.why_precision else "")
+
+
+def _change(report: NightReport) -> list[str]:
+    comparison = report.comparison
+    now = report.statistics.positive_share
+    if comparison is None or comparison.positive_share_then is None or now is None:
+        return ["## Change\n\nNo earlier finished run of this source to compare with."]
+    then = comparison.positive_share_then
+    rows = [("Positive share", percent(then), percent(now), points(now - then))]
+    if comparison.rejected_share_then is not None and comparison.rejected_share_now is not None:
+        before, after = comparison.rejected_share_then, comparison.rejected_share_now
+        rows.append(("Rejected share", percent(before), percent(after), points(after - before)))
+    index = f"{comparison.psi:.3f}: {comparison.psi_verdict}"
+    rows.append(("Population stability index", "", "", index))
+    runs = ", ".join(markdown_escaped(run) for run in comparison.previous_run_ids)
+    table = _table(("", "Before", "Now", "Change"), rows)
+    return ["## Change", table, f"Compared with {runs}."]
+
+
+def _distribution(report: NightReport) -> list[str]:
+    counts = report.statistics.histogram
+    pairs = [counts[i] + counts[i + 1] for i in range(0, len(counts), 2)]
+    total, most = sum(pairs), max(pairs)
+    if not total:
+        return []
+    rows = [
+        (
+            f"{i / len(pairs):.1f} to {(i + 1) / len(pairs):.1f}",
+            "█" * round(BAR_CHARS * count / most),
+            percent(count / total),
+        )
+        for i, count in enumerate(pairs)
+    ]
+    return ["## Probability of being positive", _table(("Probability", "Reviews", "Share"), rows)]
+
+
+def _groups(report: NightReport) -> list[str]:
+    tally = report.statistics.groups
+    if report.group_column is None or not tally:
+        return []
+    days = report.statistics.grouping.are_days
+    ranked = sorted(tally.items(), key=lambda group: (group[0] == OTHER, -group[1][0], group[0]))
+    shown = sorted(tally.items())[-GROUPS_SHOWN:] if days else ranked[:GROUPS_SHOWN]
+    rows = [
+        (markdown_escaped(name, 80), percent(positive / count), integer(count))
+        for name, (count, positive) in shown
+    ]
+    column = markdown_escaped(report.group_column, 80)
+    blocks = [f"## By {column}", _table((column, "Positive", "Reviews"), rows)]
+    if len(tally) > len(shown):
+        which = "The newest" if days else "The largest"
+        blocks.append(f"{which} {len(shown)} of {len(tally):,}; the HTML report has the picture.")
+    return blocks
+
+
+def _examples(title: str, examples: tuple[Example, ...]) -> list[str]:
+    if not examples:
+        return []
+    rows = [
+        (f"{e.positive_probability:.4f}", markdown_escaped(e.text), markdown_escaped(e.review_id))
+        for e in examples[:EXAMPLES_SHOWN]
+    ]
+    return [f"## {title}", _table(("Probability", "Review", "Id"), rows)]
+
+
+def _rejected(report: NightReport) -> list[str]:
+    if not report.rejected_reasons:
+        return []
+    ranked = sorted(report.rejected_reasons.items(), key=lambda reason: (-reason[1][0], reason[0]))
+    rows = [
+        (markdown_escaped(reason), integer(count), ", ".join(str(row) for row in numbers[:5]))
+        for reason, (count, numbers) in ranked[:REASONS_SHOWN]
+    ]
+    return ["## Rejected", _table(("Reason", "Rows", "For example rows"), rows)]
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(cells) + " |" for cells in (head, ("---",) * len(head), *rows)]
+    return "\n".join(lines)

@@ -1,0 +1,165 @@
+"""Publishing a night's Parquet files: all at once, or not at all.
+
+The folder of a run date holds the parts of every source scored on it, and `_manifest.json`
+names them. A new state of the folder is assembled beside it, with hard links to what stays,
+its manifest last, and then exchanged with the published one in a single step. Who reads the
+folder sees the old state or the new one, never a mixture. What is put in
+place is looked at first: a file that is missing or damaged leaves the published state as it is.
+The replaced state stays beside it, hidden, until the next change, for readers that have begun
+with it.
+"""
+
+import ctypes
+import errno
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.sentiment.errors import PublicationError, first_line
+from tasks.sentiment.run.partitions import Plan
+from tasks.sentiment.run.run_folder import Night, locked, write_json
+
+MANIFEST = "_manifest.json"
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run date's folder: `{"sources": {name: entry}}`; empty if there is none.
+
+    Raises: PublicationError: it is damaged.
+    """
+    file = folder / MANIFEST
+    if not file.exists():
+        return {"sources": {}}
+    try:
+        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        manifest["sources"].items()
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise PublicationError(
+            f"{file} is damaged ({first_line(error)}): move the folder {folder.name} away, and run"
+            " its sources of that night again"
+        ) from error
+    return manifest
+
+
+def is_whole(folder: Path, entry: Mapping[str, Any]) -> bool:
+    """Whether the files that a manifest's entry names are there."""
+    return all((folder / name).is_file() for name in entry["files"])
+
+
+def publish(night: Night, plan: Plan, entry: Mapping[str, Any]) -> None:
+    """Publish the finished night: rejected rows first, then scores.
+
+    entry: what the manifest says of this source beside its files.
+    Raises: PublicationError: a part is missing or damaged; nothing has changed.
+    """
+    _check_parts(night, "rejected", plan.rejected_parts, plan.rejected)
+    _check_parts(night, "scores", len(plan.parts), plan.accepted)
+    lock = night.home / "sentiment" / "locks" / f"{night.scores.name}.lock"
+    with locked(lock, wait=True):  # nights of other sources share the folder
+        for folder, kind, count in (
+            (night.rejected, "rejected", plan.rejected_parts),
+            (night.scores, "scores", len(plan.parts)),
+        ):
+            files = {
+                f"part-{night.slug}-{number:05d}.parquet": night.staging
+                / f"{kind}-{number:05d}.parquet"
+                for number in range(count)
+            }
+            _replace_source(folder, night.source, files, entry)
+
+
+def _check_parts(night: Night, kind: str, parts: int, rows: int) -> None:
+    found = 0
+    for number in range(parts):
+        file = night.staging / f"{kind}-{number:05d}.parquet"
+        try:
+            found += pq.read_metadata(file).num_rows
+        except (OSError, pa.ArrowException) as error:
+            raise PublicationError(
+                f"{file} cannot be published ({first_line(error)}): delete {night.staging} and run"
+                " again"
+            ) from error
+    if found != rows:
+        raise PublicationError(
+            f"the {kind} parts in {night.staging} hold {found:,} rows where {rows:,} belong: delete"
+            " that folder and run again"
+        )
+
+
+def _replace_source(
+    folder: Path, source: str, files: Mapping[str, Path], entry: Mapping[str, Any]
+) -> None:
+    """Exchange the files of one source in `folder` for `files` (name there -> where it is now)."""
+    old = folder.with_name(f".{folder.name}.old")
+    if old.exists() and not folder.exists():  # killed between the two renames of `exchange`
+        old.rename(folder)
+    aside = folder.with_name(f".{folder.name}.new")  # dot: data set readers skip it
+    shutil.rmtree(aside, ignore_errors=True)  # a killed publisher's, or the state before last
+    aside.mkdir(parents=True)
+    sources = read_manifest(folder)["sources"]
+    for name, other in sources.items():
+        if name != source:
+            if not is_whole(folder, other):
+                raise PublicationError(
+                    f"{folder} lacks files of {name} that its manifest names: run {name} of that"
+                    " night again first"
+                )
+            for file in other["files"]:
+                _place(folder / file, aside / file)
+    for name, file in files.items():
+        _place(file, aside / name)
+    sources[source] = {**entry, "files": sorted(files)}
+    write_json(aside / MANIFEST, {"sources": sources})
+    _sync(aside)
+    exchange(aside, folder)
+    _sync(folder.parent)
+
+
+def _place(file: Path, target: Path) -> None:
+    try:
+        os.link(file, target)
+    except OSError:  # a file system without hard links
+        shutil.copy2(file, target)
+
+
+def exchange(new: Path, current: Path) -> None:
+    """Put the folder `new` in the place of `current`; what was there, if anything, becomes `new`.
+
+    One step on Linux. Elsewhere, and on file systems that cannot, two renames with an instant
+    between them in which `current` is missing.
+    """
+    if not current.exists():
+        new.rename(current)
+        return
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        failed = libc.renameat2(
+            _AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(current), _RENAME_EXCHANGE
+        )
+    except AttributeError:  # no Linux, or a C library without it
+        failed = True
+        ctypes.set_errno(errno.ENOSYS)
+    if not failed:
+        return
+    if ctypes.get_errno() not in (errno.ENOSYS, errno.EINVAL):
+        raise OSError(ctypes.get_errno(), "cannot exchange", str(new), None, str(current))
+    old = current.with_name(f".{current.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    current.rename(old)
+    new.rename(current)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,169 @@
+"""What a night's report is made of, counted part by part.
+
+Promises: the memory of one value does not grow with the rows counted; merging the parts in any
+order and any grouping gives exactly the value of the whole; `from_json(to_json())` is the same
+value, so that each part can keep its own in its marker file.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.sentiment.excerpt import excerpt
+from tasks.sentiment.run.groups import Groups, Tally
+
+HISTOGRAM_BINS = 20
+EXAMPLES_KEPT = 10
+EXCERPT_CHARS = 300
+ID_CHARS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A review to show. The text is an excerpt of at most 300 printable characters."""
+
+    review_id: str
+    positive_probability: float
+    text: str
+
+
+@dataclass(frozen=True)
+class ScoreStatistics:
+    """Counts over scored reviews, and the ten most negative and most positive distinct texts.
+
+    A row is positive from a probability of 0.5 on.
+    """
+
+    rows: int = 0
+    positive: int = 0
+    histogram: tuple[int, ...] = (0,) * HISTOGRAM_BINS  # equal bins of [0, 1]
+    grouping: Groups = field(default_factory=Groups)
+    # strongest first
+    most_negative: tuple[Example, ...] = ()
+    most_positive: tuple[Example, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        review_ids: Sequence[str],
+        probabilities: npt.NDArray[np.floating],
+        texts: Sequence[str],
+        group_values: Sequence[object] | None = None,
+    ) -> "ScoreStatistics":
+        """Count one part; the arguments are parallel.
+
+        Raises:
+            ValueError: the lengths differ, or a probability is outside [0, 1] or not a number.
+        """
+        p = np.asarray(probabilities, dtype=np.float64)
+        lengths = {len(review_ids), len(p), len(texts)}
+        if group_values is not None:
+            lengths.add(len(group_values))
+        if len(lengths) != 1:
+            raise ValueError(f"the columns have different lengths: {sorted(lengths)}")
+        if not bool(np.all((p >= 0) & (p <= 1))):
+            raise ValueError("a probability is outside [0, 1] or not a number")
+        positive = p >= 0.5
+        bins = np.minimum((p * HISTOGRAM_BINS).astype(np.int64), HISTOGRAM_BINS - 1)
+        return cls(
+            rows=len(p),
+            positive=int(positive.sum()),
+            histogram=tuple(np.bincount(bins, minlength=HISTOGRAM_BINS).tolist()),
+            grouping=(
+                Groups() if group_values is None else Groups.of(group_values, positive.tolist())
+            ),
+            most_negative=_extremes(review_ids, p, texts, sign=1),
+            most_positive=_extremes(review_ids, p, texts, sign=-1),
+        )
+
+    def merged(self, other: "ScoreStatistics") -> "ScoreStatistics":
+        """The statistics of both sets of rows together."""
+        return ScoreStatistics(
+            rows=self.rows + other.rows,
+            positive=self.positive + other.positive,
+            histogram=tuple(a + b for a, b in zip(self.histogram, other.histogram, strict=True)),
+            grouping=self.grouping.merged(other.grouping),
+            most_negative=_strongest((*self.most_negative, *other.most_negative), sign=1),
+            most_positive=_strongest((*self.most_positive, *other.most_positive), sign=-1),
+        )
+
+    @property
+    def positive_share(self) -> float | None:
+        """Share of positive rows; None when there are no rows."""
+        return self.positive / self.rows if self.rows else None
+
+    @property
+    def groups(self) -> Tally:
+        """Group -> (rows, positive), for the group column; empty without one."""
+        return self.grouping.tally
+
+    def to_json(self) -> dict[str, object]:
+        """A value for `json.dumps`; `from_json` reads it back."""
+        return {
+            "rows": self.rows,
+            "positive": self.positive,
+            "histogram": list(self.histogram),
+            "groups": self.grouping.to_json(),
+            "most_negative": [_example_to_json(example) for example in self.most_negative],
+            "most_positive": [_example_to_json(example) for example in self.most_positive],
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "ScoreStatistics":
+        """Read what `to_json` gave.
+
+        Raises:
+            ValueError: the document is something else, or of another version of this module.
+        """
+        try:
+            statistics = cls(
+                rows=document["rows"],
+                positive=document["positive"],
+                histogram=tuple(document["histogram"]),
+                grouping=Groups.from_json(document["groups"]),
+                most_negative=tuple(Example(*entry) for entry in document["most_negative"]),
+                most_positive=tuple(Example(*entry) for entry in document["most_positive"]),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not the statistics of a part: {error!r}") from error
+        if len(statistics.histogram) != HISTOGRAM_BINS:
+            raise ValueError(f"the histogram has {len(statistics.histogram)} bins")
+        return statistics
+
+
+def _extremes(
+    review_ids: Sequence[str], p: npt.NDArray[np.float64], texts: Sequence[str], sign: int
+) -> tuple[Example, ...]:
+    """The strongest examples; all ties with the last are looked at before one is preferred."""
+    found: dict[str, Example] = {}
+    last: float | None = None
+    for row in np.argsort(sign * p, kind="stable").tolist():
+        probability = float(p[row])
+        if last is not None and probability != last:
+            break
+        text = excerpt(texts[row], EXCERPT_CHARS)
+        example = Example(excerpt(str(review_ids[row]), ID_CHARS), probability, text)
+        known = found.get(text)
+        if known is None or _order(example, sign) < _order(known, sign):
+            found[text] = example
+        if last is None and len(found) == EXAMPLES_KEPT:
+            last = probability
+    return _strongest(found.values(), sign)
+
+
+def _strongest(examples: Iterable[Example], sign: int) -> tuple[Example, ...]:
+    distinct: dict[str, Example] = {}
+    for example in sorted(examples, key=lambda example: _order(example, sign)):
+        distinct.setdefault(example.text, example)
+    return tuple(distinct.values())[:EXAMPLES_KEPT]
+
+
+def _order(example: Example, sign: int) -> tuple[float, str, str]:
+    return (sign * example.positive_probability, example.text, example.review_id)
+
+
+def _example_to_json(example: Example) -> list[object]:
+    return [example.review_id, example.positive_probability, example.text]

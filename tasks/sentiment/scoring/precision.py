@@ -1,0 +1,252 @@
+"""Choose the fastest precision that gives this model's labels on this CPU, and remember it.
+
+What is fast differs between CPUs by more than the models do, so it is measured: float32 first,
+then int8, and bfloat16 where the CPU has it in hardware. A precision counts if it gives at
+least 99 % of the sample the label that float32 gives; of two that count, the more exact is taken
+unless the other one is faster beyond the spread of the rounds. bfloat16 is not measured where
+int8 counts and is half again as fast as float32: there it has not been seen to win, and loading
+torch to see costs seconds and memory.
+
+A precision that is asked for by its name is compared with float32 likewise, and refused where
+`auto` would not count it.
+"""
+
+import json
+import os
+import platform
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tasks.sentiment.errors import ModelError, PrecisionError
+from tasks.sentiment.scoring.benchmark import (
+    Candidate,
+    Difference,
+    compare,
+    open_candidate,
+    spread,
+    time_in_turns,
+)
+from tasks.sentiment.scoring.encoder import is_known
+from tasks.sentiment.scoring.golden import CANARIES, check_canaries
+from tasks.sentiment.scoring.model import ModelFolder
+from tasks.sentiment.scoring.precision_choice import AGREEMENT, Choice, choose
+from tasks.sentiment.scoring.runtime import find_gpu
+from tasks.sentiment.scoring.scorer import PRECISIONS, Scorer, usable_cores
+from tasks.sentiment.text import clean
+
+SCHEME = 2  # of measuring and of the graphs; a higher number forgets what was remembered
+ENOUGH = 100  # texts; what fewer of them show is not remembered
+INT8_SUFFICES = 1.5  # times as fast as float32
+
+_INTERESTING_FLAGS = {
+    *("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
+    *("asimddp", "i8mm", "bf16"),  # ARM's
+}
+
+
+def open_scorer(
+    model: ModelFolder,
+    precision: str,
+    *,
+    threads: int | None = None,
+    cache: Path,
+    sample: Callable[[], Sequence[str]] | None = None,
+) -> Scorer:
+    """A scorer whose answers to the known texts are right, opened once per process.
+
+    precision: "auto", "float32", "bfloat16" or "int8".
+    sample: cleaned texts to choose the precision on; without them the known texts serve. A name
+        is taken as it is, without comparing it: `choose_precision` does that, once per run.
+
+    Raises: ModelError: the model cannot be computed so.
+        CanaryError: it answers known texts wrongly.
+    """
+    threads = threads or usable_cores()
+    with _opening:
+        if precision == "auto":
+            key = (str(model.path), model.digest, precision, threads)
+            if key in _opened:
+                return _opened[key]
+            precision = choose_precision(model, sample, cache, threads).precision
+            scorer = _opened[key] = _open(model, precision, threads)
+            return scorer
+        return _open(model, precision, threads)
+
+
+_opening = threading.Lock()
+_opened: dict[tuple[str, str, str, int], Scorer] = {}
+
+
+def _open(model: ModelFolder, precision: str, threads: int) -> Scorer:
+    if precision not in PRECISIONS:
+        raise ModelError(f"there is no precision {precision}: auto, {', '.join(PRECISIONS)}")
+    key = (str(model.path), model.digest, precision, threads)
+    if key not in _opened:
+        scorer = Scorer(model, precision, threads=threads)
+        check_canaries(scorer)
+        _opened[key] = scorer
+    return _opened[key]
+
+
+def choose_precision(
+    model: ModelFolder,
+    sample: Callable[[], Sequence[str]] | None,
+    cache: Path,
+    threads: int,
+    precision: str = "auto",
+) -> Choice:
+    """The remembered choice for this model and machine, or a new one. It is remembered if it was
+    measured on a hundred texts or more.
+
+    precision: "auto", or a name, which is then compared with float32.
+    Raises: ModelError: the model cannot be computed so.
+        PrecisionError: the named one gives other labels than float32.
+    """
+    if precision == "float32":
+        return Choice(precision, {}, {precision: 1.0})
+    file = cache / "precision.json"
+    key, remembered = _key(model, threads), _read(file)
+    named_key = f"{key}; {precision} by name"
+    if precision == "auto" and key in remembered:
+        return remembered[key]
+    if precision != "auto":
+        for entry in (remembered.get(key), remembered.get(named_key)):
+            if entry is not None and precision in entry.largest_difference:
+                return _checked(replace(entry, precision=precision))
+    texts = list(dict.fromkeys(sample())) if sample else []
+    asked = texts or [clean(canary.raw_text) for canary in CANARIES]
+    if precision == "auto":
+        choice = measure(model, asked, threads)
+    else:
+        key, choice = named_key, compare_precision(model, precision, asked, threads)
+    if len(texts) >= ENOUGH:
+        _write(file, {**_read(file), key: choice})
+    return choice if precision == "auto" else _checked(choice)
+
+
+def _checked(choice: Choice) -> Choice:
+    precision = choice.precision
+    agreement = choice.agreement[precision]
+    if agreement < AGREEMENT:
+        raise PrecisionError(
+            f"{precision} gives {100 * (1 - agreement):.1f} % of {choice.texts:,} texts another"
+            " label than float32 (probabilities differ by up to"
+            f" {choice.largest_difference[precision]:.3f}), and at most"
+            f" {100 * (1 - AGREEMENT):.0f} % may: use --precision float32, or auto"
+        )
+    return choice
+
+
+def compare_precision(
+    model: ModelFolder, precision: str, texts: Sequence[str], threads: int
+) -> Choice:
+    """Compare one precision with float32 on distinct texts; nothing is timed."""
+    texts = list(dict.fromkeys(texts))
+    reference = open_candidate(model, "float32", texts, threads).probability
+    candidate = open_candidate(model, precision, texts[: len(reference)], threads)
+    difference = compare(candidate.probability, reference)
+    return Choice(
+        precision,
+        rates={},
+        agreement={"float32": 1.0, precision: difference.agreement},
+        largest_difference={"float32": 0.0, precision: difference.largest},
+        texts=difference.texts,
+    )
+
+
+def measure(model: ModelFolder, texts: Sequence[str], threads: int) -> Choice:
+    """Measure the candidates on distinct texts, and choose."""
+    texts = list(dict.fromkeys(texts))
+    gpu = find_gpu()
+    exact = open_candidate(model, "float32", texts, threads)
+    texts = texts[: len(exact.probability)]
+    candidates = {"float32": exact}
+    differences = {"float32": compare(exact.probability, exact.probability)}
+
+    def add(precision: str) -> None:
+        candidates[precision] = open_candidate(model, precision, texts, threads)
+        differences[precision] = compare(candidates[precision].probability, exact.probability)
+        time_in_turns(candidates, texts)
+
+    if gpu is None and is_known(model.config):
+        add("int8")
+    if (gpu == "cuda" or "bf16" in _cpu()) and not _int8_suffices(candidates, differences):
+        add("bfloat16")
+    return _choice(candidates, differences)
+
+
+def _int8_suffices(
+    candidates: Mapping[str, Candidate], differences: Mapping[str, Difference]
+) -> bool:
+    if "int8" not in candidates or differences["int8"].agreement < AGREEMENT:
+        return False
+    int8, float32 = (median(candidates[p].rounds) for p in ("int8", "float32"))
+    return int8 >= INT8_SUFFICES * float32
+
+
+def _choice(candidates: Mapping[str, Candidate], differences: Mapping[str, Difference]) -> Choice:
+    rounds = {p: c.rounds or [c.rate] for p, c in candidates.items()}
+    agreement = {p: d.agreement for p, d in differences.items()}
+    ends = {p: spread(rates) for p, rates in rounds.items()}
+    return Choice(
+        choose(rounds, agreement),
+        rates={p: round(median(rates), 1) for p, rates in rounds.items()},
+        agreement=agreement,
+        spread={p: (round(low, 1), round(high, 1)) for p, (low, high) in ends.items()},
+        largest_difference={p: d.largest for p, d in differences.items()},
+        texts=min(d.texts for d in differences.values()),
+    )
+
+
+def _key(model: ModelFolder, threads: int) -> str:
+    device = find_gpu() or _cpu()
+    versions = [f"{name} {_version(name)}" for name in ("onnxruntime", "torch", "transformers")]
+    return "; ".join([model.digest, device, f"{threads} threads", f"scheme {SCHEME}", *versions])
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _cpu() -> str:
+    """Name and instruction sets of the CPU; virtual machines often tell a family's name only."""
+    info = Path("/proc/cpuinfo")
+    fields: dict[str, str] = {}
+    if info.exists():
+        for line in info.read_text("utf-8", "replace").split("\n\n")[0].splitlines():
+            name, _, value = line.partition(":")
+            fields[name.strip()] = value.strip()
+    flags = (fields.get("flags") or fields.get("Features") or "").split()
+    name = fields.get("model name") or f"{platform.machine()} {platform.processor()}".strip()
+    return " ".join([name, *sorted(_INTERESTING_FLAGS.intersection(flags))])
+
+
+def _read(file: Path) -> dict[str, Choice]:
+    """What was remembered; an unreadable file counts as none."""
+    try:
+        content = json.loads(file.read_text("utf-8"))
+        choices = {key: _from_json(entry) for key, entry in content.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+    return {key: choice for key, choice in choices.items() if choice.precision in PRECISIONS}
+
+
+def _from_json(entry: dict[str, Any]) -> Choice:
+    ends = {p: (low, high) for p, (low, high) in entry.get("spread", {}).items()}
+    return Choice(**{**entry, "spread": ends})
+
+
+def _write(file: Path, choices: dict[str, Choice]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
+    content = {key: asdict(choice) for key, choice in choices.items()}
+    aside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    aside.replace(file)

@@ -1,0 +1,304 @@
+"""Scores, rejected rows and runs in SQL: SQLite or PostgreSQL.
+
+- Each method is one transaction: it happens as a whole or not at all, and a process killed
+  within it leaves nothing behind.
+- Loading is idempotent: the same rows again change nothing. Rows are keyed by
+  (source, review_id), rejected rows by (source, run_date, file, row_number).
+- Several threads and processes may load at the same time: rows go in by the order of their
+  keys, so that two writers wait for each other and never deadlock.
+
+Every method raises WarehouseError, in one line without the password, or its subclass
+WarehouseBusy where trying again may help.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, fields, replace
+from datetime import date, datetime
+from itertools import islice
+from operator import attrgetter
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from tasks.sentiment.reading.origin import Origin, refuse_other
+from tasks.sentiment.reading.reviews import Rejected
+from tasks.sentiment.sql.database import Database
+from tasks.sentiment.sql.questions import create_if_allowed, origins, spellings
+from tasks.sentiment.sql.tables import (
+    METADATA,
+    REJECTED_REVIEWS,
+    REVIEW_SENTIMENT,
+    SENTIMENT_RUNS,
+    SENTIMENT_SOURCES,
+    RunRow,
+    ScoredRow,
+)
+from tasks.sentiment.sql.upsert import (
+    Record,
+    copy,
+    create_staging,
+    insert_many,
+    upsert_from,
+    upsert_into,
+)
+
+__all__ = ["RunRow", "ScoredRow", "Warehouse"]
+
+IDS_PER_QUERY = 500  # SQLite takes at most 999 parameters in its older builds
+ROWS_PER_INSERT = 5_000
+PREPARE_LOCK = 20_261_122  # any number, the same in every process
+
+log = logging.getLogger(__name__)
+
+_TABLES = METADATA.sorted_tables
+_SCORE_NAMES = [field.name for field in fields(ScoredRow)]
+_RUN_NAMES = {field.name for field in fields(RunRow)}
+
+
+class Warehouse:
+    """The tables `review_sentiment`, `rejected_reviews`, `sentiment_runs` and
+    `sentiment_sources` of one database.
+
+    Threads may share one; every process opens its own.
+    """
+
+    def __init__(self, url: str, *, lock_timeout_s: float = 60.0) -> None:
+        """Read the address; nothing is opened before the first method is called."""
+        self._database = Database(url, lock_timeout_s=lock_timeout_s)
+        self._keeps_origins = True
+
+    @property
+    def address(self) -> str:
+        """The address without its password."""
+        return self._database.address
+
+    def prepare(self) -> None:
+        """Create the tables that are missing; any number of processes may do so at once.
+
+        Where there is no right to create the youngest one, all else goes on without it.
+
+        Raises: WarehouseError: a table is there, but has other columns or another key.
+        """
+        with self._database.transaction(writes=True) as connection:
+            self._wait_for_turn(connection)
+            METADATA.create_all(connection, [t for t in _TABLES if t is not SENTIMENT_SOURCES])
+            self._keeps_origins = create_if_allowed(connection, SENTIMENT_SOURCES)
+            self._check_layout(connection)
+        if not self._keeps_origins:
+            log.warning(
+                "database %s gives no right to create the table sentiment_sources: two inputs of"
+                " one name are not told apart",
+                self.address,
+            )
+
+    def load_scores(self, rows: Sequence[ScoredRow]) -> int:
+        """Insert or update one row per (source, review_id), the last one where a key repeats.
+
+        Returns: the number of different keys.
+        Raises: ValueError: a time has no zone.
+        """
+        records = _in_key_order(rows)
+        if not records:
+            return 0
+        with self._database.transaction(writes=True) as connection:
+            if self._database.is_postgres:
+                staging = create_staging(connection, REVIEW_SENTIMENT)
+                copy(connection, staging, records)
+                connection.execute(upsert_from(staging, REVIEW_SENTIMENT))
+            else:
+                upsert = upsert_into(REVIEW_SENTIMENT, is_postgres=False)
+                for start in range(0, len(records), ROWS_PER_INSERT):
+                    part = records[start : start + ROWS_PER_INSERT]
+                    insert_many(connection, upsert, REVIEW_SENTIMENT, part)
+        return len(records)
+
+    def find_scores(
+        self, source: str, review_ids: Sequence[str], model_digest: str
+    ) -> dict[str, ScoredRow]:
+        """The current rows of these reviews that the model scored, by review id."""
+        table, found = REVIEW_SENTIMENT.c, {}
+        one_array = self._database.is_postgres
+        size = max(len(review_ids), 1) if one_array else IDS_PER_QUERY
+        with self._database.transaction(writes=False) as connection:
+            for start in range(0, len(review_ids), size):
+                ids = list(review_ids[start : start + size])
+                if one_array:
+                    array = sa.bindparam("ids", ids, type_=postgresql.ARRAY(sa.Text))
+                    among = table.review_id == sa.any_(array)
+                else:
+                    among = table.review_id.in_(ids)
+                query = sa.select(REVIEW_SENTIMENT).where(
+                    table.source == source, table.model_digest == model_digest, among
+                )
+                for values in connection.execute(query):
+                    row = ScoredRow(*values)
+                    found[row.review_id] = row
+        return found
+
+    def check_origin(self, source: str, origin: Origin) -> None:
+        """See that nobody else has the source's name.
+
+        Raises: SourceError: another input has it.
+        """
+        if not self._keeps_origins:
+            return
+        with self._database.transaction(writes=False) as connection:
+            refuse_other(source, origin, origins(connection, source))
+
+    def claim_origin(self, source: str, origin: Origin, run_id: str, now: datetime) -> None:
+        """Give the source's name to this input, unless another one has it by now. Of several
+        processes that want it at the same time one gets it.
+
+        Raises: SourceError: another input has it.
+        """
+        if not self._keeps_origins:
+            return
+        table = SENTIMENT_SOURCES
+        with self._database.transaction(writes=True) as connection:
+            self._wait_for_turn(connection)
+            known = origins(connection, source)
+            refuse_other(source, origin, known)
+            if origin.key not in (key for key, _ in known):
+                values = (source, origin.key, origin.place, run_id, now)
+                row = dict(zip(table.c.keys(), values, strict=True))
+                connection.execute(sa.insert(table).values(row))
+
+    def spellings(self, source: str) -> Iterator[tuple[str, str]]:
+        """Ids of the source as they are now, each with the way in which its rows spell it.
+
+        Earlier versions wrote whole floats and decimals as they came: 5.0, 5.00. Ids that
+        have rows under both spellings are left out.
+        """
+        with self._database.transaction(writes=False) as connection:
+            yield from spellings(connection, source, IDS_PER_QUERY)
+
+    def load_rejected(
+        self, source: str, run_date: date, run_id: str, rejected: Iterable[Rejected]
+    ) -> None:
+        """Replace the rejected rows of the source's night, in constant memory.
+
+        rejected: is read within the transaction; an exception it raises leaves the rows as
+            they were.
+        """
+        table = REJECTED_REVIEWS
+        place = attrgetter("file", "row_number", "review_id", "reason", "excerpt")
+        rows = ((source, run_date, *place(row), run_id) for row in rejected)
+        with self._database.transaction(writes=True) as connection:
+            connection.execute(
+                sa.delete(table).where(table.c.source == source, table.c.run_date == run_date)
+            )
+            if self._database.is_postgres:
+                copy(connection, table, rows)
+                return
+            while part := list(islice(rows, ROWS_PER_INSERT)):
+                insert_many(connection, sa.insert(table), table, part)
+
+    def begin_run(self, run: RunRow) -> None:
+        """Record a run; one of the same night that still says `running` was killed.
+
+        Only one live run per night exists: its caller holds the night's lock. Recording the
+        same run again, as a retry may, changes nothing.
+
+        Raises: ValueError: the rows do not add up.
+        """
+        run.check()
+        table = SENTIMENT_RUNS
+        with self._database.transaction(writes=True) as connection:
+            connection.execute(
+                sa.update(table)
+                .where(table.c.source == run.source, table.c.run_date == run.run_date)
+                .where(table.c.status == "running", table.c.run_id != run.run_id)
+                .values(
+                    status="failed",
+                    ended_at=run.started_at,
+                    message=f"killed; taken over by {run.run_id}",
+                )
+            )
+            connection.execute(upsert_into(table, self._database.is_postgres), [asdict(run)])
+
+    def update_run(self, run_id: str, **values: Any) -> None:
+        """Set fields of a recorded run.
+
+        Raises: ValueError: no such run or field, or the rows would not add up.
+        """
+        if unknown := values.keys() - _RUN_NAMES:
+            raise ValueError(f"a run has no field {', '.join(sorted(unknown))}")
+        table = SENTIMENT_RUNS
+        with self._database.transaction(writes=True) as connection:
+            query = sa.select(table).where(table.c.run_id == run_id)
+            if self._database.is_postgres:
+                query = query.with_for_update()
+            recorded = connection.execute(query).one_or_none()
+            if recorded is None:
+                raise ValueError(f"no run {run_id} is recorded")
+            replace(RunRow(*recorded), **values).check()
+            connection.execute(sa.update(table).where(table.c.run_id == run_id).values(**values))
+
+    def run(self, run_id: str) -> RunRow | None:
+        """The run of this id."""
+        return next(iter(self._runs(SENTIMENT_RUNS.c.run_id == run_id, limit=1)), None)
+
+    def running(self, source: str) -> list[RunRow]:
+        """The source's runs that say so of themselves, killed ones among them."""
+        table = SENTIMENT_RUNS.c
+        return self._runs(table.source == source, table.status == "running", limit=1000)
+
+    def has_unfinished_run_since(self, run: RunRow) -> bool:
+        """Whether a run of the same night that began later did not finish."""
+        table = SENTIMENT_RUNS.c
+        night = (table.source == run.source, table.run_date == run.run_date)
+        later = (table.started_at > run.started_at, table.status != "finished")
+        return bool(self._runs(*night, *later, limit=1))
+
+    def previous_finished_runs(
+        self, source: str, before_started_at: datetime, limit: int
+    ) -> list[RunRow]:
+        """The finished runs of the source that started before, the newest first."""
+        table = SENTIMENT_RUNS.c
+        earlier = table.started_at < before_started_at
+        return self._runs(table.source == source, table.status == "finished", earlier, limit=limit)
+
+    def close(self) -> None:
+        """Close the connections; the next method opens new ones."""
+        self._database.close()
+
+    def _runs(self, *conditions: sa.ColumnElement[bool], limit: int) -> list[RunRow]:
+        newest_first = (SENTIMENT_RUNS.c.started_at.desc(), SENTIMENT_RUNS.c.run_id)
+        query = sa.select(SENTIMENT_RUNS).where(*conditions).order_by(*newest_first).limit(limit)
+        with self._database.transaction(writes=False) as connection:
+            return [RunRow(*values) for values in connection.execute(query)]
+
+    def _wait_for_turn(self, connection: sa.Connection) -> None:
+        """On PostgreSQL; on SQLite a writing transaction is alone anyway."""
+        if self._database.is_postgres:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(PREPARE_LOCK)))
+
+    def _check_layout(self, connection: sa.Connection) -> None:
+        inspector = sa.inspect(connection)
+        for table in _TABLES:
+            if table is SENTIMENT_SOURCES and not self._keeps_origins:
+                continue
+            there = {column["name"] for column in inspector.get_columns(table.name)}
+            if missing := [c.name for c in table.columns if c.name not in there]:
+                raise self._database.refuse(
+                    f"the table {table.name} there has no column {', '.join(missing)}:"
+                    " rename it, or use another database"
+                )
+            key = inspector.get_pk_constraint(table.name)["constrained_columns"]
+            if set(key) != set(table.primary_key.columns.keys()):
+                raise self._database.refuse(
+                    f"the table {table.name} there is not keyed by"
+                    f" {', '.join(table.primary_key.columns.keys())}: rename it, or use another"
+                    " database"
+                )
+
+
+def _in_key_order(rows: Sequence[ScoredRow]) -> list[Record]:
+    """One record per (source, review_id), the last of each, by the order of the keys."""
+    if any(row.scored_at.tzinfo is None for row in rows):
+        raise ValueError("scored_at has no time zone")
+    records: Iterable[Record] = map(attrgetter(*_SCORE_NAMES), rows)
+    last = {record[:2]: record for record in records}
+    return [last[key] for key in sorted(last)]

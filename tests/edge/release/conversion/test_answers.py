@@ -1,0 +1,235 @@
+"""What a model answers decides what it is: shapes that fit are not enough, and are not overruled
+by silence."""
+
+import numpy as np
+import pytest
+from edge_detector.contract.manifest import Thresholds
+from edge_detector.inference.detector import Detector
+
+from edge.release.conversion.answers import FEWEST_ROWS, judge_end_to_end, judge_yolo
+from edge.release.conversion.inspection import Reading, describe
+from edge.release.errors import ModelFileError
+from edge.release.validation.candidate import Origin, draft
+from tests.edge.release.squares import (
+    COLOURS,
+    NOTHING,
+    SQUARES,
+    STRIDE,
+    places,
+    write_detector,
+)
+
+ONE, THREE = ("red",), ("red", "green", "blue")
+
+
+def found(folder, file, description, labels, picture) -> list[tuple[str, tuple[int, ...]]]:
+    """What a device finds: label and box."""
+    thresholds = Thresholds(score=0.5, iou=0.5, max_detections=100, per_label={})
+    origin = Origin("squares", "1.0.0", labels, "0" * 64)
+    made = draft(folder / "made", file, "as-is", origin, description, thresholds)
+    detector: Detector = made.open()
+    return sorted(
+        (one.label, tuple(round(v) for v in (one.box.x0, one.box.y0, one.box.x1, one.box.y1)))
+        for one in detector.detect(picture)
+    )
+
+
+def painted(seed: int, colours: tuple[str, ...] = COLOURS) -> list[tuple[str, tuple[int, ...]]]:
+    cells = [
+        (COLOURS[number % 2], (x * STRIDE, y * STRIDE, (x + 1) * STRIDE, (y + 1) * STRIDE))
+        for number, (y, x) in enumerate(places(seed))
+    ]
+    return sorted(cell for cell in cells if cell[0] in colours)
+
+
+@pytest.mark.parametrize(
+    ("form", "labels", "layout"),
+    [
+        ("v8", COLOURS, "yolo_v8"),
+        ("v8_rows", COLOURS, "yolo_v8"),
+        ("v8_pixels", COLOURS, "yolo_v8"),
+        ("v8_one", ONE, "yolo_v8"),
+        ("v8_int8_plain", COLOURS, "yolo_v8"),
+        ("v8_int8_wide", COLOURS, "yolo_v8"),
+        ("v8_int8_bytes", COLOURS, "yolo_v8"),
+        ("v5", COLOURS, "yolo_v5"),
+        ("v5_one", ONE, "yolo_v5"),
+        ("ssd", COLOURS, "ssd"),
+        ("ssd_named", COLOURS, "ssd"),
+    ],
+)
+def test_right_forms_are_taken_and_find_what_was_painted(tmp_path, form, labels, layout):
+    """Whatever the order of rows and columns, units, and the range that an input was given."""
+    file = write_detector(tmp_path, form)
+
+    description = describe(file, labels, SQUARES)
+
+    assert description.output.layout == layout
+    assert not any("follows from its shapes alone" in note for note in description.notes)
+    assert found(tmp_path, file, description, labels, SQUARES[0]) == painted(0, labels)
+
+
+@pytest.mark.parametrize(
+    ("form", "labels", "seen"),
+    [
+        ("e2e", COLOURS, "an end-to-end output.*scores that fall in column 4, whole-number clas"),
+        ("e2e", ONE, "an end-to-end output.*nms=False"),
+        ("e2e", THREE, "an end-to-end output"),
+        ("e2e_one", ONE, "an end-to-end output"),
+        ("e2e_numbered", COLOURS, "scores that fall in column 6, whole-number classes in column 5"),
+        ("e2e_numbered", THREE, "an end-to-end output"),
+        ("v5", THREE, "column 4 is high only together with another.*a yolo_v5 with 2 labels"),
+        ("v5_one", COLOURS, "a yolo_v5 with 1 label[^s]"),
+        ("v5_exchanged", THREE, "a yolo_v5 with 2 labels"),
+        ("v8_rows", ONE, "column 4 is high where no class is.* a yolo_v8 with 2 labels"),
+        ("v8_logits", COLOURS, "scores reach from -5 to 5, and probabilities lie between 0 and 1"),
+        ("v8_corners", COLOURS, "its boxes are corners"),
+        ("ssd_pixels", COLOURS, "are in pixels, where ssd has shares"),
+        ("points_probabilities", COLOURS, "as probabilities do, where points has logits"),
+    ],
+)
+def test_form_that_only_has_the_shape_of_another_is_refused(tmp_path, form, labels, seen):
+    """With what was seen; its boxes or names would be wrong on every device."""
+    with pytest.raises(ModelFileError, match=f"(?s){seen}"):
+        describe(write_detector(tmp_path, form), labels, SQUARES)
+
+
+@pytest.mark.parametrize(
+    ("form", "labels", "hint"),
+    [
+        ("v8", THREE, "with 2 labels it would be yolo_v8"),
+        ("v8", ("background", *COLOURS), "the first label, background, may be one too many"),
+        ("v5_exchanged", COLOURS, "rows and columns are exchanged"),
+        ("v5", (*THREE, "white"), "with 3 labels it would be yolo_v8, with 2 yolo_v5"),
+    ],
+)
+def test_wrong_number_of_labels_says_which_would_fit(tmp_path, form, labels, hint):
+    """The most common mistake."""
+    with pytest.raises(ModelFileError, match=hint):
+        describe(write_detector(tmp_path, form), labels, SQUARES)
+
+
+def test_layout_that_is_named_is_taken_with_a_warning(tmp_path):
+    """The publisher may know better; the report says what was seen."""
+    file = write_detector(tmp_path, "v5")
+
+    description = describe(file, THREE, SQUARES, Reading(layout="yolo_v8"))
+
+    assert description.output.layout == "yolo_v8"
+    assert "Published as yolo_v8, as --layout says, although" in description.notes[0]
+    assert "a yolo_v5 with 2 labels" in description.notes[0]
+
+
+def test_impossible_answers_are_refused_whatever_is_named(tmp_path):
+    """No network of that layout answers so."""
+    file = write_detector(tmp_path, "v8_logits")
+
+    with pytest.raises(ModelFileError, match="cannot be yolo_v8"):
+        describe(file, COLOURS, SQUARES, Reading(layout="yolo_v8"))
+
+
+def test_silence_proves_nothing_and_is_said(tmp_path):
+    """A rightly shaped model is not refused for pictures in which there is nothing."""
+    description = describe(write_detector(tmp_path, "v8"), COLOURS, NOTHING)
+
+    assert description.output.layout == "yolo_v8"
+    assert "follows from its shapes alone: it found nothing in 2 pictures" in description.notes[0]
+    assert "--golden" in description.notes[0] and "--evaluate-on" in description.notes[0]
+
+
+def test_names_of_outputs_tell_where_pictures_do_not(tmp_path):
+    """Classes and scores have one shape; without names and answers nobody knows which is which."""
+    named = describe(write_detector(tmp_path, "ssd_named"), COLOURS, NOTHING)
+
+    assert named.output == describe(tmp_path / "ssd_named.tflite", COLOURS, SQUARES).output
+    assert "follows from its shapes alone" in named.notes[0]
+    with pytest.raises(ModelFileError, match="or give pictures in which it finds something"):
+        describe(write_detector(tmp_path, "ssd"), COLOURS, NOTHING)
+
+
+def test_other_forms_of_a_network_are_not_judged_again(tmp_path):
+    """Whether eight bits ruin one is for the gate to say."""
+    file = write_detector(tmp_path, "v8_logits")
+
+    described = describe(file, COLOURS, SQUARES, Reading(layout="yolo_v8", settled=True))
+
+    assert described.notes == ()
+
+
+class TestBackground:
+    def test_ssd_does_not_count_it(self, tmp_path):
+        """The name goes, so that class 0 is the first that is counted."""
+        file = write_detector(tmp_path, "ssd")
+
+        description = describe(file, ("background", *COLOURS), SQUARES)
+
+        assert description.labels == COLOURS
+        assert "The first label, background, was left out" in description.notes[0]
+        assert found(tmp_path, file, description, COLOURS, SQUARES[0]) == painted(0)
+
+    def test_model_that_counts_it_keeps_it(self, tmp_path):
+        """Its answers say so: they reach the last of the names."""
+        file = write_detector(tmp_path, "ssd_from_1")
+        labels = ("background", *COLOURS)
+
+        description = describe(file, labels, SQUARES)
+
+        assert description.labels == labels
+        assert found(tmp_path, file, description, labels, SQUARES[0]) == painted(0)
+
+    def test_yolo_that_learnt_it_keeps_it(self, tmp_path):
+        """There the number of names decides."""
+        description = describe(write_detector(tmp_path, "v8"), ("background", "green"), SQUARES)
+
+        assert description.labels == ("background", "green")
+
+
+def rows(boxes: list[list[float]], scores: list[list[float]]) -> np.ndarray:
+    table = np.concatenate([boxes, scores], axis=1)
+    return np.tile(table, (FEWEST_ROWS, 1))
+
+
+class TestJudging:
+    def test_few_rows_tell_nothing_by_their_shares(self):
+        """Chance would decide."""
+        assert judge_yolo("yolo_v8", [np.full((5, 6), 9.0)]).impossible == ()
+
+    def test_large_objects_are_no_corners(self):
+        """One that fills the picture has a size beyond its middle, too."""
+        large = rows([[0.5, 0.5, 0.9, 0.8], [0.4, 0.5, 0.7, 0.9]], [[0.9, 0.0], [0.0, 0.8]])
+
+        assert judge_yolo("yolo_v8", [large]).resembles == ()
+
+    def test_second_class_now_and_then_is_no_objectness(self):
+        """A cat may look like a dog as well."""
+        table = rows([[0.5, 0.5, 0.1, 0.1]] * 4, [[0.9, 0.0], [0.8, 0.4], [0.9, 0.1], [0.0, 0.7]])
+
+        assert judge_yolo("yolo_v8", [table]).resembles == ()
+
+    @pytest.mark.parametrize("width", [-0.1, 0.0])
+    def test_boxes_without_a_size_are_impossible(self, width):
+        """Whatever they are, they are no middles and sizes."""
+        table = rows([[0.5, 0.5, width, 0.1]], [[0.9]])
+
+        assert "no width or height" in judge_yolo("yolo_v8", [table]).impossible[0]
+
+    def test_boxes_in_other_units_are_impossible(self):
+        """Such as pixels of another size of input."""
+        table = rows([[2.0, 1.5, 0.2, 0.2]], [[0.9]])
+
+        assert "leave the picture" in judge_yolo("yolo_v8", [table]).impossible[0]
+
+    def test_values_that_are_no_numbers_are_impossible(self):
+        """A network that has come apart."""
+        assert judge_yolo("yolo_v5", [np.full((40, 6), np.nan)]).impossible
+
+    def test_scores_that_do_not_fall_are_not_finished(self):
+        """YOLO's rows come by place, and its one class may be all or nothing."""
+        table = np.array([[0.1, 0.1, 0.2, 0.2, 0.0, 0.0], [0.5, 0.5, 0.6, 0.6, 1.0, 0.0]])
+
+        assert judge_end_to_end([table]) is None
+        assert judge_end_to_end([table[::-1]]) is not None
+
+    def test_empty_tables_are_not_finished(self):
+        """All zeros fall, and are whole; they say nothing."""
+        assert judge_end_to_end([np.zeros((40, 6))]) is None

@@ -1,0 +1,521 @@
+"""From a model file to a signed release: names, numbers, pictures, thresholds, report, upkeep."""
+
+import base64
+import html
+import io
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+from rich.console import Console
+
+from edge.release.conversion.inspection import Description, Reading
+from edge.release.datasets.pictures import decode_image
+from edge.release.errors import DatasetError, ModelFileError, RepositoryError
+from edge.release.publishing import maintenance, summary
+from edge.release.publishing.images import Material, gather
+from edge.release.publishing.measurement import Trial, convert, looks, measure
+from edge.release.publishing.model import Subject, next_version, open_subject
+from edge.release.publishing.release import Published, measured, publish
+from edge.release.publishing.report import PublishReport, render_html, spread, write_html
+from edge.release.publishing.request import Place, Request
+from edge.release.validation.candidate import Origin, draft
+from edge.release.validation.cpu import cpu_name
+from edge.release.validation.gate import Decision, Limits, decide
+from tests.edge.device.samples import COCO_SSD, CONSTANT, DATA, YOLO, needs_data
+from tests.edge.device.tiny import LABELS
+from tests.edge.release.cells import (
+    draft_of,
+    save_network,
+    write_labelled,
+    write_pictures,
+    write_variant,
+)
+from tests.edge.release.squares import SQUARES, write_detector, write_squares
+
+
+@pytest.fixture
+def place(tmp_path) -> Place:
+    return Place(str(tmp_path / "releases"), tmp_path / "keys")
+
+
+@pytest.fixture
+def request_of(tmp_path, place):
+    """Makes a request for a model."""
+
+    def make(model: Path, **changes: Any) -> Request:
+        defaults: dict[str, Any] = {"threads": (1,), "seconds": 0.05}
+        return Request(tmp_path / "var", place, str(model), **{**defaults, **changes})
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> Path:
+    return save_network(tmp_path_factory.mktemp("source"))
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    return write_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> Path:
+    return write_labelled(tmp_path_factory.mktemp("labelled"))
+
+
+@pytest.fixture
+def ready(tmp_path) -> Path:
+    """A ready .tflite with labels beside it."""
+    file = write_variant(tmp_path / "ready", "int8")
+    (file.parent / "labels.txt").write_text("\n".join(LABELS))
+    return file
+
+
+def try_out(request: Request, folder: Path) -> tuple[Subject, Material, Trial, Decision]:
+    """All steps up to the decision."""
+    subject = open_subject(request)
+    material = gather(request, folder / "scenes")
+    converted = convert(request, subject, material, folder)
+    done: list[int] = []
+    trial = measure(request, subject, material, converted, lambda: done.append(1))
+    assert len(done) == looks(converted, material)
+    figures = [proof.figures for proof in trial.proofs]
+    return subject, material, trial, decide(figures, request.variant, request.limits)
+
+
+def report_of(
+    request: Request, folder: Path, published: Published | None = None, **changes: Any
+) -> PublishReport:
+    subject, material, trial, decision = try_out(request, folder)
+    report = PublishReport(
+        request=request,
+        subject=subject,
+        trial=trial,
+        decision=decision,
+        published=published,
+        warnings=material.warnings,
+        where={"report": "somewhere.html"},
+        ended_at=datetime(2026, 1, 31, 12, tzinfo=UTC),
+    )
+    return replace(report, **changes)
+
+
+class TestSubject:
+    def test_network_is_tried_in_every_form(self, request_of, source):
+        """Unless one is named."""
+        subject = open_subject(request_of(source))
+
+        assert subject.variants == ("float32", "float16", "dynamic", "int8")
+        assert (subject.name, subject.version, subject.labels) == ("cells", "1.0.0", LABELS)
+        assert open_subject(request_of(source, variant="int8")).variants == ("int8",)
+
+    def test_ready_file_is_published_as_it_is(self, request_of, ready):
+        """Nobody can make another form of it."""
+        subject = open_subject(request_of(ready))
+
+        assert (subject.variants, subject.network) == (("as-is",), None)
+        with pytest.raises(ModelFileError, match="which is published as it is, not as float16"):
+            open_subject(request_of(ready, variant="float16"))
+
+    def test_network_cannot_be_published_as_it_is(self, request_of, source):
+        """A device does not read it."""
+        with pytest.raises(ModelFileError, match=r"is no \.tflite; choose float32"):
+            open_subject(request_of(source, variant="as-is"))
+
+    def test_name_that_says_nothing_gives_way_to_the_folder(self, request_of, tmp_path):
+        """model.keras in parts/ is parts; what a card says goes before."""
+        folder = tmp_path / "My Parts 2"
+        save_network(folder).rename(folder / "model.keras")
+
+        assert open_subject(request_of(folder / "model.keras")).name == "my-parts-2"
+        card = {"name": "bolts", "thresholds": {"red": 0.3, "nobody": 0.9}}
+        (folder / "card.json").write_text(json.dumps(card))
+        subject = open_subject(request_of(folder / "model.keras"))
+        assert (subject.name, dict(subject.thresholds)) == ("bolts", {"red": 0.3})
+
+    @pytest.mark.parametrize(
+        ("published", "version"),
+        [([], "1.0.0"), (["1.2.9", "1.10.0", "0.1.0"], "1.10.1")],
+    )
+    def test_next_version_follows_the_highest(self, published, version):
+        """By number, not by letters."""
+        assert next_version(published) == version
+
+    def test_name_that_leads_elsewhere_deletes_nothing(self, request_of, ready, tmp_path):
+        """A name becomes a folder, which is made anew."""
+        (tmp_path / "precious").mkdir()
+        made = draft_of(tmp_path, "int8")
+
+        with pytest.raises(ModelFileError, match="cannot be called"):
+            open_subject(request_of(ready, name="../precious"))
+        with pytest.raises(ModelFileError, match="name"):
+            draft(
+                tmp_path / "precious",
+                made.model,
+                "int8",
+                Origin("../precious", "1.0.0", LABELS, "0" * 64),
+                Description(made.manifest.input, made.manifest.output),
+                made.manifest.thresholds,
+            )
+        assert (tmp_path / "precious").is_dir()
+
+    def test_missing_file_says_what_can_be_given(self, request_of, tmp_path):
+        """All forms."""
+        with pytest.raises(ModelFileError, match=r"does not exist; give a \.keras"):
+            open_subject(request_of(tmp_path / "nothing.keras"))
+
+
+class TestMaterial:
+    def test_without_pictures_nothing_is_proved(self, request_of, ready, tmp_path):
+        """It says what to give."""
+        with pytest.raises(DatasetError, match="give labelled images by --evaluate-on, or at"):
+            gather(request_of(ready), tmp_path)
+
+    def test_parts_of_a_folder_have_their_purpose(self, request_of, ready, tmp_path):
+        """val is judged by, train gives int8 its ranges."""
+        write_labelled(tmp_path / "data" / "train", count=3)
+        write_labelled(tmp_path / "data" / "val", count=2, seed=50)
+
+        found = gather(request_of(ready, evaluate_on=tmp_path / "data"), tmp_path)
+
+        assert found.dataset is not None and len(found.dataset) == 2
+        assert {path.parent.name for path in found.calibration} == {"train"}
+        assert {path.parent.name for path in found.candidates} == {"val"}
+
+    def test_given_pictures_are_taken_as_they_are(self, request_of, ready, pictures, tmp_path):
+        """A few; of many, the telling ones are chosen."""
+        few = gather(request_of(ready, golden=pictures), tmp_path)
+        many = gather(
+            request_of(ready, golden=write_pictures(tmp_path / "many", count=12)), tmp_path
+        )
+
+        assert len(few.golden) == 4 and few.dataset is None
+        assert not many.golden and len(many.candidates) == 12
+
+    def test_folder_without_pictures_is_an_error(self, request_of, ready, tmp_path):
+        """Also for one that is not there."""
+        with pytest.raises(DatasetError, match="holds no pictures"):
+            gather(request_of(ready, golden=tmp_path / "nothing"), tmp_path)
+
+    def test_bundled_model_is_judged_on_scenes_of_its_own(self, request_of, tmp_path):
+        """Rendered once, from seeds that no training draws from."""
+        request = request_of(Path("bundled"), scenes=5)
+
+        found, again = (gather(request, tmp_path / "scenes") for _ in range(2))
+
+        assert found.dataset is not None and len(found.dataset) == 5
+        assert not {*found.calibration} & {image.path for image in found.dataset.images}
+        assert again.dataset is not None and again.dataset.digest == found.dataset.digest
+
+
+class TestTrial:
+    def test_network_passes_in_every_form_and_the_best_is_chosen(
+        self, request_of, source, images, tmp_path
+    ):
+        """All found in each; thresholds from the labelled images."""
+        subject, _, trial, decision = try_out(request_of(source, evaluate_on=images), tmp_path)
+
+        assert [verdict.passed for verdict in decision.verdicts] == [True] * 4
+        assert trial.source_evaluation is not None
+        assert trial.source_evaluation.map_50 == pytest.approx(1)
+        proof = next(p for p in trial.proofs if p.draft.variant == decision.chosen)
+        assert set(proof.draft.manifest.thresholds.per_label) == set(LABELS)
+        assert proof.draft.manifest.lineage.source_sha256 == subject.digest
+
+    def test_form_that_loses_is_refused_and_another_taken(self, request_of, images, tmp_path):
+        """Eight bits ruin this network; float forms are whole."""
+        crude = save_network(tmp_path / "crude", "crude")
+
+        *_, decision = try_out(request_of(crude, evaluate_on=images), tmp_path / "work")
+
+        by_variant = {verdict.variant: verdict for verdict in decision.verdicts}
+        assert by_variant["float32"].passed
+        assert any("mAP@0.5" in reason for reason in by_variant["int8"].reasons)
+        assert decision.chosen not in (None, "int8")
+
+    def test_named_form_that_loses_is_refused_alone(self, request_of, images, tmp_path):
+        """Nothing else is published in its place."""
+        crude = save_network(tmp_path / "crude", "crude")
+
+        _, _, trial, decision = try_out(
+            request_of(crude, evaluate_on=images, variant="int8"), tmp_path / "work"
+        )
+
+        assert [proof.draft.variant for proof in trial.proofs] == ["int8"]
+        assert decision.chosen is None
+
+    def test_blind_network_is_refused(self, request_of, pictures, tmp_path):
+        """Without labelled images, too."""
+        blind = save_network(tmp_path / "blind", "blind")
+
+        *_, decision = try_out(request_of(blind, golden=pictures), tmp_path / "work")
+
+        assert decision.chosen is None
+        assert all("the same to every picture" in reason for reason in decision.reasons)
+
+    def test_given_threshold_goes_before_all_others(self, request_of, ready, images, tmp_path):
+        """Before what labelled images say."""
+        request = request_of(ready, evaluate_on=images, score_threshold=0.33)
+
+        _, _, trial, _ = try_out(request, tmp_path / "work")
+
+        thresholds = trial.proofs[0].draft.manifest.thresholds
+        assert (thresholds.score, dict(thresholds.per_label)) == (0.33, {})
+
+    def test_slow_model_is_refused(self, request_of, ready, pictures, tmp_path):
+        """Slower than stated."""
+        limits = Limits(max_latency_ms=1e-4)
+
+        *_, decision = try_out(request_of(ready, golden=pictures, limits=limits), tmp_path)
+
+        assert "more than 0.0001 ms" in decision.reasons[0]
+
+    def test_form_that_contradicts_its_shape_is_refused(self, request_of, tmp_path):
+        """Without labelled images nothing else would tell."""
+        file = write_detector(tmp_path / "e2e", "e2e")
+        (file.parent / "labels.txt").write_text("red\ngreen\n")
+        golden = tmp_path / "golden"
+        golden.mkdir()
+        for number, picture in enumerate(SQUARES):
+            cv2.imwrite(str(golden / f"{number}.png"), picture)
+
+        with pytest.raises(ModelFileError, match="an end-to-end output"):
+            try_out(request_of(file, golden=golden), tmp_path / "work")
+
+        request = request_of(file, golden=golden, reading=Reading(layout="yolo_v8"))
+        _, _, trial, _ = try_out(request, tmp_path / "work")
+        assert "although" in trial.notes[0]
+
+    def test_background_of_an_ssd_is_left_out_of_the_release(self, request_of, tmp_path):
+        """Its labelled squares are all found, under their names."""
+        file = write_detector(tmp_path / "ssd", "ssd")
+        (file.parent / "labels.txt").write_text("background\nred\ngreen\n")
+        images = write_squares(tmp_path / "images")
+
+        _, _, trial, decision = try_out(request_of(file, evaluate_on=images), tmp_path / "work")
+
+        assert trial.proofs[0].draft.manifest.labels == ("red", "green")
+        assert trial.proofs[0].figures.accuracy is not None
+        assert trial.proofs[0].figures.accuracy.map_50 == pytest.approx(1)
+        assert any("background, was left out" in note for note in trial.notes)
+        assert decision.chosen == "as-is"
+
+
+class TestPublish:
+    def test_release_carries_model_pictures_and_figures(
+        self, request_of, ready, images, place, tmp_path
+    ):
+        """Signed, on its channel, with what was measured."""
+        request = request_of(ready, evaluate_on=images, channel="canary", share=0.5)
+        _, _, trial, decision = try_out(request, tmp_path / "work")
+        assert decision.chosen == "as-is"
+
+        published = publish(request, trial.proofs[0])
+
+        assert published.created
+        repository = place.open()
+        (listed,) = repository.releases("canary")
+        assert (listed.name, listed.version, listed.share) == ("int8", "1.0.0", 0.5)
+        manifest = repository.manifest("int8", "1.0.0")
+        accuracy = manifest.measured["accuracy"]
+        assert isinstance(accuracy, dict) and accuracy["map_50"] == 1.0
+        assert manifest.lineage.data_sha256 is not None
+        with pytest.raises(RepositoryError, match=r"1\.0\.0 is published already.* 1\.0\.1"):
+            open_subject(request_of(ready, version="1.0.0"))
+        assert open_subject(request_of(ready)).version == "1.0.1"
+
+    def test_variant_of_the_same_file_and_machine_is_remembered(
+        self, request_of, ready, pictures, tmp_path, monkeypatch
+    ):
+        """Until the file or the machine is another, or the release is taken back."""
+        request = request_of(ready, golden=pictures)
+        assert open_subject(request).before is None
+        _, _, trial, _ = try_out(request, tmp_path / "work")
+        publish(request, trial.proofs[0])
+
+        assert open_subject(request).before == "as-is"
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr("edge.release.publishing.model.cpu_name", lambda: "another")
+            assert open_subject(request).before is None
+        other = ready.with_name("other.tflite")
+        other.write_bytes(ready.read_bytes() + b"\0")
+        assert open_subject(request_of(other, golden=pictures, name="int8")).before is None
+        maintenance.withdraw(request.place, "int8", "1.0.0", "misses nuts")
+        assert open_subject(request).before is None
+
+    def test_figures_are_plain_json(self, request_of, source, images, tmp_path):
+        """With parity and the source's accuracy where there is a source."""
+        _, _, trial, _ = try_out(
+            request_of(source, evaluate_on=images, variant="float32"), tmp_path
+        )
+
+        found = measured(trial.proofs[0].figures)
+
+        assert json.loads(json.dumps(found)) == found
+        assert {"cpu", "timings", "accuracy", "source", "parity"} == set(found)
+
+
+class TestReport:
+    @pytest.fixture
+    def report(self, request_of, ready, images, tmp_path) -> PublishReport:
+        return report_of(request_of(ready, evaluate_on=images), tmp_path / "work")
+
+    def test_page_needs_nothing_from_elsewhere(self, report, tmp_path):
+        """Pictures and curves are inside."""
+        write_html(report, tmp_path / "page.html")
+
+        page = (tmp_path / "page.html").read_text("utf-8")
+        pictures = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
+        assert len(pictures) == 4
+        for picture in map(base64.b64decode, pictures):
+            assert decode_image(Path("golden"), picture).any()
+            assert picture.endswith(b"\xff\xd9")  # whole
+        assert "<svg" in page and "as-is passed. Nothing was published: this was a dry run" in page
+        assert not re.search(r"https?://(?!www\.w3\.org)", page)
+
+    def test_words_from_outside_are_escaped(self, report):
+        """On the page, in markdown, and on the terminal."""
+        hostile = "<script>alert(1)</script> [red]x[/red] | ](http://evil)"
+        report = replace(report, warnings=(hostile,))
+
+        assert "<script>" not in render_html(report)
+        markdown = summary.render_markdown(report)
+        assert "<script>" not in markdown.replace("\\<script\\>", "")
+        assert "http://evil" not in markdown
+        console = Console(width=200, record=True, file=io.StringIO())
+        console.print(summary.render_terminal(report), soft_wrap=True)
+        assert hostile in console.export_text()
+
+    def test_refusal_has_a_page_with_its_reasons(self, request_of, pictures, tmp_path):
+        """And the terminal says so in capitals."""
+        blind = write_variant(tmp_path / "blind", "float32", "blind")
+        (blind.parent / "labels.txt").write_text("\n".join(LABELS))
+
+        report = report_of(request_of(blind, golden=pictures), tmp_path / "work")
+
+        assert report.state == "refused"
+        page = render_html(report)
+        assert "Refused. Nothing was published." in page
+        assert "the same to every picture: 64 boxes" in page
+        assert "REFUSED" in summary.render_markdown(report)
+        assert summary.render_table(report)[0]["gate"] != "chosen"
+
+    def test_reader_sees_what_the_figures_rest_on(self, report):
+        """The rounds' spread, the processor, and which names were taken from where."""
+        facts = report.facts
+        assert facts["measured on"] == cpu_name()
+        assert facts["labels"].endswith("labels.txt (one name a line): 3 names, red to blue")
+        low, high = report.rows[0].figures.timing.spread_ms
+        assert low <= report.rows[0].figures.timing.p50_ms <= high
+        console = Console(width=300, record=True, file=io.StringIO())
+        console.print(summary.render_terminal(report), soft_wrap=True)
+        for text in (console.export_text(), html.unescape(render_html(report))):
+            assert cpu_name() in text and facts["labels"] in text
+            assert spread(report.rows[0].figures.timing) in text
+        assert "one name a line" in summary.render_markdown(report)
+        assert "–" in str(summary.render_table(report)[0]["frame"])
+
+    def test_table_fits_a_terminal_of_eighty_columns(self, report):
+        """No column is cut off, the gate least of all."""
+        console = Console(width=80, record=True, file=io.StringIO())
+        console.print(summary.render_terminal(report), soft_wrap=True)
+
+        head, row = console.export_text().splitlines()[1:3]
+        assert head.split()[-1] == "gate" and row.split()[-1] == "chosen"
+        assert "…" not in row
+
+    def test_unmeasured_accuracy_is_a_note(self, request_of, ready, pictures, tmp_path):
+        """A reader must not take silence for quality."""
+        report = report_of(request_of(ready, golden=pictures), tmp_path / "work")
+
+        assert "There were no labelled images" in report.notes[0]
+        assert summary.render_table(report)[0]["mAP@0.5"] == "–"
+
+
+class TestMaintenance:
+    @pytest.fixture
+    def published(self, request_of, ready, pictures, place: Place, tmp_path) -> Place:
+        request = request_of(ready, golden=pictures, channel="canary", share=0.5)
+        _, _, trial, _ = try_out(request, tmp_path / "work")
+        publish(request, trial.proofs[0])
+        return place
+
+    def test_release_is_promoted_rolled_out_and_withdrawn(self, published):
+        """Its name is found by its version."""
+        maintenance.promote(published, None, "1.0.0", "stable", 0.1)
+        maintenance.roll_out(published, None, "1.0.0", "stable", 1.0)
+        done = maintenance.withdraw(published, "int8", "1.0.0", "misses nuts")
+
+        repository = published.open()
+        assert [one.withdrawn for one in repository.releases("stable")] == ["misses nuts"]
+        assert repository.releases("stable")[0].share == 1.0
+        assert done.sentences == ("int8 1.0.0 is withdrawn: misses nuts",)
+
+    def test_keys_are_replaced_and_signatures_renewed(self, published):
+        """What was done is said, with the files."""
+        rotated = maintenance.rotate(published, "timestamp")
+        renewed = maintenance.renew(published)
+
+        assert "timestamp-2.pem" in rotated.sentences[0]
+        assert renewed.sentences == ("nothing is due yet",)
+
+    def test_status_shows_releases_and_expiry(self, published):
+        """And the fingerprint that devices pin."""
+        console = Console(width=200, record=True, file=io.StringIO())
+        console.print(maintenance.render_status(published))
+        text = console.export_text()
+
+        assert re.search(r"canary +int8 +1\.0\.0 +50%", text)
+        assert "root-1, root-2, root-3" in text
+        assert published.open().status().fingerprint in text
+
+    def test_unknown_version_is_named(self, published):
+        """It says where to look."""
+        with pytest.raises(RepositoryError, match=r"no release has the version 9\.9\.9"):
+            maintenance.withdraw(published, None, "9.9.9", "why not")
+
+
+@needs_data
+class TestRealModels:
+    @pytest.fixture
+    def try_real(self, request_of, tmp_path):
+        """Tries a ready file on ordinary photos, and names what it finds on one of them."""
+
+        def attempt(model: Path, labels: str) -> tuple[Decision, Trial]:
+            request = request_of(model, labels=DATA / "labels" / labels, golden=DATA / "photos")
+            _, _, trial, decision = try_out(request, tmp_path / "work")
+            return decision, trial
+
+        return attempt
+
+    @pytest.mark.parametrize(
+        ("model", "labels"),
+        [
+            (COCO_SSD, "coco_ssd_labelmap_nazmul.txt"),
+            (YOLO, "nxp_coco-labels-2014_2017.txt"),
+        ],
+    )
+    def test_good_files_pass_as_they_are(self, try_real, model, labels):
+        """On four photos: a cat; a person with a tie; two dogs; cars."""
+        decision, trial = try_real(model, labels)
+
+        assert decision.chosen == "as-is"
+        golden = trial.proofs[0].draft.manifest.golden
+        found = [sorted(one.label for one in picture.detections) for picture in golden]
+        assert found[:3] == [["cat"], ["person", "tie"], ["dog", "dog"]]
+        assert set(found[3]) == {"car"}
+
+    def test_file_that_answers_the_same_to_everything_is_refused(self, try_real):
+        """With that reason."""
+        decision, _ = try_real(CONSTANT, "coco_ssd_labelmap_nazmul.txt")
+
+        assert decision.reasons == (
+            "as-is: it answers the same to every picture: 10 boxes at 0.50 (first: person)",
+        )

@@ -1,0 +1,178 @@
+"""Which model answers, as the registry changes."""
+
+import pytest
+
+from services.fraud.scoring import store
+from services.fraud.scoring.champion import AGAIN_AFTER_S, Champion
+from services.fraud.scoring.registry import Registry
+from tests.services.fraud.running import promoted
+
+
+@pytest.fixture
+def swaps():
+    return []
+
+
+@pytest.fixture
+def time():
+    """Seconds; a list, so that a test may move them."""
+    return [0.0]
+
+
+@pytest.fixture
+def champion(tmp_path, swaps, time):
+    return Champion(
+        Registry(tmp_path),
+        lambda tag: store.folder(tag, tmp_path),
+        on_swap=swaps.append,
+        clock=lambda: time[0],
+    )
+
+
+def test_nothing_answers_before_there_is_a_champion(champion):
+    """An empty registry is no fault."""
+    champion.refresh()
+    assert (champion.scorer, champion.shadow, champion.fault) == (None, None, None)
+
+
+def test_champion_and_shadow_are_taken_up_and_left(champion, tmp_path, model_folder, swaps):
+    """Promotion, shadow, its end, and rollback, each at the next look."""
+    registry, first = Registry(tmp_path), promoted(model_folder, tmp_path)
+    champion.refresh()
+    same = champion.scorer
+    champion.refresh()
+    assert champion.scorer is same and same.tag == first
+
+    second = store.save(model_folder, tmp_path)
+    registry.shadow(second)
+    champion.refresh()
+    assert (champion.scorer.tag, champion.shadow.tag) == (first, second)
+
+    registry.promote(second, "better")
+    champion.refresh()
+    assert (champion.scorer.tag, champion.shadow) == (second, None)
+
+    registry.rollback()
+    champion.refresh()
+    assert champion.scorer.tag == first
+    assert swaps == [True] * len(swaps)
+
+
+def test_model_that_cannot_be_opened_is_told_and_tried_again(
+    champion, tmp_path, model_folder, swaps, time
+):
+    """The one before goes on; a model whose files come late needs not be named anew."""
+    first = promoted(model_folder, tmp_path)
+    champion.refresh()
+    late = store.save(model_folder, tmp_path)
+    folder = store.folder(late, tmp_path)
+    folder.rename(tmp_path / "aside")
+    Registry(tmp_path).promote(late, "its files are on their way")
+    for _ in range(3):
+        champion.refresh()
+    time[0] += AGAIN_AFTER_S
+    champion.refresh()
+
+    assert champion.scorer.tag == first
+    assert late in champion.fault
+    assert swaps == [True, False]
+
+    (tmp_path / "aside").rename(folder)
+    champion.refresh()
+    assert champion.scorer.tag == first
+    time[0] += AGAIN_AFTER_S
+    champion.refresh()
+    assert champion.scorer.tag == late
+    assert swaps == [True, False, True]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"champion": 5, "previous": []}', "null"])
+def test_damaged_registry_changes_nothing(champion, tmp_path, model_folder, content):
+    """Who answers goes on, and the fault is told."""
+    first = promoted(model_folder, tmp_path)
+    champion.refresh()
+    Registry(tmp_path).file.write_text(content)
+    champion.refresh()
+
+    assert champion.scorer.tag == first
+    assert "damaged" in champion.fault
+
+
+def test_what_is_registered_is_told_apart_from_what_answers(champion, tmp_path, model_folder):
+    """Not in the store, or damaged there: which one answers meanwhile, and why, until mended."""
+    first = promoted(model_folder, tmp_path)
+    champion.refresh()
+    assert (champion.registered, champion.fault, champion.lacking) == (first, None, None)
+
+    gone = "fraud_detector:20991231-000000-000000"
+    Registry(tmp_path).promote(gone, "a pointer to nothing")
+    champion.refresh()
+    assert champion.registered == gone
+    for told in (gone, f"no model {gone}", f"{first} goes on answering"):
+        assert told in champion.lacking
+
+    damaged = store.save(model_folder, tmp_path)
+    (store.folder(damaged, tmp_path) / "model.tflite").write_bytes(b"damaged")
+    Registry(tmp_path).promote(damaged, "by mistake")
+    champion.refresh()
+    assert damaged in champion.fault and "damaged" in champion.fault and gone not in champion.fault
+
+    Registry(tmp_path).promote(first, "back")
+    champion.refresh()
+    assert (champion.registered, champion.fault) == (first, None)
+
+
+def test_without_a_model_it_is_told_what_makes_one(champion):
+    """With the commands."""
+    champion.refresh()
+    assert "train_fraud" in champion.lacking and "register_fraud" in champion.lacking
+
+
+def test_files_that_are_gone_from_the_store_are_told(champion, tmp_path, model_folder):
+    """The model goes on from memory, but the next process would have none."""
+    first = promoted(model_folder, tmp_path)
+    champion.refresh()
+    folder = store.folder(first, tmp_path)
+    folder.rename(tmp_path / "aside")
+    champion.refresh()
+    assert champion.scorer.tag == first
+    assert "gone from the store" in champion.fault
+
+    (tmp_path / "aside").rename(folder)
+    champion.refresh()
+    assert champion.fault is None
+
+
+def test_every_change_is_one_line_of_the_log(champion, tmp_path, model_folder, caplog, time):
+    """A champion, another one, a shadow, its end, and each failure; nothing twice."""
+    registry = Registry(tmp_path)
+
+    def refreshed_often():
+        caplog.clear()
+        for _ in range(3):
+            champion.refresh()
+            time[0] += AGAIN_AFTER_S
+        return [record.getMessage() for record in caplog.records]
+
+    caplog.set_level("INFO", "services.fraud.scoring.champion")
+    first = promoted(model_folder, tmp_path)
+    assert refreshed_often() == [f"champion: {first} answers from now on"]
+
+    second = store.save(model_folder, tmp_path)
+    registry.shadow(second)
+    assert refreshed_often() == [f"shadow: {second} scores along from now on, unheard"]
+    registry.shadow(None)
+    assert refreshed_often() == [f"shadow: {second} scores along no more"]
+
+    registry.promote(second, "better")
+    assert refreshed_often() == [f"champion: {second} answers from now on, instead of {first}"]
+
+    registry.promote("fraud_detector:none", "a pointer to nothing")
+    registry.shadow("fraud_detector:neither")
+    [of_champion, of_shadow] = refreshed_often()  # though they fail in turns
+    assert of_champion.startswith("champion: fraud_detector:none is registered and cannot be")
+    assert of_shadow.startswith("shadow: fraud_detector:neither is to score along and cannot be")
+
+    registry.file.write_text("{")
+    [damaged] = refreshed_often()
+    assert damaged.startswith("registry: ")

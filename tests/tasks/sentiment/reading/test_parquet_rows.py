@@ -1,0 +1,68 @@
+"""Parquet rows: text of any type, damage named."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.sentiment.errors import SourceError
+from tasks.sentiment.reading.source import open_source
+from tests.tasks.sentiment.inputs import COLUMNS, cells, read, write_bytes, write_parquet
+
+
+@pytest.mark.parametrize(
+    "kind", ["large_string", "dictionary", "string_view", "binary", "binary_view"]
+)
+def test_parquet_text_is_read_whatever_its_type(tmp_path, kind):
+    """Every way in which Parquet holds text gives str."""
+    types = {"large_string": pa.large_string(), "binary": pa.binary(), "string_view": None}
+    types["binary_view"] = pa.binary_view()
+    array = pa.array(["good", None, "naïve"])
+    if kind == "dictionary":
+        array = array.dictionary_encode()
+    else:
+        array = array.cast(types[kind] or pa.string_view())
+    pq.write_table(pa.table({"text": array, "stars": [1, 2, None]}), tmp_path / "a.parquet")
+
+    rows = read(tmp_path / "a.parquet", ["text", "stars"])
+
+    assert cells(rows) == [("good", 1), (None, 2), ("naïve", None)]
+
+
+def test_parquet_with_wrong_encoding_fails_in_its_row_only(tmp_path):
+    """A string column may hold bytes that are no UTF-8."""
+    raw = pa.array([b"ok", b"f\xfcr"])
+    wrong = pa.Array.from_buffers(pa.string(), 2, raw.buffers())
+    pq.write_table(pa.table({"text": wrong}), tmp_path / "a.parquet")
+
+    assert cells(read(tmp_path / "a.parquet", ["text"])) == [("ok",), ("f\udcfcr",)]
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.parquet.gz"])
+def test_parquet_that_is_none_is_refused(tmp_path, name):
+    """A truncated or foreign file is refused before the first row."""
+    with pytest.raises(SourceError, match="cannot be read as Parquet"):
+        open_source(str(write_bytes(tmp_path / name, b"PAR1 not really"))).rows(COLUMNS)
+
+
+def test_parquet_that_is_damaged_inside_is_an_error(tmp_path):
+    """Damaged pages give an error that names the file."""
+    file = write_parquet(tmp_path / "a.parquet")
+    content = bytearray(file.read_bytes())
+    content[4:60] = bytes(56)
+    file.write_bytes(content)
+
+    with pytest.raises(SourceError, match=r"a\.parquet is damaged after row 0"):
+        read(file)
+
+
+def test_types_are_those_that_all_parquet_files_agree_on(tmp_path):
+    """Where files differ, or are no Parquet, a column has no type of its own."""
+    texts = pa.array(["good"]).dictionary_encode()
+    for name, stars in (("a", pa.array([1])), ("b", pa.array([1.5]))):
+        table = pa.table({"text": texts, "stars": stars, "day": pa.array([0], pa.date32())})
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+
+    one = open_source(str(tmp_path / "a.parquet"))
+    assert one.types() == {"text": pa.string(), "stars": pa.int64(), "day": pa.date32()}
+    assert open_source(str(tmp_path)).types() == {"text": pa.string(), "day": pa.date32()}
+    assert open_source(str(write_bytes(tmp_path / "c.csv", b"text\n"))).types() == {}

@@ -1,0 +1,311 @@
+"""Sources: every kind reads the same rows, and what is broken as a whole is an error."""
+
+import gzip
+import json
+import os
+import random
+import tracemalloc
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sqlalchemy import create_engine
+
+from tasks.sentiment.errors import SourceChanged, SourceError
+from tasks.sentiment.reading.source import open_source
+from tests.tasks.sentiment.inputs import (
+    COLUMNS,
+    ROWS,
+    WRITERS,
+    cells,
+    read,
+    write_bytes,
+    write_csv,
+    write_parquet,
+)
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_source_reads_the_same_rows_of_every_kind(tmp_path, suffix, packed):
+    """CSV, TSV, JSON Lines and Parquet, plain or gzipped, hand on equal rows."""
+    source = open_source(str(WRITERS[suffix](tmp_path / f"night{suffix}{packed}")))
+
+    rows = list(source.rows(COLUMNS))
+
+    assert cells(rows) == ROWS
+    assert [row.row_number for row in rows] == [1, 2, 3, 4]
+    assert {row.file for row in rows} == {f"night{suffix}{packed}"}
+    assert (source.name, source.columns()) == ("night", COLUMNS)
+
+
+def test_source_hands_on_only_the_asked_columns(tmp_path):
+    """A column that nobody asked for is not in the values."""
+    row = read(write_csv(tmp_path / "a.csv"), ["text"])[0]
+
+    assert row.values == {"text": "good, cheap"}
+
+
+def test_folder_is_read_by_name_and_mixed(tmp_path):
+    """Kinds may be mixed; hidden and underscored files are left out."""
+    write_parquet(tmp_path / "night" / "b.parquet")
+    write_csv(tmp_path / "night" / "a.csv.gz")
+    (tmp_path / "night" / "_SUCCESS").touch()
+    (tmp_path / "night" / ".a.csv.crc").touch()
+
+    source = open_source(str(tmp_path / "night"))
+    rows = list(source.rows(COLUMNS))
+
+    assert cells(rows) == ROWS * 2
+    assert [(row.file, row.row_number) for row in rows[3:5]] == [("a.csv.gz", 4), ("b.parquet", 1)]
+    assert (source.name, source.kind) == ("night", "mixed")
+
+
+def test_glob_is_read_by_name_below_its_folder(tmp_path):
+    """Files of one name in two folders stay apart by the folder's name."""
+    for folder in ("b", "a", "_temporary"):
+        write_csv(tmp_path / "feed" / folder / "reviews.csv")
+
+    source = open_source(f"{tmp_path}/feed/**/*.csv")
+
+    assert source.name == "feed"
+    assert list(dict.fromkeys(row.file for row in source.rows(COLUMNS))) == [
+        "a/reviews.csv",
+        "b/reviews.csv",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [("f\udcfcr.csv", "f\ufffdr"), ("f\udcfcr", "f\ufffdr"), ("f\udcfcr/*.csv", "f\ufffdr")],
+)
+def test_name_that_is_not_utf_8_becomes_one_that_can_be_stored(tmp_path, reference, name):
+    """Of a file, a folder and a pattern's folder, as old archives bring them along."""
+    try:
+        write_csv(tmp_path / "f\udcfcr.csv")
+        write_csv(tmp_path / "f\udcfcr" / "reviews.csv")
+    except OSError as error:  # macOS has no such names
+        pytest.skip(f"the file system takes no such name: {error}")
+
+    source = open_source(str(tmp_path / reference))
+
+    assert source.name == name
+    assert len(list(source.rows(COLUMNS))) == len(ROWS)
+
+
+def test_name_with_brackets_is_a_file_before_it_is_a_glob(tmp_path):
+    """A file whose name looks like a pattern is read as that file."""
+    assert len(read(write_csv(tmp_path / "reviews[1].csv"))) == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("reference", "says"),
+    [
+        ("reviws.csv", "is it reviews.csv?"),
+        ("nowhere/reviews.csv", "there is no folder"),
+        ("zzz", "a source is a file, a folder, a glob or a query"),
+        ("notes.txt", "unknown kind; understood are .csv"),
+        ("notes.json", "one object per line as .jsonl"),
+        ("empty", "holds no input file"),
+        ("*.parquet", "no input file matches"),
+        ("x" * 300, "cannot be read"),
+    ],
+)
+def test_source_that_is_not_there_says_what_would_be_right(tmp_path, reference, says):
+    """A mistyped reference gets a hint."""
+    write_csv(tmp_path / "reviews.csv")
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "notes.json").touch()
+    (tmp_path / "empty").mkdir()
+
+    with pytest.raises(SourceError, match=says.replace("?", r"\?")):
+        open_source(f"{tmp_path}/{reference}")
+
+
+@pytest.mark.parametrize(
+    ("reference", "says"),
+    [
+        ("https://user:secret@host/reviews.csv", "https:// address.*copy the file"),
+        ("HTTP://host/reviews.csv", "http:// address.*copy the file"),
+        ("s3://bucket/reviews/", "s3:// address.*copy the file"),
+        ("gs://bucket/reviews.parquet", "gs:// address"),
+        ("abfss://c@account/reviews", "abfss:// address"),
+        ("hdfs://host/reviews", "hdfs:// address"),
+        ("file:///data/reviews.csv", "file:// address; give the path alone"),
+        ("postgresql+psycopg://u:secret@host/db", r"address; put it into TRIPTYCH_SOURCE_DATABASE"),
+        ("sqlite:///shop.db", "TRIPTYCH_SOURCE_DATABASE_URL"),
+    ],
+)
+def test_address_is_refused_by_its_kind(reference, says):
+    """With the way out, and without its password."""
+    with pytest.raises(SourceError, match=says) as error:
+        open_source(reference)
+
+    assert "secret" not in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_missing_column_is_refused_before_the_first_row(tmp_path, suffix):
+    """One line names the columns there are, and the one that may be meant."""
+    source = open_source(str(WRITERS[suffix](tmp_path / f"a{suffix}")))
+
+    with pytest.raises(SourceError) as error:
+        source.rows(["id", "Txt"])
+
+    assert str(error.value) == (
+        f"a{suffix} has no column Txt (is it text?); its columns are: id, text"
+    )
+
+
+def test_missing_column_of_a_later_file_is_refused_before_the_first_row(tmp_path):
+    """All files of a folder are looked at up front."""
+    write_csv(tmp_path / "night" / "a.csv")
+    write_bytes(tmp_path / "night" / "b.csv", b"id,words\n")
+
+    with pytest.raises(SourceError, match=r"b\.csv has no column text"):
+        open_source(str(tmp_path / "night")).rows(COLUMNS)
+
+
+@pytest.mark.parametrize("suffix", [".csv.gz", ".tsv.gz", ".jsonl.gz"])
+def test_gzip_of_no_bytes_is_truncated_and_no_empty_night(tmp_path, suffix):
+    """An archive of nothing has a head; JSON Lines of nothing in one is a night without rows."""
+    (tmp_path / f"a{suffix}").touch()
+    with pytest.raises(SourceError, match="truncated or damaged"):
+        open_source(str(tmp_path / f"a{suffix}")).rows(["text"])
+
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(b""))
+    assert list(open_source(str(tmp_path / "b.jsonl.gz")).rows(["text"])) == []
+
+
+@pytest.mark.parametrize("suffix", [".csv.gz", ".tsv.gz", ".jsonl.gz"])
+def test_truncated_gzip_says_where_it_breaks_off(tmp_path, suffix):
+    """The rows before the break are read, then one error names the last of them."""
+    numbers = random.Random(1)
+    names = "id,text" if "csv" in suffix else "id\ttext"
+    lines = [f'{{"id":{n},"text":"{numbers.random()}"}}' for n in range(20_000)]
+    if "json" not in suffix:
+        lines = [names, *(line.translate({ord(c): None for c in '{}":'}) for line in lines)]
+        lines = [line.replace(",", names[2]) for line in lines]
+    packed = gzip.compress("\n".join(lines).encode())
+    file = tmp_path / f"a{suffix}"
+    file.write_bytes(packed[: len(packed) // 2])
+
+    rows = open_source(str(file)).rows(COLUMNS)
+    count = 0
+    with pytest.raises(SourceError, match="nothing was written") as error:
+        for _ in rows:
+            count += 1
+
+    assert 1000 < count < 20_000
+    assert f"a{suffix} breaks off after row {count} " in str(error.value)
+
+
+def test_gzip_that_is_none_is_refused(tmp_path):
+    """A plain file named .gz is an error, as is one with damaged bytes or Parquet cut short."""
+    (tmp_path / "a.csv.gz").write_bytes(b"id,text\n1,a\n")
+    packed = bytearray(gzip.compress(b"id,text\n" + os.urandom(20_000).hex().encode()))
+    packed[200:300] = bytes(100)
+    (tmp_path / "b.csv.gz").write_bytes(packed)
+    whole = write_parquet(tmp_path / "c.parquet.gz").read_bytes()
+    (tmp_path / "c.parquet.gz").write_bytes(whole[:-20])
+
+    for name in ("a.csv.gz", "b.csv.gz", "c.parquet.gz"):
+        with pytest.raises(SourceError, match="truncated or damaged"):
+            read(tmp_path / name)
+
+
+def test_file_that_grows_while_it_is_read_is_refused(tmp_path):
+    """Rows appended during the reading end it as changed."""
+    file = write_csv(tmp_path / "a.csv")
+
+    rows = open_source(str(file)).rows(COLUMNS)
+    next(rows)
+    with file.open("a") as growing:
+        growing.write("a5,late\n")
+
+    with pytest.raises(SourceChanged, match=r"a\.csv has changed"):
+        list(rows)
+
+
+@pytest.mark.parametrize("change", ["replaced", "removed", "touched"])
+def test_file_that_changes_in_any_way_is_refused(tmp_path, change):
+    """Another file under the name, none, or another time: the night is not what it was."""
+    file = write_csv(tmp_path / "night" / "a.csv")
+    write_csv(tmp_path / "night" / "b.csv")
+    rows = open_source(str(tmp_path / "night")).rows(COLUMNS)
+    for _ in range(len(ROWS) + 1):
+        next(rows)
+
+    before = file.stat()
+    if change == "removed":
+        file.unlink()
+    elif change == "touched":
+        os.utime(file, ns=(1, 1))
+    else:
+        file.rename(tmp_path / "old.csv")
+        write_csv(file)
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    with pytest.raises(SourceChanged):
+        list(rows)
+
+
+def test_half_written_gzip_is_changed_and_not_truncated(tmp_path):
+    """A file that is still being uploaded is called changed, since running again helps."""
+    packed = gzip.compress(b"id,text\n" + os.urandom(200_000).hex(",").replace(",", "\n").encode())
+    file = tmp_path / "a.csv.gz"
+    file.write_bytes(packed[:100_000])
+    rows = open_source(str(file)).rows(COLUMNS)
+    next(rows)
+    with file.open("ab") as upload:
+        upload.write(packed[100_000:150_000])
+
+    with pytest.raises(SourceChanged):
+        list(rows)
+
+
+def test_fingerprint_tells_inputs_apart(tmp_path):
+    """Equal for an untouched input; another after a change of content or time."""
+    file = write_csv(tmp_path / "a.csv")
+    first = open_source(str(file)).fingerprint()
+
+    assert open_source(str(file)).fingerprint() == first
+    os.utime(file, ns=(1, 1))
+    assert open_source(str(file)).fingerprint() != first
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".jsonl", ".parquet", "query"])
+def test_memory_does_not_grow_with_the_input(tmp_path, suffix):
+    """Many times the rows need the same memory, within a quarter of a megabyte."""
+
+    def peak(count: int) -> int:
+        rows = [(f"id-{number}", f"text {number} " + "x" * 100) for number in range(count)]
+        file = tmp_path / f"{count}{suffix if suffix != 'query' else '.csv'}"
+        query_url = None
+        if suffix == ".jsonl":
+            lines = [json.dumps(dict(zip(COLUMNS, row, strict=True))) for row in rows]
+            write_bytes(file, "\n".join(lines).encode())
+        elif suffix == ".parquet":
+            pq.write_table(
+                pa.table({"id": [r[0] for r in rows], "text": [r[1] for r in rows]}), file
+            )
+        elif suffix == "query":
+            query_url = f"sqlite:///{tmp_path}/{count}.db"
+            engine = create_engine(query_url)
+            with engine.begin() as connection:
+                connection.exec_driver_sql("CREATE TABLE feed (id, text)")
+                connection.exec_driver_sql("INSERT INTO feed VALUES (?, ?)", rows)
+            engine.dispose()
+        else:
+            write_csv(file, rows)
+        rows.clear()
+        source = open_source("SELECT * FROM feed" if query_url else str(file), query_url=query_url)
+        sum(1 for _ in source.rows(COLUMNS))
+        tracemalloc.start()
+        try:
+            assert sum(1 for _ in source.rows(COLUMNS)) == count
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak(30_000) < peak(5_000) + 256 * 1024

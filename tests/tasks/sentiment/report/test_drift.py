@@ -1,0 +1,123 @@
+"""Promises of the comparison with earlier nights."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tasks.sentiment.report.drift import (
+    Comparison,
+    PreviousRun,
+    compare_to_previous,
+    population_stability_index,
+)
+from tasks.sentiment.run.statistics import ScoreStatistics
+
+
+def night(count: int, share: float, seed: int = 0) -> ScoreStatistics:
+    """Statistics of a night with about that share of positive reviews."""
+    rng = np.random.default_rng(seed)
+    positive = rng.random(count) < share
+    probabilities = np.where(positive, rng.uniform(0.7, 1, count), rng.uniform(0, 0.3, count))
+    return ScoreStatistics.of([str(n) for n in range(count)], probabilities, ["t"] * count)
+
+
+def run_of(statistics: ScoreStatistics, rejected: int = 0, run_id: str = "before") -> PreviousRun:
+    return PreviousRun(
+        run_id=run_id,
+        run_date="2026-11-21",
+        positive_share=statistics.positive_share or 0.0,
+        histogram=statistics.histogram,
+        rows_read=statistics.rows + rejected,
+        rejected=rejected,
+    )
+
+
+def compared(now: ScoreStatistics, *previous: PreviousRun, rejected: int = 0) -> Comparison:
+    return compare_to_previous(
+        now, rows_read=now.rows + rejected, rejected=rejected, previous=previous
+    )
+
+
+def test_psi_has_the_known_value():
+    """Two bins, 50:50 against 60:40: 0.1 ln 1.2 - 0.1 ln 0.8."""
+    expected = 0.1 * math.log(1.2) - 0.1 * math.log(0.8)
+    assert population_stability_index([50, 50], [600, 400]) == pytest.approx(expected)
+
+
+def test_psi_is_symmetric_and_finite_with_empty_bins():
+    """An empty bin counts as 0.0001."""
+    there = population_stability_index([100, 0], [0, 100])
+    assert there == pytest.approx(population_stability_index([0, 100], [100, 0]))
+    assert 0 < there < 20
+
+
+def test_psi_refuses_what_it_cannot_compare():
+    """No rows, or other bins."""
+    with pytest.raises(ValueError, match="without rows"):
+        population_stability_index([0, 0], [1, 1])
+    with pytest.raises(ValueError, match="bins"):
+        population_stability_index([1, 1], [1, 1, 1])
+
+
+def test_comparison_of_identical_nights_warns_of_nothing():
+    """The same night again is stable, also where nearly all reviews are positive anyway."""
+    for share in (0.8, 0.998):
+        now = night(2_000, share)
+        comparison = compared(now, run_of(now, rejected=3), rejected=3)
+        assert comparison.warnings == ()
+        assert comparison.psi == pytest.approx(0)
+        assert comparison.psi_verdict == "stable"
+        assert comparison.previous_run_ids == ("before",)
+
+
+def test_comparison_of_a_flipped_night_warns_loudly():
+    """Labels the other way round: both the share and the distribution say so."""
+    comparison = compared(night(2_000, 0.2), run_of(night(2_000, 0.8, seed=1)))
+    assert any("positive share fell" in warning for warning in comparison.warnings)
+    assert any("stability index" in warning for warning in comparison.warnings)
+    assert comparison.psi_verdict == "large change"
+
+
+def test_comparison_of_a_small_night_blames_chance():
+    """Twenty reviews, a few points off: nothing that chance does not do."""
+    assert compared(night(20, 0.6), run_of(night(20_000, 0.75, seed=1))).warnings == ()
+
+
+def test_comparison_warns_when_nearly_all_have_one_label():
+    """A green run with 99 % positive, after nights of 92 %."""
+    comparison = compared(night(5_000, 0.995), run_of(night(5_000, 0.92, seed=1)))
+    assert any("nearly all have one label" in warning for warning in comparison.warnings)
+
+
+@pytest.mark.parametrize(("count", "share", "warned"), [(500, 1.0, 1), (50, 1.0, 0), (500, 0.9, 0)])
+def test_first_run_warns_of_one_label_only(count, share, warned):
+    """Without an earlier night only 99.5 % of one label, on enough rows, is suspicious."""
+    comparison = compared(night(count, share))
+    assert len(comparison.warnings) == warned
+    assert comparison.psi is None
+
+
+def test_comparison_warns_when_rejects_jump():
+    """From 0.1 % to 4 % rejected."""
+    now = night(5_000, 0.8)
+    assert any(
+        "rejected rows rose" in warning
+        for warning in compared(now, run_of(now, rejected=5), rejected=200).warnings
+    )
+
+
+def test_comparison_takes_earlier_nights_together():
+    """Two nights weigh by their rows; one without rows is left out."""
+    small, large = night(100, 0.5), night(900, 0.9)
+    empty = run_of(ScoreStatistics(), run_id="empty")
+    comparison = compared(night(500, 0.85), run_of(small), run_of(large), empty)
+    share = (small.positive + large.positive) / 1_000
+    assert comparison.positive_share_then == pytest.approx(share)
+    assert len(comparison.previous) == 2
+
+
+def test_comparison_of_an_empty_night_says_nothing():
+    """A night without rows has nothing to compare."""
+    comparison = compared(ScoreStatistics(), run_of(night(100, 0.5)))
+    assert (comparison.psi, comparison.warnings) == (None, ())

@@ -1,0 +1,223 @@
+"""Promises of the page of a night."""
+
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks.sentiment.report.drift import Comparison, compare_to_previous
+from tasks.sentiment.report.page import NightReport, PartThroughput, duration, render_html
+from tasks.sentiment.run.statistics import ScoreStatistics
+
+HOSTILE = "<script>alert(1)</script> \"'><img src=x onerror=alert(2)> \u202e {{ 7*7 }} " + "x" * 300
+START = datetime(2026, 11, 22, 2, tzinfo=UTC)
+
+
+def warning(text: str) -> Comparison:
+    """A comparison that found something, with nothing to show beside it."""
+    return Comparison((), None, None, None, None, None, None, None, warnings=(text,))
+
+
+def a_night(
+    cells: Sequence[object] | None = None, count: int = 400, text: str = "fine", **changes: Any
+) -> NightReport:
+    """A finished night of `count` reviews."""
+    rng = np.random.default_rng(1)
+    statistics = ScoreStatistics.of(
+        [f"id {n}" for n in range(count)],
+        np.round(rng.random(count), 6),
+        [f"{text} {n}" for n in range(count)] if text == "fine" else [text] * count,
+        cells,
+    )
+    night = NightReport(
+        source="musical",
+        run_date=date(2026, 11, 22),
+        run_id="run-1",
+        status="finished",
+        model="bundled",
+        model_digest="ab" * 32,
+        precision="int8",
+        rows_read=count + 2,
+        scored=count,
+        reused=0,
+        rejected=2,
+        rows_waiting=0,
+        seconds=4.0,
+        statistics=statistics,
+        group_column=None if cells is None else "reviewTime",
+        throughput=[
+            PartThroughput(n, 100, 1.0 + n / 10, START + timedelta(seconds=n)) for n in range(4)
+        ],
+        rejected_reasons={"blank text": (2, (17, 3411))},
+    )
+    return replace(night, **changes)
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and the text outside style."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self._in_style = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        self._in_style = tag == "style"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_style = False
+
+    def handle_data(self, data: str) -> None:
+        if not self._in_style:
+            self.text += data
+
+
+def days(count: int) -> list[str]:
+    first = date(2006, 1, 1)
+    return [(first + timedelta(days=n)).isoformat() for n in range(count)]
+
+
+def test_report_needs_nothing_from_outside():
+    """No script, no link, no image, no address that a browser would fetch."""
+    html = render_html(a_night(days(400)))
+    page = Page(html)
+    assert not {"script", "link", "img", "iframe", "object", "image"} & {
+        tag for tag, _ in page.tags
+    }
+    references = [v for _, attrs in page.tags for k, v in attrs.items() if k in ("src", "href")]
+    assert all(reference.startswith("#") for reference in references)
+    assert not re.search(r"https?://|@import|url\((?!#)", html)
+    assert "default-src 'none'" in html
+
+
+@pytest.mark.parametrize("place", ["text", "cells", "source", "reason", "parameter", "where"])
+def test_report_escapes_hostile_words(place):
+    """Whatever stands in the data is text on the page, wherever it is shown."""
+    night = {
+        "text": lambda: a_night(text=HOSTILE),
+        "cells": lambda: a_night([HOSTILE] * 400),
+        "source": lambda: a_night(source=HOSTILE),
+        "reason": lambda: a_night(rejected_reasons={HOSTILE: (1, (1,))}),
+        "parameter": lambda: a_night(parameters={HOSTILE: HOSTILE}),
+        "where": lambda: a_night(where={HOSTILE: HOSTILE}, comparison=warning(HOSTILE)),
+    }[place]()
+    html = render_html(night)
+    page = Page(html)
+    assert not {"script", "img"} & {tag for tag, _ in page.tags}
+    assert "<script>alert(1)" in page.text
+    assert "\u202e" not in html
+    html.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["only"] * 3_000,
+        [str(n % 5) for n in range(3_000)],
+        days(3_000),
+        ["☃ 小提琴 🎻 $x_1$"] * 3_000,
+    ],
+    ids=["one value", "five values", "3000 days", "odd glyphs"],
+)
+def test_report_shows_any_group_column_without_a_warning(cells):
+    """One group, five, thousands of days, glyphs that no font has: a picture each."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        html = render_html(a_night(cells, count=3_000))
+    assert "Positive share" in html
+    assert len(html) < 400_000
+
+
+def test_report_describes_its_plots_to_who_cannot_see_them():
+    """Every figure is an image with a label that holds the figures."""
+    figures = [a for tag, a in Page(render_html(a_night(days(400)))).tags if tag == "figure"]
+    assert len(figures) == 3
+    assert all(a["role"] == "img" and re.search(r"\d", a["aria-label"]) for a in figures)
+
+
+def test_report_has_no_id_twice():
+    """Several plots in one page keep their clip paths apart."""
+    ids = [a["id"] for _, a in Page(render_html(a_night(days(400)))).tags if "id" in a]
+    assert len(ids) == len(set(ids))
+
+
+def test_report_of_the_same_night_has_the_same_bytes():
+    """Nothing of the moment of rendering gets in."""
+    night = a_night(days(400))
+    assert render_html(night) == render_html(night)
+
+
+def test_report_of_no_rows_is_a_page():
+    """A night without a row has a report as well."""
+    empty = a_night(
+        count=0,
+        rows_read=0,
+        rejected=0,
+        throughput=(),
+        rejected_reasons={},
+        comparison=compare_to_previous(ScoreStatistics(), rows_read=0, rejected=0, previous=()),
+    )
+    assert "nothing to plot" in render_html(empty)
+
+
+def test_report_of_a_stopped_night_says_what_is_left():
+    """The reader learns how many reviews wait and what to do."""
+    text = Page(render_html(a_night(status="stopped", rows_waiting=3_210))).text
+    assert "3,210 reviews still wait" in text
+    assert "Run the same command again" in text
+
+
+def test_report_puts_warnings_before_all_figures():
+    """A warning is read first."""
+    html = render_html(a_night(comparison=warning("The canary coughed.")))
+    assert html.index("The canary coughed.") < html.index('<dl class="tiles">')
+    assert 'role="alert"' in html
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.34, "0.3 s"),
+        (45.2, "45 s"),
+        (59.7, "1 min 0 s"),
+        (725, "12 min 5 s"),
+        (7384, "2 h 3 min"),
+    ],
+)
+def test_duration_is_in_words_of_its_size(seconds, words):
+    """Nobody wants 7384.0 seconds."""
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(("unknown", "warned"), [(0, False), (8, False), (9, True), (400, True)])
+def test_texts_without_a_known_word_are_counted_and_warned_of_above_a_share(unknown, warned):
+    """Two in a hundred pass: figures, and rows of dots."""
+    rows = tuple(range(1, min(unknown, 5) + 1))
+    night = a_night(accepted=400, unknown=unknown, unknown_rows=rows)
+    text = Page(render_html(night)).text
+
+    assert (f"{unknown} of 400 texts have no word" in text) is bool(unknown)
+    assert bool(night.warnings) is warned
+    assert ("--reject-unknown-text" in text) is warned
+    if warned:
+        assert night.warnings[0].startswith(
+            f"The model knows no word of {unknown / 4:.1f} % of the texts ({unknown} of 400,"
+            " row 1, 2, 3, 4, 5, …)"
+        )
+
+
+def test_page_says_why_the_precision():
+    """And says nothing where nothing was measured."""
+    assert "int8 (labels of float32 on 99.6 %)" in render_html(
+        a_night(why_precision="labels of float32 on 99.6 %")
+    )
+    assert "int8." in render_html(a_night())

@@ -1,0 +1,131 @@
+"""Nights without rows, or with too few: finished, or told, and never half."""
+
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.sentiment.errors import TooFewRows
+from tasks.sentiment.report.build import gather
+from tasks.sentiment.report.page import render_html
+from tasks.sentiment.report.summary import render_markdown, render_table
+from tasks.sentiment.run import partitions
+from tasks.sentiment.run import scoring_run as room
+from tests.fakes import FakeScorer
+from tests.tasks.sentiment.nights import Job, published_rows, runs, write_source
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    source = write_source(tmp_path / "shop.csv", 120)
+    return Job(home=tmp_path / "var", source=source, url=f"sqlite:///{tmp_path}/triptych.db")
+
+
+def _nothing_in(kind: str, file: Path) -> Path:
+    """A file of a kind that has no rows."""
+    file = file.with_name(f"shop.{kind}")
+    columns = ["id", "day", "review"]
+    if kind == "parquet":
+        empty: list[str] = []
+        pq.write_table(pa.table({name: pa.array(empty, pa.string()) for name in columns}), file)
+    else:
+        head = {
+            "csv": "id,day,review\r\n\r\n",
+            "tsv": "id\tday\treview",
+            "jsonl": "",
+            "ndjson": "\n\n",
+        }
+        file.write_text(head[kind])
+    return file
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "ndjson", "parquet"])
+def test_night_without_rows_is_finished(job, kind):
+    """It is published with its columns, is in SQL, and a night after it is compared as usual."""
+    outcome = job.run()
+    empty = job.again(source=_nothing_in(kind, job.source), run_date=date(2026, 11, 23))
+
+    nothing = empty.run()
+
+    assert (nothing.status, nothing.rows_read, nothing.scored) == ("finished", 0, 0)
+    scores = pq.read_table(empty.night.scores)
+    assert scores.num_rows == 0 and set(partitions.SCORES.names) <= set(scores.column_names)
+    assert [(r["status"], r["rows_read"]) for r in runs(job.url)] == [
+        ("finished", outcome.rows_read),
+        ("finished", 0),
+    ]
+    again = empty.run()
+    assert (again.run_id, again.scored) == (nothing.run_id, 0)
+
+
+def test_night_after_empty_ones_is_compared_with_one_that_had_rows(job):
+    """A week of empty nights does not make the next one the first."""
+    first = job.run()
+    nothing = job.again(source=_nothing_in("tsv", job.source))
+    for day in range(1, 9):
+        nothing.again(run_date=date(2026, 12, day)).run()
+    tonight = job.again(run_date=date(2026, 12, 24)).attempt()
+    room.begin(tonight)
+    plan = room.cut(tonight, job.open())
+    for number in range(len(plan.parts)):
+        room.score(tonight, plan, number, FakeScorer)
+
+    report = gather(tonight, plan, "float32", room.publish(tonight, plan, "float32"))
+
+    assert report.comparison is not None
+    assert report.comparison.previous_run_ids == (first.run_id,)
+    assert report.warnings == ()
+
+
+def test_report_of_an_empty_night_says_so_and_compares_nothing(job):
+    """On the page and in short; no share is made of no rows."""
+    job.run()
+    tonight = job.again(source=_nothing_in("jsonl", job.source), run_date=date(2026, 11, 23))
+    attempt = tonight.attempt()
+    room.begin(attempt)
+    plan = room.cut(attempt, tonight.open())
+    room.score(attempt, plan, 0, FakeScorer)
+
+    report = gather(attempt, plan, "float32", room.publish(attempt, plan, "float32"))
+
+    assert report.warnings == ("The source was empty: no rows were read.",)
+    assert "no rows were read" in render_html(report)
+    assert "no rows were read" in render_markdown(report)
+    assert {"figure": "Positive", "value": "–"} in render_table(report)
+
+
+def test_night_that_becomes_empty_replaces_its_rows(job):
+    """What was published for it is gone, as for any other change of the source."""
+    job.run()
+    job.source.write_text("id,day,review\r\n")
+
+    job.run()
+
+    assert published_rows(job.night) == []
+
+
+@pytest.mark.parametrize(("rows", "least"), [(0, 1), (30, 31)])
+def test_fewer_rows_than_asked_for_fail_the_run(job, rows, least):
+    """And say so; what was published stays as it was."""
+    job.run()
+    before = published_rows(job.night)
+    write_source(job.source, rows)
+
+    with pytest.raises(TooFewRows, match=rf"has {rows} rows where {least} are asked for"):
+        job.again(min_rows=least).run()
+
+    assert published_rows(job.night) == before
+    assert [run["status"] for run in runs(job.url)] == ["finished", "failed"]
+    assert "--min-rows" in runs(job.url)[1]["message"]
+    assert job.again(min_rows=rows).run().rows_read == rows
+
+
+def test_finished_night_is_held_to_the_rows_asked_for_now(job):
+    """Who asks afterwards gets the alarm too, and not that there is nothing to do."""
+    write_source(job.source, 3)
+    job.run()
+
+    with pytest.raises(TooFewRows):
+        job.again(min_rows=4).run()

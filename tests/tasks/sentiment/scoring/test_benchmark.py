@@ -1,0 +1,86 @@
+"""What the benchmark of the scorer keeps when one of its ways fails."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.benchmarks import bench_sentiment
+from tests.benchmarks.bench_sentiment import Result, Sizes, bench, render, share_of_scorer, write
+from tests.tasks.sentiment.tiny_model import sample_texts, write_model
+
+FAILED = Result("tiny", "pipeline(text), one by one", 32, None, fault="no answer: OSError: gone")
+FLOAT32 = Result("tiny", "our scorer, float32", 32, 100.0)
+FLOW = Result("tiny", "the whole flow, float32", 32, 80.0)
+
+
+def shown(*results: Result) -> str:
+    printed = io.StringIO()
+    Console(file=printed, width=200).print(render(results))
+    return printed.getvalue()
+
+
+def test_way_that_fails_is_shown_and_the_others_are_measured(tmp_path, monkeypatch):
+    """The original loop is what the others are compared with; they have figures without it."""
+    from tasks.sentiment.scoring.model import find_model
+
+    def broken(*_: object) -> None:
+        raise OSError("no such backend\nsecond line")
+
+    for way in ("_pipeline", "_flow"):
+        monkeypatch.setattr(bench_sentiment, way, broken)
+    model = find_model(str(write_model(tmp_path / "model")), cache=tmp_path)
+    sizes = Sizes(8, 8, 8, 8)
+
+    results = list(bench(model, "tiny", list(sample_texts(8)), sizes, tmp_path))
+
+    failed = [result.way for result in results if result.fault]
+    assert failed == [
+        "pipeline(text), one by one",
+        "pipeline(texts, batch_size=32)",
+        "the whole flow",
+    ]
+    assert results[0].fault == "no answer: OSError: no such backend"
+    assert all(r.reviews_per_second for r in results if not r.fault)
+    assert shown(*results).count("no answer") == 3
+
+
+def test_file_names_the_cpu_and_its_features(tmp_path):
+    """Figures of machines can be told apart; what failed stands beside what did not."""
+    output = tmp_path / "sentiment.json"
+    write([FAILED, FLOAT32], "reviews.csv", output)
+    document = json.loads(output.read_text())
+    assert document["cpu"]
+    assert isinstance(document["features"], list)
+    assert document["cores"] > 0
+    assert [r["reviews_per_second"] for r in document["results"]] == [None, 100.0]
+    assert document["results"][0]["fault"] == FAILED.fault
+
+
+@pytest.mark.parametrize(
+    ("results", "share"),
+    [([FLOAT32, FLOW], 0.8), ([FLOW], None), ([FLOAT32], None), ([FAILED], None), ([], None)],
+)
+def test_share_of_the_scorer_needs_both(results, share):
+    """Where one is missing there is no share, and no error."""
+    assert share_of_scorer(results, "tiny") == share
+    assert shown(*results)
+
+
+def test_main_writes_after_each_way(tmp_path, monkeypatch, capsys):
+    """Minutes of measuring are not lost with what comes after."""
+
+    def interrupted(*_: object):
+        yield FAILED
+        yield FLOAT32
+        raise KeyboardInterrupt
+
+    output = Path(tmp_path / "out" / "sentiment.json")
+    monkeypatch.setattr(bench_sentiment, "bench_all", interrupted)
+    monkeypatch.setattr("sys.argv", ["bench", "--quick", "--output", str(output)])
+    with pytest.raises(KeyboardInterrupt):
+        bench_sentiment.main()
+    assert len(json.loads(output.read_text())["results"]) == 2
+    assert "no answer: OSError: gone" in capsys.readouterr().err

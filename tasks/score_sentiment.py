@@ -27,11 +27,11 @@ from tasks.sentiment.reading.origin import Origin, place_of_files, place_of_quer
 from tasks.sentiment.reading.query_rows import is_query
 from tasks.sentiment.reading.source import Source, open_source
 from tasks.sentiment.report.build import gather
-from tasks.sentiment.run import scoring_run as room
+from tasks.sentiment.run import steps as room
 from tasks.sentiment.run.partitions import PartResult, Plan, sample_texts
 from tasks.sentiment.run.run_folder import Night, Request, write_text
-from tasks.sentiment.run.scoring_run import Attempt
-from tasks.sentiment.run.scoring_run import Outcome as Outcome  # the flow's result
+from tasks.sentiment.run.steps import Attempt
+from tasks.sentiment.run.steps import Outcome as Outcome  # the flow's result
 from tasks.sentiment.run.window import Window, describe_window
 from tasks.sentiment.scoring.model import ModelFolder, find_model, find_same_model
 from tasks.sentiment.scoring.precision_choice import Choice, describe_choice

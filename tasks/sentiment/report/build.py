@@ -8,7 +8,7 @@ from tasks.sentiment.report.drift import PreviousRun, compare_to_previous
 from tasks.sentiment.report.page import NightReport, PartThroughput
 from tasks.sentiment.run import partitions
 from tasks.sentiment.run.partitions import Plan
-from tasks.sentiment.run.scoring_run import Attempt, Outcome
+from tasks.sentiment.run.steps import Attempt, Outcome
 from tasks.sentiment.sql.tables import RunRow
 
 COMPARED_RUNS = 7  # a week of nights

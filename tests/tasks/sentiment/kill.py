@@ -9,7 +9,7 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 from tests.fakes import FakeScorer
-from tests.tasks.sentiment.nights import Job
+from tests.tasks.sentiment.small_run import Job
 
 NEVER = 10**9
 

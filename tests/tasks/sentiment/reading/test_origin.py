@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from tasks.sentiment.errors import SourceError
 from tasks.sentiment.reading.origin import Origin, place_of_files, place_of_query, refuse_other
-from tasks.sentiment.run.scoring_run import Attempt
+from tasks.sentiment.run.steps import Attempt
 from tasks.sentiment.sql.warehouse import Warehouse
-from tests.tasks.sentiment.nights import Job, published_rows, runs, sql_rows, write_source
+from tests.tasks.sentiment.small_run import Job, published_rows, runs, sql_rows, write_source
 
 NEXT = date(2026, 11, 23)
 SQLITE = "sqlite:////data/feed.db"

@@ -7,8 +7,8 @@ from sqlalchemy import create_engine, text
 
 from tasks.sentiment.errors import SourceError
 from tasks.sentiment.reading.reviews import Rejected, Review, ReviewChecker
+from tasks.sentiment.reading.seen_ids import Ledger
 from tasks.sentiment.reading.source import open_source
-from tasks.sentiment.run.seen_ids import Ledger
 from tests.tasks.sentiment.inputs import COLUMNS, ROWS, cells, read, write_csv
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from tasks.sentiment.reading.raw_rows import RawRow
 from tasks.sentiment.reading.reviews import Rejected, Review, ReviewChecker
+from tasks.sentiment.reading.seen_ids import Ledger
 from tasks.sentiment.reading.source import open_source
-from tasks.sentiment.run.seen_ids import Ledger
 from tasks.sentiment.text import text_digest
 
 

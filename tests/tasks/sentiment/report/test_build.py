@@ -7,11 +7,11 @@ from datetime import UTC, date, datetime
 import pytest
 
 from tasks.sentiment.report.build import gather
-from tasks.sentiment.run import scoring_run as room
+from tasks.sentiment.run import steps as room
 from tasks.sentiment.run.window import Window
 from tasks.sentiment.text import text_digest
 from tests.fakes import FakeScorer
-from tests.tasks.sentiment.nights import Job, write_source
+from tests.tasks.sentiment.small_run import Job, write_source
 
 
 def test_stopped_night_is_compared_by_all_rows_that_were_read(tmp_path):

@@ -11,7 +11,7 @@ from tests.tasks.sentiment.kill import (
     run_and_kill_after,
     run_and_kill_at,
 )
-from tests.tasks.sentiment.nights import Job, published_rows, runs, sql_rows, wipe, write_source
+from tests.tasks.sentiment.small_run import Job, published_rows, runs, sql_rows, wipe, write_source
 
 ROWS = 200
 

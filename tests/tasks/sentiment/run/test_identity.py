@@ -12,7 +12,7 @@ from tasks.sentiment.reading import reviews
 from tasks.sentiment.run.window import Window
 from tasks.sentiment.sql.warehouse import Warehouse
 from tests.fakes import FakeScorer
-from tests.tasks.sentiment.nights import Job, published_rows, runs, sql_rows
+from tests.tasks.sentiment.small_run import Job, published_rows, runs, sql_rows
 
 NEXT = date(2026, 11, 23)
 ROWS = 120

@@ -12,9 +12,9 @@ from tasks.sentiment.report.build import gather
 from tasks.sentiment.report.page import render_html
 from tasks.sentiment.report.summary import render_markdown, render_table
 from tasks.sentiment.run import partitions
-from tasks.sentiment.run import scoring_run as room
+from tasks.sentiment.run import steps as room
 from tests.fakes import FakeScorer
-from tests.tasks.sentiment.nights import Job, published_rows, runs, write_source
+from tests.tasks.sentiment.small_run import Job, published_rows, runs, write_source
 
 
 @pytest.fixture

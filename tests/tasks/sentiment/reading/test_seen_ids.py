@@ -2,7 +2,7 @@
 
 import tracemalloc
 
-from tasks.sentiment.run.seen_ids import Ledger
+from tasks.sentiment.reading.seen_ids import Ledger
 
 
 def test_ledger_knows_where_an_id_was_first_seen(tmp_path):

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from tasks.sentiment.reading.source import Source, open_source
-from tasks.sentiment.run import scoring_run as room
+from tasks.sentiment.run import steps as room
 from tasks.sentiment.run.run_folder import Night, Request
-from tasks.sentiment.run.scoring_run import Attempt, Outcome
+from tasks.sentiment.run.steps import Attempt, Outcome
 from tasks.sentiment.run.window import Window
 from tests.fakes import FakeScorer
 

@@ -22,11 +22,11 @@ from typing import Any
 from tasks.sentiment.errors import RejectedTooMany, RunConflict, TooFewRows
 from tasks.sentiment.reading.origin import Origin, refuse_other_night
 from tasks.sentiment.reading.reviews import ReviewChecker
+from tasks.sentiment.reading.seen_ids import Ledger
 from tasks.sentiment.reading.source import Source
 from tasks.sentiment.run import partitions, publication
 from tasks.sentiment.run.partitions import Cutter, PartResult, Plan, TextScorer
 from tasks.sentiment.run.run_folder import Night, Request
-from tasks.sentiment.run.seen_ids import Ledger
 from tasks.sentiment.run.window import Pace, Window
 from tasks.sentiment.sql.tables import RunRow, ScoredRow
 from tasks.sentiment.sql.warehouse import Warehouse

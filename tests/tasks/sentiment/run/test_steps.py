@@ -18,13 +18,13 @@ from tasks.sentiment.errors import (
 from tasks.sentiment.reading.reviews import ReviewChecker
 from tasks.sentiment.reading.source import open_source
 from tasks.sentiment.run import publication
-from tasks.sentiment.run import scoring_run as room
+from tasks.sentiment.run import steps as room
 from tasks.sentiment.run.partitions import as_text
 from tasks.sentiment.run.publication import read_manifest
 from tasks.sentiment.run.window import Window
 from tests.fakes import FakeScorer
 from tests.tasks.sentiment.kill import run_and_kill_at
-from tests.tasks.sentiment.nights import Job, published_rows, runs, sql_rows, write_source
+from tests.tasks.sentiment.small_run import Job, published_rows, runs, sql_rows, write_source
 
 ROWS = 200
 GOOD = ROWS - ROWS // 25
@@ -365,7 +365,7 @@ def test_two_sources_share_a_run_date(job, tmp_path):
     """The folder of a date holds the parts of both, and one night leaves the other's alone."""
     from dataclasses import replace
 
-    from tests.tasks.sentiment import nights
+    from tests.tasks.sentiment import small_run as nights
 
     job.run()
     other_file = write_source(tmp_path / "other.csv", 50)

@@ -19,6 +19,7 @@ HEAVY = (
     *("torch", "transformers", "onnxruntime", "tensorflow", "keras", "ai_edge_litert"),
     *("bentoml", "matplotlib", "cv2", "tuf", "pycocotools"),
 )
+SHARED = ("services.storage", "services.reporting", "services.modelling")
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,16 @@ RULES = (
     Rule("services/**/*.py", never=("prefect", "flows", "tasks", "edge", "edge_detector")),
     Rule("services/fraud/**/*.py", never=("bentoml",), doors=("service.py", "store.py")),
     Rule("services/fraud/**/*.py", never=("tensorflow", "keras"), doors=("framework.py",)),
-    Rule("edge/release/**/*.py", never=("prefect", "flows", "tasks", "services")),
+    Rule(
+        "edge/release/**/*.py",
+        never=("prefect", "flows", "tasks", "services"),
+        but=SHARED,
+    ),
     Rule("edge/release/**/*.py", never=("tensorflow", "keras"), doors=("framework.py",)),
     Rule(
         "edge/fleet/**/*.py",
         never=("prefect", "flows", "tasks", "services", "tensorflow", "edge.release"),
+        but=SHARED,
     ),
     Rule(
         "edge/device/**/*.py",

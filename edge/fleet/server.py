@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 
 import uvicorn
-from edge_detector.cli.arguments import Parser
 from pydantic import ValidationError
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -18,6 +17,7 @@ from edge.fleet.keys import device_key
 from edge.fleet.record import DEVICE_ID
 from edge.fleet.settings import ServerSettings
 from edge.fleet.web import build
+from services.reporting.arguments import Parser
 
 HEAD_S = 10.0  # for the head of a request to arrive, and between two requests
 HEAD_BYTES = 16 * 2**10

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from edge_detector.cli.arguments import Parser
 from numpy.typing import NDArray
 
 from edge.release.errors import ReleaseRoomError
 from edge.release.synthetic.metal import draw_lamp
 from edge.release.synthetic.photograph import Conditions, draw_conditions, photograph
 from edge.release.synthetic.scenes import LABELS, Scene, lay_out
+from services.reporting.arguments import Parser
 
 HEIGHT, WIDTH = 480, 640
 SPEED_PX = 4  # travelled per frame

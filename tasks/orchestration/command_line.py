@@ -13,7 +13,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
-from edge_detector.cli.arguments import complaint
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -23,6 +22,8 @@ from pydantic_settings import (
 )
 from pydantic_settings.exceptions import SettingsError
 from rich.console import Console
+
+from services.reporting.arguments import complaint
 
 Parameters = TypeVar("Parameters", bound=BaseModel)
 

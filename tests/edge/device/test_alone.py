@@ -27,9 +27,9 @@ sys.exit(ended)
 EVERYTHING = """
 import importlib, pkgutil, sys
 import edge_detector
-for module in pkgutil.iter_modules(edge_detector.__path__):
-    if module.name != "__main__":
-        importlib.import_module(f"edge_detector.{module.name}")
+for module in pkgutil.walk_packages(edge_detector.__path__, "edge_detector."):
+    if not module.name.endswith(".__main__"):
+        importlib.import_module(module.name)
 print(*sorted(sys.modules))
 """
 

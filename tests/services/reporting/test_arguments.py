@@ -3,7 +3,8 @@
 import argparse
 
 import pytest
-from edge_detector.cli.arguments import Parser, complaint
+
+from services.reporting.arguments import Parser, complaint
 
 
 def parser() -> argparse.ArgumentParser:

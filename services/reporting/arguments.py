@@ -43,7 +43,7 @@ def complaint(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> str 
         action = options.get(name)
         if action is None:
             if _is_option(word):
-                return f"{_shown(name)} is no option{suggest(name, options)}; see --help"
+                return f"{_printable(name)} is no option{suggest(name, options)}; see --help"
             if not has_places:
                 return _stray(word, before)
             continue
@@ -57,7 +57,7 @@ def complaint(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> str 
                 return f"{name} needs a value: {name} {action.metavar or 'VALUE'}"
         if _takes_one(action) and given.setdefault(action, value) != value:
             return (
-                f"{name} is given twice, as {_shown(given[action])} and {_shown(value)}:"
+                f"{name} is given twice, as {_printable(given[action])} and {_printable(value)}:"
                 " give it once"
             )
         before = action
@@ -88,8 +88,8 @@ def _takes_one(action: argparse.Action) -> bool:
 
 def _stray(word: str, before: argparse.Action | None) -> str:
     if before is not None and before.nargs == 0:
-        return f"{_shown(word)} belongs to no option: give {_either(before)}, without a value"
-    return f"{_shown(word)} belongs to no option; see --help"
+        return f"{_printable(word)} belongs to no option: give {_either(before)}, without a value"
+    return f"{_printable(word)} belongs to no option; see --help"
 
 
 def _either(action: argparse.Action) -> str:
@@ -100,5 +100,5 @@ def _long(action: argparse.Action) -> Iterator[str]:
     return (option for option in action.option_strings if option.startswith("--"))
 
 
-def _shown(word: str) -> str:
+def _printable(word: str) -> str:
     return word if word.isprintable() and len(word) <= MAX_SHOWN else repr(word[:MAX_SHOWN])

@@ -1,12 +1,12 @@
-"""Tables as bodies: Arrow streams, Arrow files and Parquet.
+"""Tables as bodies: Arrow streams and Arrow files.
 
 What a body will take in memory is known before any column is decoded, and is at most
 `MOST_ROWS` rows of the 15 features: a small body cannot unfold into a large one.
 
 - Names, types and numbers of rows are read from the schema and the metadata, and checked.
 - Only the columns that are features are decoded, a batch at a time.
-- Arrow bodies are not compressed: there, each buffer would itself say how large it gets.
-- Parquet pages say so too, in front of each: all are looked at first.
+- Bodies are not compressed: there, each buffer would itself say how large it gets. Parquet is
+  compressed, so it is not taken.
 """
 
 import struct
@@ -17,21 +17,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.fraud.http.parquet_pages import chunk, groups, page_sizes
 from services.fraud.scoring.schema import MOST_ROWS
 from services.fraud.transactions.features import FEATURES
 
 if TYPE_CHECKING:  # pyarrow takes 60 MB: only a worker that gets tables loads it
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
 STREAM = "application/vnd.apache.arrow.stream"
 FILE = "application/vnd.apache.arrow.file"
-PARQUET = "application/vnd.apache.parquet"
-TABLES = (STREAM, FILE, PARQUET)
+TABLES = (STREAM, FILE)
 MAX_SCHEMA_BYTES = 2**20  # it unfolds into objects ten to twenty times as large
-MAX_PAGES = 100_000  # of a Parquet body; a million rows have about a thousand
-ARROW_MAGIC, PARQUET_MAGIC = b"ARROW1", b"PAR1"
+ARROW_MAGIC = b"ARROW1"
 TOO_MANY = f"give 1 to {MOST_ROWS:,} rows"
 
 
@@ -56,8 +52,6 @@ def read_table(body: bytes, media_type: str) -> NDArray[np.float64]:
     import pyarrow as pa
 
     try:
-        if media_type == PARQUET:
-            return _read_parquet(body)
         source = pa.py_buffer(body)
         if media_type == FILE:
             if not (body.startswith(ARROW_MAGIC) and body.endswith(ARROW_MAGIC)):
@@ -139,9 +133,7 @@ def _count(messages: Iterator["pa.Message"]) -> int:
         ):  # of a column that is no feature; it is opened all the same
             table = table.child(1)
         if table.has(3):
-            raise Unreadable(
-                "body", "is compressed: send Arrow without compression, or send Parquet"
-            )
+            raise Unreadable("body", "is compressed: send Arrow without compression")
         if message.type == "record batch":
             row_count += table.whole_number(0)
             if not 0 <= row_count <= MOST_ROWS:
@@ -187,46 +179,3 @@ class _Flat:
         if not place:
             raise ValueError("a message without content")
         return _Flat(self.data, place + struct.unpack_from("<I", self.data, place)[0])
-
-
-def _read_parquet(body: bytes) -> NDArray[np.float64]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if len(body) < 12 or not body.endswith(PARQUET_MAGIC):
-        raise Unreadable("body", "is no whole Parquet file")
-    if struct.unpack_from("<I", body, len(body) - 8)[0] > MAX_SCHEMA_BYTES:
-        raise Unreadable("body", f"has a footer of more than {MAX_SCHEMA_BYTES:,} bytes")
-    with pq.ParquetFile(pa.BufferReader(body)) as file:
-        places = _places(file.schema_arrow)
-        names = [file.schema_arrow.names[place] for place in places]
-        if not 0 < file.metadata.num_rows <= MOST_ROWS:
-            raise Unreadable("body", TOO_MANY)
-        _check_pages(body, file, names)
-        return _filled(file.iter_batches(columns=names), file.metadata.num_rows, names)
-
-
-def _check_pages(body: bytes, file: "pq.ParquetFile", names: list[str]) -> None:
-    """Refuse columns whose pages hold more than their rows need.
-
-    The reader makes room for what a chunk and each page say of themselves, not for what the
-    file says of both.
-    """
-    paths = {file.schema.column(leaf).path: leaf for leaf in range(len(file.schema))}
-    leaves = [paths[name] for name in names]
-    seen = total = 0
-    for row_count, columns in groups(body):
-        total += row_count
-        if row_count < 0 or total > file.metadata.num_rows:
-            raise Unreadable("body", "has row groups with other numbers of rows than it says")
-        # 8 bytes a value, and what says which are missing; twice, for a page of distinct values.
-        most_bytes = 4_096 + 20 * row_count
-        for name, leaf in zip(names, leaves, strict=True):
-            part = chunk(columns[leaf])
-            if part.values != row_count:
-                raise Unreadable(name, "has another number of values than its row group")
-            unfolded = 0
-            for size in page_sizes(body, part.start, part.end):
-                unfolded, seen = unfolded + size, seen + 1
-                if unfolded > most_bytes or seen > MAX_PAGES:
-                    raise Unreadable(name, "has pages larger or more than its rows need")

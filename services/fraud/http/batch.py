@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from services.fraud.http.arrow_body import FILE, PARQUET, STREAM, TABLES, Unreadable, read_table
+from services.fraud.http.arrow_body import STREAM, TABLES, Unreadable, read_table
 from services.fraud.http.header_values import prefers_json
 from services.fraud.http.json_list import PIECE_BYTES, OtherShape, pieces
 from services.fraud.http.problem import Refusal, too_large
@@ -22,8 +22,6 @@ from services.fraud.transactions.features import FEATURES
 
 if TYPE_CHECKING:
     from services.fraud.scoring.detector import Rows
-
-__all__ = ["FILE", "PARQUET", "STREAM", "TABLES", "Batch", "Unreadable", "read", "write"]
 
 JSON_MAX_BYTES = 8 * 2**20  # they unfold into objects thirty times as large
 MOST_EXPLAINED = 1_000  # refused rows of a body: an explanation is larger than a row
@@ -84,7 +82,7 @@ def _lists(body: bytes) -> Iterator[list[Any]]:
     """The rows of a JSON body, whatever they are, some at a time."""
     if len(body) > JSON_MAX_BYTES:
         refusal = too_large("/score_batch", JSON_MAX_BYTES)
-        refusal.message += " as JSON; send more rows as an Arrow or Parquet table"
+        refusal.message += " as JSON; send more rows as an Arrow table"
         raise refusal
     # An empty list is two bytes here and eighty in memory: they are counted while they are bytes.
     if body.count(b"[") + body.count(b"{") > 2 * MOST_JSON_ROWS:

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from services.fraud.http.batch import FILE, PARQUET, STREAM
+from services.fraud.http.arrow_body import STREAM, TABLES
 from services.fraud.scoring import schema
 
 _REFS = "#/components/schemas/{model}"
@@ -85,7 +85,7 @@ def document(*, with_keys: bool) -> dict[str, Any]:
             "Score many transactions with known features at once",
             schema.BatchRequest,
             schema.BatchAnswer,
-            tables=(STREAM, FILE, PARQUET),
+            tables=TABLES,
         ),
         "/labels": _post(
             "/labels",

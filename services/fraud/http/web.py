@@ -16,6 +16,7 @@ import orjson
 
 from services.fraud.errors import StateBusy, StateUnavailable, TransactionConflict
 from services.fraud.http import batch
+from services.fraud.http.arrow_body import TABLES, Unreadable
 from services.fraud.http.callers import Callers
 from services.fraud.http.header_values import joined
 from services.fraud.http.openapi import document
@@ -91,7 +92,7 @@ class Web:
         endpoints = (
             Endpoint("/detect_fraud", "POST", self._detect, (JSON,), SMALL_BODY),
             Endpoint("/score_transaction", "POST", self._score, (JSON,), SMALL_BODY),
-            Endpoint("/score_batch", "POST", self._batch, (JSON, *batch.TABLES), big, True),
+            Endpoint("/score_batch", "POST", self._batch, (JSON, *TABLES), big, True),
             Endpoint("/labels", "POST", self._labels, (JSON,), LABELS_BYTES, True),
             Endpoint("/livez", "GET", self._livez),
             Endpoint("/readyz", "GET", self._readyz),
@@ -242,7 +243,7 @@ class Web:
     ) -> tuple[bytes, bytes]:
         try:
             rows = batch.read(body, given_type)
-        except batch.Unreadable as error:
+        except Unreadable as error:
             raise Refusal(422, "invalid_request", "see fields", [error.field()]) from None
         found = self._detector.score_rows(rows.features, rows.refused, body, request_id, began)
         return batch.write(rows, found, given_type, accept, request_id)

@@ -6,12 +6,10 @@ import sys
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from services.fraud.http import batch
-from services.fraud.http.arrow_body import MAX_SCHEMA_BYTES
-from services.fraud.http.batch import FILE, PARQUET, STREAM, Unreadable
+from services.fraud.http.arrow_body import FILE, MAX_SCHEMA_BYTES, STREAM, Unreadable
 from services.fraud.http.problem import Refusal
 from services.fraud.scoring.detector import Rows
 from services.fraud.scoring.schema import MOST_JSON_ROWS, MOST_ROWS
@@ -50,12 +48,6 @@ def arrow(given, media_type=STREAM, **options):
     return sink.getvalue().to_pybytes()
 
 
-def parquet(given, **options):
-    sink = pa.BufferOutputStream()
-    pq.write_table(given, sink, **options)
-    return sink.getvalue().to_pybytes()
-
-
 def lists(rows):
     return json.dumps({"transaction_data": rows}).encode()
 
@@ -69,7 +61,6 @@ def refused(body, media_type):
 FORMS = {
     "stream": (STREAM, arrow),
     "file": (FILE, lambda given: arrow(given, FILE)),
-    "parquet": (PARQUET, parquet),
 }
 
 
@@ -88,13 +79,13 @@ def memory_of(tmp_path):
         code = f"""
 import resource
 from pathlib import Path
-import pyarrow.parquet
-from services.fraud import batch, refusal
+import pyarrow
+from services.fraud.http import arrow_body, batch, problem
 body = Path({str(tmp_path / "body")!r}).read_bytes()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     answer = batch.read(body, {media_type!r}).features.shape
-except (batch.Unreadable, refusal.Refusal) as error:
+except (arrow_body.Unreadable, problem.Refusal) as error:
     answer = error.message
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024, answer)
 """
@@ -108,7 +99,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024, answ
 
 
 def test_every_form_gives_the_same_rows(form):
-    """JSON, Arrow and Parquet; any order and case of columns, others beside them, any numbers."""
+    """JSON and Arrow; any order and case of columns, others beside them, any numbers."""
     media_type, write = form
     values = np.random.default_rng(0).integers(0, 100, (3_000, len(FEATURES)))
     kinds = [pa.float64(), pa.float32(), pa.float16(), pa.int64(), pa.uint8()] * 3
@@ -126,34 +117,17 @@ def test_every_form_gives_the_same_rows(form):
     assert np.array_equal(found.features, values.astype(np.float32))
 
 
-def test_rows_keep_their_order_over_batches_and_groups():
-    """Many small batches, row groups and pages, some without rows, make one table."""
+def test_rows_keep_their_order_over_batches():
+    """Many small batches, some without rows, make one table."""
     values = np.arange(1_000.0)
     stream = pa.BufferOutputStream()
     given = table(pa.array(values))
     with pa.ipc.new_stream(stream, given.schema) as writer:
         writer.write_table(given, max_chunksize=7)
         writer.write_batch(pa.RecordBatch.from_arrays([values[:0]] * 15, schema=given.schema))
-    paged = parquet(given, row_group_size=30, data_page_size=16, use_dictionary=False)
+    found = batch.read(stream.getvalue().to_pybytes(), STREAM)
 
-    for body, media_type in ((stream.getvalue().to_pybytes(), STREAM), (paged, PARQUET)):
-        assert batch.read(body, media_type).features[:, 3].tolist() == values.tolist()
-
-
-@pytest.mark.parametrize("compression", ["none", "snappy", "gzip", "brotli", "zstd", "lz4"])
-@pytest.mark.parametrize("version", ["1.0", "2.0"])
-def test_usual_ways_to_write_parquet_are_read(compression, version):
-    """No page of an honest file is taken for one that lies: missing values, few, and many."""
-    rng = np.random.default_rng(1)
-    for count in (1, 2, 100, 20_000):
-        values = rng.random(count)
-        for array in (pa.array(values, mask=values < 0.3), pa.array((values * 5).astype(int))):
-            for options in ({}, {"use_dictionary": False}, {"write_page_checksum": True}):
-                body = parquet(
-                    table(array), compression=compression, data_page_version=version, **options
-                )
-                found = batch.read(body, PARQUET)
-                assert found.refused.sum() == array.null_count
+    assert found.features[:, 3].tolist() == values.tolist()
 
 
 @pytest.mark.parametrize(
@@ -201,7 +175,7 @@ def test_compressed_arrow_is_refused_with_a_way_out(compression, media_type):
     error = refused(arrow(table(), media_type, compression=compression), media_type)
     categories = table(who=CATEGORIES)
 
-    assert "without compression" in error.message and "Parquet" in error.message
+    assert "without compression" in error.message
     error = refused(arrow(categories, media_type, compression=compression), media_type)
     assert "without compression" in error.message
 
@@ -209,37 +183,17 @@ def test_compressed_arrow_is_refused_with_a_way_out(compression, media_type):
 def test_small_bodies_take_little_memory(memory_of):
     """Bodies of kilobytes that would unfold into hundreds of megabytes are refused before."""
     zeros = pa.array(np.zeros(MANY))
-    texts = pa.array(["0" * 1_000]).take(pa.array(np.zeros(200_000, int)))
-    long = pa.ListArray.from_arrays(pa.array([0, MANY // 2, MANY], pa.int32()), zeros)
-    options = {"compression": "zstd", "use_dictionary": False}
+    many = table(pa.array(np.zeros(MOST_ROWS + 1, np.int8)))
     bodies = {
         "unknown column": (arrow(pa.table({"a": zeros}), compression="zstd"), STREAM),
         "beside": (arrow(table(ONES, a=[b"0" * 8 * MANY] * 2), compression="zstd"), STREAM),
-        "texts": (
-            parquet(table(pa.nulls(200_000, pa.int8()), TX_AMOUNT=texts), **options),
-            PARQUET,
-        ),
-        "lists": (parquet(table(TX_AMOUNT=long), **options), PARQUET),
-        "many rows": (parquet(table(pa.array(np.zeros(MOST_ROWS + 1))), **options), PARQUET),
+        "many rows": (arrow(many), STREAM),
         "empty lists": (b'{"transaction_data": [' + b"[]," * 2_700_000 + b"[]]}", JSON),
     }
     for name, (body, media_type) in bodies.items():
         grown_mb, answer = memory_of(body, media_type)
         assert grown_mb < 40, (name, len(body), grown_mb)
         assert not answer.startswith("("), name
-
-
-def test_page_that_says_it_gets_larger_than_its_rows_need_is_refused():
-    """Nothing is made room for, or unfolded, because the header of a page says so."""
-    body = bytearray(parquet(table(pa.array(np.arange(100.0))), use_dictionary=False))
-    chunk = pq.ParquetFile(pa.BufferReader(bytes(body))).metadata.row_group(0).column(0)
-    place = chunk.data_page_offset
-    assert body[place + 2] == 0x15  # the second field, a number: the size unfolded, in two bytes
-    assert body[place + 5] == 0x15
-    body[place + 3 : place + 5] = b"\xfe\x7f"  # 8,191
-
-    error = refused(bytes(body), PARQUET)
-    assert (error.path, error.message[:17]) == (FEATURES[0], "has pages larger ")
 
 
 def test_long_schema_is_refused_unread(form):
@@ -280,7 +234,7 @@ def test_json_over_its_limit_is_told_of_tables():
         batch.read(b" " * (batch.JSON_MAX_BYTES + 1), JSON)
 
     assert (refusal.value.status, refusal.value.code) == (413, "too_large")
-    assert "8,388,608" in refusal.value.message and "Parquet" in refusal.value.message
+    assert "8,388,608" in refusal.value.message and "Arrow" in refusal.value.message
 
 
 @pytest.mark.parametrize("rows", [[], [0] * (MOST_JSON_ROWS + 1), [[]] * (3 * MOST_JSON_ROWS)])

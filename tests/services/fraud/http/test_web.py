@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
+from services.fraud.http.arrow_body import TABLES
 from services.fraud.scoring import detector
 from services.fraud.scoring.registry import Registry
 from services.fraud.scoring.schema import BatchAnswer, DetectAnswer, ErrorAnswer, ScoreAnswer
@@ -407,9 +407,9 @@ def test_batch_row_fails_alone(service):
     assert answer.results[3].probability == pytest.approx(alone["probability"], abs=1e-6)
 
 
-@pytest.mark.parametrize("form", ["stream", "file", "parquet"])
+@pytest.mark.parametrize("form", ["stream", "file"])
 def test_table_is_answered_by_a_table(service, form):
-    """Arrow and Parquet bodies; missing and negative values are refused row by row."""
+    """Arrow streams and files; missing and negative values are refused row by row."""
     rows = np.tile(np.array(GENUINE), (2_000, 1))
     rows[7, 3], rows[8, 0] = np.nan, -1
     table = pa.table({name.lower(): rows[:, i] for i, name in enumerate(FEATURES)})
@@ -417,10 +417,7 @@ def test_table_is_answered_by_a_table(service, form):
         service,
         "/score_batch",
         content=serialised(table, form),
-        headers={
-            "content-type": "application/vnd.apache."
-            + ("parquet" if form == "parquet" else f"arrow.{form}")
-        },
+        headers={"content-type": f"application/vnd.apache.arrow.{form}"},
     )
 
     assert answer.status_code == 200, answer.text
@@ -436,12 +433,9 @@ def test_table_is_answered_by_a_table(service, form):
 
 def serialised(table, form):
     sink = pa.BufferOutputStream()
-    if form == "parquet":
-        pq.write_table(table, sink)
-    else:
-        new = pa.ipc.new_stream if form == "stream" else pa.ipc.new_file
-        with new(sink, table.schema) as writer:
-            writer.write_table(table)
+    new = pa.ipc.new_stream if form == "stream" else pa.ipc.new_file
+    with new(sink, table.schema) as writer:
+        writer.write_table(table)
     return sink.getvalue().to_pybytes()
 
 
@@ -469,7 +463,7 @@ def test_table_of_another_kind_is_refused(service, table, message):
 def test_damaged_table_is_refused(service):
     """Bytes that are no table get a 422, whatever they are."""
     for body in (b"", b"PAR1", b"ARROW1" + bytes(500)):
-        for media_type in ("parquet", "arrow.stream", "arrow.file"):
+        for media_type in ("arrow.stream", "arrow.file"):
             answer = ask(
                 service,
                 "/score_batch",
@@ -477,6 +471,23 @@ def test_damaged_table_is_refused(service):
                 headers={"content-type": f"application/vnd.apache.{media_type}"},
             )
             assert answer.status_code == 422
+
+
+def test_parquet_is_refused_with_what_is_taken_instead(service):
+    """415 names JSON and both forms of Arrow, and the document lists the same."""
+    answer = ask(
+        service,
+        "/score_batch",
+        content=b"PAR1" + bytes(500) + b"PAR1",
+        headers={"content-type": "application/vnd.apache.parquet"},
+    )
+    taken = ("application/json", *TABLES)
+    document = ask(service, "/docs.json", method="GET").json()
+    body = document["paths"]["/score_batch"]["post"]["requestBody"]
+
+    assert answer.status_code == 415 and problem(answer).code == "unsupported_media_type"
+    assert problem(answer).message == f"send {' or '.join(taken)} in Content-Type"
+    assert tuple(body["content"]) == taken
 
 
 def test_too_many_at_once_are_turned_away_and_the_rest_answered(home):

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 from edge_detector.contract.manifest import InputSpec, OutputSpec
 from edge_detector.inference.boxes import Box, Detection
-from edge_detector.inference.decoders import nms, open_layout
+from edge_detector.inference.decoders.decoding import DecoderSpec
+from edge_detector.inference.decoders.registry import open_decoder
+from edge_detector.inference.nms import nms
 from edge_detector.inference.preprocess import InputFit
 from edge_detector.inference.tensors import TensorInfo
 
@@ -29,11 +31,9 @@ def open_network(network: Any, shape: Shape, dataset: Dataset) -> Callable[[Any]
         "scores": _tensor("scores", points, classes),
         "distances": _tensor("distances", points, 4),
     }
-    layout = open_layout(
-        OutputSpec(layout="points", tensors={role: role for role in tensors}, strides=STRIDES),
-        spec,
-        tensors,
-        np.full(classes, CURVE_THRESHOLD),
+    output = OutputSpec(layout="points", tensors={role: role for role in tensors}, strides=STRIDES)
+    decoder = open_decoder(
+        DecoderSpec(output, spec, tensors, thresholds=np.full(classes, CURVE_THRESHOLD))
     )
     fit = InputFit(spec, image)
     answer = tf.function(lambda batch: network(batch, training=False))
@@ -41,7 +41,7 @@ def open_network(network: Any, shape: Shape, dataset: Dataset) -> Callable[[Any]
     def detect(frame: Any) -> list[Detection]:
         batch, geometry = fit.prepare(frame)
         outputs = answer(tf.constant(batch))
-        found = layout.decode([np.asarray(outputs[role]) for role in tensors])
+        found = decoder.decode([np.asarray(outputs[role]) for role in tensors])
         best = nms(
             found.boxes_xyxy, found.scores, found.class_ids, iou=OVERLAP, limit=MAX_DETECTIONS
         )

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from edge_detector.contract.manifest import HOLE, ROLES, Manifest
 from edge_detector.errors import ConfigError, ModelError
 from edge_detector.inference.boxes import Box, Detection
-from edge_detector.inference.decoders import nms, open_layout
-from edge_detector.inference.nms import one_per_place
+from edge_detector.inference.decoders.decoding import DecoderSpec
+from edge_detector.inference.decoders.registry import open_decoder
+from edge_detector.inference.nms import nms, one_per_place
 from edge_detector.inference.preprocess import Geometry, InputFit
 from edge_detector.inference.runtime import AUTO, open_interpreter, read_tensors
 from edge_detector.inference.tensors import TensorInfo
@@ -81,7 +82,7 @@ class Detector:
         self._input = inputs[0].index
         self._outputs = [tensors[role].index for role in ROLES[manifest.output.layout]]
         self._fit = InputFit(manifest.input, inputs[0])
-        self._layout = open_layout(manifest.output, manifest.input, tensors, needed)
+        self._decoder = open_decoder(DecoderSpec(manifest.output, manifest.input, tensors, needed))
 
     @property
     def manifest(self) -> Manifest:
@@ -129,10 +130,10 @@ class Detector:
     def read(self, raw: Raw) -> list[Detection]:
         """Make detections of the model's answer, best first."""
         limits = self._manifest.thresholds
-        found = self._layout.decode(raw.outputs)
+        found = self._decoder.decode(raw.outputs)
         if not len(found):
             return []
-        if self._layout.suppressed:
+        if self._decoder.suppressed:
             best = np.argsort(-found.scores, kind="stable")[: limits.max_detections]
         else:
             best = nms(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge_detector.inference.tensors import TensorInfo
 
 
-class Sieve:
+class ScoreFilter:
     """Finds the few scores that pass."""
 
     def __init__(

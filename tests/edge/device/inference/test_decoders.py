@@ -1,12 +1,18 @@
-"""What the decoding of each layout promises: the same as plain loops, in every number format."""
+"""What the decoder of each layout promises: the same as plain loops, in every number format."""
 
 import math
+from importlib import import_module
+from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
-from edge_detector.contract.manifest import InputSpec, OutputSpec
+from edge_detector.contract.manifest import ROLES, InputSpec, Layout, OutputSpec
 from edge_detector.errors import ModelError
-from edge_detector.inference.decoders import Candidates, nms, open_layout
+from edge_detector.inference.decoders import registry
+from edge_detector.inference.decoders.decoding import Candidates, DecoderSpec
+from edge_detector.inference.decoders.registry import open_decoder
+from edge_detector.inference.nms import nms
 from edge_detector.inference.tensors import TensorInfo
 
 from tests.edge.device import plain
@@ -69,6 +75,16 @@ def assert_same(candidates, expected):
         assert np.allclose([one[1] for one in got], [one[1] for one in expected], atol=1e-5)
 
 
+def test_each_layout_of_the_manifest_has_its_own_decoder():
+    """A module of the layout's name, and no module but these and what they share."""
+    layouts = set(get_args(Layout))
+    names = {path.stem for path in Path(registry.__file__).parent.glob("*.py")}
+
+    assert names - {"__init__", "registry", "decoding"} == layouts == set(ROLES)
+    decoders = {import_module(f"{registry.__package__}.{layout}").Decoder for layout in layouts}
+    assert len(decoders) == len(layouts)
+
+
 @pytest.mark.parametrize("thresholds", THRESHOLDS.values(), ids=THRESHOLDS.keys())
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_points_are_read_as_plain_loops_read_them(dtype, thresholds):
@@ -76,14 +92,10 @@ def test_points_are_read_as_plain_loops_read_them(dtype, thresholds):
     random = np.random.default_rng(1)
     scores = tensor(random.normal(-1, 2, (1, POINTS, 4)), dtype, -8, 8)
     distances = tensor(random.uniform(-0.5, 4, (1, POINTS, 4)), dtype, -1, 5)
-    layout = open_layout(
-        POINTS_OUTPUT,
-        SPEC,
-        {"scores": scores[0], "distances": distances[0]},
-        np.array(thresholds),
-    )
+    tensors = {"scores": scores[0], "distances": distances[0]}
+    decoder = open_decoder(DecoderSpec(POINTS_OUTPUT, SPEC, tensors, np.array(thresholds)))
 
-    candidates = layout.decode((scores[1], distances[1]))
+    candidates = decoder.decode((scores[1], distances[1]))
 
     assert_same(
         candidates,
@@ -96,7 +108,7 @@ def test_points_are_read_as_plain_loops_read_them(dtype, thresholds):
             thresholds=thresholds,
         ),
     )
-    assert not layout.suppressed
+    assert not decoder.suppressed
 
 
 def test_point_lies_in_the_middle_of_its_cell():
@@ -112,7 +124,9 @@ def test_point_lies_in_the_middle_of_its_cell():
     scores[0, 5] = 0  # second row, second column: middle at 24, 24
     distances[0, 5] = [0.5, 1, 1.5, 0.25]
 
-    candidates = open_layout(output, spec, infos, np.array([0.5])).decode((scores, distances))
+    candidates = open_decoder(DecoderSpec(output, spec, infos, np.array([0.5]))).decode(
+        (scores, distances)
+    )
 
     assert candidates.boxes_xyxy.tolist() == [[16 / 64, 8 / 32, 48 / 64, 28 / 32]]
     assert candidates.scores.tolist() == [0.5]
@@ -138,9 +152,9 @@ def test_yolo_is_read_as_plain_loops_read_it(form, normalised, dtype, thresholds
         tensors={"predictions": "p"},
         normalised=normalised,
     )
-    layout = open_layout(output, SPEC, {"predictions": info}, np.array(thresholds))
+    decoder = open_decoder(DecoderSpec(output, SPEC, {"predictions": info}, np.array(thresholds)))
 
-    candidates = layout.decode((values,))
+    candidates = decoder.decode((values,))
 
     assert_same(
         candidates,
@@ -148,7 +162,7 @@ def test_yolo_is_read_as_plain_loops_read_it(form, normalised, dtype, thresholds
             real[0], width=width, height=height, objectness=objectness, thresholds=thresholds
         ),
     )
-    assert not layout.suppressed
+    assert not decoder.suppressed
 
 
 @pytest.mark.parametrize("thresholds", THRESHOLDS.values(), ids=THRESHOLDS.keys())
@@ -168,14 +182,14 @@ def test_ssd_is_read_as_plain_loops_read_it(count, thresholds):
         role: TensorInfo(0, role, output.shape, output.dtype)
         for role, output in zip(roles, outputs, strict=True)
     }
-    layout = open_layout(SSD_OUTPUT, SPEC, infos, np.array(thresholds))
+    decoder = open_decoder(DecoderSpec(SSD_OUTPUT, SPEC, infos, np.array(thresholds)))
 
-    candidates = layout.decode(outputs)
+    candidates = decoder.decode(outputs)
 
     boxes, classes, scores, _ = outputs
     expected = plain.ssd(boxes[0], classes[0], scores[0], min(count, 20), thresholds)
     assert_same(candidates, expected)
-    assert layout.suppressed
+    assert decoder.suppressed
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
@@ -217,7 +231,9 @@ def test_class_that_never_counts_does_not_at_the_highest_score(layout, dtype):
         output = OutputSpec(layout=layout, tensors={"predictions": "t"}, normalised=True)
         infos = {"predictions": info}
 
-    candidates = open_layout(output, SPEC, infos, np.array([math.inf, math.inf])).decode(values)
+    candidates = open_decoder(
+        DecoderSpec(output, SPEC, infos, np.array([math.inf, math.inf]))
+    ).decode(values)
 
     assert len(candidates) == 0
 
@@ -237,11 +253,11 @@ def test_what_is_no_number_is_no_detection(where, poison):
         role: TensorInfo(0, role, output.shape, output.dtype)
         for role, output in zip(roles, outputs, strict=True)
     }
-    layout = open_layout(SSD_OUTPUT, SPEC, infos, np.array([0.5, 0.5]))
-    assert len(layout.decode(outputs)) == 1
+    decoder = open_decoder(DecoderSpec(SSD_OUTPUT, SPEC, infos, np.array([0.5, 0.5])))
+    assert len(decoder.decode(outputs)) == 1
     outputs[where] = np.full_like(outputs[where], poison)
 
-    candidates = layout.decode(outputs)
+    candidates = decoder.decode(outputs)
 
     assert np.isfinite(candidates.boxes_xyxy).all()
     assert ((candidates.scores >= 0) & (candidates.scores <= 1)).all()
@@ -250,20 +266,18 @@ def test_what_is_no_number_is_no_detection(where, poison):
 @pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf])
 def test_raw_heads_survive_what_is_no_number(poison):
     """The same for layouts whose boxes are computed here."""
-    layout = open_layout(
-        POINTS_OUTPUT,
-        SPEC,
-        {
-            "scores": TensorInfo(0, "s", (1, POINTS, 2), np.dtype("float32")),
-            "distances": TensorInfo(1, "d", (1, POINTS, 4), np.dtype("float32")),
-        },
-        np.array([0.5, math.inf]),
+    tensors = {
+        "scores": TensorInfo(0, "s", (1, POINTS, 2), np.dtype("float32")),
+        "distances": TensorInfo(1, "d", (1, POINTS, 4), np.dtype("float32")),
+    }
+    decoder = open_decoder(
+        DecoderSpec(POINTS_OUTPUT, SPEC, tensors, thresholds=np.array([0.5, math.inf]))
     )
     scores = np.full((1, POINTS, 2), 2, np.float32)
     distances = np.full((1, POINTS, 4), poison, np.float32)
     scores[0, ::3] = poison
 
-    candidates = layout.decode((scores, distances))
+    candidates = decoder.decode((scores, distances))
 
     assert np.isfinite(candidates.boxes_xyxy).all() and (candidates.class_ids == 0).all()
     assert ((candidates.scores >= 0.5) & (candidates.scores <= 1)).all()
@@ -296,13 +310,13 @@ def test_tensors_that_do_not_fit_are_refused(output, shapes, message):
         for role, shape in zip(roles.get(output.layout, ("predictions",)), shapes, strict=True)
     }
     with pytest.raises(ModelError, match=message):
-        open_layout(output, SPEC, infos, np.array([0.5, 0.5]))
+        open_decoder(DecoderSpec(output, SPEC, infos, np.array([0.5, 0.5])))
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 63, 64, 65, 129, 500])
 @pytest.mark.parametrize("limit", [1, 10, 1000])
 @pytest.mark.parametrize("iou", [0.0, 0.3, 0.7, 1.0])
-def test_suppression_is_that_of_plain_loops(count, limit, iou):
+def test_nms_is_that_of_plain_loops(count, limit, iou):
     """Any number of boxes, also more than are compared at once, and equal scores among them."""
     random = np.random.default_rng(count)
     corners = random.uniform(0, 1, (count, 2))
@@ -321,7 +335,7 @@ def test_suppression_is_that_of_plain_loops(count, limit, iou):
     assert kept.tolist() == plain.nms(listed, iou, limit)
 
 
-def test_suppression_spares_other_classes():
+def test_nms_spares_other_classes():
     """A nut in the same place as a bolt stays."""
     boxes = np.array([[0, 0, 1, 1]] * 3, np.float32)
     scores = np.array([0.5, 0.9, 0.7], np.float32)

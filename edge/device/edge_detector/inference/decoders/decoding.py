@@ -1,0 +1,102 @@
+"""What every decoder takes and gives, and the steps that several of them share.
+
+Scores are compared as they come, quantised or not, in one pass against limits that were brought
+into the tensor's own units beforehand; only what passes becomes real numbers. A place shows one
+thing: of several classes that pass there, the best counts.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_detector.contract.manifest import InputSpec, OutputSpec
+from edge_detector.errors import ModelError
+from edge_detector.inference.tensors import TensorInfo
+
+Outputs = Sequence[NDArray[Any]]  # in the order of the layout's roles
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What may be an object: it passed its threshold."""
+
+    boxes_xyxy: NDArray[np.float32]  # (n, 4) in 0..1 of the model's input, none of them empty
+    scores: NDArray[np.float32]  # (n,) in 0..1
+    class_ids: NDArray[np.intp]  # (n,)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def take(self, which: NDArray[Any]) -> "Candidates":
+        """Some of them, by index or mask."""
+        return Candidates(self.boxes_xyxy[which], self.scores[which], self.class_ids[which])
+
+
+NO_CANDIDATES = Candidates(
+    np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.intp)
+)
+
+
+@dataclass(frozen=True)
+class DecoderSpec:
+    """What a decoder is made for.
+
+    thresholds: per class, (C,) in 0..1; infinite for one that never counts.
+    """
+
+    output: OutputSpec
+    input: InputSpec
+    tensors: Mapping[str, TensorInfo]  # by role
+    thresholds: NDArray[np.float64]
+
+    @property
+    def classes(self) -> int:
+        return len(self.thresholds)
+
+    def box_units(self) -> NDArray[np.float32]:
+        """What turns middle x, y, width and height into middle and half size, in 0..1."""
+        width, height = (self.input.width, self.input.height)
+        if self.output.normalised:
+            width, height = 1, 1
+        return np.array([1 / width, 1 / height, 0.5 / width, 0.5 / height], np.float32)
+
+
+class LayoutDecoder(Protocol):
+    """Reads one layout; may be used by several threads at once."""
+
+    suppressed: bool  # whether the model has done non-maximum suppression itself
+
+    def decode(self, outputs: Outputs) -> Candidates: ...
+
+
+def check_shape(role: str, info: TensorInfo, shape: tuple[int, ...], alternative: str = "") -> None:
+    """Raises: ModelError: a tensor has another shape, or an empty one.
+
+    alternative: the other shape that would do, for the message.
+    """
+    if info.shape != shape or 0 in shape:
+        raise ModelError(
+            f"the model's {role} ({info.name}) are {list(info.shape)}; "
+            f"its layout, input and labels ask for {list(shape)} {alternative}".rstrip()
+        )
+
+
+def clip_candidates(
+    corners: NDArray[np.float32], scores: NDArray[np.float32], classes: NDArray[np.intp]
+) -> Candidates:
+    """Clip boxes to the input, scores to 1, and leave out what is empty or no number."""
+    np.maximum(corners, 0, out=corners)
+    np.minimum(corners, 1, out=corners)
+    candidates = Candidates(corners, np.minimum(scores, 1), classes)
+    filled = np.logical_and.reduce(corners[:, 2:] > corners[:, :2], axis=1)
+    return candidates if filled.all() else candidates.take(filled)
+
+
+def xywh_to_xyxy(boxes: NDArray[np.float32], units: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Middle and size as corners, in 0..1; times the units they are middle and half size there."""
+    boxes = boxes * units
+    middles, halves = boxes[:, :2], boxes[:, 2:]
+    return np.concatenate((middles - halves, middles + halves), axis=1)

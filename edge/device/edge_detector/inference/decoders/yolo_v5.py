@@ -1,0 +1,48 @@
+"""Layout "yolo_v5": as "yolo_v8", with the probability that there is an object at all.
+
+`predictions` [1, N, 5 + C]: middle x, y, width, height, that probability, and those of the classes,
+which it multiplies.
+"""
+
+import numpy as np
+
+from edge_detector.inference.decoders.decoding import (
+    NO_CANDIDATES,
+    Candidates,
+    DecoderSpec,
+    Outputs,
+    check_shape,
+    clip_candidates,
+    xywh_to_xyxy,
+)
+
+
+class Decoder:
+    """Reads "yolo_v5"."""
+
+    suppressed = False
+
+    def __init__(self, spec: DecoderSpec) -> None:
+        """Raises: ModelError: the tensor does not fit the labels."""
+        self._info, self._units = spec.tensors["predictions"], spec.box_units()
+        self._thresholds = spec.thresholds
+        count = self._info.shape[1] if len(self._info.shape) == 3 else 0
+        check_shape("predictions", self._info, (1, count, 5 + spec.classes))
+        # A class's probability is at most 1: nothing below the lowest threshold can pass.
+        limits, _ = self._info.cuts(spec.thresholds.min(keepdims=True))
+        self._limit = limits[0]
+
+    def decode(self, outputs: Outputs) -> Candidates:
+        predictions = outputs[0][0]
+        rows = np.flatnonzero(predictions[:, 4] >= self._limit)
+        if not len(rows):
+            return NO_CANDIDATES
+        real = self._info.real(predictions[rows])
+        objects, scores = real[:, 4], np.minimum(real[:, 5:], 1)
+        scores *= np.minimum(objects, 1)[:, None]
+        scores[~(scores >= self._thresholds)] = -1
+        classes = scores.argmax(axis=1)
+        values = scores[np.arange(len(rows)), classes]
+        passed = values >= 0
+        boxes = xywh_to_xyxy(real[passed, :4], self._units)
+        return clip_candidates(boxes, values[passed], classes[passed])

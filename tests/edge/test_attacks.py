@@ -192,7 +192,7 @@ def test_arbitrary_software_is_refused_on_first_use_with_a_given_root(tmp_path, 
             root=tmp_path / "ours/metadata/1.root.json",
             limits=LIMITS,
             clock=clock,
-            try_out=lambda slot: None,
+            self_test=lambda slot: None,
         )
 
     with pytest.raises(ReleaseError, match="not signed by the keys") as raised:

@@ -62,7 +62,7 @@ class World:
             name="parts",
             limits=LIMITS,
             clock=self.clock,
-            try_out=self._try_out,
+            self_test=self._try_out,
             **options,
         )
 

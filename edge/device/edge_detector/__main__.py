@@ -23,7 +23,7 @@ from edge_detector.system.disk import disk_error
 
 PROGRAM = "edge-detector"
 INTERRUPTED = 130
-SELF_TEST = "self-test"  # for `trial`, which runs it in a process of its own
+SELF_TEST = "self-test"  # for `run_self_test`, which runs it in a process of its own
 COMMANDS: Mapping[str, Sequence[Option]] = {
     "run": RUN,
     "update": UPDATE,
@@ -169,10 +169,10 @@ def _parser() -> _Parser:
         )
         command.set_defaults(do=do)
         _add_options(command, COMMANDS[name])
-    trial = commands.add_parser(SELF_TEST, allow_abbrev=False)
-    trial.set_defaults(do=_self_test)
-    trial.add_argument("folder", type=Path)
-    _add_options(trial, INTERPRETER)
+    self_test = commands.add_parser(SELF_TEST, allow_abbrev=False)
+    self_test.set_defaults(do=_self_test)
+    self_test.add_argument("folder", type=Path)
+    _add_options(self_test, INTERPRETER)
     return parser
 
 

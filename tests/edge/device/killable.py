@@ -61,7 +61,7 @@ def update(task: Task) -> Any:
         home,
         limits=Limits(spare_bytes=0),
         slots=slots_of(task, step),
-        try_out=lambda _slot: step("self-test"),
+        self_test=lambda _slot: step("self-test"),
         step=step,
     )
     updates.update(running=task.get("running", False))
@@ -75,7 +75,7 @@ def start(task: Task) -> Any:
     """
     slots = slots_of(task)
     slot = slots.begin_run()
-    slots.begin_trial()
+    slots.begin_probation()
     if task.get("commit"):
         slots.commit()
     slots.end_run()

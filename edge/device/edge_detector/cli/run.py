@@ -133,7 +133,7 @@ class Run:
             self._end_if_stopped()
             slot = self._fetch_another(slot) if slot is not None else self._fetch_first()
             self._end_if_stopped()
-            self._slots.begin_trial()
+            self._slots.begin_probation()
             detector = self._takeover.begin(slot)
             self._end_if_stopped()
             if self._telemetry is not None:
@@ -239,10 +239,12 @@ class Run:
 
         A loop that dies within seconds leaves the updates no time of their own.
         """
-        trial = self._slots.state().trial
-        if self._updates is None or trial is None or trial.crashes < MAX_CRASHES:
+        probation = self._slots.state().probation
+        if self._updates is None or probation is None or probation.crashes < MAX_CRASHES:
             return slot
-        logger.warning("%s has crashed %d times: looking for another", slot.release, trial.crashes)
+        logger.warning(
+            "%s has crashed %d times: looking for another", slot.release, probation.crashes
+        )
         try:
             return self._updates.update(running=True) or slot
         except EdgeError as error:
@@ -251,14 +253,14 @@ class Run:
 
     @property
     def _loop_crashed(self) -> bool:
-        """Whether the loop ended by an error that was not foreseen: what is on trial may be why."""
+        """Whether the loop ended by an unforeseen error: the slot on probation may be why."""
         failure = self._pipeline.failure if self._pipeline is not None else None
         return failure is not None and not isinstance(failure, EdgeError)
 
     def _end_trial(self, patience_s: float = END_S) -> None:
-        """From here on, no end of this process is a crash of what is on trial."""
+        """From here on, no end of this process is a crash of what is on probation."""
         with suppress(EdgeError, OSError):  # another process has the pointer: `end_run` tries again
-            self._slots.end_trial(patience_s)
+            self._slots.end_probation(patience_s)
 
     def _pass_over(self, slot: Slot) -> None:
         if self._updates is not None:

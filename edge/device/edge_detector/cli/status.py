@@ -69,8 +69,8 @@ def describe(home: Path, now: datetime) -> dict[str, object]:
     return {
         "home": str(home),
         "current": _describe_slot(slots, state.current),
-        "on_trial": state.trial is not None,
-        "crashes": state.trial.crashes if state.trial else 0,
+        "on_trial": state.probation is not None,
+        "crashes": state.probation.crashes if state.probation else 0,
         "activated_at": state.activated_at,
         "previous": _describe_slot(slots, state.previous),
         "refused": [
@@ -94,7 +94,7 @@ def _describe_slot(slots: Slots, slot: str | None) -> dict[str, object] | None:
         return None
     described: dict[str, object] = {"slot": slot, "damaged": None}
     try:
-        manifest = slots.shelf.read(slot).manifest
+        manifest = slots.store.read(slot).manifest
     except ReleaseError as error:
         return {**described, "damaged": str(error)}
     return {
@@ -137,7 +137,7 @@ def _current(report: Mapping[str, object]) -> str:
     if report["activated_at"]:
         text += f", since {report['activated_at']}"
     if report["on_trial"]:
-        text += ", on trial until it has run for a minute"
+        text += ", on probation until it has run for a minute"
     if report["crashes"]:
         text += f" (it has crashed {report['crashes']} times, and there is nothing to go back to)"
     return text

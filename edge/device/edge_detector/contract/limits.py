@@ -18,5 +18,5 @@ class Limits:
     min_bytes_per_s: int = 16 * 1024  # by which its size adds to that
     refresh_s: float = 300.0  # all signed metadata together
     lock_s: float = 60.0  # that another process may be updating the same home
-    trial_s: float = 120.0  # of a self-test
+    self_test_s: float = 120.0  # of a self-test
     spare_bytes: int = 16 * 1024**2  # that stay free on the disk

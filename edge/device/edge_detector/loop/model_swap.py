@@ -51,7 +51,7 @@ class Takeover:
         self._since, self._frames_before = 0.0, 0
 
     def begin(self, slot: Slot) -> Detector:
-        """Open the model that a run starts with; if it fails on trial, the one before.
+        """Open the model that a run starts with; if it fails on probation, the one before.
 
         Raises:
             ConfigError: this run's options fit neither.
@@ -109,7 +109,7 @@ class Takeover:
             return  # another one is being opened
         try:
             self._start_trial()  # for the next look, should the disk be full
-            if self._slots.on_trial():
+            if self._slots.on_probation():
                 self._slots.commit()
                 logger.info("%s has run well for %g s: kept", self._release, GOOD_S)
         finally:
@@ -120,7 +120,7 @@ class Takeover:
         return self._running.release if self._running else "no model"
 
     def _frames(self) -> int:
-        """Results since the trial began."""
+        """Results since the probation began."""
         done = self._pipeline.figures.frames if self._pipeline is not None else 0
         return done - self._frames_before
 
@@ -135,12 +135,12 @@ class Takeover:
         return detector
 
     def _go_back(self, slot: Slot | None, error: EdgeError) -> Detector:
-        """Leave what is on trial. slot: if it has not been opened.
+        """Leave what is on probation. slot: if it has not been opened.
 
         Raises:
-            EdgeError: nothing is on trial, or the one before does not run either.
+            EdgeError: nothing is on probation, or the one before does not run either.
         """
-        if not self._slots.on_trial():
+        if not self._slots.on_probation():
             raise error
         if slot is not None and isinstance(error, ConfigError):
             return self._pass_over(slot, error)

@@ -19,7 +19,7 @@ from edge_detector.system.atomic import Step, sync_file, sync_folder
 _ACTIVATED = ".activated"  # in a slot that has been the current one, and was not refused
 
 
-class Shelf:
+class SlotStore:
     """The slots of a home, without a thought of which one runs."""
 
     def __init__(self, folder: Path, step: Step) -> None:

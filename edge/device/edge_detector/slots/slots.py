@@ -1,6 +1,6 @@
-"""Which model runs on a device, which one is on trial, and how to get back.
+"""Which model runs on a device, which one is on probation, and how to get back.
 
-    <home>/slots/<name>-<version>-<digest>/   an installed release, never changed: see `shelf`
+    <home>/slots/<name>-<version>-<digest>/   an installed release, never changed: see `slot_store`
     <home>/state.json                         which of them runs: see `pointer` and `state`
 
 At each moment, also that of a power cut, the pointer names a slot that was whole. When a file
@@ -9,13 +9,13 @@ one. A slot never becomes the current one before its self-test passed in a proce
 
 The life of a `run`, which has the home for itself:
 
-    slot = slots.begin_run()              # None: nothing to run; `Updates.update` may find it
-    slots.begin_trial()                   # from here on its death is the fault of what is on trial
-    ...                                   # slots.on_trial(): after a minute of good running
-    slots.commit()                        #   commit, or if it fails within that minute
-    slot = slots.rollback("why")          #   go on with the previous one
-    slots.end_trial()                     # the end has begun: what is on trial did not crash
-    slots.end_run()                       # the home is free again
+    slot = slots.begin_run()      # None: nothing to run; `Updates.update` may find it
+    slots.begin_probation()       # from here on, a death of the process counts against the slot
+    ...                           # slots.on_probation(): after a minute of good running
+    slots.commit()                #   commit, or if it fails within that minute
+    slot = slots.rollback("why")  #   go on with the previous one
+    slots.end_probation()         # the end has begun: a death counts against no slot
+    slots.end_run()               # the home is free again
 """
 
 import logging
@@ -27,7 +27,7 @@ from pathlib import Path
 from edge_detector.errors import NoModelError, ReleaseError
 from edge_detector.slots.pointer import PATIENCE_S, Pointer
 from edge_detector.slots.slot import Slot
-from edge_detector.slots.slot_store import Shelf
+from edge_detector.slots.slot_store import SlotStore
 from edge_detector.slots.state import BY_HAND, Refusal, State
 from edge_detector.system.atomic import Step, no_step
 from edge_detector.system.locks import BusyError, FileLock, locked
@@ -66,7 +66,7 @@ class Slots:
     ) -> None:
         """Nothing is read or written yet. boot, clock, step: for tests."""
         self.home = home
-        self.shelf = Shelf(home / "slots", step)
+        self.store = SlotStore(home / "slots", step)
         self._pointer = Pointer(home, step)
         self._boot = boot
         self._clock = clock
@@ -93,25 +93,25 @@ class Slots:
         with self._pointer.locked():
             return self._heal()
 
-    def on_trial(self) -> bool:
+    def on_probation(self) -> bool:
         """Whether the current slot has still to prove itself."""
-        return self.state().trial is not None
+        return self.state().probation is not None
 
     def previous(self) -> Slot | None:
         """The slot to go back to, verified; None: there is none, or it is damaged."""
         with suppress(ReleaseError):
             if (previous := self.state().previous) is not None:
-                return self.shelf.read(previous)
+                return self.store.read(previous)
         return None
 
     # --- what runs ---
 
     def install(self, manifest: bytes, files: Mapping[str, bytes | Path]) -> Slot:
-        """Make a slot of copies; it does not run yet. See `Shelf.install`."""
-        return self.shelf.install(manifest, files)
+        """Make a slot of copies; it does not run yet. See `SlotStore.install`."""
+        return self.store.install(manifest, files)
 
     def activate(self, slot: Slot, *, running: bool = False) -> None:
-        """Make a slot that passed its self-test the current one, on trial.
+        """Make a slot that passed its self-test the current one, on probation.
 
         running: this process, a `run`, takes it over now.
 
@@ -124,8 +124,8 @@ class Slots:
             state = self.state()
             if refusal := state.refused.get(slot.id):
                 raise ReleaseError(f"{slot.release} was refused: {refusal.reason}")
-            self.shelf.read(slot.id)
-            self.shelf.mark(slot.id)
+            self.store.read(slot.id)
+            self.store.mark(slot.id)
             state = state.activated(slot.id, self._now())
             if running and not self._ending:
                 state = state.begun(self._boot(), self._now())
@@ -162,7 +162,7 @@ class Slots:
                     f"{_spoken(state.current)} is the only release here: nothing to go back to"
                 )
             try:
-                previous = self.shelf.read(state.previous)
+                previous = self.store.read(state.previous)
             except ReleaseError as error:
                 raise NoModelError(
                     f"the previous release is damaged ({error}): staying with"
@@ -170,10 +170,10 @@ class Slots:
                 ) from error
             name, version = _name_and_version(state.current)
             refusal = Refusal(name, version, reason, self._now()) if refuse else None
-            self.shelf.mark(previous.id)
+            self.store.mark(previous.id)
             self._pointer.write(state.rolled_back(refusal))
             if refuse:
-                self.shelf.unmark(state.current)
+                self.store.unmark(state.current)
         logger.warning("back to %s from %s: %s", previous.release, _spoken(state.current), reason)
         return previous
 
@@ -182,7 +182,7 @@ class Slots:
     def begin_run(self) -> Slot | None:
         """Take the home for this `run`, settle what an earlier one left, say what to run.
 
-        Its trial has not begun: until `begin_trial`, this run's death is not the slot's fault.
+        Until `begin_probation`, a death of this process does not count against the slot.
 
         Returns:
             None: there is nothing to run. Nothing was activated yet, or all of it is damaged; the
@@ -209,20 +209,20 @@ class Slots:
             self._run_lock.release()
             raise
 
-    def begin_trial(self) -> None:
+    def begin_probation(self) -> None:
         """This `run` opens the current slot now: until it ends in order, its death is a crash."""
         with self._pointer.locked():
-            if (state := self.state()).trial is not None and not self._ending:
+            if (state := self.state()).probation is not None and not self._ending:
                 self._pointer.try_to_write(state.begun(self._boot(), self._now()))
 
     def commit(self) -> None:
         """The current slot has proved itself. Harmless when it had before."""
         with self._pointer.locked():
-            if (state := self.state()).trial is not None:
+            if (state := self.state()).probation is not None:
                 self._pointer.try_to_write(state.committed())
 
-    def end_trial(self, patience_s: float = PATIENCE_S) -> None:
-        """This `run` begins to end in order: however it dies now, what is on trial did not crash.
+    def end_probation(self, patience_s: float = PATIENCE_S) -> None:
+        """This `run` begins to end in order: from now on its death counts against no slot.
 
         patience_s: how long another process is waited for. Harmless when it was called before.
 
@@ -232,14 +232,14 @@ class Slots:
         """
         with self._pointer.locked(patience_s):
             state = self.state()
-            if state.trial is not None and state.trial.boot_id is not None:
+            if state.probation is not None and state.probation.boot_id is not None:
                 self._pointer.try_to_write(state.ended())
             self._ending = True
 
     def end_run(self) -> None:
-        """End in order: what is on trial did not crash. Harmless when it was called before."""
+        """End in order, and let go of the home. Harmless when it was called before."""
         try:
-            self.end_trial()
+            self.end_probation()
         finally:
             self._run_lock.release()
 
@@ -254,7 +254,7 @@ class Slots:
             ConfigError: the home cannot be made or locked.
         """
         with locked(self.home / "update.lock", patience_s, "another update is under way"):
-            self.shelf.sweep()
+            self.store.sweep()
             yield
 
     def prune(self) -> None:
@@ -262,7 +262,7 @@ class Slots:
         with self._pointer.locked():
             state = self._pointer.read()
             if state is not None:  # else nobody knows which ones those are
-                self.shelf.keep([slot for slot in (state.current, state.previous) if slot])
+                self.store.keep([slot for slot in (state.current, state.previous) if slot])
 
     # --- with the pointer's lock held ---
 
@@ -271,9 +271,9 @@ class Slots:
 
     def _settle(self) -> None:
         state = self.state()
-        if state.trial is not None and state.previous is not None:
+        if state.probation is not None and state.previous is not None:
             try:
-                self.shelf.read(state.previous)
+                self.store.read(state.previous)
             except ReleaseError as error:  # going back to it would leave nothing to run
                 logger.error("%s is damaged: %s", _spoken(state.previous), error)
                 state = state.without(state.previous)
@@ -282,7 +282,7 @@ class Slots:
         if settled.current != state.current and state.current is not None:
             reason = settled.refused[state.current].reason
             logger.error("%s %s was rolled back: %s", name, version, reason)
-            self.shelf.unmark(state.current)
+            self.store.unmark(state.current)
         if settled != state:
             self._pointer.try_to_write(settled)
 
@@ -293,7 +293,7 @@ class Slots:
         damaged: list[str] = []
         while state.current is not None:
             try:
-                slot = self.shelf.read(state.current)
+                slot = self.store.read(state.current)
             except ReleaseError as error:
                 logger.error("%s is damaged: %s", _spoken(state.current), error)
                 damaged.append(str(error))
@@ -309,9 +309,9 @@ class Slots:
 
     def _salvage(self, state: State, damaged: list[str]) -> Slot | None:
         """The pointer leads nowhere: the slot that was activated last."""
-        for candidate in self.shelf.marked():
+        for candidate in self.store.marked():
             try:
-                slot = self.shelf.read(candidate)
+                slot = self.store.read(candidate)
             except ReleaseError as error:
                 damaged.append(str(error))
                 continue
@@ -322,7 +322,7 @@ class Slots:
         if not damaged:
             return None
         raise NoModelError(
-            f"no release in {self.shelf.folder} is whole: {'; '.join(dict.fromkeys(damaged))}."
+            f"no release in {self.store.folder} is whole: {'; '.join(dict.fromkeys(damaged))}."
             " Fetch one with `edge-detector update`"
         )
 

@@ -2,7 +2,7 @@
 
 `State` is a value; each event in the life of a device gives another one, and none touches a disk.
 
-A release that is activated is on trial until it is committed. If the process that ran it died:
+A release that is activated is on probation until it is committed. If the process that ran it died:
 - in the same boot of the machine, the release crashed: it is rolled back and refused. Where there
   is nothing to go back to it is tried again: something else may have been at fault, and no model
   at all is worse. After MAX_CRASHES in a row a run looks for another one before it begins.
@@ -18,16 +18,17 @@ from typing import Any
 
 FORMAT = 1
 MAX_CRASHES = 3  # in a row, with nothing to go back to
-MAX_POWER_CUTS = 5  # in a row, within a trial
+MAX_POWER_CUTS = 5  # in a row, within a probation
 MAX_REFUSED = 100  # that are remembered
 CRASHED = "crashed within its first minute"
 RESTARTED = f"the machine restarted {MAX_POWER_CUTS} times within its first minute"
 BY_HAND = "rolled back by hand"
+_PROBATION_KEY = "trial"  # in the file, as all versions have written it
 _SLOT = re.compile(r"[a-z0-9][A-Za-z0-9._-]*")  # a name of a folder, never a path
 
 
 @dataclass(frozen=True)
-class Trial:
+class Probation:
     """How the current slot does, from its activation until it is committed.
 
     boot_id: the boot in which a process runs it or died with it; None: none does.
@@ -58,42 +59,44 @@ class State:
     current: str | None = None
     previous: str | None = None
     activated_at: str | None = None  # UTC
-    trial: Trial | None = None
+    probation: Probation | None = None
     refused: Mapping[str, Refusal] = field(default_factory=dict)
 
     def activated(self, slot: str, at: str) -> "State":
-        """With another slot on trial. To go back to: the last one that proved itself, if any."""
+        """With another slot on probation; the previous one is the last that proved itself."""
         if slot == self.current:
             return self
-        proven = self.current if self.trial is None else self.previous or self.current
+        proven = self.current if self.probation is None else self.previous or self.current
         return replace(
             self,
             current=slot,
             previous=proven if proven != slot else None,
             activated_at=at,
-            trial=Trial(),
+            probation=Probation(),
         )
 
     def begun(self, boot_id: str, at: str) -> "State":
         """A process runs the current slot from now on."""
-        if self.trial is None:
+        if self.probation is None:
             return self
-        return replace(self, trial=replace(self.trial, boot_id=boot_id, started_at=at))
+        return replace(self, probation=replace(self.probation, boot_id=boot_id, started_at=at))
 
     def ended(self) -> "State":
-        """It ended in order: whatever was on trial has still to prove itself, from the start."""
-        return self if self.trial is None else replace(self, trial=Trial())
+        """It ended in order: a slot on probation has still to prove itself, from the start."""
+        return self if self.probation is None else replace(self, probation=Probation())
 
     def committed(self) -> "State":
         """The current slot has proved itself."""
-        return replace(self, trial=None)
+        return replace(self, probation=None)
 
     def rolled_back(self, refusal: Refusal | None) -> "State":
         """Back to the previous slot; there is none to go back to then."""
         left = self
         if self.current is not None and refusal is not None:
             left = self.refusing(self.current, refusal)
-        return replace(left, current=self.previous, previous=None, activated_at=None, trial=None)
+        return replace(
+            left, current=self.previous, previous=None, activated_at=None, probation=None
+        )
 
     def refusing(self, slot: str, refusal: Refusal) -> "State":
         """With a slot that will never be taken again."""
@@ -112,22 +115,31 @@ class State:
 
     def settled(self, boot_id: str, name: str, version: str, at: str) -> "State":
         """No process runs the current slot, called by name and version, any more: what now."""
-        trial = self.trial
-        if trial is None or trial.boot_id is None:
+        probation = self.probation
+        if probation is None or probation.boot_id is None:
             return self
-        if trial.boot_id == boot_id:
-            trial, reason = replace(trial, crashes=trial.crashes + 1), CRASHED
-            over = self.previous is not None
+        if probation.boot_id == boot_id:
+            probation = replace(probation, crashes=probation.crashes + 1)
+            over, reason = self.previous is not None, CRASHED
         else:
-            trial, reason = replace(trial, power_cuts=trial.power_cuts + 1), RESTARTED
-            over = self.previous is not None and trial.power_cuts >= MAX_POWER_CUTS
+            probation = replace(probation, power_cuts=probation.power_cuts + 1)
+            over = self.previous is not None and probation.power_cuts >= MAX_POWER_CUTS
+            reason = RESTARTED
         if over:
             return self.rolled_back(Refusal(name, version, reason, at))
-        return replace(self, trial=replace(trial, boot_id=None, started_at=None))
+        return replace(self, probation=replace(probation, boot_id=None, started_at=None))
 
     def to_json(self) -> bytes:
         """As `from_json` reads it."""
-        return (json.dumps({"format": FORMAT, **asdict(self)}, indent=2) + "\n").encode()
+        raw_state = {
+            "format": FORMAT,
+            "current": self.current,
+            "previous": self.previous,
+            "activated_at": self.activated_at,
+            _PROBATION_KEY: None if self.probation is None else asdict(self.probation),
+            "refused": {slot: asdict(refusal) for slot, refusal in self.refused.items()},
+        }
+        return (json.dumps(raw_state, indent=2) + "\n").encode()
 
     @classmethod
     def from_json(cls, content: bytes) -> "State":
@@ -140,10 +152,10 @@ class State:
             raw_state = json.loads(content)
             if raw_state.pop("format") != FORMAT:
                 raise ValueError("another format")
-            raw_trial, raw_refused = raw_state.pop("trial"), raw_state.pop("refused")
+            raw_probation, raw_refused = raw_state.pop(_PROBATION_KEY), raw_state.pop("refused")
             state = cls(
                 **raw_state,
-                trial=None if raw_trial is None else Trial(**raw_trial),
+                probation=None if raw_probation is None else Probation(**raw_probation),
                 refused={str(key): Refusal(**value) for key, value in raw_refused.items()},
             )
             _check_types(state)
@@ -155,10 +167,10 @@ class State:
 def _check_types(state: State) -> None:
     texts: list[Any] = [state.current, state.previous, state.activated_at]
     numbers: list[Any] = []
-    if state.trial is not None:
-        texts += [state.trial.boot_id, state.trial.started_at]
-        numbers += [state.trial.crashes, state.trial.power_cuts]
-    texts += [value for one in state.refused.values() for value in asdict(one).values()]
+    if state.probation is not None:
+        texts += [state.probation.boot_id, state.probation.started_at]
+        numbers += [state.probation.crashes, state.probation.power_cuts]
+    texts += [value for refusal in state.refused.values() for value in vars(refusal).values()]
     if not all(value is None or isinstance(value, str) for value in texts):
         raise TypeError("a name is no text")
     if not all(type(value) is int for value in numbers):

@@ -36,7 +36,7 @@ def self_test_command(folder: Path, threads: int = 1, runtime: str = AUTO) -> tu
     )
 
 
-def run_trial(
+def run_self_test(
     folder: Path,
     limit_s: float,
     cancelled: Callable[[], bool] = lambda: False,

@@ -25,7 +25,7 @@ from edge_detector.system.atomic import Step, no_step
 from edge_detector.updates.fetcher import BoundedFetcher, parse_address
 from edge_detector.updates.journal import Journal
 from edge_detector.updates.rollout import Choice, Listed, channels_of, choose, read_channel
-from edge_detector.updates.self_test_process import run_trial, self_test_command
+from edge_detector.updates.self_test_process import run_self_test, self_test_command
 from edge_detector.updates.session import Session, check_length, disk_fault
 from edge_detector.updates.trust import Trust
 
@@ -54,7 +54,7 @@ class Updates:
         slots: Slots | None = None,
         fetcher: BoundedFetcher | None = None,
         clock: Callable[[], datetime] = utc_now,
-        try_out: Callable[[Slot], None] | None = None,
+        self_test: Callable[[Slot], None] | None = None,
         step: Step = no_step,
     ) -> None:
         """Nothing is read or fetched yet.
@@ -62,7 +62,7 @@ class Updates:
         releases: a folder, a file:// or an http(s):// address. name: of the model; needed only if
         the channel has several. root: a file with the root to trust; without one, the first use
         trusts what it finds. threads, runtime: of the interpreter that is to run releases, for
-        their self-tests. fetcher, clock, try_out, step: for tests.
+        their self-tests. fetcher, clock, self_test, step: for tests.
 
         Raises:
             ConfigError: releases is no such address.
@@ -77,7 +77,7 @@ class Updates:
         self._name = name
         self._limits = limits
         self._clock = clock
-        self._try_out = try_out or self._self_test
+        self._try_out = self_test or self._self_test
         self._step = step
         self._self_test_with = (threads, runtime)
         self._passed_over: set[tuple[str, str]] = set()
@@ -105,7 +105,7 @@ class Updates:
         with self._session() as session:
             return self._fetch(session)
 
-    def trial(self, slot: Slot) -> None:
+    def self_test(self, slot: Slot) -> None:
         """Run a slot's self-test in a process of its own. If it fails, the slot is refused.
 
         Raises:
@@ -133,7 +133,7 @@ class Updates:
                 return None
             self._fetcher.close()
             try:
-                self.trial(slot)
+                self.self_test(slot)
             except ModelError:
                 self.slots.prune()
                 raise
@@ -231,7 +231,7 @@ class Updates:
         manifest, content = self._read_manifest(session, listed)
         self._step("manifest read")
         try:
-            return self.slots.shelf.read(slot_id(manifest, content))
+            return self.slots.store.read(slot_id(manifest, content))
         except ReleaseError:
             size_mb = sum(size for _, size in files_of(manifest).values()) / 1e6
             logger.info(
@@ -239,7 +239,7 @@ class Updates:
             )
         targets = self._find_files(session, manifest)
         self._check_space(manifest)
-        with self.slots.shelf.incoming() as folder:
+        with self.slots.store.incoming() as folder:
             self._fetcher.scratch = str(folder)
             try:
                 (folder / MANIFEST_FILE).write_bytes(content)
@@ -247,7 +247,7 @@ class Updates:
                     self._step(f"fetching {file}")
                     session.fetch(target, folder / file)
                 self._step("fetched")
-                return self.slots.shelf.adopt(folder)
+                return self.slots.store.adopt(folder)
             except OSError as error:
                 raise disk_fault(error, self.home) from error
             finally:
@@ -287,7 +287,7 @@ class Updates:
 
     def _self_test(self, slot: Slot) -> None:
         command = self_test_command(slot.folder, *self._self_test_with)
-        run_trial(slot.folder, self._limits.trial_s, lambda: self._cancelled, command)
+        run_self_test(slot.folder, self._limits.self_test_s, lambda: self._cancelled, command)
 
     def _now(self) -> str:
         return self._clock().isoformat(timespec="seconds")

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 class UpdateWorker:
     """A thread that updates now and then, and tells of every slot that is to be taken over.
 
-    on_new(slot) is called in this thread, with the slot verified, activated, and its trial begun.
+    on_new(slot) is called in this thread: the slot is verified and activated, its probation begun.
     It may be the slot that runs already, after a rollback by the loop itself: nothing to do then.
     """
 
@@ -94,7 +94,7 @@ class UpdateWorker:
                 return
             slot = slots.current()
             if slot is not None:
-                slots.begin_trial()
+                slots.begin_probation()
                 self._hand_over(slot)
         except EdgeError as error:
             self._say(error)

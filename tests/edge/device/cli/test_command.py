@@ -340,7 +340,7 @@ def test_new_release_is_taken_over_in_a_run(tmp_path, home):
     models = [event["model"] for event in read_events(tmp_path / "e.jsonl")]
     assert models == sorted(models), "there is no way back"
     slot = Slots(home).current()
-    assert slot is not None and slot.release == "tiny 1.1.0" and Slots(home).on_trial()
+    assert slot is not None and slot.release == "tiny 1.1.0" and Slots(home).on_probation()
 
 
 def models_so_far(path):
@@ -578,7 +578,7 @@ def test_output_that_hangs_is_no_crash_of_the_release(tmp_path, home, how):
 
     assert status == expected, err
     slots = Slots(home)
-    assert slots.begin_run() == slot and slots.on_trial() and slots.state().refused == {}
+    assert slots.begin_run() == slot and slots.on_probation() and slots.state().refused == {}
 
 
 def test_run_looks_for_another_release_when_its_only_one_crashes(tmp_path, clip):
@@ -588,7 +588,7 @@ def test_run_looks_for_another_release_when_its_only_one_crashes(tmp_path, clip)
     for _ in range(MAX_CRASHES):
         slots = Slots(home)
         slots.begin_run()
-        slots.begin_trial()
+        slots.begin_probation()
         slots._run_lock.release()
     make_repository(tmp_path).publish(Release(*tiny_release("1.1.0")), "stable")
 

@@ -40,6 +40,6 @@ def test_signal_between_any_two_lines_leaves_no_lock_behind(acquired, tmp_path, 
     assert count >= acquired
     assert summary == "" or " frames in " in summary
     assert Slots(home).begin_run() is not None
-    trial = Slots(home).state().trial
-    assert trial is not None
-    assert trial.crashes == 0
+    probation = Slots(home).state().probation
+    assert probation is not None
+    assert probation.crashes == 0

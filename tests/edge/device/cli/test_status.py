@@ -25,14 +25,14 @@ class Device:
         self.clock = Clock()
         self.slots = Slots(self.home, clock=self.clock)
 
-    def updates(self, try_out=lambda _slot: None) -> Updates:
+    def updates(self, self_test=lambda _slot: None) -> Updates:
         return Updates(
             str(self.releases),
             self.home,
             limits=Limits(spare_bytes=0),
             slots=self.slots,
             clock=self.clock,
-            try_out=try_out,
+            self_test=self_test,
         )
 
     def status(self) -> str:
@@ -85,11 +85,11 @@ def test_status_tells_the_release_and_where_it_is_from(device: Device, repositor
     text = device.status()
 
     assert "parts 1.0.0 (int8, sha256 " in line(text, "current")
-    assert "on trial" in line(text, "current")
+    assert "on probation" in line(text, "current")
     assert f"{device.releases}, channel stable" in line(text, "releases")
     assert repository.status().fingerprint in line(text, "trusts")
     device.slots.commit()
-    assert "on trial" not in device.status()
+    assert "on probation" not in device.status()
 
 
 @pytest.mark.parametrize(

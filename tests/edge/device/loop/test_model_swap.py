@@ -26,25 +26,25 @@ open_takeover: Callable[..., Takeover] = Takeover  # also on stand-ins for slots
 
 
 class FakeSlots:
-    """Which slot is current, and whether it is on trial."""
+    """Which slot is current, and whether it is on probation."""
 
-    def __init__(self, previous=None, trial=True):
-        self._previous, self.trial = previous, trial
+    def __init__(self, previous=None, probation=True):
+        self._previous, self.probation = previous, probation
         self.commits = 0
         self.rollbacks: list[Any] = []
 
-    def on_trial(self):
-        return self.trial
+    def on_probation(self):
+        return self.probation
 
     def commit(self):
         self.commits += 1
-        self.trial = False
+        self.probation = False
 
     def rollback(self, reason=None, refuse=True):
         if self._previous is None:
             raise NoModelError("there is no previous release")
         self.rollbacks.append((reason, refuse))
-        self.trial = False
+        self.probation = False
         return self._previous
 
     def previous(self):
@@ -111,7 +111,7 @@ class TestTakeover:
         assert "there is no previous release" in caplog.text
 
     def test_takeover_begins_with_the_previous_one_if_it_must(self):
-        """A run whose model is on trial and does not open begins with the one before."""
+        """A run whose model is on probation and does not open begins with the one before."""
         slots = FakeSlots(previous=a_slot("1.0.0"))
 
         detector = open_takeover(slots, build_fake).begin(a_slot("9.0.0"))
@@ -140,11 +140,11 @@ class TestTakeover:
         with pytest.raises(ConfigError, match="no label 'bolt'"):
             open_takeover(slots, build_fake).begin(a_slot("8.1.0"))
 
-        assert slots.rollbacks == [] and slots.trial
+        assert slots.rollbacks == [] and slots.probation
 
     def test_takeover_does_not_go_back_from_what_was_committed(self):
-        """Without a trial there is no going back: the error is told as it is."""
-        slots = FakeSlots(previous=a_slot("1.0.0"), trial=False)
+        """Without a probation there is no going back: the error is told as it is."""
+        slots = FakeSlots(previous=a_slot("1.0.0"), probation=False)
 
         with pytest.raises(ModelError, match="it does not open"):
             open_takeover(slots, build_fake).begin(a_slot("9.0.0"))

@@ -1,6 +1,7 @@
 """Slots: a device always has a whole model to run, and knows which one."""
 
 import errno
+import json
 import os
 import stat
 import threading
@@ -13,7 +14,14 @@ import pytest
 from edge_detector.errors import ConfigError, NoModelError, ReleaseError
 from edge_detector.slots.slot import Slot
 from edge_detector.slots.slots import Slots
-from edge_detector.slots.state import CRASHED, MAX_CRASHES, MAX_POWER_CUTS, RESTARTED, State, Trial
+from edge_detector.slots.state import (
+    CRASHED,
+    MAX_CRASHES,
+    MAX_POWER_CUTS,
+    RESTARTED,
+    Probation,
+    State,
+)
 from edge_detector.system.locks import BusyError
 
 from tests.edge.releases import make_release
@@ -47,7 +55,7 @@ class Machine:
         """A run opens its model, and dies: the kernel lets go of its lock."""
         slots = self.slots()
         slots.begin_run()
-        slots.begin_trial()
+        slots.begin_probation()
         slots._run_lock.release()
 
     def power_cut(self) -> None:
@@ -103,17 +111,17 @@ def read_only(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
     def freeze() -> None:
         monkeypatch.setattr("edge_detector.system.locks.os.open", open_to_read)
-        for name in ("pointer.replace_file", "shelf.tempfile.mkdtemp", "shelf.os.utime"):
-            monkeypatch.setattr(f"edge_detector.{name}", fail)
+        for name in ("pointer.replace_file", "slot_store.tempfile.mkdtemp", "slot_store.os.utime"):
+            monkeypatch.setattr(f"edge_detector.slots.{name}", fail)
 
     return freeze
 
 
-def trial_of(slots: Slots) -> Trial:
+def probation_of(slots: Slots) -> Probation:
     """How the current slot does."""
-    trial = slots.state().trial
-    assert trial is not None
-    return trial
+    probation = slots.state().probation
+    assert probation is not None
+    return probation
 
 
 class TestInstall:
@@ -153,7 +161,7 @@ class TestInstall:
     def test_installing_again_is_harmless(self, machine: Machine):
         """The same slot, once."""
         assert machine.install("1.0.0") == machine.install("1.0.0")
-        assert len(machine.slots().shelf.ids()) == 1
+        assert len(machine.slots().store.ids()) == 1
 
     @pytest.mark.parametrize("damage", DAMAGES)
     def test_installing_again_repairs_a_damaged_slot(self, machine: Machine, damage):
@@ -164,7 +172,7 @@ class TestInstall:
         machine.install("1.0.0")
 
         with machine.slots().updating(1):
-            assert machine.slots().shelf.read(slot.id) == slot
+            assert machine.slots().store.read(slot.id) == slot
             assert list(slot.folder.parent.iterdir()) == [slot.folder]
 
     def test_home_that_cannot_be_written_is_named(self, machine: Machine, read_only):
@@ -245,6 +253,37 @@ class TestCurrent:
 
         assert machine.slots().current() == old
 
+    def test_pointer_is_read_as_all_versions_have_written_it(self, machine: Machine):
+        """Its keys stay, whatever our words for them are."""
+        old, new = machine.activate("1.0.0"), machine.activate("1.1.0", commit=False)
+        refused = {
+            "name": "parts",
+            "version": "0.9.0",
+            "reason": "crashed within its first minute",
+            "at": "2026-02-28T12:00:00+00:00",
+        }
+        written = {
+            "format": 1,
+            "current": new.id,
+            "previous": old.id,
+            "activated_at": "2026-03-01T12:00:00+00:00",
+            "trial": {
+                "boot_id": "boot 1",
+                "started_at": "2026-03-01T12:00:00+00:00",
+                "crashes": 0,
+                "power_cuts": 2,
+            },
+            "refused": {"parts-0.9.0-0123456789ab": refused},
+        }
+        pointer = machine.home / "state.json"
+        pointer.write_text(json.dumps(written, indent=2) + "\n")
+
+        assert probation_of(machine.slots()).power_cuts == 2
+        machine.slots().forgive()
+        assert json.loads(pointer.read_text()) == {**written, "refused": {}}
+        pointer.write_text(json.dumps(written))
+        assert machine.slots().begin_run() == old, "it had crashed while it was on probation"
+
     @pytest.mark.parametrize("place", ["current", "previous"])
     def test_pointer_never_leads_out_of_the_slots(self, machine: Machine, place):
         """A path is no name of a slot."""
@@ -257,15 +296,15 @@ class TestCurrent:
         assert ".." not in str(machine.slots().state())
 
 
-class TestTrial:
+class TestProbation:
     def test_release_is_on_trial_until_it_is_committed(self, machine: Machine):
         """Then it is not, also for later processes."""
         machine.activate("1.0.0", commit=False)
-        assert machine.slots().on_trial()
+        assert machine.slots().on_probation()
 
         machine.slots().commit()
 
-        assert not machine.slots().on_trial()
+        assert not machine.slots().on_probation()
         machine.slots().commit()
 
     def test_crash_within_the_first_minute_is_rolled_back_and_refused(self, machine: Machine):
@@ -296,7 +335,7 @@ class TestTrial:
             machine.power_cut()
 
         assert machine.slots().begin_run() == new
-        assert machine.slots().on_trial()
+        assert machine.slots().on_probation()
 
     def test_release_that_restarts_the_machine_each_time_is_rolled_back(self, machine: Machine):
         """Or else a device would restart for ever."""
@@ -314,11 +353,11 @@ class TestTrial:
         for _ in range(MAX_CRASHES + 1):
             slots = machine.slots()
             assert slots.begin_run() == new
-            slots.begin_trial()
+            slots.begin_probation()
             slots.end_run()
             slots.end_run()
 
-        assert machine.slots().on_trial()
+        assert machine.slots().on_probation()
 
     def test_run_that_dies_before_it_opens_the_model_is_no_crash_of_it(self, machine: Machine):
         """Whatever it died of: the release had no part in it."""
@@ -335,8 +374,8 @@ class TestTrial:
         machine.activate("1.1.0", commit=False)
         slots = machine.slots()
         slots.begin_run()
-        slots.begin_trial()
-        slots.end_trial()
+        slots.begin_probation()
+        slots.end_probation()
         newest = machine.install("1.2.0")
         slots.activate(newest, running=True)
         slots._run_lock.release()
@@ -349,11 +388,11 @@ class TestTrial:
         machine.crash()
         slots = machine.slots()
         slots.begin_run()
-        slots.begin_trial()
-        assert trial_of(slots).crashes == 1
+        slots.begin_probation()
+        assert probation_of(slots).crashes == 1
         slots.end_run()
 
-        assert trial_of(machine.slots()).crashes == 0
+        assert probation_of(machine.slots()).crashes == 0
 
     def test_crash_before_a_release_was_taken_over_is_not_its_fault(self, machine: Machine):
         """`update` activated it, and the run that died still had the old one."""
@@ -375,7 +414,7 @@ class TestTrial:
             slots.activate(machine.install("1.1.0"), running=True)
         else:
             machine.activate("1.1.0", commit=False)
-            slots.begin_trial()
+            slots.begin_probation()
         slots._run_lock.release()
 
         assert machine.slots().begin_run() == old
@@ -389,7 +428,7 @@ class TestTrial:
 
         slots = machine.slots()
         assert slots.begin_run() == only
-        assert trial_of(slots).crashes == MAX_CRASHES + 1 and slots.state().refused == {}
+        assert probation_of(slots).crashes == MAX_CRASHES + 1 and slots.state().refused == {}
 
     def test_crash_does_not_lead_back_to_a_damaged_release(self, machine: Machine):
         """The one that crashed is tried again: it is all there is."""
@@ -400,7 +439,7 @@ class TestTrial:
         assert machine.slots().begin_run() == new
 
     def test_new_release_during_a_trial_keeps_the_proven_one_to_go_back_to(self, machine):
-        """Not the one that was on trial, which has proved nothing."""
+        """Not the one that was on probation, which has proved nothing."""
         proven = machine.activate("1.0.0")
         machine.activate("1.1.0", commit=False)
         machine.activate("1.2.0", commit=False)
@@ -500,7 +539,7 @@ class TestHousekeeping:
         with machine.slots().updating(1):
             machine.slots().prune()
 
-        assert machine.slots().shelf.ids() == [slots[2].id, slots[3].id]
+        assert machine.slots().store.ids() == [slots[2].id, slots[3].id]
 
     @pytest.mark.parametrize("content", [None, b"nonsense"])
     def test_nothing_is_deleted_while_the_pointer_is_lost(self, machine: Machine, content):
@@ -511,7 +550,7 @@ class TestHousekeeping:
 
         machine.slots().prune()
 
-        assert len(machine.slots().shelf.ids()) == 1
+        assert len(machine.slots().store.ids()) == 1
 
     def test_leftovers_of_a_killed_update_are_swept_up(self, machine: Machine):
         """By the next one."""

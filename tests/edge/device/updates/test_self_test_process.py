@@ -14,18 +14,18 @@ import cv2
 import pytest
 from edge_detector.errors import EdgeError, ModelError
 from edge_detector.slots.slots import Slot, Slots
-from edge_detector.updates.self_test_process import NICENESS, run_trial, self_test_command
+from edge_detector.updates.self_test_process import NICENESS, run_self_test, self_test_command
 
 from tests.edge.device.tiny import GOLDEN_CELLS, build_tiny, paint, tiny_manifest
 
 LONG_S = 60.0
 
 
-def trial(
+def run(
     program: str, limit_s: float = LONG_S, cancelled: Callable[[], bool] = lambda: False
 ) -> None:
     """Run a program in the place of the self-test."""
-    run_trial(Path("slot"), limit_s, cancelled, (sys.executable, "-c", program))
+    run_self_test(Path("slot"), limit_s, cancelled, (sys.executable, "-c", program))
 
 
 def test_self_test_is_the_command_of_this_package():
@@ -39,27 +39,27 @@ def test_self_test_is_the_command_of_this_package():
 def test_release_that_passes_is_told_in_the_log(caplog):
     """With what the test said last."""
     caplog.set_level("INFO")
-    trial("print('...'); print('passed on 3 pictures')")
+    run("print('...'); print('passed on 3 pictures')")
     assert "passed on 3 pictures" in caplog.text
 
 
 def test_release_that_fails_is_refused_with_its_last_words():
     """Without the prefix that is for the terminal."""
     with pytest.raises(ModelError, match=r"^the self-test failed: no bolt at 1,2$"):
-        trial("import sys; print('INFO'); print('error: no bolt at 1,2', file=sys.stderr); exit(1)")
+        run("import sys; print('INFO'); print('error: no bolt at 1,2', file=sys.stderr); exit(1)")
 
 
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGILL"])
 def test_crash_of_the_interpreter_is_the_release_s_fault(name):
     """And takes nobody along."""
     with pytest.raises(ModelError, match=f"crashed .{name}"):
-        trial(f"import os, signal; os.kill(os.getpid(), signal.{name})")
+        run(f"import os, signal; os.kill(os.getpid(), signal.{name})")
 
 
 def test_killed_test_says_nothing_of_the_release():
     """The system does so when it is out of memory, and later it may have enough."""
     with pytest.raises(EdgeError, match="cannot be run here now") as error:
-        trial("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+        run("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     assert not isinstance(error.value, ModelError)
 
 
@@ -73,7 +73,7 @@ def test_endless_test_is_ended_with_all_that_it_started(tmp_path: Path):
         "time.sleep(600)"
     )
     with pytest.raises(EdgeError, match="given up"):
-        trial(program, cancelled=lambda: note.exists() and bool(note.read_text()))
+        run(program, cancelled=lambda: note.exists() and bool(note.read_text()))
 
     child, deadline = int(note.read_text()), time.monotonic() + 60
     while is_running(child) and time.monotonic() < deadline:
@@ -90,34 +90,34 @@ def is_running(process: int) -> bool:
 def test_test_that_takes_too_long_is_the_release_s_fault():
     """The limit is in the message."""
     with pytest.raises(ModelError, match=r"did not end within 0\.2 s"):
-        trial("import time; time.sleep(600)", limit_s=0.2)
+        run("import time; time.sleep(600)", limit_s=0.2)
 
 
 @pytest.mark.parametrize("status", [2, 3, 127])
 def test_test_that_cannot_be_run_is_not_the_release_s_fault(status):
     """For example where there is no runtime."""
     with pytest.raises(EdgeError, match="cannot be run here: no TFLite runtime") as error:
-        trial(f"print('error: no TFLite runtime'); exit({status})")
+        run(f"print('error: no TFLite runtime'); exit({status})")
     assert not isinstance(error.value, ModelError)
 
 
 def test_program_that_cannot_be_started_is_not_the_release_s_fault():
     """The system's reason is in the message."""
     with pytest.raises(EdgeError, match="cannot be started") as error:
-        run_trial(Path("slot"), LONG_S, command=("/nowhere/python",))
+        run_self_test(Path("slot"), LONG_S, command=("/nowhere/python",))
     assert not isinstance(error.value, ModelError)
 
 
 def test_silent_failure_is_told_as_such():
     """There is always something to show."""
     with pytest.raises(ModelError, match="it says nothing"):
-        trial("exit(1)")
+        run("exit(1)")
 
 
 def test_talkative_failure_is_told_by_its_end():
     """Megabytes of output are neither kept in memory nor shown."""
     with pytest.raises(ModelError, match=r"failed: the end$"):
-        trial("for _ in range(100): print('x' * 100_000)\nprint('the end'); exit(1)")
+        run("for _ in range(100): print('x' * 100_000)\nprint('the end'); exit(1)")
 
 
 def test_self_test_leaves_the_processor_to_the_camera():
@@ -128,7 +128,7 @@ def test_self_test_leaves_the_processor_to_the_camera():
         f"for _ in range(500):\n    if os.nice(0) == {niceness}: exit(0)\n    time.sleep(0.01)\n"
         "print(os.nice(0)); exit(1)"
     )
-    trial(program)
+    run(program)
 
 
 class TestRealRelease:
@@ -154,7 +154,7 @@ class TestRealRelease:
     def test_good_release_passes(self, slot: Slot, caplog):
         """And the log has what the test said."""
         caplog.set_level("INFO")
-        run_trial(slot.folder, LONG_S)
+        run_self_test(slot.folder, LONG_S)
         assert "passed" in caplog.text
 
     def test_release_that_finds_something_else_fails(self, tmp_path: Path):
@@ -162,11 +162,11 @@ class TestRealRelease:
         picture = cv2.imencode(".png", paint(*GOLDEN_CELLS, ("green", 4, 4)))[1].tobytes()
         slot = self.install(tmp_path, build_tiny(), picture)
         with pytest.raises(ModelError, match=r"the self-test failed: .*also found green"):
-            run_trial(slot.folder, LONG_S)
+            run_self_test(slot.folder, LONG_S)
 
     def test_file_that_is_no_model_fails(self, tmp_path: Path):
         """Whatever the interpreter does with it."""
         picture = cv2.imencode(".png", paint(*GOLDEN_CELLS))[1].tobytes()
         slot = self.install(tmp_path, random.Random(1).randbytes(100_000), picture)
         with pytest.raises(ModelError, match="the self-test"):
-            run_trial(slot.folder, LONG_S)
+            run_self_test(slot.folder, LONG_S)

@@ -56,7 +56,7 @@ class Device:
         return Updates(
             str(releases or self.releases),
             self.home,
-            **{"limits": LIMITS, "try_out": passes, "device_id": "device", **options},
+            **{"limits": LIMITS, "self_test": passes, "device_id": "device", **options},
         )
 
     def update(self, **options) -> str | None:
@@ -110,7 +110,7 @@ class TestUpdate:
         assert slot is not None and slot.release == "parts 1.0.0"
         assert slot.model_path.read_bytes() == b"a model"
         assert device.slots.current() == slot
-        assert device.slots.on_trial()
+        assert device.slots.on_probation()
 
     def test_newer_release_is_taken_and_the_old_one_kept(self, device, repository):
         """For a rollback; the one before it goes."""
@@ -120,7 +120,7 @@ class TestUpdate:
             assert device.update() == version
         assert device.update() is None
 
-        assert len(device.slots.shelf.ids()) == 2
+        assert len(device.slots.store.ids()) == 2
         assert device.slots.rollback().manifest.version == "1.1.0"
         assert device.update() is None, "what was rolled back is not taken again"
 
@@ -129,7 +129,7 @@ class TestUpdate:
         manifest = device.updates().check()
 
         assert manifest is not None and manifest.version == "1.0.0"
-        assert device.version is None and device.slots.shelf.ids() == []
+        assert device.version is None and device.slots.store.ids() == []
 
     def test_fetch_activates_nothing(self, device: Device):
         """The new slot lies beside the one that runs."""
@@ -205,10 +205,10 @@ class TestSelfTest:
         assert device.update() == "1.0.0"
         repository.publish(make_release("1.1.0", model=b"bad"))
         with pytest.raises(ModelError, match=r"parts 1\.1\.0 was refused.*no bolt"):
-            device.update(try_out=fails)
+            device.update(self_test=fails)
 
         assert device.version == "1.0.0"
-        assert len(device.slots.shelf.ids()) == 1
+        assert len(device.slots.store.ids()) == 1
         assert device.update() is None
         (refusal,) = device.slots.state().refused.values()
         assert (refusal.version, refusal.reason) == ("1.1.0", "the self-test failed: no bolt")
@@ -216,11 +216,11 @@ class TestSelfTest:
     def test_newer_release_follows_one_that_failed(self, device, repository):
         """The publisher has mended it."""
         with pytest.raises(ModelError):
-            device.update(try_out=fails)
+            device.update(self_test=fails)
         repository.publish(make_release("1.0.1", model=b"mended"))
 
         assert device.update() == "1.0.1"
-        assert len(device.slots.shelf.ids()) == 1
+        assert len(device.slots.store.ids()) == 1
 
     def test_test_that_cannot_be_run_says_nothing_of_the_release(self, device: Device):
         """It will be tried again, without another download."""
@@ -229,7 +229,7 @@ class TestSelfTest:
             raise EdgeError("no TFLite runtime")
 
         with pytest.raises(EdgeError, match="no TFLite runtime"):
-            device.update(try_out=breaks)
+            device.update(self_test=breaks)
 
         assert device.slots.state().refused == {}
         assert device.update() == "1.0.0"
@@ -238,11 +238,11 @@ class TestSelfTest:
         """As many threads, and the same runtime."""
         commands: list[tuple[str, ...]] = []
         monkeypatch.setattr(
-            "edge_detector.updates.updates.run_trial",
+            "edge_detector.updates.updates.run_self_test",
             lambda _folder, _limit_s, _cancelled, command: commands.append(command),
         )
 
-        device.update(try_out=None, threads=3, runtime="tflite")
+        device.update(self_test=None, threads=3, runtime="tflite")
 
         assert commands[0][-4:] == ("--threads", "3", "--runtime", "tflite")
 
@@ -263,7 +263,7 @@ class TestSelfTest:
             device.slots.refuse(slot, "recalled by phone")
 
         with pytest.raises(ReleaseError, match="recalled by phone"):
-            device.update(try_out=refused)
+            device.update(self_test=refused)
         assert device.version is None
 
 
@@ -512,7 +512,7 @@ class TestLimits:
         """However well it is signed: not a byte of it."""
         with pytest.raises(ReleaseError, match=rf"{what} has .* bytes"):
             device.update(limits=replace(LIMITS, **limits))
-        assert device.slots.shelf.ids() == []
+        assert device.slots.store.ids() == []
 
     def test_number_of_pictures_has_a_ceiling(self, device: Device):
         """They are fetched one by one."""
@@ -629,7 +629,7 @@ class TestWrongReleases:
         publish(model__tflite=b"other")
         with pytest.raises(ReleaseError, match="another file than the manifest names"):
             device.update()
-        assert len(device.slots.shelf.ids()) == 1
+        assert len(device.slots.store.ids()) == 1
 
 
 def test_release_with_several_pictures_arrives_whole(device: Device, repository: Repository):

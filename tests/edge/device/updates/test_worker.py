@@ -29,13 +29,13 @@ class Run:
         self.came: queue.Queue[Slot] = queue.Queue()
         self.tried = threading.Event()
 
-    def updates(self, releases: object, try_out=lambda _slot: None) -> Updates:
+    def updates(self, releases: object, self_test=lambda _slot: None) -> Updates:
         return Updates(
             str(releases),
             self.home,
             limits=Limits(spare_bytes=0),
             slots=self.slots,
-            try_out=try_out,
+            self_test=self_test,
         )
 
     @contextmanager
@@ -60,12 +60,12 @@ def run(tmp_path: Path) -> Run:
     return Run(tmp_path)
 
 
-def test_first_release_comes_at_once_and_its_trial_has_begun(run: Run, tmp_path: Path):
+def test_first_release_comes_at_once_and_its_probation_has_begun(run: Run, tmp_path: Path):
     """A crash from here on is its fault."""
     with run.worker(run.updates(tmp_path / "releases")):
         assert run.next_version() == "1.0.0"
-    trial = run.slots.state().trial
-    assert trial is not None and trial.boot_id is not None
+    probation = run.slots.state().probation
+    assert probation is not None and probation.boot_id is not None
 
 
 def test_later_release_comes_with_a_later_look(run: Run, tmp_path: Path):
@@ -102,11 +102,11 @@ def test_what_another_process_does_is_followed(run: Run, tmp_path: Path, command
                 str(tmp_path / "releases"),
                 run.home,
                 limits=Limits(spare_bytes=0),
-                try_out=lambda _slot: None,
+                self_test=lambda _slot: None,
             ).update()
             assert run.next_version() == "1.1.0"
-            trial = run.slots.state().trial
-            assert trial is not None and trial.boot_id is not None
+            probation = run.slots.state().probation
+            assert probation is not None and probation.boot_id is not None
         else:
             Slots(run.home).rollback()
             assert run.next_version() == "1.0.0"
@@ -141,7 +141,7 @@ def test_refused_release_leaves_the_device_as_it_was(run: Run, tmp_path: Path, c
         tried.set()
         raise ModelError("the self-test failed: no bolt")
 
-    with run.worker(run.updates(tmp_path / "releases", try_out=fail), every_s=0.05) as worker:
+    with run.worker(run.updates(tmp_path / "releases", self_test=fail), every_s=0.05) as worker:
         assert tried.wait(SOON_S)
         worker._stopped.wait(0.3)
     assert run.came.empty()

@@ -303,7 +303,7 @@ def test_device_in_the_middle_takes_the_old_release_or_the_new_one(tmp_path):
             str(tmp_path / "releases"),
             tmp_path / name,
             device_id="device-1",
-            try_out=lambda slot: None,
+            self_test=lambda slot: None,
         )
 
     device("returning").update()

@@ -15,6 +15,8 @@ SentimentError
 └── CorpusError         the training data cannot be used as it is
 """
 
+from services.storage.errors import StorageBusy, StorageError
+
 
 class SentimentError(Exception):
     """Base of all errors raised on purpose here; the message is one line for the operator."""
@@ -48,11 +50,11 @@ class PrecisionError(ModelError):
     """The precision that was asked for gives other labels than float32."""
 
 
-class WarehouseError(SentimentError):
+class WarehouseError(SentimentError, StorageError):
     """The database refused an operation."""
 
 
-class WarehouseBusy(WarehouseError):
+class WarehouseBusy(WarehouseError, StorageBusy):
     """The database was locked, full of connections or out of reach; later it may answer."""
 
 

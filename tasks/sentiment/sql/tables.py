@@ -11,9 +11,11 @@ in UTC, dates are dates, and what a row must hold is also a constraint of its ta
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 import sqlalchemy as sa
+
+from services.storage.utc import UtcDateTime
 
 STATUSES = ("running", "finished", "stopped", "failed")
 
@@ -68,25 +70,6 @@ class RunRow:
             )
         if self.status not in STATUSES:
             raise ValueError(f"run {self.run_id}: status {self.status!r} is none of {STATUSES}")
-
-
-class UtcDateTime(sa.TypeDecorator[datetime]):
-    """An aware instant. SQLite keeps no zone: there it is stored as the time in UTC."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value} has no time zone")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class JsonCounts(sa.TypeDecorator[list[int]]):

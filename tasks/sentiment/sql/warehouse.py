@@ -22,9 +22,18 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from services.storage.database import Database, wait_for_turn
+from services.storage.upsert import (
+    Record,
+    copy,
+    create_staging,
+    insert_many,
+    upsert_from,
+    upsert_into,
+)
+from tasks.sentiment.errors import WarehouseBusy, WarehouseError
 from tasks.sentiment.reading.origin import Origin, refuse_other
 from tasks.sentiment.reading.reviews import Rejected
-from tasks.sentiment.sql.database import Database
 from tasks.sentiment.sql.questions import create_if_allowed, origins, spellings
 from tasks.sentiment.sql.tables import (
     METADATA,
@@ -34,14 +43,6 @@ from tasks.sentiment.sql.tables import (
     SENTIMENT_SOURCES,
     RunRow,
     ScoredRow,
-)
-from tasks.sentiment.sql.upsert import (
-    Record,
-    copy,
-    create_staging,
-    insert_many,
-    upsert_from,
-    upsert_into,
 )
 
 __all__ = ["RunRow", "ScoredRow", "Warehouse"]
@@ -57,6 +58,13 @@ _SCORE_NAMES = [field.name for field in fields(ScoredRow)]
 _RUN_NAMES = {field.name for field in fields(RunRow)}
 
 
+class WarehouseDatabase(Database):
+    """A marker file that outlives a power cut must not speak of rows that did not."""
+
+    error, busy = WarehouseError, WarehouseBusy
+    synchronous = "FULL"
+
+
 class Warehouse:
     """The tables `review_sentiment`, `rejected_reviews`, `sentiment_runs` and
     `sentiment_sources` of one database.
@@ -64,9 +72,9 @@ class Warehouse:
     Threads may share one; every process opens its own.
     """
 
-    def __init__(self, url: str, *, lock_timeout_s: float = 60.0) -> None:
+    def __init__(self, url: str) -> None:
         """Read the address; nothing is opened before the first method is called."""
-        self._database = Database(url, lock_timeout_s=lock_timeout_s)
+        self._database = WarehouseDatabase(url)
         self._keeps_origins = True
 
     @property
@@ -82,7 +90,7 @@ class Warehouse:
         Raises: WarehouseError: a table is there, but has other columns or another key.
         """
         with self._database.transaction(writes=True) as connection:
-            self._wait_for_turn(connection)
+            wait_for_turn(connection, PREPARE_LOCK)
             METADATA.create_all(connection, [t for t in _TABLES if t is not SENTIMENT_SOURCES])
             self._keeps_origins = create_if_allowed(connection, SENTIMENT_SOURCES)
             self._check_layout(connection)
@@ -157,7 +165,7 @@ class Warehouse:
             return
         table = SENTIMENT_SOURCES
         with self._database.transaction(writes=True) as connection:
-            self._wait_for_turn(connection)
+            wait_for_turn(connection, PREPARE_LOCK)
             known = origins(connection, source)
             refuse_other(source, origin, known)
             if origin.key not in (key for key, _ in known):
@@ -269,11 +277,6 @@ class Warehouse:
         query = sa.select(SENTIMENT_RUNS).where(*conditions).order_by(*newest_first).limit(limit)
         with self._database.transaction(writes=False) as connection:
             return [RunRow(*values) for values in connection.execute(query)]
-
-    def _wait_for_turn(self, connection: sa.Connection) -> None:
-        """On PostgreSQL; on SQLite a writing transaction is alone anyway."""
-        if self._database.is_postgres:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(PREPARE_LOCK)))
 
     def _check_layout(self, connection: sa.Connection) -> None:
         inspector = sa.inspect(connection)

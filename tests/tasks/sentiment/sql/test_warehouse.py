@@ -375,7 +375,7 @@ def test_sqlite_makes_its_folder_and_writes_ahead(tmp_path):
 def test_sqlite_locked_for_too_long_is_busy(tmp_path):
     """Waiting ends, and the error says that trying again may help; readers are not held up."""
     file = tmp_path / "triptych.db"
-    warehouse = Warehouse(f"sqlite:///{file}", lock_timeout_s=0.05)
+    warehouse = Warehouse(f"sqlite:///{file}?timeout=0.05")
     warehouse.prepare()
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

@@ -14,9 +14,14 @@ Record = tuple[Any, ...]  # the values of a row in the order of its table's colu
 Upsert = postgresql.Insert | sqlite.Insert
 
 
+def insert_into(table: sa.Table, is_postgres: bool) -> Upsert:
+    """An insertion that can say what happens to rows whose key is there."""
+    return postgresql.insert(table) if is_postgres else sqlite.insert(table)
+
+
 def upsert_into(table: sa.Table, is_postgres: bool) -> Upsert:
-    """The statement that takes rows by parameters."""
-    return _or_update(postgresql.insert(table) if is_postgres else sqlite.insert(table), table)
+    """The statement that takes rows by parameters, and updates those whose key is there."""
+    return _or_update(insert_into(table, is_postgres), table)
 
 
 def insert_many(

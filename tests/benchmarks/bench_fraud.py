@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date, timedelta
@@ -119,18 +119,27 @@ def train(home: Path) -> Path:
     return folder
 
 
-@contextmanager
-def serving(name: str, folder: Path, home: Path) -> Iterator[tuple[int, psutil.Process, float]]:
-    """A peer that answers: its port, the process that does, and the seconds it took to start."""
-    port = free_port()
-    command = [sys.executable, "-m", "tests.benchmarks.fraud_peers", name, str(port), str(folder)]
+def command_of(name: str, folder: Path) -> list[str]:
+    """What starts a peer, but for its port."""
     if name == OURS:
-        serve = ("-m", "bentoml", "serve", "services.fraud.service:FraudDetector")
-        command = [sys.executable, *serve, "--port", str(port)]
+        serve = ("-m", "bentoml", "serve", "services.fraud.service:FraudDetector", "--port")
+        return [sys.executable, *serve]
+    return [sys.executable, "-m", "tests.benchmarks.fraud_peers", name, str(folder)]
+
+
+@contextmanager
+def serving(
+    name: str, command: Sequence[str], home: Path
+) -> Iterator[tuple[int, psutil.Process, float]]:
+    """A peer that answers: its port, the process that does, and the seconds it took to start.
+
+    command: to which the port is added.
+    """
+    port = free_port()
     began = time.perf_counter()
     with (home / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(
-            command,
+            [*command, str(port)],
             env={**os.environ, "TRIPTYCH_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"},
             stdout=log,
             stderr=log,
@@ -188,7 +197,7 @@ def post(port: int, path: str, body: bytes, media_type: str) -> bytes:
 def bench_peer(name: str, folder: Path, home: Path, seconds: int) -> Figures:
     """What a peer does under each load; or what kept it from being measured."""
     try:
-        with serving(name, folder, home) as (port, process, ready_s):
+        with serving(name, command_of(name, folder), home) as (port, process, ready_s):
             url = f"http://127.0.0.1:{port}/detect_fraud"
             wrk(url, DETECT, 8, 1)  # warm
             loads = [wrk(url, DETECT, connections, seconds) for connections in CONNECTIONS]
@@ -198,8 +207,7 @@ def bench_peer(name: str, folder: Path, home: Path, seconds: int) -> Figures:
         return {"fault": str(fault), "loads": [], "memory_mb": None, "ready_s": None}
     for load in loads:
         say(name, load)
-    ready = f"ready in {ready_s:.1f} s"
-    console.print(f"{name}: {format_figure(memory, '.0f')} MB, {ready}")
+    console.print(f"{name}: {format_figure(memory, '.0f')} MB, ready in {ready_s:.1f} s")
     return {"ready_s": ready_s, "memory_mb": memory, "loads": [asdict(load) for load in loads]}
 
 
@@ -212,7 +220,7 @@ def bench_ours(home: Path, seconds: int, rush_s: int) -> Figures:
     """What only the service does."""
     day = write_history(home)
     try:
-        with serving(OURS, home, home) as (port, process, ready_s):
+        with serving(OURS, command_of(OURS, home), home) as (port, process, ready_s):
             console.print(f"with a history: ready in {ready_s:.1f} s")
             found = loads_of_ours(port, day, seconds, rush_s)
             memory = memory_mb(process.pid)

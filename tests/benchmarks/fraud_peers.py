@@ -1,6 +1,6 @@
 """Other ways to serve the same network, each a process of its own.
 
-    python -m tests.benchmarks.fraud_peers flask|fastapi|starlette|litserve PORT MODEL_FOLDER
+    python -m tests.benchmarks.fraud_peers flask|fastapi|starlette|litserve MODEL_FOLDER PORT
 
 - flask: the original script; it loads the Keras network and calls `predict` for each request.
 - fastapi: with the same types that the service checks requests by, and the TFLite form.
@@ -90,4 +90,4 @@ def litserve(port: int, folder: Path) -> None:
 PEERS = {"flask": flask, "fastapi": fastapi, "starlette": starlette, "litserve": litserve}
 
 if __name__ == "__main__":
-    PEERS[sys.argv[1]](int(sys.argv[2]), Path(sys.argv[3]))
+    PEERS[sys.argv[1]](int(sys.argv[3]), Path(sys.argv[2]))

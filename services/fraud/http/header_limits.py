@@ -29,7 +29,7 @@ class _TooLarge(Exception):
     """Stops the parser in the middle of what it was given."""
 
 
-class GuardedProtocol(HttpToolsProtocol):
+class LimitedProtocol(HttpToolsProtocol):
     """One connection."""
 
     _arrived = 0  # bytes of a head that is not complete, or since the last of a body
@@ -143,4 +143,4 @@ def _size(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
 
 def install() -> None:
     """Let uvicorn use it in this process; it has no setting for that which BentoML passes on."""
-    uvicorn.protocols.http.auto.AutoHTTPProtocol = GuardedProtocol
+    uvicorn.protocols.http.auto.AutoHTTPProtocol = LimitedProtocol

@@ -7,7 +7,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from services.fraud.http.header_limits import HEAD_BYTES, GuardedProtocol
+from services.fraud.http.header_limits import HEAD_BYTES, LimitedProtocol
 
 LINE = b"GET /livez HTTP/1.1\r\n"
 CHUNKED = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n"
@@ -48,7 +48,7 @@ class Connection:
 
     async def _talk(self, packets):
         config = uvicorn.Config(self._answer, interface="asgi3", lifespan="off", log_config=None)
-        protocol = GuardedProtocol(config, ServerState(), {}, asyncio.get_running_loop())
+        protocol = LimitedProtocol(config, ServerState(), {}, asyncio.get_running_loop())
         protocol.connection_made(self.wire)
         for packet in packets:
             if not self.wire.closed:

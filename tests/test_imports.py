@@ -50,7 +50,7 @@ RULES = (
     Rule(
         "tasks/sentiment/**/*.py",
         never=("prefect", "prefect_dask", "flows", "services", "edge", "edge_detector", "tasks"),
-        but=("tasks.sentiment",),
+        but=("tasks.sentiment", *SHARED),
     ),
     Rule("services/**/*.py", never=("prefect", "flows", "tasks", "edge", "edge_detector")),
     Rule("services/fraud/**/*.py", never=("bentoml",), doors=("service.py", "store.py")),

@@ -111,8 +111,8 @@ def ours(detector: Detector, video: Path, writes: bool) -> dict[str, float]:
         pipeline.wait()
         pipeline.close()
         camera.close()
-    total = pipeline.figures.latency_ms()["total"]
-    return {"rate": pipeline.figures.rate, "p50_ms": total["p50"], "p99_ms": total["p99"]}
+    total = pipeline.metrics.latency_ms()["total"]
+    return {"rate": pipeline.metrics.rate, "p50_ms": total["p50"], "p99_ms": total["p99"]}
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy.typing as npt
 from edge_detector.contract.manifest import InputSpec
 from edge_detector.errors import ConfigError, ModelError
-from edge_detector.inference.preprocess import InputFit
+from edge_detector.inference.preprocess import Preprocessor
 from edge_detector.inference.runtime import open_interpreter, read_tensors
 from edge_detector.inference.tensors import TensorInfo
 
@@ -56,13 +56,13 @@ class OpenedModel:
                 f"{self.file} cannot be understood without pictures; give --golden or --evaluate-on"
             )
         if spec not in self._known:
-            fit = InputFit(spec, self.input)
-            self._known[spec] = [self._answer(fit, picture) for picture in self.pictures]
+            preprocessor = Preprocessor(spec, self.input)
+            self._known[spec] = [self._answer(preprocessor, picture) for picture in self.pictures]
         return self._known[spec]
 
-    def _answer(self, fit: InputFit, picture: Image) -> dict[str, Array]:
+    def _answer(self, preprocessor: Preprocessor, picture: Image) -> dict[str, Array]:
         try:
-            self._interpreter.set_tensor(self.input.index, fit.prepare(picture)[0])
+            self._interpreter.set_tensor(self.input.index, preprocessor.prepare(picture)[0])
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
             raise ModelFileError(f"{self.file} does not run: {error}") from error

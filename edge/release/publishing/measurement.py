@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from edge_detector.contract.manifest import InputSpec, Layout, Thresholds, Variant
 from edge_detector.inference.detector import Detector
-from edge_detector.inference.preprocess import InputFit
+from edge_detector.inference.preprocess import Preprocessor
 from edge_detector.inference.tensors import TensorInfo
 
 from edge.release.conversion.convert import Calibration, ConvertedVariant, Converter
@@ -200,11 +200,11 @@ def _calibration(spec: InputSpec, paths: Sequence[Path]) -> Calibration | None:
     if not paths:
         return None
     shape = (1, spec.height, spec.width, 3)
-    fit = InputFit(spec, TensorInfo(0, "image", shape, np.dtype(np.float32)))
+    preprocessor = Preprocessor(spec, TensorInfo(0, "image", shape, np.dtype(np.float32)))
 
     def pictures() -> Iterator[Array]:
         for path in paths:
-            yield fit.prepare(read_image(path))[0]
+            yield preprocessor.prepare(read_image(path))[0]
 
     lowest, highest = ((level - spec.mean) / spec.std for level in (0, 255))
     return Calibration(pictures, lowest, highest)

@@ -9,7 +9,7 @@ from edge_detector.inference.boxes import Box, Detection
 from edge_detector.inference.decoders.decoding import DecoderSpec
 from edge_detector.inference.decoders.registry import open_decoder
 from edge_detector.inference.nms import nms
-from edge_detector.inference.preprocess import InputFit
+from edge_detector.inference.preprocess import Preprocessor
 from edge_detector.inference.tensors import TensorInfo
 
 from edge.release.conversion.framework import open_tensorflow
@@ -35,11 +35,11 @@ def open_network(network: Any, shape: Shape, dataset: Dataset) -> Callable[[Any]
     decoder = open_decoder(
         DecoderSpec(output, spec, tensors, thresholds=np.full(classes, CURVE_THRESHOLD))
     )
-    fit = InputFit(spec, image)
+    preprocessor = Preprocessor(spec, image)
     answer = tf.function(lambda batch: network(batch, training=False))
 
     def detect(frame: Any) -> list[Detection]:
-        batch, geometry = fit.prepare(frame)
+        batch, geometry = preprocessor.prepare(frame)
         outputs = answer(tf.constant(batch))
         found = decoder.decode([np.asarray(outputs[role]) for role in tensors])
         best = nms(

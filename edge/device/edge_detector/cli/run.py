@@ -1,7 +1,7 @@
 """The device at work: the one place that knows which parts are plugged together.
 
-releases ─▶ slots ─▶ takeover ─▶ pipeline ─▶ window, video, events, preview, contact sheet
-source ─▶ camera ───────────────▲    └─────▶ figures, telemetry, watchdog
+releases ─▶ slots ─▶ model swap ─▶ pipeline ─▶ window, video, events, preview, contact sheet
+source ─▶ camera ─────────────────▲    └─────▶ metrics, telemetry, watchdog
 """
 
 import logging
@@ -21,16 +21,16 @@ from edge_detector.cli.config import Config, read_device_id
 from edge_detector.cli.progress import Progress
 from edge_detector.errors import EdgeError, NoModelError
 from edge_detector.inference.detector import Detector
-from edge_detector.loop.metrics import Figures
-from edge_detector.loop.model_swap import Takeover
+from edge_detector.loop.metrics import Metrics
+from edge_detector.loop.model_swap import ModelSwap
 from edge_detector.loop.pipeline import INTERPRETER, Pipeline
 from edge_detector.loop.report import describe_now, progress_line, summary_line
-from edge_detector.loop.watchdog import Pulse, Watchdog
+from edge_detector.loop.watchdog import Heartbeat, Watchdog
 from edge_detector.outputs.opening import open_outputs
 from edge_detector.outputs.window import Window
 from edge_detector.slots.slots import Slot, Slots
 from edge_detector.slots.state import MAX_CRASHES
-from edge_detector.system.systemd import Notifier
+from edge_detector.system.systemd import Systemd
 from edge_detector.telemetry.interval import Sample
 from edge_detector.telemetry.telemetry import Telemetry
 from edge_detector.updates.journal import Journal
@@ -59,8 +59,8 @@ class Run:
         self._source = parse_source(config.source)
         self._device_id = read_device_id(config)
         self._slots = Slots(config.home)
-        self._figures, self._pulse, self._notifier = Figures(), Pulse(), Notifier()
-        self._takeover = Takeover(
+        self._metrics, self._heartbeat, self._systemd = Metrics(), Heartbeat(), Systemd()
+        self._model_swap = ModelSwap(
             *(self._slots, self._build),
             on_model=self._tell_model,
             on_rollback=self._tell_rollback,
@@ -134,26 +134,28 @@ class Run:
             slot = self._fetch_another(slot) if slot is not None else self._fetch_first()
             self._end_if_stopped()
             self._slots.begin_probation()
-            detector = self._takeover.begin(slot)
+            detector = self._model_swap.begin(slot)
             self._end_if_stopped()
             if self._telemetry is not None:
                 stack.enter_context(self._telemetry)
             self._tell_model(detector)
             pipeline = Pipeline(
                 *(camera, detector, outputs),
-                figures=self._figures,
-                pulse=self._pulse,
+                metrics=self._metrics,
+                heartbeat=self._heartbeat,
                 on_frame=self._record,
                 max_frames=self._config.frames,
-                on_failing=self._takeover.replace,
+                on_failing=self._model_swap.replace,
             )
             self._pipeline = pipeline
-            self._takeover.attach(pipeline)
+            self._model_swap.attach(pipeline)
             if self._updates is not None:
-                worker = UpdateWorker(self._updates, self._takeover.take, self._config.update_every)
+                worker = UpdateWorker(
+                    self._updates, self._model_swap.take, self._config.update_every
+                )
                 stack.enter_context(worker)
             watchdog = Watchdog(
-                *(self._pulse, self._config.watchdog, self._notifier.alive),
+                *(self._heartbeat, self._config.watchdog, self._systemd.alive),
                 on_stuck=lambda stage: self._leave_stuck(pipeline, stage),
             )
             stack.callback(watchdog.stop)
@@ -164,12 +166,12 @@ class Run:
                 self._supervise(pipeline, camera, windows)
             finally:
                 self._progress.clear()
-                self._notifier.stopping()
+                self._systemd.stopping()
                 if not self._loop_crashed:
                     self._end_trial()  # what hangs from here on is an output or the network
                 pipeline.close()
             return summary_line(
-                self._figures, camera, pipeline.detector.manifest, pipeline.detector.runtime_name
+                self._metrics, camera, pipeline.detector.manifest, pipeline.detector.runtime_name
             )
 
     def _end_if_stopped(self) -> None:
@@ -195,7 +197,7 @@ class Run:
         manifest = pipeline.detector.manifest
         about = f"detecting on {self._source.shown} with {manifest.name} {manifest.version}"
         logger.info("%s; Ctrl-C ends", about)
-        self._notifier.ready(about)
+        self._systemd.ready(about)
         due = time.monotonic() + EVERY_S
         while not pipeline.wait(WINDOW_S if windows else IDLE_S):
             if self._stopping or not all(window.show() for window in windows):
@@ -204,14 +206,14 @@ class Run:
             if time.monotonic() < due:
                 continue
             due = time.monotonic() + EVERY_S
-            line = progress_line(self._figures, camera)
-            self._notifier.status(line)
+            line = progress_line(self._metrics, camera)
+            self._systemd.status(line)
             if not camera.live:
                 self._progress.show(line)
             if self._telemetry is not None:
                 self._telemetry.state("ok" if camera.trouble is None else "no-frames")
                 self._note_contact(self._telemetry)
-            self._takeover.look()
+            self._model_swap.look()
         for window in windows:
             window.destroy()
 
@@ -228,7 +230,7 @@ class Run:
                 " is a network"
             )
         logger.info("no model is installed yet: fetching one")
-        self._notifier.starting("fetching the first model", FIRST_FETCH_S)
+        self._systemd.starting("fetching the first model", FIRST_FETCH_S)
         slot = self._updates.update(running=True)
         if slot is None:
             raise NoModelError(f"no model to fetch: {Journal.read(self._config.home).found}")
@@ -315,7 +317,7 @@ class Run:
     def _describe(self, camera: FileCamera | LiveCamera) -> dict[str, Any]:
         offline_s = self._updates.offline_s() if self._updates is not None else None
         detector = self._pipeline.detector if self._pipeline is not None else None
-        return describe_now(self._figures, camera, self._source.shown, detector, offline_s)
+        return describe_now(self._metrics, camera, self._source.shown, detector, offline_s)
 
 
 def run(config: Config, progress: Progress) -> str:

@@ -20,7 +20,7 @@ from edge_detector.inference.boxes import Box, Detection
 from edge_detector.inference.decoders.decoding import DecoderSpec
 from edge_detector.inference.decoders.registry import open_decoder
 from edge_detector.inference.nms import nms, one_per_place
-from edge_detector.inference.preprocess import Geometry, InputFit
+from edge_detector.inference.preprocess import Geometry, Preprocessor
 from edge_detector.inference.runtime import AUTO, open_interpreter, read_tensors
 from edge_detector.inference.tensors import TensorInfo
 
@@ -81,7 +81,7 @@ class Detector:
         tensors = _by_role(manifest, outputs)
         self._input = inputs[0].index
         self._outputs = [tensors[role].index for role in ROLES[manifest.output.layout]]
-        self._fit = InputFit(manifest.input, inputs[0])
+        self._preprocessor = Preprocessor(manifest.input, inputs[0])
         self._decoder = open_decoder(DecoderSpec(manifest.output, manifest.input, tensors, needed))
 
     @property
@@ -110,7 +110,7 @@ class Detector:
         Raises:
             CameraError: it is no BGR picture of bytes.
         """
-        return Prepared(*self._fit.prepare(frame))
+        return Prepared(*self._preprocessor.prepare(frame))
 
     def infer(self, prepared: Prepared) -> Raw:
         """Run the model; one thread at a time.

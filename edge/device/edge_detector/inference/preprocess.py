@@ -79,7 +79,7 @@ def place(spec: InputSpec, frame_height: int, frame_width: int) -> Geometry:
     )
 
 
-class InputFit:
+class Preprocessor:
     """Turns frames into inputs of one model; may be used by several threads at once."""
 
     def __init__(self, spec: InputSpec, tensor: TensorInfo) -> None:

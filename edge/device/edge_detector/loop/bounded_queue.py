@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Handover(Generic[T]):
+class BoundedQueue(Generic[T]):
     """From one thread that puts, and closes at its end, to one that iterates, or abandons."""
 
     def __init__(self, places: int) -> None:

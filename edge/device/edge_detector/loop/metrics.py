@@ -1,4 +1,4 @@
-"""The figures of a run so far: rate, latency, what was seen. Memory does not grow with the run.
+"""The metrics of a run so far: rate, latency, what was seen. Memory does not grow with the run.
 
 One thread records, any thread may ask.
 """
@@ -14,7 +14,7 @@ RECENT_FRAMES = 240  # that the present rate and latency are taken from
 RECENT_S = 5.0
 
 
-class Figures:
+class Metrics:
     """What a run has done."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

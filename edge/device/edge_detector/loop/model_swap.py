@@ -22,7 +22,7 @@ GOOD_FRAMES = 10  # fewer prove nothing: the camera may have been away
 logger = logging.getLogger(__name__)
 
 
-class Takeover:
+class ModelSwap:
     """The one place that knows which slot the loop runs."""
 
     def __init__(
@@ -85,7 +85,7 @@ class Takeover:
             self._on_model(detector)
             self._start_trial()
             if self._pipeline is not None:
-                self._pipeline.take_over(detector)
+                self._pipeline.swap_model(detector)
 
     def replace(self, failed: Detector, error: ModelError) -> Detector:
         """What the loop goes on with after a detector has failed again and again.
@@ -121,7 +121,7 @@ class Takeover:
 
     def _frames(self) -> int:
         """Results since the probation began."""
-        done = self._pipeline.figures.frames if self._pipeline is not None else 0
+        done = self._pipeline.metrics.frames if self._pipeline is not None else 0
         return done - self._frames_before
 
     def _start_trial(self) -> None:

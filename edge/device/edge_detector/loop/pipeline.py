@@ -22,16 +22,16 @@ from edge_detector.contract.manifest import Manifest
 from edge_detector.errors import ModelError
 from edge_detector.inference.boxes import Detection
 from edge_detector.inference.detector import Detector
-from edge_detector.loop.bounded_queue import Handover
-from edge_detector.loop.metrics import Figures
+from edge_detector.loop.bounded_queue import BoundedQueue
+from edge_detector.loop.metrics import Metrics
 from edge_detector.loop.overlay import draw
-from edge_detector.loop.watchdog import Pulse
+from edge_detector.loop.watchdog import Heartbeat
 
 AHEAD = 1  # frames that are prepared while another one is inferred
 BEHIND = 2  # results that wait to be drawn
 TURN_S = 0.5  # the longest wait before the loop looks up
 MOST_FAILURES = 5  # frames in a row
-INTERPRETER = "the interpreter"  # a stage for the pulse
+INTERPRETER = "the interpreter"  # a stage for the heartbeat
 
 logger = logging.getLogger(__name__)
 
@@ -88,8 +88,8 @@ class Pipeline:
         detector: Detector,
         sinks: Sequence[Sink] = (),
         *,
-        figures: Figures | None = None,
-        pulse: Pulse | None = None,
+        metrics: Metrics | None = None,
+        heartbeat: Heartbeat | None = None,
         on_frame: Callable[[Mapping[str, float], Sequence[str]], object] | None = None,
         max_frames: int | None = None,
         on_failing: Callable[[Detector, ModelError], Detector] | None = None,
@@ -101,7 +101,7 @@ class Pipeline:
             on_failing: given a detector that fails again and again, returns another one, or
                 raises an `EdgeError`, which ends the loop.
         """
-        self.figures, self.pulse = figures or Figures(), pulse or Pulse()
+        self.metrics, self.heartbeat = metrics or Metrics(), heartbeat or Heartbeat()
         self.failure: BaseException | None = None
         self._camera, self._detector, self._sinks = camera, detector, list(sinks)
         self._onlookers = [sink for sink in sinks if isinstance(sink, Onlooker)]
@@ -111,8 +111,8 @@ class Pipeline:
         self._failures, self._replacing = 0, False
         self._swapping = threading.Lock()  # held for moments only; never while a model is opened
         self._stopping, self._done = False, threading.Event()
-        self._prepared: Handover[_Job] = Handover(AHEAD)
-        self._inferred: Handover[_Job] = Handover(BEHIND)
+        self._prepared: BoundedQueue[_Job] = BoundedQueue(AHEAD)
+        self._inferred: BoundedQueue[_Job] = BoundedQueue(BEHIND)
         names = ["infer", "emit"] if camera.live else ["prepare", "infer", "emit"]
         bodies = {"prepare": self._prepare_all, "infer": self._infer_all, "emit": self._emit_all}
         self._threads = [
@@ -121,7 +121,7 @@ class Pipeline:
         ]
 
     def start(self) -> None:
-        self.figures.start()
+        self.metrics.start()
         for thread in self._threads:
             thread.start()
 
@@ -152,7 +152,7 @@ class Pipeline:
         for sink in self._sinks:
             self._close(sink)
 
-    def take_over(self, detector: Detector) -> None:
+    def swap_model(self, detector: Detector) -> None:
         """Go on with another detector, from the next frame that is prepared."""
         with self._swapping:
             self._incoming = detector
@@ -170,7 +170,7 @@ class Pipeline:
             self._stopping = True
         finally:
             if threading.current_thread() is self._threads[-1]:
-                self.figures.end()
+                self.metrics.end()
                 self._done.set()
 
     def _prepare_all(self) -> None:
@@ -188,13 +188,13 @@ class Pipeline:
                 if self._stopping:
                     break
                 if self._infer(job):
-                    self.pulse.enter("an output")
+                    self.heartbeat.enter("an output")
                     if not self._inferred.wait():
                         break
                     self._inferred.put(job)
-                self.pulse.rest()
+                self.heartbeat.rest()
         finally:
-            self.pulse.rest()
+            self.heartbeat.rest()
             self._prepared.abandon()
             self._inferred.close()
 
@@ -234,12 +234,12 @@ class Pipeline:
         return None
 
     def _infer(self, job: _Job) -> bool:
-        self.pulse.enter(INTERPRETER)
+        self.heartbeat.enter(INTERPRETER)
         started = time.perf_counter()
         try:
             job.value = job.detector.infer(job.value)
         except Exception as error:
-            self.pulse.rest()  # another model may have to be opened, which takes its time
+            self.heartbeat.rest()  # another model may have to be opened, which takes its time
             self._fail(job, error)
             return False
         job.stages_ms["infer"] = (time.perf_counter() - started) * 1000
@@ -266,7 +266,7 @@ class Pipeline:
         stages_ms["draw"] = (time.perf_counter() - read) * 1000
         stages_ms["total"] = (time.monotonic() - frame.captured_at) * 1000
         labels = [detection.label for detection in detections]
-        self.figures.record(stages_ms, labels)
+        self.metrics.record(stages_ms, labels)
         if self._on_frame is not None:
             self._on_frame(stages_ms, labels)
         self._failures = 0
@@ -285,7 +285,7 @@ class Pipeline:
             EdgeError: it is one too many, and there is no other model to go on with.
         """
         with self._swapping:
-            self.figures.failed += 1
+            self.metrics.failed += 1
             if self._replacing or self._is_replaced(job.detector):
                 return
             self._failures += 1

@@ -17,7 +17,7 @@ EXIT_STUCK = 70  # EX_SOFTWARE of sysexits.h
 logger = logging.getLogger(__name__)
 
 
-class Pulse:
+class Heartbeat:
     """Where the loop is, and since when. The loop marks, others look."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -43,11 +43,11 @@ class Pulse:
 
 
 class Watchdog:
-    """A thread that looks at a pulse, and tells systemd of each good look."""
+    """A thread that looks at a heartbeat, and tells systemd of each good look."""
 
     def __init__(
         self,
-        pulse: Pulse,
+        heartbeat: Heartbeat,
         limit_s: float,
         on_alive: Callable[[], None] = lambda: None,
         on_stuck: Callable[[str], None] = lambda _stage: None,
@@ -60,7 +60,7 @@ class Watchdog:
             on_stuck: told the stage that hangs, before the end; given two seconds.
             end: ends the process, whatever its threads do.
         """
-        self._pulse, self._limit_s = pulse, limit_s
+        self._heartbeat, self._limit_s = heartbeat, limit_s
         self._on_alive, self._on_stuck, self._end = on_alive, on_stuck, end
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
@@ -74,7 +74,7 @@ class Watchdog:
 
     def look(self) -> bool:
         """Look once; False if the process is to end."""
-        overdue = self._pulse.overdue(self._limit_s)
+        overdue = self._heartbeat.overdue(self._limit_s)
         if overdue is None:
             self._on_alive()
             return True

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 def open_outputs(
     config: Config, camera: Camera, status: Callable[[], Mapping[str, Any]]
 ) -> list[Sink]:
-    """All outputs of a run that can be had now. status: the figures for the preview.
+    """All outputs of a run that can be had now. status: the metrics for the preview.
 
     Raises:
         ConfigError: one of them can never be; those opened before are closed again.

@@ -38,7 +38,7 @@ PAGE = """<!doctype html>
   <section>
     <h1><span id="light"></span>edge-detector</h1>
     <p id="state" role="status">waiting for the device</p>
-    <dl id="figures"></dl>
+    <dl id="metrics"></dl>
   </section>
 </main>
 <script>
@@ -78,7 +78,7 @@ PAGE = """<!doctype html>
         term.textContent = name; detail.textContent = value;
         return [term, detail];
       });
-      $("figures").replaceChildren(...cells);
+      $("metrics").replaceChildren(...cells);
       show(status.trouble === null, status.trouble === null
         ? "detecting" : "no pictures: " + status.trouble);
       if (away) { away = false; look(); }

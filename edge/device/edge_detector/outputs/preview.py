@@ -1,7 +1,7 @@
-"""A live picture and the figures of the run, for a browser.
+"""A live picture and the metrics of the run, for a browser.
 
     /              the page          /stream.mjpg   the live picture
-    /status.json   the figures       /picture.jpg   the newest picture
+    /status.json   the metrics       /picture.jpg   the newest picture
 
 The loop only leaves its newest picture here. Each browser has a thread of its own, which encodes
 that picture (once for all of them) and sends it: one that is slow gets fewer pictures, one that
@@ -47,7 +47,7 @@ class Preview:
 
         Args:
             port: 0 for any free one.
-            status: the figures for the page, as plain JSON values.
+            status: the metrics for the page, as plain JSON values.
 
         Raises:
             ConfigError: the address cannot be listened on.

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Mapping
 
 
-class Notifier:
+class Systemd:
     """Sends states to the socket that systemd has named in `NOTIFY_SOCKET`."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:

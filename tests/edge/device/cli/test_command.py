@@ -287,7 +287,7 @@ def test_run_without_a_display_says_so_and_goes_on(tmp_path, home, clip):
 
 
 def test_run_serves_its_preview(tmp_path, home):
-    """The page's figures tell what runs, while it runs."""
+    """The page's metrics tell what runs, while it runs."""
     with endless_clip(tmp_path) as camera:
         process = start(tmp_path, "run", "--headless", "--source", camera.address, "--preview", "0")
         lines = []
@@ -297,12 +297,12 @@ def test_run_serves_its_preview(tmp_path, home):
             assert wait_for(lambda: any("http://127.0.0.1:" in line for line in lines), LIMIT_S)
             address = next(line.split()[-1] for line in lines if "http://127.0.0.1:" in line)
 
-            def figures():
+            def metrics():
                 with urllib.request.urlopen(f"{address}status.json", timeout=LIMIT_S) as answer:
                     return json.load(answer)
 
-            assert wait_for(lambda: figures()["frames"] > 5, LIMIT_S)
-            now = figures()
+            assert wait_for(lambda: metrics()["frames"] > 5, LIMIT_S)
+            now = metrics()
             with urllib.request.urlopen(f"{address}picture.jpg", timeout=LIMIT_S) as answer:
                 assert answer.read(3) == b"\xff\xd8\xff"
         finally:
@@ -376,7 +376,8 @@ def test_stuck_interpreter_ends_the_process_with_70(tmp_path, home, clip):
     """A call that never comes back: status 70, a reason, and a video that can be played."""
     (tmp_path / "stuck.py").write_text(
         "import sys, time\n"
-        "from edge_detector import __main__, detector\n"
+        "from edge_detector import __main__\n"
+        "from edge_detector.inference import detector\n"
         "infer, calls = detector.Detector.infer, []\n"
         "def stick(self, prepared):\n"
         "    calls.append(1)\n"
@@ -404,7 +405,8 @@ def test_progress_is_one_rewritten_line_on_a_terminal(tmp_path, home):
     clip = write_clip(tmp_path / "long.avi", count=400)
     (tmp_path / "slow.py").write_text(
         "import sys, time\n"
-        "from edge_detector import __main__, detector\n"
+        "from edge_detector import __main__\n"
+        "from edge_detector.inference import detector\n"
         "infer = detector.Detector.infer\n"
         "def slow(self, prepared):\n"
         "    time.sleep(0.01)\n"
@@ -551,7 +553,8 @@ def test_output_that_hangs_is_no_crash_of_the_release(tmp_path, home, how):
     method, expected = ("close", 130) if how == "a second signal" else ("write", 70)
     (tmp_path / "hung.py").write_text(
         "import sys, time\n"
-        "from edge_detector import __main__, events\n"
+        "from edge_detector import __main__\n"
+        "from edge_detector.outputs import events\n"
         "def hang(*_arguments):\n"
         "    print('hanging', file=sys.stderr, flush=True)\n"
         "    time.sleep(600)\n"

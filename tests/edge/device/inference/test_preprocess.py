@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from edge_detector.contract.manifest import InputSpec
 from edge_detector.errors import CameraError, ModelError
-from edge_detector.inference.preprocess import InputFit, place
+from edge_detector.inference.preprocess import Preprocessor, place
 from edge_detector.inference.tensors import TensorInfo
 
 SIZES = [(480, 640), (640, 480), (240, 320), (10, 10), (1, 1000), (1000, 1), (37, 211), (720, 1280)]
@@ -75,7 +75,7 @@ def test_bytes_are_those_of_resize_and_exchange(height, width, fit, colour_order
     frame = random_frame(height, width)
     wanted = spec(fit=fit, colour_order=colour_order, pad=7)
 
-    values, geometry = InputFit(wanted, tensor()).prepare(frame)
+    values, geometry = Preprocessor(wanted, tensor()).prepare(frame)
 
     small = cv2.resize(frame, (geometry.width, geometry.height))
     expected = np.full((1, 48, 64, 3), 7, np.uint8)
@@ -106,7 +106,7 @@ def test_scaling_is_that_of_the_manifest(dtype, mean, std, scale, zero_point):
     frame = np.arange(48 * 64 * 3, dtype=np.uint32).reshape(48, 64, 3).astype(np.uint8)
     wanted = spec(dtype=dtype, mean=mean, std=std, colour_order="bgr")
 
-    values, _ = InputFit(wanted, tensor(dtype, scale, zero_point)).prepare(frame)
+    values, _ = Preprocessor(wanted, tensor(dtype, scale, zero_point)).prepare(frame)
 
     real = (frame.astype(np.float64) - mean) / std
     assert values.dtype == dtype and values.shape == (1, 48, 64, 3)
@@ -120,12 +120,12 @@ def test_scaling_is_that_of_the_manifest(dtype, mean, std, scale, zero_point):
 
 def test_every_frame_gets_a_buffer_of_its_own():
     """The next frame does not change what is still being looked at, nor does the model."""
-    fit = InputFit(spec(), tensor())
+    preprocessor = Preprocessor(spec(), tensor())
     frames = [random_frame(48, 64, seed) for seed in (1, 2)]
 
-    first, _ = fit.prepare(frames[0])
+    first, _ = preprocessor.prepare(frames[0])
     copy = first.copy()
-    second, _ = fit.prepare(frames[1])
+    second, _ = preprocessor.prepare(frames[1])
     second[:] = 0
 
     assert np.array_equal(first, copy)
@@ -134,9 +134,9 @@ def test_every_frame_gets_a_buffer_of_its_own():
 
 def test_threads_do_not_disturb_each_other():
     """Frames of many sizes, prepared at once, become what they become alone."""
-    fit = InputFit(spec(), tensor())
+    preprocessor = Preprocessor(spec(), tensor())
     frames = [random_frame(20 + 3 * number, 90 - number, number) for number in range(60)]
-    alone = [InputFit(spec(), tensor()).prepare(frame)[0] for frame in frames]
+    alone = [Preprocessor(spec(), tensor()).prepare(frame)[0] for frame in frames]
     wrong: list[int] = []
 
     def work():
@@ -144,7 +144,7 @@ def test_threads_do_not_disturb_each_other():
             number
             for _ in range(5)
             for number, frame in enumerate(frames)
-            if not np.array_equal(fit.prepare(frame)[0], alone[number])
+            if not np.array_equal(preprocessor.prepare(frame)[0], alone[number])
         )
 
     threads = [threading.Thread(target=work) for _ in range(4)]
@@ -169,7 +169,7 @@ def test_threads_do_not_disturb_each_other():
 def test_what_is_no_frame_is_the_cameras_fault(frame):
     """The loop can leave it out and go on."""
     with pytest.raises(CameraError, match=r"must be uint8 \[height, width, 3\]"):
-        InputFit(spec(), tensor()).prepare(frame)
+        Preprocessor(spec(), tensor()).prepare(frame)
 
 
 @pytest.mark.parametrize(
@@ -177,9 +177,9 @@ def test_what_is_no_frame_is_the_cameras_fault(frame):
 )
 def test_views_are_frames(frame):
     """Whatever lies in memory in another order."""
-    values, _ = InputFit(spec(), tensor()).prepare(frame)
+    values, _ = Preprocessor(spec(), tensor()).prepare(frame)
 
-    assert np.array_equal(values, InputFit(spec(), tensor()).prepare(frame.copy())[0])
+    assert np.array_equal(values, Preprocessor(spec(), tensor()).prepare(frame.copy())[0])
 
 
 @pytest.mark.parametrize(
@@ -188,4 +188,4 @@ def test_views_are_frames(frame):
 def test_input_that_is_not_the_manifests_is_refused(info):
     """With both shapes and types."""
     with pytest.raises(ModelError, match=r"its manifest says uint8 \[1, 48, 64, 3\]"):
-        InputFit(spec(), info)
+        Preprocessor(spec(), info)

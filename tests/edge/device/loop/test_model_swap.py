@@ -1,4 +1,4 @@
-"""Promises of the take-over: new models in a run, and the way back from bad ones."""
+"""Promises of the model swap: new models in a run, and the way back from bad ones."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from edge_detector.errors import ConfigError, ModelError, NoModelError
 from edge_detector.inference.detector import Detector
-from edge_detector.loop.model_swap import GOOD_S, Takeover
+from edge_detector.loop.model_swap import GOOD_S, ModelSwap
 
 from tests.edge.device.captures import FakeCamera, wait_for
 from tests.edge.device.installed import install_tiny, paint_frame
@@ -22,7 +22,7 @@ from tests.edge.device.pipelines import (
     run_through,
 )
 
-open_takeover: Callable[..., Takeover] = Takeover  # also on stand-ins for slots
+open_model_swap: Callable[..., ModelSwap] = ModelSwap  # also on stand-ins for slots
 
 
 class FakeSlots:
@@ -63,93 +63,93 @@ def build_fake(slot) -> Any:
     return FakeDetector(slot.version)
 
 
-class TestTakeover:
-    def test_takeover_commits_after_a_minute_of_results(self):
+class TestModelSwap:
+    def test_model_swap_commits_after_a_minute_of_results(self):
         """A release has proved itself after a minute in which frames came out of it."""
         now = [0.0]
         slots = FakeSlots()
-        takeover = open_takeover(slots, build_fake, clock=lambda: now[0])
+        swap = open_model_swap(slots, build_fake, clock=lambda: now[0])
         camera = FakeCamera(pictures(20))
-        pipeline = open_pipeline(camera, takeover.begin(a_slot("1.0.0")))
-        takeover.attach(pipeline)
+        pipeline = open_pipeline(camera, swap.begin(a_slot("1.0.0")))
+        swap.attach(pipeline)
 
         now[0] = GOOD_S + 1
-        takeover.look()
+        swap.look()
         without_frames = slots.commits
         run_through(pipeline)
-        takeover.look()
+        swap.look()
 
         assert without_frames == 0, "a camera that is away proves nothing"
         assert slots.commits == 1
 
-    def test_takeover_goes_back_from_what_does_not_open(self):
+    def test_model_swap_goes_back_from_what_does_not_open(self):
         """A release that does not open is refused, and the previous one goes on."""
         slots = FakeSlots(previous=a_slot("1.0.0"))
         told: list[str] = []
-        takeover = open_takeover(
+        swap = open_model_swap(
             slots,
             build_fake,
             on_model=lambda d: told.append(d.manifest.version),
             on_rollback=lambda: told.append("back"),
         )
 
-        takeover.take(a_slot("9.0.0"))
+        swap.take(a_slot("9.0.0"))
 
         assert slots.rollbacks == [("it does not open", True)]
         assert told == ["back", "1.0.0"]
 
-    def test_takeover_stays_with_what_runs_if_nothing_else_does(self, caplog):
+    def test_model_swap_stays_with_what_runs_if_nothing_else_does(self, caplog):
         """If neither the new nor a previous one opens, the model in memory goes on."""
-        takeover = open_takeover(FakeSlots(), build_fake)
-        running: Any = takeover.begin(a_slot("1.0.0"))
+        swap = open_model_swap(FakeSlots(), build_fake)
+        running: Any = swap.begin(a_slot("1.0.0"))
         pipeline = open_pipeline(FakeCamera([]), running)
-        takeover.attach(pipeline)
+        swap.attach(pipeline)
 
-        takeover.take(a_slot("9.0.0"))
+        swap.take(a_slot("9.0.0"))
 
         assert pipeline.detector is running and pipeline._incoming is None
         assert "there is no previous release" in caplog.text
 
-    def test_takeover_begins_with_the_previous_one_if_it_must(self):
+    def test_model_swap_begins_with_the_previous_one_if_it_must(self):
         """A run whose model is on probation and does not open begins with the one before."""
         slots = FakeSlots(previous=a_slot("1.0.0"))
 
-        detector = open_takeover(slots, build_fake).begin(a_slot("9.0.0"))
+        detector = open_model_swap(slots, build_fake).begin(a_slot("9.0.0"))
 
         assert detector.manifest.version == "1.0.0"
 
-    @pytest.mark.parametrize("at", ["the start", "a take-over"])
-    def test_takeover_passes_over_what_the_options_do_not_fit(self, at):
+    @pytest.mark.parametrize("at", ["the start", "a model swap"])
+    def test_model_swap_passes_over_what_the_options_do_not_fit(self, at):
         """A release without an included label is left for the one before, and not refused."""
         slots = FakeSlots(previous=a_slot("1.0.0"))
         unfit: list[str] = []
-        takeover = open_takeover(slots, build_fake, on_unfit=lambda slot: unfit.append(slot.id))
+        swap = open_model_swap(slots, build_fake, on_unfit=lambda slot: unfit.append(slot.id))
 
         if at == "the start":
-            assert takeover.begin(a_slot("8.0.0")).manifest.version == "1.0.0"
+            assert swap.begin(a_slot("8.0.0")).manifest.version == "1.0.0"
         else:
-            takeover.take(a_slot("8.0.0"))
+            swap.take(a_slot("8.0.0"))
 
         assert slots.rollbacks == [("include: no label 'bolt'", False)] and unfit == ["fake-8.0.0"]
 
     @pytest.mark.parametrize("previous", [None, "8.0.0", "9.0.0"])
-    def test_takeover_goes_nowhere_for_options_that_fit_nothing(self, previous):
+    def test_model_swap_goes_nowhere_for_options_that_fit_nothing(self, previous):
         """A slip of the pen on the command line changes nothing on the device."""
         slots = FakeSlots(previous=previous and a_slot(previous))
 
         with pytest.raises(ConfigError, match="no label 'bolt'"):
-            open_takeover(slots, build_fake).begin(a_slot("8.1.0"))
+            open_model_swap(slots, build_fake).begin(a_slot("8.1.0"))
 
         assert slots.rollbacks == [] and slots.probation
 
-    def test_takeover_does_not_go_back_from_what_was_committed(self):
+    def test_model_swap_does_not_go_back_from_what_was_committed(self):
         """Without a probation there is no going back: the error is told as it is."""
         slots = FakeSlots(previous=a_slot("1.0.0"), probation=False)
 
         with pytest.raises(ModelError, match="it does not open"):
-            open_takeover(slots, build_fake).begin(a_slot("9.0.0"))
+            open_model_swap(slots, build_fake).begin(a_slot("9.0.0"))
 
-    def test_takeover_does_nothing_for_the_slot_that_runs(self):
+    def test_model_swap_does_nothing_for_the_slot_that_runs(self):
         """The same slot once more is not opened again."""
         built: list[str] = []
 
@@ -157,20 +157,20 @@ class TestTakeover:
             built.append(slot.version)
             return FakeDetector(slot.version)
 
-        takeover = open_takeover(FakeSlots(), build)
-        takeover.begin(a_slot("1.0.0"))
-        takeover.take(a_slot("1.0.0"))
+        swap = open_model_swap(FakeSlots(), build)
+        swap.begin(a_slot("1.0.0"))
+        swap.take(a_slot("1.0.0"))
 
         assert built == ["1.0.0"]
 
-    def test_takeover_keeps_its_successor_if_the_old_one_fails_meanwhile(self):
+    def test_model_swap_keeps_its_successor_if_the_old_one_fails_meanwhile(self):
         """A model that fails while its successor is on the way does not get that one refused."""
         slots = FakeSlots(previous=a_slot("1.0.0"))
-        takeover = open_takeover(slots, build_fake)
-        old = takeover.begin(a_slot("1.1.0"))
-        takeover.take(a_slot("1.2.0"))
+        swap = open_model_swap(slots, build_fake)
+        old = swap.begin(a_slot("1.1.0"))
+        swap.take(a_slot("1.2.0"))
 
-        after = takeover.replace(old, ModelError("failed"))
+        after = swap.replace(old, ModelError("failed"))
 
         assert after.manifest.version == "1.2.0" and slots.rollbacks == []
 
@@ -186,13 +186,13 @@ def swap(first, second):
             time.sleep(0.5)  # as a large model on a small machine
         return detector
 
-    takeover = open_takeover(FakeSlots(), build)
-    pipeline = open_pipeline(camera, takeover.begin(first), [sink])
-    takeover.attach(pipeline)
+    swap = open_model_swap(FakeSlots(), build)
+    pipeline = open_pipeline(camera, swap.begin(first), [sink])
+    swap.attach(pipeline)
     pipeline.start()
     assert wait_for(lambda: len(sink.results) >= 20)
     began = time.monotonic()
-    takeover.take(second)
+    swap.take(second)
     ended = time.monotonic()
     assert pipeline.wait(LIMIT_S)
     pipeline.close()

@@ -35,7 +35,7 @@ def test_loop_emits_every_frame_that_it_takes_in_order(live):
     run_through(pipeline)
 
     assert sink.indices == list(range(50)) and sink.closed == 1
-    assert pipeline.figures.frames == 50 and pipeline.figures.labels() == {"bolt": 50}
+    assert pipeline.metrics.frames == 50 and pipeline.metrics.labels() == {"bolt": 50}
     assert set(samples[7][0]) == {"capture", "prepare", "infer", "read", "draw", "total"}
     assert samples[7][1] == ["bolt"]
     assert threading.active_count() == before
@@ -146,7 +146,7 @@ def test_loop_goes_on_with_another_model_when_one_fails():
     assert "fake 1.0.0 failed" in asked[0][1]
     assert pipeline.detector is other
     assert sink.results[-1].manifest.version == "0.9.0" and sink.indices[-1] == 59
-    assert pipeline.figures.failed >= MOST_FAILURES
+    assert pipeline.metrics.failed >= MOST_FAILURES
 
 
 def test_loop_keeps_the_newer_model_that_comes_while_another_one_is_replaced():
@@ -158,8 +158,8 @@ def test_loop_keeps_the_newer_model_that_comes_while_another_one_is_replaced():
     marks: list[Any] = []
 
     def replace(failed, error):
-        marks.append(pipeline.pulse.overdue(-1.0))
-        pipeline.take_over(newest)
+        marks.append(pipeline.heartbeat.overdue(-1.0))
+        pipeline.swap_model(newest)
         return FakeDetector("0.9.0")
 
     bad = FakeDetector(fails=lambda where, number: where == "infer" and number > 10)
@@ -202,7 +202,7 @@ def test_loop_goes_on_without_an_output_that_fails(caplog):
 
 
 def test_loop_changes_models_between_two_frames():
-    """After a take-over every frame is the new model's, before it the old one's."""
+    """After a model swap every frame is the new model's, before it the old one's."""
     sink = FakeSink()
     camera = FakeCamera(pictures(2000), every_s=0.001)
     pipeline = open_pipeline(camera, FakeDetector("1.0.0"), [sink], max_frames=2000)
@@ -210,7 +210,7 @@ def test_loop_changes_models_between_two_frames():
     assert wait_for(lambda: len(sink.results) > 20)
 
     successor: Any = FakeDetector("2.0.0")
-    pipeline.take_over(successor)
+    pipeline.swap_model(successor)
     assert wait_for(lambda: sink.results[-1].manifest.version == "2.0.0")
     pipeline.stop()
     assert pipeline.wait(LIMIT_S)
@@ -221,7 +221,7 @@ def test_loop_changes_models_between_two_frames():
     assert sink.indices == list(range(len(sink.results)))
 
 
-def test_pulse_tells_where_the_loop_hangs():
+def test_heartbeat_tells_where_the_loop_hangs():
     """A call that does not return leaves its mark; waiting for frames leaves none."""
     stuck, reached = threading.Event(), threading.Event()
 
@@ -235,10 +235,10 @@ def test_pulse_tells_where_the_loop_hangs():
     pipeline.start()
     assert reached.wait(LIMIT_S)
 
-    overdue = pipeline.pulse.overdue(-1.0)
+    overdue = pipeline.heartbeat.overdue(-1.0)
 
     assert overdue is not None and overdue[0] == "the interpreter"
     stuck.set()
     assert pipeline.wait(LIMIT_S)
     pipeline.close()
-    assert pipeline.pulse.overdue(-1.0) is None
+    assert pipeline.heartbeat.overdue(-1.0) is None

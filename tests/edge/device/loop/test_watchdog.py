@@ -5,8 +5,8 @@ import socket
 import threading
 
 import pytest
-from edge_detector.loop.watchdog import EXIT_STUCK, Pulse, Watchdog
-from edge_detector.system.systemd import Notifier
+from edge_detector.loop.watchdog import EXIT_STUCK, Heartbeat, Watchdog
+from edge_detector.system.systemd import Systemd
 
 from tests.edge.device.captures import wait_for
 
@@ -25,11 +25,11 @@ def clock():
 
 def test_watchdog_ends_a_process_that_hangs(clock, caplog):
     """A stage that takes too long ends the process with status 70, and says which."""
-    pulse = Pulse(clock)
+    heartbeat = Heartbeat(clock)
     ends: list[int] = []
     told: list[str] = []
-    dog = Watchdog(pulse, 10.0, on_stuck=told.append, end=ends.append)
-    pulse.enter("the interpreter")
+    dog = Watchdog(heartbeat, 10.0, on_stuck=told.append, end=ends.append)
+    heartbeat.enter("the interpreter")
 
     clock.now = 10.0
     assert dog.look() and ends == []
@@ -44,16 +44,16 @@ def test_watchdog_ends_a_process_that_hangs(clock, caplog):
 
 def test_watchdog_is_patient_with_a_loop_that_turns_or_rests(clock):
     """Each new stage begins anew, and a loop that waits for frames may wait for ever."""
-    pulse = Pulse(clock)
+    heartbeat = Heartbeat(clock)
     ends: list[int] = []
     alive: list[int] = []
-    dog = Watchdog(pulse, 10.0, on_alive=lambda: alive.append(1), end=ends.append)
+    dog = Watchdog(heartbeat, 10.0, on_alive=lambda: alive.append(1), end=ends.append)
 
     for _ in range(100):
-        pulse.enter("the interpreter")
+        heartbeat.enter("the interpreter")
         clock.now += 9.0
         assert dog.look()
-        pulse.rest()
+        heartbeat.rest()
     clock.now += 10_000.0
     assert dog.look()
 
@@ -62,10 +62,10 @@ def test_watchdog_is_patient_with_a_loop_that_turns_or_rests(clock):
 
 def test_watchdog_tells_systemd_only_while_the_loop_turns(clock):
     """systemd's own watchdog is not fed by a process that hangs."""
-    pulse = Pulse(clock)
+    heartbeat = Heartbeat(clock)
     alive: list[int] = []
-    dog = Watchdog(pulse, 10.0, on_alive=lambda: alive.append(1), end=lambda _status: None)
-    pulse.enter("the interpreter")
+    dog = Watchdog(heartbeat, 10.0, on_alive=lambda: alive.append(1), end=lambda _status: None)
+    heartbeat.enter("the interpreter")
     clock.now = 60.0
 
     dog.look()
@@ -75,14 +75,14 @@ def test_watchdog_tells_systemd_only_while_the_loop_turns(clock):
 
 def test_watchdog_ends_also_if_its_farewell_hangs(clock):
     """What is done at last may hang on the same disk: the end comes anyway."""
-    stuck, pulse = threading.Event(), Pulse(clock)
+    stuck, heartbeat = threading.Event(), Heartbeat(clock)
     ends: list[int] = []
 
     def hang(_stage):
         stuck.wait(60)
 
-    dog = Watchdog(pulse, 10.0, on_stuck=hang, end=ends.append)
-    pulse.enter("an output")
+    dog = Watchdog(heartbeat, 10.0, on_stuck=hang, end=ends.append)
+    heartbeat.enter("an output")
     clock.now = 60.0
 
     dog.look()
@@ -93,11 +93,11 @@ def test_watchdog_ends_also_if_its_farewell_hangs(clock):
 
 def test_watchdog_looks_by_itself():
     """It has a thread of its own, which notices within a fraction of its limit."""
-    pulse, ended = Pulse(), threading.Event()
-    dog = Watchdog(pulse, 0.2, end=lambda _status: ended.set())
+    heartbeat, ended = Heartbeat(), threading.Event()
+    dog = Watchdog(heartbeat, 0.2, end=lambda _status: ended.set())
     dog.start()
 
-    pulse.enter("the interpreter")
+    heartbeat.enter("the interpreter")
 
     assert ended.wait(20)
     dog.stop()
@@ -106,7 +106,7 @@ def test_watchdog_looks_by_itself():
 def test_watchdog_stops_with_the_loop():
     """A run that ends takes its watchdog along."""
     before = threading.active_count()
-    dog = Watchdog(Pulse(), 10.0)
+    dog = Watchdog(Heartbeat(), 10.0)
     dog.start()
 
     dog.stop()
@@ -114,7 +114,7 @@ def test_watchdog_stops_with_the_loop():
     assert threading.active_count() == before
 
 
-class TestNotifier:
+class TestSystemd:
     @pytest.fixture(params=["file", "abstract"])
     def listener(self, request, tmp_path):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
@@ -122,17 +122,17 @@ class TestNotifier:
             receiver.bind(name if request.param == "file" else f"\0{name}")
             receiver.settimeout(60)
             address = name if request.param == "file" else f"@{name}"
-            yield receiver, Notifier({"NOTIFY_SOCKET": address})
+            yield receiver, Systemd({"NOTIFY_SOCKET": address})
 
-    def test_notifier_speaks_the_protocol_of_systemd(self, listener):
+    def test_systemd_is_told_in_its_protocol(self, listener):
         """Starting, ready, status, watchdog and stopping, each in a message of its own."""
-        receiver, notifier = listener
+        receiver, systemd = listener
 
-        notifier.starting("fetching", 90)
-        notifier.ready("detecting\non camera 0")
-        notifier.status("30 frames/s")
-        notifier.alive()
-        notifier.stopping()
+        systemd.starting("fetching", 90)
+        systemd.ready("detecting\non camera 0")
+        systemd.status("30 frames/s")
+        systemd.alive()
+        systemd.stopping()
 
         assert [receiver.recv(1000) for _ in range(5)] == [
             b"EXTEND_TIMEOUT_USEC=90000000\nSTATUS=fetching",
@@ -143,20 +143,20 @@ class TestNotifier:
         ]
 
     @pytest.mark.parametrize("environment", [{}, {"NOTIFY_SOCKET": "/nowhere/at/all"}])
-    def test_notifier_does_without_systemd(self, environment):
+    def test_systemd_may_be_absent(self, environment):
         """Nobody listens: nothing happens."""
-        Notifier(environment).ready("detecting")
+        Systemd(environment).ready("detecting")
 
-    def test_notifier_never_waits(self, tmp_path):
+    def test_systemd_is_never_waited_for(self, tmp_path):
         """A listener that reads nothing does not hold the device up."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
             receiver.bind(f"{tmp_path}/notify")
-            notifier = Notifier({"NOTIFY_SOCKET": f"{tmp_path}/notify"})
+            systemd = Systemd({"NOTIFY_SOCKET": f"{tmp_path}/notify"})
             done = threading.Event()
 
             def send():
                 for _ in range(5000):
-                    notifier.alive()
+                    systemd.alive()
                 done.set()
 
             threading.Thread(target=send, daemon=True).start()

@@ -97,7 +97,7 @@ def test_page_is_complete_in_itself(port):
 
 
 def test_status_has_the_figures(port):
-    """Programs get the same figures as the page."""
+    """Programs get the same metrics as the page."""
     status, headers, body = get(port, "/status.json")
 
     assert status == 200 and headers["Content-Type"] == "application/json"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from edge_detector.contract.manifest import InputSpec
-from edge_detector.inference.preprocess import InputFit
+from edge_detector.inference.preprocess import Preprocessor
 from edge_detector.inference.tensors import TensorInfo
 
 from edge.release.conversion.input_scaling import Scaling, find_scaling
@@ -36,7 +36,7 @@ def test_yolo_reads_shares_whatever_its_bytes_stand_for(layout, dtype, ends):
 
     spec = InputSpec(height=4, width=4, dtype=found.dtype, mean=found.mean, std=found.std)
     for level in (0, 51, 128, 255):
-        seen = info.real(InputFit(spec, info).prepare(np.full((4, 4, 3), level, np.uint8))[0])
+        seen = info.real(Preprocessor(spec, info).prepare(np.full((4, 4, 3), level, np.uint8))[0])
         expected = np.clip(level / 255, *ends)
         assert np.allclose(seen, expected, atol=1.01 * info.scale)
 
@@ -85,7 +85,7 @@ def test_bytes_without_a_scale_are_passed_through(dtype, mean):
 
     assert (found.mean, found.std) == (mean, 1)
     spec = InputSpec(height=4, width=4, dtype=found.dtype, mean=found.mean, std=found.std)
-    white = InputFit(spec, info).prepare(np.full((4, 4, 3), 255, np.uint8))[0]
+    white = Preprocessor(spec, info).prepare(np.full((4, 4, 3), 255, np.uint8))[0]
     assert (white == np.iinfo(dtype).max).all()
 
 

@@ -129,12 +129,12 @@ def gather(job: Job) -> None:
 @task(**PLAIN)
 def train(job: Job) -> Path:
     """Train, package, report; the model's folder."""
-    from edge.release.conversion.lineage import code_version
     from edge.release.training.augmentation import Augmentation
     from edge.release.training.network import Shape
     from edge.release.training.report import write_report
     from edge.release.training.trainer import Recipe
     from edge.release.training.training_run import Plan, fit, held_output, held_state, package
+    from services.modelling.provenance import code_version
 
     plan = Plan(
         Shape(job.height, job.width, job.channels),

@@ -54,13 +54,13 @@ RULES = (
     ),
     Rule("services/**/*.py", never=("prefect", "flows", "tasks", "edge", "edge_detector")),
     Rule("services/fraud/**/*.py", never=("bentoml",), doors=("service.py", "store.py")),
-    Rule("services/fraud/**/*.py", never=("tensorflow", "keras"), doors=("framework.py",)),
+    Rule("services/**/*.py", never=("tensorflow", "keras"), doors=("keras.py",)),
     Rule(
         "edge/release/**/*.py",
         never=("prefect", "flows", "tasks", "services"),
         but=SHARED,
     ),
-    Rule("edge/release/**/*.py", never=("tensorflow", "keras"), doors=("framework.py",)),
+    Rule("edge/release/**/*.py", never=("tensorflow", "keras")),
     Rule(
         "edge/fleet/**/*.py",
         never=("prefect", "flows", "tasks", "services", "tensorflow", "edge.release"),

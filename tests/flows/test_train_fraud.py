@@ -19,8 +19,8 @@ from services.fraud.scoring.card import Card
 from services.fraud.scoring.registry import Registry
 from services.fraud.simulator import simulate
 from services.fraud.state.snapshot import read_pointer
-from services.fraud.training.framework import open_keras
 from services.fraud.transactions.transactions import write_transactions
+from services.modelling.keras import open_keras
 from tests.flows.command import command
 
 SMALL = {"customers": 400, "terminals": 4_000, "days": 60, "train_days": 7}

@@ -20,9 +20,9 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
-from edge.release.conversion.framework import held_back, open_tensorflow
-from edge.release.conversion.network_file import Array, Network, first_line
+from edge.release.conversion.network_file import Array, Network
 from edge.release.errors import ModelFileError
+from services.modelling.keras import first_line, open_tensorflow, quiet
 
 ConvertedVariant = Literal["float32", "float16", "dynamic", "int8"]
 VARIANTS: tuple[ConvertedVariant, ...] = get_args(ConvertedVariant)
@@ -58,7 +58,7 @@ class Converter:
 
     def __enter__(self) -> Self:
         tensorflow = open_tensorflow()
-        with held_back():
+        with quiet():
             tensorflow.saved_model.save(
                 self._network.module, self._folder.name, signatures=self._network.function
             )
@@ -82,7 +82,7 @@ class Converter:
         converter = tensorflow.lite.TFLiteConverter.from_saved_model(self._folder.name)
         _set_up(converter, variant, calibration)
         try:
-            with held_back():
+            with quiet():
                 return bytes(converter.convert())
         except Exception as error:  # the converter raises whatever its parts do
             raise ModelFileError(

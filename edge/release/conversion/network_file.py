@@ -1,19 +1,14 @@
 """A trained network in a file: opened without running anything that the file brings along.
 
 - `.keras` and `.h5`: only Keras's own layers. Lambda layers, classes of somebody's own and layers
-  that call code are refused by the file's description, before Keras sees it: `safe_mode` alone
-  does not cover every form (an `.h5` ignores it).
+  that call code are refused by the file's description, before Keras sees it.
 - A SavedModel folder: refused by its description, before TensorFlow loads it, if an operation in
   it touches files, runs Python or does anything else than to compute.
 """
 
 import hashlib
-import json
 import re
-import tempfile
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,32 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge.release.conversion.framework import held_back, open_keras, open_tensorflow
-from edge.release.conversion.keras_description import plain, write_copy
 from edge.release.conversion.saved_model import SAVED_MODEL_FILE, refuse_effects
 from edge.release.errors import ModelFileError
-
-KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
-_MODULES = re.compile(
-    r"keras(\.(layers|initializers|regularizers|constraints|activations|dtype_policies|quantizers"
-    r"|src\.models\.(functional|sequential)|models|src\.ops\.\w+|losses|metrics|optimizers"
-    r"|optimizers\.schedules))?|builtins"
-)
-_CODE = (
-    *("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "function"),
-    *("__lambda__", "__typespec__", "module", "TensorFlowOpLayer", "TFOpLambda", "SlicingOpLambda"),
-)
-_UNREADABLE = (  # what a damaged archive, its JSON, or h5py makes of it
-    OSError,
-    EOFError,
-    KeyError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+from services.modelling import keras_file
+from services.modelling.keras import first_line, open_tensorflow, quiet
+from services.modelling.keras_file import KerasFileError
 
 Array = npt.NDArray[Any]
 
@@ -100,23 +74,29 @@ def open_network(path: Path, size: tuple[int, int] | None = None) -> Network:
     """
     if path.is_dir():
         return _open_saved_model(path, size)
-    if path.suffix.lower() not in KERAS_SUFFIXES:
+    if path.suffix.lower() not in keras_file.SUFFIXES:
         raise ModelFileError(
             f"{path} is no model that can be converted: give a .keras or .h5 file, a SavedModel"
             " folder, or a ready .tflite"
         )
-    description = plain(_description(path))
-    _refuse_code(path, description)
-    keras = open_keras()
     try:
-        with tempfile.TemporaryDirectory(prefix="network-") as folder, held_back():
-            copy = write_copy(path, description, Path(folder))
-            network = keras.models.load_model(copy, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever its parts do
-        raise ModelFileError(f"{path} cannot be opened by Keras: {first_line(error)}") from error
+        network = _open_keras_file(path)
+    except KerasFileError as error:
+        raise ModelFileError(str(error)) from error
     shapes = [tuple(tensor.shape) for tensor in network.inputs or ()]
     height, width = _picture_size(path, shapes, size)
     return _network(lambda image: network(image, training=False), height, width, path)
+
+
+def _open_keras_file(path: Path) -> Any:
+    description = keras_file.read_description(path)
+    if code := keras_file.find_code(description):
+        raise ModelFileError(
+            f"{path} brings code of its own ({code}), which is not run here; build the network from"
+            " Keras's own layers, or give a .tflite"
+        )
+    # All variants are converted from float32.
+    return keras_file.open_described(path, keras_file.in_float32(description))
 
 
 def _open_saved_model(path: Path, size: tuple[int, int] | None) -> Network:
@@ -125,7 +105,7 @@ def _open_saved_model(path: Path, size: tuple[int, int] | None) -> Network:
     refuse_effects(path)
     tensorflow = open_tensorflow()
     try:
-        with held_back():
+        with quiet():
             loaded = tensorflow.saved_model.load(str(path))
     except Exception as error:
         raise ModelFileError(
@@ -151,7 +131,7 @@ def _network(call: Any, height: int, width: int, path: Path) -> Network:
     spec = tensorflow.TensorSpec((1, height, width, 3), tensorflow.float32, name="image")
     module = tensorflow.Module()
     try:
-        with held_back():
+        with quiet():
             module.answer = tensorflow.function(lambda image: dict(_named(call(image))), [spec])
             function = module.answer.get_concrete_function()
     except Exception as error:
@@ -196,55 +176,3 @@ def _picture_size(
     if not height or not width:
         raise ModelFileError(f"{path} leaves its input's size open; give one: --input-size 320x320")
     return height, width
-
-
-def _description(path: Path) -> Any:
-    """The network's configuration, read without Keras."""
-    try:
-        if path.suffix.lower() == ".keras" and zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                return json.loads(archive.read("config.json"))
-        if path.suffix.lower() != ".keras":
-            import h5py  # type: ignore[import-untyped]
-
-            if h5py.is_hdf5(path):
-                with h5py.File(path, "r") as opened:
-                    return json.loads(opened.attrs["model_config"])
-    except _UNREADABLE as error:
-        raise ModelFileError(
-            f"{path} holds no whole network ({first_line(error)}); save it with model.save(…), not"
-            " its weights"
-        ) from error
-    if not path.exists():
-        raise ModelFileError(f"{path} does not exist")
-    raise ModelFileError(f"{path} is no Keras file, whatever its name says")
-
-
-def _refuse_code(path: Path, description: Any) -> None:
-    for part in _objects(description):
-        name, module = str(part["class_name"]), str(part.get("module") or "keras")
-        if name in _CODE or not _MODULES.fullmatch(module):
-            if name == "function" and isinstance(part.get("config"), str):
-                name = f"function {part['config']}"
-            raise ModelFileError(
-                f"{path} brings code of its own ({module}.{name}), which is not run here; build"
-                " the network from Keras's own layers, or give a .tflite"
-            )
-
-
-def _objects(part: Any) -> Iterator[dict[str, Any]]:
-    """All objects that a configuration describes, at any depth."""
-    if isinstance(part, dict):
-        if isinstance(part.get("class_name"), str):
-            yield part
-        for value in part.values():
-            yield from _objects(value)
-    elif isinstance(part, list):
-        for value in part:
-            yield from _objects(value)
-
-
-def first_line(error: Exception) -> str:
-    """The first line of a message, not too long; frameworks write pages."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:300]

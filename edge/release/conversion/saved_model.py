@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from edge.release.conversion.framework import open_tensorflow
 from edge.release.errors import ModelFileError
+from services.modelling.keras import open_tensorflow
 
 SAVED_MODEL_FILE = "saved_model.pb"
 # Operations with an effect or a memory, of which only these are part of networks.

@@ -12,10 +12,10 @@ from edge_detector.inference.nms import nms
 from edge_detector.inference.preprocess import Preprocessor
 from edge_detector.inference.tensors import TensorInfo
 
-from edge.release.conversion.framework import open_tensorflow
 from edge.release.datasets.annotations import Dataset
 from edge.release.training.network import STRIDES, Shape, grid
 from edge.release.validation.evaluate import CURVE_THRESHOLD, MAX_DETECTIONS
+from services.modelling.keras import open_tensorflow
 
 OVERLAP = 0.6  # boxes of one label that overlap more show the same thing
 

@@ -9,8 +9,8 @@ complete IoU (arXiv 1911.08287).
 import math
 from typing import Any
 
-from edge.release.conversion.framework import open_tensorflow
 from edge.release.training.network import grid
+from services.modelling.keras import open_tensorflow
 
 _POINTS_PER_BOX = 10
 _SCORE_POWER, _OVERLAP_POWER = 0.5, 6.0

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.release.conversion.framework import open_keras
+from services.modelling.keras import open_keras
 
 STRIDES = (8, 16, 32)
 _PRIOR = 0.01  # probability of any class at a point before anything was learnt (RetinaNet)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.release.conversion.framework import open_keras, open_tensorflow, repeatable
 from edge.release.training.batches import Batches
 from edge.release.training.checkpoint import read_checkpoint, write_checkpoint
 from edge.release.training.loss import DetectionLoss
 from edge.release.training.network import Shape, build_network
+from services.modelling.keras import open_keras, open_tensorflow, repeatable
 
 _WARM_UP_SHARE = 0.03
 _LAST_RATE = 0.01  # of the learning rate, at the end of the cosine

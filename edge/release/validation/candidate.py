@@ -26,9 +26,9 @@ from edge_detector.inference.detector import Detector
 
 from edge.release.conversion.golden import write_golden
 from edge.release.conversion.inspection import Description
-from edge.release.conversion.lineage import code_version
 from edge.release.datasets.pictures import Image
 from edge.release.errors import ModelFileError
+from services.modelling.provenance import code_version
 
 _NO_GOLDEN = (Golden(file="none.png", sha256="0" * 64, size=1, detections=()),)
 

@@ -3,7 +3,6 @@
 The measure is the population stability index, over the bins of the model's card.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -13,10 +12,12 @@ from numpy.typing import NDArray
 
 from services.fraud.scoring.card import FeatureRange
 from services.fraud.transactions.features import FEATURES
+from services.modelling.statistics import (
+    population_stability_index,
+    psi_by_chance,
+    psi_verdict,
+)
 
-PSI_MODERATE = 0.1
-PSI_LARGE = 0.25
-SHARE_FLOOR = 1e-4
 WEEK = 7
 # A single day lies wholly in the weekend or wholly outside: only a week can be compared.
 WEEKLY = frozenset({"TX_DURING_WEEKEND"})
@@ -33,39 +34,6 @@ class Drift:
     rows: int
     psi: float
     verdict: str
-
-
-def population_stability_index(expected: Sequence[float], counts: Sequence[int] | Counts) -> float:
-    """The distance of counts from expected shares of the same bins: sum of (a - e) ln(a / e).
-
-    a and e are shares, raised to at least 0.0001 so that an empty bin gives a number. It is the
-    symmetrised Kullback-Leibler divergence (Jeffreys 1946), under this name the measure of
-    N. Siddiqi, Credit Risk Scorecards (Wiley 2006).
-
-    Raises:
-        ValueError: other bins, or no rows.
-    """
-    rows = int(sum(counts))
-    if len(expected) != len(counts):
-        raise ValueError(f"{len(expected)} bins against {len(counts)}")
-    if not rows:
-        raise ValueError("counts without rows have no shares")
-    total = 0.0
-    for share, count in zip(expected, counts, strict=True):
-        e, a = max(share, SHARE_FLOOR), max(int(count) / rows, SHARE_FLOOR)
-        total += (a - e) * math.log(a / e)
-    return total
-
-
-def verdict(psi: float, rows: int, bins: int) -> str:
-    """The index in a word, by Siddiqi's reading: stable, some change, or large change.
-
-    Few rows scatter: what chance exceeds less than once in a thousand times counts alone.
-    """
-    chance = _chi2_999(bins - 1) / rows
-    if psi <= max(PSI_MODERATE, chance):
-        return "stable"
-    return "some change" if psi <= max(PSI_LARGE, chance) else "large change"
 
 
 def bin_counts(values: NDArray[np.float64], feature: FeatureRange) -> Counts:
@@ -122,17 +90,6 @@ def compare(day: date, feature: FeatureRange, counts: Sequence[Counts]) -> Drift
     rows = int(together.sum())
     if not rows:
         return None
-    psi = population_stability_index(feature.shares, together)
-    return Drift(day, feature.name, rows, psi, verdict(psi, rows, len(feature.shares)))
-
-
-def _chi2_999(degrees: int) -> float:
-    """The 99.9 % quantile of chi-squared, after Wilson and Hilferty (1931).
-
-    The index of n rows of an unchanged population is about chi-squared over n, with one degree
-    of freedom less than bins (B. Yurdakul, Statistical Properties of PSI, 2018).
-    """
-    if degrees < 1:
-        return 0.0
-    part = 2 / (9 * degrees)
-    return float(degrees * (1 - part + 3.0902 * math.sqrt(part)) ** 3)
+    psi = population_stability_index(feature.shares, together.tolist())
+    verdict = psi_verdict(psi, psi_by_chance(len(feature.shares), 1 / rows))
+    return Drift(day, feature.name, rows, psi, verdict)

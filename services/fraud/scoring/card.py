@@ -5,9 +5,7 @@ fraud; how good it was on transactions it had not seen; and a few of these with 
 it must give again wherever it runs.
 """
 
-import subprocess
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -143,25 +141,3 @@ def _describe(
 def unknown_features() -> tuple[FeatureRange, ...]:
     """The features of a model whose training rows nobody has."""
     return tuple(FeatureRange(name=name) for name in FEATURES)
-
-
-def code_version() -> str:
-    """The package's version and, in a checkout, the commit; `+changes` if that is not all."""
-    try:
-        release = version("triptych")
-    except PackageNotFoundError:
-        release = "unknown"
-    if not (Path(__file__).parents[3] / ".git").exists():
-        return release
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+changes", "--exclude=*"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return release
-    return f"{release} ({described})"

@@ -8,7 +8,7 @@ from pathlib import Path
 from services.fraud.errors import ModelError
 from services.fraud.scoring.card import Card
 from services.fraud.scoring.registry import Registry, Standing
-from services.fraud.training.framework import held_back
+from services.modelling.keras import quiet
 
 
 def check(tag: str, home: Path) -> Card:
@@ -20,7 +20,7 @@ def check(tag: str, home: Path) -> Card:
     from services.fraud.scoring.scorer import FraudScorer
 
     try:
-        with held_back():  # BentoML and LiteRT have loggers of their own
+        with quiet():  # BentoML and LiteRT have loggers of their own
             return FraudScorer(store.folder(tag, home), tag).card
     except OSError as error:
         raise ModelError(f"model {tag} cannot be read: {error.strerror}") from error

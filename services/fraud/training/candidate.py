@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from services.fraud.errors import TransactionsError
-from services.fraud.scoring.card import Card, code_version, describe_features
+from services.fraud.scoring.card import Card, describe_features
 from services.fraud.scoring.evaluation import (
     Metrics,
     Split,
@@ -29,6 +29,7 @@ from services.fraud.training.conversion import canaries, check_parity, convert, 
 from services.fraud.training.network import Recipe, fit
 from services.fraud.transactions.features import HISTORY_DAYS, table_features
 from services.fraud.transactions.transactions import data_digest
+from services.modelling.provenance import code_version
 
 KERAS_FILE = "model.keras"
 TFLITE_FILE = "model.tflite"

@@ -8,7 +8,7 @@ import numpy as np
 
 from services.fraud.errors import ModelError
 from services.fraud.scoring.card import Canary, Parity
-from services.fraud.training.framework import held_back, open_keras, open_tensorflow
+from services.modelling.keras import open_keras, open_tensorflow, quiet
 
 TOLERANCE = 1e-5
 PARITY_ROWS = 10_000
@@ -24,7 +24,7 @@ def convert(network: Any) -> bytes:
     """
     tensorflow = open_tensorflow()
     try:
-        with held_back():
+        with quiet():
             return bytes(tensorflow.lite.TFLiteConverter.from_keras_model(network).convert())
     except Exception as error:  # the converter raises whatever its parts do
         raise ModelError(f"the network cannot be converted to TFLite: {_reason(error)}") from error
@@ -92,7 +92,7 @@ def tflite_probabilities(tflite: Path, rows: Array) -> Array:
 def _run(tflite: Path, rows: Array) -> Array:
     from ai_edge_litert.interpreter import Interpreter
 
-    with held_back():
+    with quiet():
         interpreter: Any = Interpreter(model_path=str(tflite), num_threads=1)
         source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
         found = np.empty(len(rows), np.float64)

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from services.fraud.training.framework import open_keras, repeatable
 from services.fraud.transactions.features import FEATURES
+from services.modelling.keras import open_keras, repeatable
 
 AMOUNT = FEATURES.index("TX_AMOUNT")
 FLAGS = (FEATURES.index("TX_DURING_WEEKEND"), FEATURES.index("TX_DURING_NIGHT"))

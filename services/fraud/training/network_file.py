@@ -6,14 +6,13 @@
   transactions has to lie in [0, 1] and must not always be the same.
 """
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from services.fraud.errors import ModelError
-from services.fraud.scoring.card import Card, code_version, unknown_features
+from services.fraud.scoring.card import Card, unknown_features
 from services.fraud.training.candidate import Material, known_from, write_forms
 from services.fraud.training.conversion import (
     PARITY_ROWS,
@@ -22,31 +21,20 @@ from services.fraud.training.conversion import (
     keras_probabilities,
     tflite_probabilities,
 )
-from services.fraud.training.framework import held_back, open_keras
-from services.fraud.training.keras_description import (
+from services.fraud.transactions.features import FEATURES
+from services.modelling.keras import first_line, quiet
+from services.modelling.keras_file import (
     HALF,
-    described,
-    for_tflite,
+    KerasFileError,
+    find_code,
+    in_float32,
+    open_described,
     precisions,
     read_description,
-    without_training,
-    write_copy,
+    unrolled,
 )
-from services.fraud.transactions.features import FEATURES
+from services.modelling.provenance import code_version
 
-# What runs code from the file.
-_CODE = {
-    "Lambda",
-    "TFSMLayer",
-    "TorchModuleWrapper",
-    "JaxLayer",
-    "FlaxLayer",
-    "function",
-    "__lambda__",
-    "TensorFlowOpLayer",
-    "TFOpLambda",
-    "SlicingOpLambda",
-}
 _SAME = 1e-5  # by which answers may differ in float32
 _SAME_AS_HALF = 0.02  # where the network had two or three decimals itself
 _TYPICAL = {"AVG_AMOUNT": (3.5, 0.8), "AMOUNT": (3.5, 0.8), "NB_TX": (1.5, 1.0)}  # of logarithms
@@ -87,47 +75,26 @@ def open_network(file: Path) -> Any:
 
     Raises: ModelError: not such a file, or a network of another kind.
     """
-    description = without_training(read_description(file))
-    _refuse_code(file, description)
-    plain = for_tflite(description)
-    network = _loaded(file, plain)
+    try:
+        return _open(file)
+    except KerasFileError as error:
+        raise ModelError(str(error)) from error
+
+
+def _open(file: Path) -> Any:
+    description = read_description(file)
+    if code := find_code(description):
+        raise ModelError(
+            f"{file} has a layer with code of its own ({code}): only Keras's own layers are opened"
+        )
+    plain = unrolled(in_float32(description))
+    network = open_described(file, plain)
     _check_shape(file, network)
     answers = _answers(file, network)
     if plain != description:
         _check_sameness(file, description, answers)
     _check_answers(file, answers)
     return network
-
-
-def _loaded(file: Path, description: Any) -> Any:
-    keras = open_keras()
-    try:
-        with tempfile.TemporaryDirectory(prefix="fraud-network-") as folder, held_back():
-            copy = write_copy(file, description, Path(folder))
-            return keras.models.load_model(copy, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever its parts do
-        hint = (
-            "" if file.suffix.lower() == ".keras" else " (a .keras file may hold what this cannot)"
-        )
-        raise ModelError(f"{file} cannot be opened by Keras{hint}: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-
-
-def _refuse_code(file: Path, description: Any) -> None:
-    for part in described(description):
-        name = part["class_name"]
-        module = str(part.get("module") or "keras")
-        if name in _CODE or module.split(".")[0] not in ("keras", "builtins"):
-            shown = name if name in _CODE else f"{module}.{name}"
-            if name == "function" and isinstance(part.get("config"), str):
-                shown = f"the function {part['config']}"
-            raise ModelError(
-                f"{file} has a layer with code of its own ({shown}): only Keras's own layers are"
-                " opened"
-            )
 
 
 def _check_shape(file: Path, network: Any) -> None:
@@ -169,17 +136,17 @@ def _shown(shapes: list[tuple[int | None, ...]]) -> str:
 def _answers(file: Path, network: Any) -> Array:
     """To ordinary transactions."""
     try:
-        with held_back():
+        with quiet():
             return keras_probabilities(network, _made_up_rows())
     except Exception as error:  # TensorFlow raises whatever its parts do
         raise ModelError(
-            f"{file} cannot answer for {len(FEATURES)} features: {_first_line(error)}"
+            f"{file} cannot answer for {len(FEATURES)} features: {first_line(error)}"
         ) from error
 
 
 def _check_sameness(file: Path, description: Any, answers: Array) -> None:
     """Compare with the network as it was saved; in half precision rows may be out of its range."""
-    before = _answers(file, _loaded(file, description))
+    before = _answers(file, open_described(file, description))
     difference = np.abs(before - answers)[np.isfinite(before) & np.isfinite(answers)]
     kinds = precisions(description)
     is_half = bool(kinds & HALF)

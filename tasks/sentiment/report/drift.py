@@ -8,19 +8,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.modelling.statistics import (
+    PSI_LARGE,
+    population_stability_index,
+    psi_by_chance,
+    psi_verdict,
+)
 from tasks.sentiment.run.statistics import ScoreStatistics
 
-PSI_MODERATE = 0.1
-PSI_LARGE = 0.25
 MAX_SHARE_CHANGE = 0.10  # of the positive share, as a difference of shares
 MAX_REJECTED_CHANGE = 0.01  # of the rejected share, as a difference of shares
 MIN_Z = 4.0  # chance exceeds this once in 16,000 nights
 ONE_LABEL_SHARE = 0.99
 ONE_LABEL_SHARE_FIRST_RUN = 0.995
 ONE_LABEL_ROWS = 100
-
-_SHARE_FLOOR = 1e-4
-_CHI2_999 = {19: 43.82}  # 99.9 % quantile by degrees of freedom, for histograms of 20 bins
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,37 +63,7 @@ class Comparison:
     @property
     def psi_verdict(self) -> str | None:
         """The index in a word: stable, some change, or large change."""
-        if self.psi is None:
-            return None
-        if self.psi > PSI_LARGE:
-            return "large change"
-        return "some change" if self.psi > PSI_MODERATE else "stable"
-
-
-def population_stability_index(
-    expected_counts: Sequence[int], actual_counts: Sequence[int]
-) -> float:
-    """The distance of two histograms over the same bins: sum of (a - e) ln(a / e).
-
-    e and a are the shares of the bins, raised to at least 0.0001 so that an empty bin gives a
-    number. It is the symmetrised Kullback-Leibler divergence (Jeffreys 1946), under this name the
-    credit-scoring measure of N. Siddiqi, Credit Risk Scorecards (Wiley 2006), with his reading:
-    below 0.1 stable, up to 0.25 some change, above it a large one.
-
-    Raises:
-        ValueError: the histograms differ in length, or one of them is empty.
-    """
-    expected_rows, actual_rows = sum(expected_counts), sum(actual_counts)
-    if len(expected_counts) != len(actual_counts):
-        raise ValueError(f"{len(expected_counts)} bins against {len(actual_counts)}")
-    if not expected_rows or not actual_rows:
-        raise ValueError("a histogram without rows has no shares")
-    total = 0.0
-    for expected, actual in zip(expected_counts, actual_counts, strict=True):
-        e = max(expected / expected_rows, _SHARE_FLOOR)
-        a = max(actual / actual_rows, _SHARE_FLOOR)
-        total += (a - e) * math.log(a / e)
-    return total
+        return None if self.psi is None else psi_verdict(self.psi)
 
 
 def compare_to_previous(
@@ -196,9 +167,7 @@ def _share_warnings(then: float, now: float, z: float) -> list[str]:
 
 
 def _psi_warnings(psi: float, rows_then: int, rows_now: int, bins: int) -> list[str]:
-    # Between two samples of one population the index is about chi-squared with bins - 1 degrees
-    # of freedom, times 1/m + 1/n (B. Yurdakul, Statistical Properties of PSI, 2018).
-    noise = _CHI2_999.get(bins - 1, 0.0) * (1 / rows_then + 1 / rows_now)
+    noise = psi_by_chance(bins, 1 / rows_then + 1 / rows_now)
     if psi <= max(PSI_LARGE, noise):
         return []
     return [

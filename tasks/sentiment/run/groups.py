@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
-from tasks.sentiment.excerpt import excerpt
+from services.reporting.excerpt import excerpt
 
 GROUP_NAME_CHARS = 80
 MAX_VALUES = 2_000

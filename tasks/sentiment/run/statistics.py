@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tasks.sentiment.excerpt import excerpt
+from services.reporting.excerpt import excerpt
 from tasks.sentiment.run.groups import Groups, Tally
 
 HISTOGRAM_BINS = 20

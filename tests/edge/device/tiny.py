@@ -42,7 +42,7 @@ def paint(*cells: tuple[str, int, int], side: int = SIDE) -> NDArray[np.uint8]:
 def build_tiny(variant: str = "float32") -> bytes:
     """The model as a file, in float32 or int8; skips where there is no TensorFlow."""
     pytest.importorskip("tensorflow")
-    from edge.release.conversion.framework import held_back, open_tensorflow
+    from services.modelling.keras import open_tensorflow, quiet
 
     tf = open_tensorflow()
     own, other = 15.0, -10.0
@@ -68,7 +68,7 @@ def build_tiny(variant: str = "float32") -> bytes:
             cells = random.choice([0.0, 0.0, 1.0], (1, 8, 8, 3))
             yield [np.repeat(np.repeat(cells, 8, 1), 8, 2).astype(np.float32)]
 
-    with held_back():
+    with quiet():
         tiny = Tiny()
         converter = tf.lite.TFLiteConverter.from_concrete_functions(
             [tiny.__call__.get_concrete_function()], tiny

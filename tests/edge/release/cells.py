@@ -17,11 +17,11 @@ from edge_detector.contract.manifest import Thresholds
 from edge_detector.inference.boxes import Box, Detection
 
 from edge.release.conversion.convert import Calibration, ConvertedVariant, Converter
-from edge.release.conversion.framework import held_back, open_keras
 from edge.release.conversion.inspection import describe
 from edge.release.conversion.network_file import Network, open_network
 from edge.release.datasets.annotations import Dataset, LabelledImage
 from edge.release.validation.candidate import Draft, Origin, draft
+from services.modelling.keras import open_keras, quiet
 from tests.edge.device.tiny import LABELS, SIDE, STRIDE, paint
 
 CELLS = SIDE // STRIDE
@@ -71,7 +71,7 @@ def save_network(folder: Path, fault: str = "", suffix: str = ".keras") -> Path:
     if suffix:
         network.save(file)
     else:
-        with held_back():
+        with quiet():
             network.export(file)
     return file
 

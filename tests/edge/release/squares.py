@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.release.conversion.framework import held_back, open_tensorflow
+from services.modelling.keras import open_tensorflow, quiet
 
 SIDE, STRIDE = 80, 8
 CELLS = SIDE // STRIDE
@@ -90,7 +90,7 @@ def build(form: str) -> bytes:
             yield [values]
 
     module = tf.Module()
-    with held_back():
+    with quiet():
         module.answer = tf.function(
             answer, input_signature=[tf.TensorSpec((1, SIDE, SIDE, 3), tf.float32)]
         )

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from edge.release.conversion.framework import held_back, open_tensorflow
 from edge.release.conversion.inspection import Reading, describe
 from edge.release.datasets.label_file import find_labels, read_labels
 from edge.release.errors import ModelFileError
+from services.modelling.keras import open_tensorflow, quiet
 from tests.edge.device.samples import COCO_SSD, DATA, YOLO, needs_data, read_photo
 from tests.edge.device.tiny import LABELS, SIDE, STRIDE, paint
 from tests.edge.release.cells import draw_cells, write_variant
@@ -53,7 +53,7 @@ def answering(kind: str) -> bytes:
 
     module = tf.Module()
     spec = tf.TensorSpec((1, 32, 32, 3), tf.float32)
-    with held_back():
+    with quiet():
         module.answer = tf.function(answer, input_signature=[spec])
         converter = tf.lite.TFLiteConverter.from_concrete_functions(
             [module.answer.get_concrete_function()], module

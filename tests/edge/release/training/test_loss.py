@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from edge.release.conversion.framework import open_tensorflow
 from edge.release.training.loss import DetectionLoss, complete_iou
 from edge.release.training.network import grid
+from services.modelling.keras import open_tensorflow
 
 HEIGHT, WIDTH = 64, 64
 

@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
-from edge.release.conversion.framework import open_tensorflow
 from edge.release.datasets.annotations import read_dataset
 from edge.release.errors import ModelFileError
 from edge.release.training.augmentation import Augmentation
 from edge.release.training.batches import Batches
 from edge.release.training.network import Shape
 from edge.release.training.trainer import Recipe, Trainer
+from services.modelling.keras import open_tensorflow
 from tests.edge.release.training.labelled import write_squares
+from tests.services.modelling.test_keras import draw_without_a_seed
 
 SHAPE = Shape(64, 64, channels=4)
 
@@ -108,3 +109,12 @@ def test_error_while_preparing_comes_out_of_the_training(squares, tmp_path):
 
     with pytest.raises(Exception, match=r"\.png"), batches.ahead(range(3), 0) as ahead:
         list(ahead)
+
+
+def test_training_leaves_nothing_behind(squares, tmp_path):
+    """A network that is opened after it in the same process needs no seed."""
+    begun = trainer(squares, tmp_path / "checkpoint.npz")
+    draw_without_a_seed()
+    begun.run(1, ignore)
+
+    draw_without_a_seed()

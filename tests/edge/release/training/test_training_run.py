@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from edge_detector.inference.boxes import Box, Detection
 
-from edge.release.conversion.framework import open_keras
 from edge.release.datasets.annotations import LabelledImage
 from edge.release.errors import DatasetError, ModelFileError
 from edge.release.training.augmentation import Augmentation
@@ -24,6 +23,7 @@ from edge.release.training.training_run import (
     package,
     read_images,
 )
+from services.modelling.keras import open_keras
 from tests.edge.release.training.labelled import write_squares
 
 STEPS = 120

@@ -1,6 +1,5 @@
 """Promises of the drift of features."""
 
-import math
 from datetime import date, timedelta
 
 import numpy as np
@@ -11,8 +10,6 @@ from services.fraud.audit.drift import (
     count_features,
     measure,
     measure_last_week,
-    population_stability_index,
-    verdict,
 )
 from services.fraud.scoring.card import FeatureRange, describe_features
 from services.fraud.transactions.features import FEATURES
@@ -32,34 +29,6 @@ def counted(first: date, days: int, per_day: int = 1_000, seed: int = 0, factor:
         rows[:, 0] *= factor
         found[day] = count_features(rows, features)
     return found, features
-
-
-def test_psi_of_equal_shares_is_zero():
-    """Whatever the number of rows."""
-    assert population_stability_index([0.1, 0.2, 0.7], [100, 200, 700]) == pytest.approx(0)
-
-
-def test_psi_has_the_value_worked_out_by_hand():
-    """Two bins, 50:50 against 60:40: 0.1 ln 1.2 - 0.1 ln 0.8."""
-    expected = 0.1 * math.log(1.2) - 0.1 * math.log(0.8)
-    assert population_stability_index([0.5, 0.5], [600, 400]) == pytest.approx(expected)
-    assert population_stability_index([0.5, 0.5], [600, 400]) == pytest.approx(0.0405465, abs=1e-6)
-
-
-def test_psi_counts_an_empty_bin_as_one_in_ten_thousand():
-    """On either side; the index stays a number."""
-    found = population_stability_index([0.5, 0.5], [1_000, 0])
-    expected = (1 - 0.5) * math.log(1 / 0.5) + (1e-4 - 0.5) * math.log(1e-4 / 0.5)
-    assert found == pytest.approx(expected)
-    assert math.isfinite(population_stability_index([1.0, 0.0], [0, 10]))
-
-
-def test_psi_refuses_what_it_cannot_compare():
-    """No rows, or other bins."""
-    with pytest.raises(ValueError, match="without rows"):
-        population_stability_index([0.5, 0.5], [0, 0])
-    with pytest.raises(ValueError, match="bins"):
-        population_stability_index([0.5, 0.5], [1, 1, 1])
 
 
 def test_bins_hold_what_the_card_says_they_hold():
@@ -100,10 +69,3 @@ def test_model_of_unknown_training_has_no_drift():
     assert counts == {}
     assert measure({MONDAY: counts}, features) == []
     assert measure_last_week({MONDAY: counts}, features) == []
-
-
-def test_verdict_forgives_what_chance_does_to_few_rows():
-    """The same index is large over many rows and nothing over twenty."""
-    assert verdict(0.3, 10_000, 10) == "large change"
-    assert verdict(0.3, 20, 10) == "stable"
-    assert verdict(0.2, 10_000, 10) == "some change"

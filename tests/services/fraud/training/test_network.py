@@ -15,9 +15,9 @@ from services.fraud.scoring.evaluation import average_precision
 from services.fraud.training.baseline import logistic_floor
 from services.fraud.training.candidate import gather, history_missing, make_candidate
 from services.fraud.training.conversion import check_parity, convert, tflite_probabilities
-from services.fraud.training.framework import open_keras, open_tensorflow
 from services.fraud.training.network import Recipe, amount_step, fit
 from services.fraud.transactions.features import FEATURES
+from services.modelling.keras import open_keras, open_tensorflow
 from tests.services.fraud.conftest import TINY
 
 

@@ -10,9 +10,9 @@ import pytest
 from services.fraud.errors import ModelError
 from services.fraud.scoring.card import Card
 from services.fraud.training.conversion import keras_probabilities, tflite_probabilities
-from services.fraud.training.framework import open_keras
 from services.fraud.training.network_file import open_network, package_network
 from services.fraud.transactions.features import FEATURES
+from services.modelling.keras import open_keras
 
 
 def network(*layers: Any, width: int = 15) -> Any:

@@ -1,7 +1,5 @@
 """Promises of the comparison with earlier nights."""
 
-import math
-
 import numpy as np
 import pytest
 
@@ -9,7 +7,6 @@ from tasks.sentiment.report.drift import (
     Comparison,
     PreviousRun,
     compare_to_previous,
-    population_stability_index,
 )
 from tasks.sentiment.run.statistics import ScoreStatistics
 
@@ -37,27 +34,6 @@ def compared(now: ScoreStatistics, *previous: PreviousRun, rejected: int = 0) ->
     return compare_to_previous(
         now, rows_read=now.rows + rejected, rejected=rejected, previous=previous
     )
-
-
-def test_psi_has_the_known_value():
-    """Two bins, 50:50 against 60:40: 0.1 ln 1.2 - 0.1 ln 0.8."""
-    expected = 0.1 * math.log(1.2) - 0.1 * math.log(0.8)
-    assert population_stability_index([50, 50], [600, 400]) == pytest.approx(expected)
-
-
-def test_psi_is_symmetric_and_finite_with_empty_bins():
-    """An empty bin counts as 0.0001."""
-    there = population_stability_index([100, 0], [0, 100])
-    assert there == pytest.approx(population_stability_index([0, 100], [100, 0]))
-    assert 0 < there < 20
-
-
-def test_psi_refuses_what_it_cannot_compare():
-    """No rows, or other bins."""
-    with pytest.raises(ValueError, match="without rows"):
-        population_stability_index([0, 0], [1, 1])
-    with pytest.raises(ValueError, match="bins"):
-        population_stability_index([1, 1], [1, 1, 1])
 
 
 def test_comparison_of_identical_nights_warns_of_nothing():

@@ -11,7 +11,7 @@ def code_version() -> str:
         release = version("triptych")
     except PackageNotFoundError:
         release = "unknown"
-    if not (Path(__file__).parents[3] / ".git").exists():
+    if not (Path(__file__).parents[2] / ".git").exists():
         return release
     try:
         described = subprocess.run(

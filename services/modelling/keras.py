@@ -1,8 +1,8 @@
 """TensorFlow and Keras, opened late, quietly and the same way each time.
 
-Only training, conversion and registration need them; the service never does. They announce
-themselves on the terminal in ways that no setting of theirs turns off: what the C++ code writes
-to the terminal is held back. What matters comes as an exception.
+Only training, conversion and registration need them; neither the service nor a device does. They
+announce themselves on the terminal in ways that no setting of theirs turns off: what the C++ code
+writes to the terminal is held back. What matters comes as an exception.
 """
 
 import importlib
@@ -31,7 +31,7 @@ def open_keras() -> Any:
     """The module `keras`, on TensorFlow."""
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
-    with held_back():
+    with quiet():
         import keras
         import tensorflow
 
@@ -74,7 +74,7 @@ def repeatable(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep both outputs of this process silent, C++ code included."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -92,3 +92,9 @@ def held_back() -> Iterator[None]:
             for output, original in zip((1, 2), originals, strict=True):
                 os.dup2(original, output)
                 os.close(original)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, not too long; frameworks write pages."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:300]

@@ -1,17 +1,14 @@
 """What is done with TensorFlow leaves the process as it was."""
 
+import os
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from edge.release.conversion.framework import open_tensorflow, repeatable
-from edge.release.datasets.annotations import read_dataset
-from edge.release.training.augmentation import Augmentation
-from edge.release.training.batches import Batches
-from edge.release.training.network import Shape
-from edge.release.training.trainer import Recipe, Trainer
-from tests.edge.release.training.labelled import write_squares
+from services.modelling.keras import first_line, open_tensorflow, quiet, repeatable
 
 
 def draw_without_a_seed() -> float:
@@ -55,13 +52,26 @@ def test_block_within_a_block_ends_nothing_of_the_outer():
             draw_without_a_seed()
 
 
-def test_training_leaves_nothing_behind(tmp_path):
-    """A network that is opened after it in the same process needs no seed."""
-    squares = read_dataset(write_squares(tmp_path / "squares", 4))
-    batches = Batches(squares, 64, 64, 4, Augmentation(), 0)
+def test_order_of_summation_does_not_depend_on_the_machine():
+    """oneDNN is off from the first import on, in a process that sets nothing itself."""
+    program = "import os; from services.modelling.keras import open_keras; open_keras()"
+    program += "; print(os.environ['TF_ENABLE_ONEDNN_OPTS'], os.environ['KERAS_BACKEND'])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0 tensorflow\n", "")
 
-    trainer = Trainer(Shape(64, 64, channels=4), Recipe(1), batches, tmp_path / "checkpoint.npz")
-    draw_without_a_seed()
-    trainer.run(1, lambda *_: None)
 
-    draw_without_a_seed()
+def test_output_of_a_quiet_block_is_dropped(capfd):
+    """Of Python and of what writes to the file descriptors itself; before and after it stays."""
+    print("before")
+    with quiet():
+        print("within")
+        os.write(2, b"within")
+    print("after")
+    assert capfd.readouterr() == ("before\nafter\n", "")
+
+
+def test_first_line_of_an_error_is_short():
+    """An error without words is called by its type."""
+    assert first_line(ValueError("one\ntwo")) == "one"
+    assert first_line(ValueError("x" * 1_000)) == "x" * 300
+    assert first_line(KeyError()) == "KeyError"

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from edge.release import naming
 from edge.release.errors import RefusedError, ReleaseRoomError
+from services.reporting.markdown import escape
 from tasks.orchestration.policies import PLAIN
 from tasks.orchestration.progress import RunProgress
 from tasks.settings import Settings
@@ -243,12 +244,8 @@ def maintain(
 
 
 def _tell(done: Done) -> None:
-    from edge.release.publishing.summary import markdown_escaped
-
     lines = [*done.sentences, *(f"note: {warning}" for warning in done.warnings)]
-    create_markdown_artifact(
-        "\n\n".join(map(markdown_escaped, lines)), key="publish-detector-upkeep"
-    )
+    create_markdown_artifact("\n\n".join(map(escape, lines)), key="publish-detector-upkeep")
     for line in lines:
         Console(highlight=False, markup=False).print(line, soft_wrap=True)
 

@@ -1,8 +1,4 @@
-"""The page about the fleet: one HTML file that needs nothing else.
-
-Promises: no address outside the file is asked for anything; every word that comes from a device
-is escaped; a fleet without a device has a page too.
-"""
+"""The page about the fleet; one without a device has a page too."""
 
 import os
 from collections import Counter
@@ -11,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
 from edge.fleet.devices import Rejection
 from edge.fleet.health import WORST_FIRST, Device, Hour, Judgement, spoken
 from edge.fleet.load import Loaded
+from services.reporting.page import render
 
 WIDE, TALL = 120, 26  # px of a device's little plot
 
@@ -86,17 +82,13 @@ def write_html(report: FleetReport, file: Path) -> None:
 
 def render_html(report: FleetReport) -> str:
     """The page as text, to be written as UTF-8."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-    environment.filters.update(figure=figure, instant=instant, plot=_plot, told=_told)
-    return environment.get_template("fleet.html").render(
-        report=report, age=lambda device: spoken(report.as_of - device.last_seen)
+    return render(
+        Path(__file__).with_name("fleet.html"),
+        filters={"figure": figure, "instant": instant, "plot": _plot, "told": _told},
+        values={
+            "report": report,
+            "age": lambda device: spoken(report.as_of - device.last_seen),
+        },
     )
 
 
@@ -108,13 +100,6 @@ def figure(value: float | None, digits: int = 0) -> str:
 def instant(moment: datetime) -> str:
     """2026-11-23 08:15 UTC."""
     return f"{moment:%Y-%m-%d %H:%M} UTC"
-
-
-def _shown(value: object) -> object:
-    """Without characters that turn the direction of text or show as nothing."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return "".join(c if c.isprintable() else " " for c in value)[:2_000]
-    return value
 
 
 def _plot(hours: Sequence[Hour]) -> Markup:

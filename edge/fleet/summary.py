@@ -3,7 +3,6 @@
 Promise: what comes from a device cannot end a table cell, begin a link, or style the terminal.
 """
 
-import re
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
@@ -12,17 +11,11 @@ from rich.text import Text
 
 from edge.fleet.health import spoken
 from edge.fleet.report import FleetReport, figure, instant
+from services.reporting.markdown import escape, format_table
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~<>&])")
 _STYLES = {"ok": "green", "degraded": "yellow", "late": "yellow", "silent": "bold red"}
 ON_TERMINAL = 20  # devices
 REJECTIONS_SHOWN = 10
-
-
-def markdown_escaped(text: str, limit: int = 400) -> str:
-    """Text as it is, in a markdown paragraph or table cell: one line, no mark-up."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())[:limit]
-    return _MARKDOWN.sub(r"\\\1", line).replace("://", "&#58;//")
 
 
 def render_table(report: FleetReport) -> list[dict[str, object]]:
@@ -48,7 +41,7 @@ def render_table(report: FleetReport) -> list[dict[str, object]]:
 def render_markdown(report: FleetReport) -> str:
     """The fleet as unindented markdown, for an artifact."""
     blocks = [f"# The fleet, {instant(report.as_of)}", f"**{_headline(report)}**"]
-    blocks += [f"> **Warning:** {markdown_escaped(text)}" for text in report.warnings]
+    blocks += [f"> **Warning:** {escape(text)}" for text in report.warnings]
     troubled = [one for one in report.worst_first if one[1].health != "ok"]
     if troubled:
         rows = [
@@ -114,6 +107,5 @@ def _headline(report: FleetReport) -> str:
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    body = [tuple(markdown_escaped(cell) for cell in row) for row in rows]
-    lines = ["| " + " | ".join(cells) + " |" for cells in (head, ("---",) * len(head), *body)]
-    return "\n".join(lines)
+    """A table of words from devices."""
+    return format_table(head, [[escape(cell) for cell in row] for row in rows])

@@ -1,8 +1,4 @@
-"""The page of a publishing: one HTML file that needs nothing else.
-
-Promises: no address outside the file is asked for anything; every word that comes from the model
-or from the publisher is escaped; a model that was refused has a page too.
-"""
+"""The page of a publishing; a model that was refused has a page too."""
 
 import base64
 import os
@@ -13,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import jinja2
 from edge_detector.loop.overlay import draw
 from markupsafe import Markup
 
@@ -26,6 +21,7 @@ from edge.release.validation.cpu import cpu_name
 from edge.release.validation.gate import Decision, Limits, Verdict
 from edge.release.validation.metrics import Figures, Timing
 from edge.release.validation.validation import Proof
+from services.reporting.page import render
 
 _WIDTH_PX = 640  # of a picture in the page
 MINUS = "−"
@@ -126,28 +122,27 @@ def write_html(report: PublishReport, file: Path) -> None:
 
 def render_html(report: PublishReport) -> str:
     """The page as text, to be written as UTF-8."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-    environment.filters.update(
-        figure=figure, percent=percent, megabytes=megabytes, ms=ms, spread=spread
-    )
     best = report.best
-    return environment.get_template("report.html").render(
-        report=report,
-        best=best,
-        figures=best.figures,
-        manifest=best.draft.manifest,
-        cpu=cpu_name(),
-        labels=_labels(report),
-        curves=_curves(best),
-        pictures=_pictures(best),
-        limits=limit_rows(report.limits),
+    return render(
+        Path(__file__).with_name("report.html"),
+        filters={
+            "figure": figure,
+            "percent": percent,
+            "megabytes": megabytes,
+            "ms": ms,
+            "spread": spread,
+        },
+        values={
+            "report": report,
+            "best": best,
+            "figures": best.figures,
+            "manifest": best.draft.manifest,
+            "cpu": cpu_name(),
+            "labels": _labels(report),
+            "curves": _curves(best),
+            "pictures": _pictures(best),
+            "limits": limit_rows(report.limits),
+        },
     )
 
 
@@ -196,13 +191,6 @@ def limit_rows(limits: Limits) -> list[tuple[str, str]]:
     if limits.max_bytes is not None:
         rows.append(("size, at most", megabytes(limits.max_bytes)))
     return rows
-
-
-def _shown(value: object) -> object:
-    """Without characters that turn the direction of text or show as nothing."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return "".join(c if c.isprintable() else " " for c in value)[:2_000]
-    return value
 
 
 def _labels(report: PublishReport) -> list[dict[str, Any]]:

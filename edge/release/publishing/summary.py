@@ -4,9 +4,6 @@ Promise: what comes from the model or the publisher cannot end a table cell, beg
 the terminal.
 """
 
-import re
-from collections.abc import Sequence
-
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -20,20 +17,14 @@ from edge.release.publishing.report import (
     percent,
     spread,
 )
+from services.reporting.markdown import escape, format_table
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~<>&])")
 _STATES = {
     "published": ("published", "bold green"),
     "passed": ("passed; nothing published (dry run)", "bold yellow"),
     "refused": ("REFUSED, nothing published", "bold red"),
 }
 _HEAD = ("variant", "mAP@0.5", "mAP@[.5:.95]", "loss", "agreed", "frame", "memory", "size", "gate")
-
-
-def markdown_escaped(text: str, limit: int = 600) -> str:
-    """Text as it is, in a markdown paragraph or table cell: one line, no mark-up."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())[:limit]
-    return _MARKDOWN.sub(r"\\\1", line).replace("://", "&#58;//")
 
 
 def render_table(report: PublishReport) -> list[dict[str, object]]:
@@ -44,22 +35,22 @@ def render_table(report: PublishReport) -> list[dict[str, object]]:
 def render_markdown(report: PublishReport) -> str:
     """The publishing as unindented markdown, for an artifact."""
     words = _STATES[report.state][0]
-    blocks = [f"# {markdown_escaped(report.title)}: {words}"]
+    blocks = [f"# {escape(report.title)}: {words}"]
     if report.published:
         blocks.append(
-            f"{report.published.variant}, channel {markdown_escaped(report.published.channel)},"
+            f"{report.published.variant}, channel {escape(report.published.channel)},"
             f" {percent(report.published.share)} of its devices"
         )
-    blocks += [f"> **Refused.** {markdown_escaped(text)}" for text in report.decision.reasons]
-    rows = [tuple(markdown_escaped(cell) for cell in _cells(row)) for row in report.rows]
-    blocks.append(_table(_HEAD, rows))
-    blocks += [f"> {markdown_escaped(text)}" for text in report.notes]
+    blocks += [f"> **Refused.** {escape(text)}" for text in report.decision.reasons]
+    rows = [tuple(escape(cell) for cell in _cells(row)) for row in report.rows]
+    blocks.append(format_table(_HEAD, rows))
+    blocks += [f"> {escape(text)}" for text in report.notes]
     for head, columns, told in (
         ("## What it rests on", ("what", "is"), report.facts),
         ("## Where to look", ("what", "where"), report.where),
     ):
-        cells = [(markdown_escaped(name), markdown_escaped(value)) for name, value in told.items()]
-        blocks += [head, _table(columns, cells)]
+        cells = [(escape(name), escape(value)) for name, value in told.items()]
+        blocks += [head, format_table(columns, cells)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -110,8 +101,3 @@ def _cells(row: Row) -> tuple[str, ...]:
         megabytes(figures.bytes),
         gate,
     )
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(cells) + " |" for cells in (head, ("---",) * len(head), *rows)]
-    return "\n".join(lines)

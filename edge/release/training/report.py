@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
 from edge.release.training import charts
 from edge.release.training.card import Card
 from edge.release.training.pictures import Comparison, compare_image, draw_comparison
 from edge.release.training.training_run import Plan, Trained
+from edge.release.validation.evaluate import Evaluation
+from services.reporting.page import render
 
 _WORST, _BEST = 6, 3
 USUAL_THRESHOLD = 0.5  # of a label with too few objects to tell
@@ -34,57 +35,54 @@ def write_report(path: Path, plan: Plan, trained: Trained, card: Card) -> None:
     worst = [each for each in compared if each.errors][:_WORST]
     best = [each for each in reversed(compared) if each.hits and not each.errors][:_BEST]
     evaluation = trained.evaluation
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    page = environment.get_template("report.html").render(
-        card=card,
-        evaluation=evaluation,
-        rows=[
-            LabelRow(
-                label,
-                evaluation.per_label[label],
-                evaluation.per_label_50_95[label],
-                evaluation.objects[label],
-                card.thresholds.get(label),
-            )
-            for label in evaluation.per_label
-        ],
-        warnings=(*plan.train.warnings, *plan.val.warnings),
-        curves=Markup(charts.precision_over_recall(evaluation.curves)),
-        losses=Markup(
-            charts.over_steps(
-                {
-                    "classes": [(step, value) for step, value, _ in trained.losses],
-                    "boxes": [(step, value) for step, _, value in trained.losses],
-                },
-                "loss",
-                "losses",
-            )
-        ),
-        looks=Markup(
-            charts.over_steps(
-                {
-                    "mAP@0.5": [(each.step, each.map_50) for each in trained.looks],
-                    "mAP@[.5:.95]": [(each.step, each.map_50_95) for each in trained.looks],
-                },
-                "validation",
-                "looks",
-            )
-        ),
-        worst=[_figure(each) for each in worst],
-        best=[_figure(each) for each in best],
-        hits=sum(len(each.hits) for each in compared),
-        alarms=sum(len(each.false) for each in compared),
-        missed=sum(len(each.missed) for each in compared),
+    page = render(
+        Path(__file__).with_name("report.html"),
+        filters={},
+        values={
+            "card": card,
+            "evaluation": evaluation,
+            "rows": _rows(evaluation, card),
+            "warnings": (*plan.train.warnings, *plan.val.warnings),
+            **_plots(trained),
+            "worst": [_figure(each) for each in worst],
+            "best": [_figure(each) for each in best],
+            "hits": sum(len(each.hits) for each in compared),
+            "alarms": sum(len(each.false) for each in compared),
+            "missed": sum(len(each.missed) for each in compared),
+        },
     )
     partial = path.with_suffix(".partial")
     partial.write_text(page, "utf-8")
     partial.replace(path)
+
+
+def _rows(evaluation: Evaluation, card: Card) -> list[LabelRow]:
+    return [
+        LabelRow(
+            label,
+            evaluation.per_label[label],
+            evaluation.per_label_50_95[label],
+            evaluation.objects[label],
+            card.thresholds.get(label),
+        )
+        for label in evaluation.per_label
+    ]
+
+
+def _plots(trained: Trained) -> dict[str, Markup]:
+    losses = {
+        "classes": [(step, value) for step, value, _ in trained.losses],
+        "boxes": [(step, value) for step, _, value in trained.losses],
+    }
+    looks = {
+        "mAP@0.5": [(each.step, each.map_50) for each in trained.looks],
+        "mAP@[.5:.95]": [(each.step, each.map_50_95) for each in trained.looks],
+    }
+    return {
+        "curves": Markup(charts.precision_over_recall(trained.evaluation.curves)),
+        "losses": Markup(charts.over_steps(losses, "loss", "losses")),
+        "looks": Markup(charts.over_steps(looks, "validation", "looks")),
+    }
 
 
 def compared_images(plan: Plan, trained: Trained, card: Card) -> Sequence[Comparison]:

@@ -1,8 +1,4 @@
-"""The page of an audit: one HTML file that needs nothing else, to be opened, printed or mailed.
-
-Promises: no address outside the file is asked for anything; every word that comes from the data
-or from the operator is escaped; an audit without labels, or without answers, has a page too.
-"""
+"""The page of an audit; one without labels, or without answers, has a page too."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -11,17 +7,18 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from services.fraud.audit import charts
-from services.fraud.audit.drift import PSI_LARGE, Drift
+from services.fraud.audit.drift import Drift
 from services.fraud.audit.labels import LoadedLabels
 from services.fraud.audit.measures import Audit, DayQuality, ModelQuality
 from services.fraud.audit.nightly_snapshot import WrittenSnapshot
 from services.fraud.audit.run import AuditRun
 from services.fraud.audit.verdict import Limits, Verdict
 from services.fraud.log.tables import FRAUD_DAILY_METRICS, FRAUD_DRIFT
+from services.modelling.statistics import PSI_LARGE
+from services.reporting.page import render
 
 
 @dataclass(frozen=True)
@@ -148,35 +145,23 @@ def change(found: float | None, promised: float | None) -> str:
 
 def render_html(report: AuditReport) -> str:
     """The page as text, to be written as UTF-8."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
+    return render(
+        Path(__file__).with_name("audit.html"),
+        filters={"integer": integer, "percent": percent, "figure": figure},
+        values={
+            "report": report,
+            "audit": report.audit,
+            "period": report.audit.period,
+            "champion": report.champion,
+            "verdict": report.verdict,
+            "change": change,
+            "quality": _quality(report),
+            "alerts": _alerts(report),
+            "calibration": _calibration(report.champion),
+            "drift": _drift(report.audit),
+            "days": _answered(report),
+        },
     )
-    environment.filters.update(integer=integer, percent=percent, figure=figure)
-    return environment.get_template("audit.html").render(
-        report=report,
-        audit=report.audit,
-        period=report.audit.period,
-        champion=report.champion,
-        verdict=report.verdict,
-        change=change,
-        quality=_quality(report),
-        alerts=_alerts(report),
-        calibration=_calibration(report.champion),
-        drift=_drift(report.audit),
-        days=_answered(report),
-    )
-
-
-def _shown(value: object) -> object:
-    """Without characters that turn the direction of text or show as nothing."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return "".join(c if c.isprintable() else " " for c in value)[:2_000]
-    return value
 
 
 def _answered(report: AuditReport) -> list[DayQuality]:

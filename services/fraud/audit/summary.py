@@ -3,28 +3,19 @@
 Promise: what comes from the data cannot end a table cell, begin a link, or style the terminal.
 """
 
-import re
-from collections.abc import Sequence
-
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from services.fraud.audit.measures import ModelQuality
 from services.fraud.audit.report import AuditReport, change, figure, integer, percent
+from services.reporting.markdown import escape, format_table
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~<>&])")
 _QUALITY = {
     "held": ("quality has held", "bold green"),
     "fallen": ("QUALITY HAS FALLEN", "bold red"),
     "unknown": ("quality is not known yet", "bold yellow"),
 }
 DRIFT_SHOWN = 5
-
-
-def markdown_escaped(text: str, limit: int = 600) -> str:
-    """Text as it is, in a markdown paragraph or table cell: one line, no mark-up."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())[:limit]
-    return _MARKDOWN.sub(r"\\\1", line).replace("://", "&#58;//")
 
 
 def render_table(report: AuditReport) -> list[dict[str, object]]:
@@ -52,25 +43,28 @@ def render_table(report: AuditReport) -> list[dict[str, object]]:
 def render_markdown(report: AuditReport) -> str:
     """The audit as unindented markdown, for an artifact."""
     verdict = report.verdict
-    words, reasons = _QUALITY[verdict.quality][0], markdown_escaped(" ".join(verdict.reasons))
+    words, reasons = _QUALITY[verdict.quality][0], escape(" ".join(verdict.reasons))
     blocks = [f"# Fraud audit, {report.audit.period.run_date.isoformat()}"]
     if verdict.block == "blocked":
         blocks.append(f"> **PROMOTION IS BLOCKED.** {reasons}")
     if verdict.block == "lifted":
         blocks.append("> **Promotion is allowed again.** The figures are back within the limits.")
-    blocks += [f"> **Warning:** {markdown_escaped(text)}" for text in report.warnings]
+    blocks += [f"> **Warning:** {escape(text)}" for text in report.warnings]
     blocks.append(f"**{words[0].upper()}{words[1:]}.** {reasons}")
     blocks += _against_card(report)
     blocks += _shadows(report)
     if report.audit.last_week:
         drift = [
-            (markdown_escaped(one.feature), figure(one.psi), one.verdict)
+            (escape(one.feature), figure(one.psi), one.verdict)
             for one in report.audit.last_week[:DRIFT_SHOWN]
         ]
-        blocks += ["## Drift in the last week", _table(("Feature", "Index", "Verdict"), drift)]
+        blocks += [
+            "## Drift in the last week",
+            format_table(("Feature", "Index", "Verdict"), drift),
+        ]
     if report.where:
-        places = [(markdown_escaped(k), markdown_escaped(v)) for k, v in report.where.items()]
-        blocks += ["## Where to look", _table(("What", "Where"), places)]
+        places = [(escape(k), escape(v)) for k, v in report.where.items()]
+        blocks += ["## Where to look", format_table(("What", "Where"), places)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -151,7 +145,7 @@ def _against_card(report: AuditReport) -> list[str]:
         rows.append((name, figure(then), figure(now), change(now, then)))
     budget = "–" if champion.alert_budget is None else integer(champion.alert_budget)
     rows.append(("Cards flagged a day", budget, f"{champion.alerts_per_day:.1f}", ""))
-    return [_table(("", "Card", "Now", "Change"), rows)]
+    return [format_table(("", "Card", "Now", "Change"), rows)]
 
 
 def _shadows(report: AuditReport) -> list[str]:
@@ -159,7 +153,7 @@ def _shadows(report: AuditReport) -> list[str]:
         return []
     rows = [
         (
-            markdown_escaped(model.model),
+            escape(model.model),
             percent(model.equal_decisions),
             f"{model.mean_difference:.4f}",
             f"{model.largest_difference:.4f}",
@@ -169,9 +163,4 @@ def _shadows(report: AuditReport) -> list[str]:
         for model in report.shadows
     ]
     head = ("Shadow", "Same decision", "Mean difference", "Largest", "AUC ROC", "Av. precision")
-    return ["## In the shadow", _table(head, rows)]
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    lines = ["| " + " | ".join(cells) + " |" for cells in (head, ("---",) * len(head), *rows)]
-    return "\n".join(lines)
+    return ["## In the shadow", format_table(head, rows)]

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from services.fraud.scoring.card import Card
 from services.fraud.scoring.evaluation import Metrics
+from services.reporting.markdown import escape, format_table
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,14 @@ def _number(value: float | None) -> str:
 
 def render_markdown(result: Result) -> str:
     """The same as unindented markdown."""
-    blocks = [f"# {result.tag}: {result.role}"]
-    blocks += [f"> **Not promoted:** {fault}" for fault in result.faults]
+    blocks = [f"# {escape(result.tag)}: {result.role}"]
+    blocks += [f"> **Not promoted:** {escape(fault)}" for fault in result.faults]
     rows = render_table(result)
     if rows:
-        lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
-        blocks.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
-    blocks.append("\n".join(f"- {name}: {value}" for name, value in _facts(result).items()))
+        cells = [[escape(cell) for cell in row.values()] for row in rows]
+        blocks.append(format_table(list(rows[0]), cells))
+    facts = _facts(result).items()
+    blocks.append("\n".join(f"- {name}: {escape(value)}" for name, value in facts))
     return "\n\n".join(blocks) + "\n"
 
 

@@ -1,8 +1,4 @@
-"""The page of a night: one HTML file that needs nothing else, to be opened, printed or mailed.
-
-Promises: no address outside the file is asked for anything; every word that comes from the data
-or from the operator is escaped; a night of no rows has a page too.
-"""
+"""The page of a night; one of no rows has a page too."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,10 +8,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
-import jinja2
 from markupsafe import Markup
 
-from tasks.sentiment.excerpt import excerpt
+from services.reporting.page import render
 from tasks.sentiment.report import plots
 from tasks.sentiment.report.drift import Comparison
 from tasks.sentiment.run.groups import NONE, OTHER
@@ -25,7 +20,6 @@ MAX_UNKNOWN_SHARE = 0.02  # of texts without a known word; some are figures or a
 MAX_BARS = 20
 MIN_DAYS_FOR_A_CURVE = 8
 MAX_POINTS = 300
-MAX_WORD_CHARS = 2_000
 _NUMBER = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,12})?")
 
 
@@ -143,32 +137,25 @@ def duration(seconds: float) -> str:
 
 def render_html(report: NightReport) -> str:
     """The page as text, to be written as UTF-8."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
+    return render(
+        Path(__file__).with_name("report.html"),
+        filters={
+            "integer": integer,
+            "percent": percent,
+            "points": points,
+            "rate": rate,
+            "duration": duration,
+        },
+        values={
+            "report": report,
+            "statistics": report.statistics,
+            "comparison": report.comparison,
+            "groups": _groups(report),
+            "histogram": _histogram(report),
+            "throughput": _throughput(report.throughput),
+            "sql": _sql(report.source),
+        },
     )
-    environment.filters.update(
-        integer=integer, percent=percent, points=points, rate=rate, duration=duration
-    )
-    return environment.get_template("report.html").render(
-        report=report,
-        statistics=report.statistics,
-        comparison=report.comparison,
-        groups=_groups(report),
-        histogram=_histogram(report),
-        throughput=_throughput(report.throughput),
-        sql=_sql(report.source),
-    )
-
-
-def _shown(value: object) -> object:
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return excerpt(value, MAX_WORD_CHARS)
-    return value
 
 
 def _sql(source: str) -> str:

@@ -3,13 +3,11 @@
 Promise: what comes from the data cannot end a table cell, begin a link, or style the terminal.
 """
 
-import re
-from collections.abc import Sequence
-
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tasks.sentiment.excerpt import excerpt
+from services.reporting.excerpt import excerpt
+from services.reporting.markdown import escape, format_table
 from tasks.sentiment.report.page import NightReport, duration, integer, percent, points, rate
 from tasks.sentiment.run.groups import OTHER
 from tasks.sentiment.run.statistics import Example
@@ -18,16 +16,6 @@ EXAMPLES_SHOWN = 5
 GROUPS_SHOWN = 15
 REASONS_SHOWN = 15
 BAR_CHARS = 24
-
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-!|~])")
-
-
-def markdown_escaped(text: str, limit: int = 300) -> str:
-    """Text as it is, in a markdown paragraph or table cell: one line, no mark-up, no link."""
-    shown = excerpt(text, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    # An address is made a link wherever it stands; an entity in its middle keeps it text.
-    shown = _MARKDOWN.sub(r"\\\1", shown).replace("://", "&#58;//").replace("www.", "www&#46;")
-    return shown.replace("@", "&#64;")
 
 
 def render_table(report: NightReport) -> list[dict[str, object]]:
@@ -63,9 +51,9 @@ def render_table(report: NightReport) -> list[dict[str, object]]:
 
 def render_markdown(report: NightReport) -> str:
     """The night as unindented markdown, for an artifact."""
-    title = markdown_escaped(report.source, 200)
+    title = escape(report.source, 200)
     blocks = [f"# Sentiment of {title}, {report.run_date.isoformat()}"]
-    blocks += [f"> **Warning:** {markdown_escaped(text, 600)}" for text in report.warnings]
+    blocks += [f"> **Warning:** {escape(text)}" for text in report.warnings]
     if report.left_over:
         blocks.append(f"> **Stopped.** {report.left_over}")
     blocks.append(
@@ -83,11 +71,11 @@ def render_markdown(report: NightReport) -> str:
     blocks += _examples("Most positive", report.statistics.most_positive)
     blocks += _rejected(report)
     if report.where:
-        rows = [(markdown_escaped(k), markdown_escaped(v, 600)) for k, v in report.where.items()]
-        blocks += ["## Where to look", _table(("What", "Where"), rows)]
+        rows = [(escape(k, 300), escape(v)) for k, v in report.where.items()]
+        blocks += ["## Where to look", format_table(("What", "Where"), rows)]
     blocks.append(
-        f"Model {markdown_escaped(report.model)}, digest {report.model_digest[:12]}, "
-        f"{markdown_escaped(_precision(report), 600)}. Run {markdown_escaped(report.run_id)}."
+        f"Model {escape(report.model)}, digest {report.model_digest[:12]}, "
+        f"{escape(_precision(report))}. Run {escape(report.run_id)}."
     )
     return "\n\n".join(blocks) + "\n"
 
@@ -152,8 +140,8 @@ def _change(report: NightReport) -> list[str]:
         rows.append(("Rejected share", percent(before), percent(after), points(after - before)))
     index = f"{comparison.psi:.3f}: {comparison.psi_verdict}"
     rows.append(("Population stability index", "", "", index))
-    runs = ", ".join(markdown_escaped(run) for run in comparison.previous_run_ids)
-    table = _table(("", "Before", "Now", "Change"), rows)
+    runs = ", ".join(escape(run) for run in comparison.previous_run_ids)
+    table = format_table(("", "Before", "Now", "Change"), rows)
     return ["## Change", table, f"Compared with {runs}."]
 
 
@@ -171,7 +159,10 @@ def _distribution(report: NightReport) -> list[str]:
         )
         for i, count in enumerate(pairs)
     ]
-    return ["## Probability of being positive", _table(("Probability", "Reviews", "Share"), rows)]
+    return [
+        "## Probability of being positive",
+        format_table(("Probability", "Reviews", "Share"), rows),
+    ]
 
 
 def _groups(report: NightReport) -> list[str]:
@@ -182,11 +173,11 @@ def _groups(report: NightReport) -> list[str]:
     ranked = sorted(tally.items(), key=lambda group: (group[0] == OTHER, -group[1][0], group[0]))
     shown = sorted(tally.items())[-GROUPS_SHOWN:] if days else ranked[:GROUPS_SHOWN]
     rows = [
-        (markdown_escaped(name, 80), percent(positive / count), integer(count))
+        (escape(name, 80), percent(positive / count), integer(count))
         for name, (count, positive) in shown
     ]
-    column = markdown_escaped(report.group_column, 80)
-    blocks = [f"## By {column}", _table((column, "Positive", "Reviews"), rows)]
+    column = escape(report.group_column, 80)
+    blocks = [f"## By {column}", format_table((column, "Positive", "Reviews"), rows)]
     if len(tally) > len(shown):
         which = "The newest" if days else "The largest"
         blocks.append(f"{which} {len(shown)} of {len(tally):,}; the HTML report has the picture.")
@@ -197,10 +188,10 @@ def _examples(title: str, examples: tuple[Example, ...]) -> list[str]:
     if not examples:
         return []
     rows = [
-        (f"{e.positive_probability:.4f}", markdown_escaped(e.text), markdown_escaped(e.review_id))
+        (f"{e.positive_probability:.4f}", escape(e.text, 300), escape(e.review_id, 300))
         for e in examples[:EXAMPLES_SHOWN]
     ]
-    return [f"## {title}", _table(("Probability", "Review", "Id"), rows)]
+    return [f"## {title}", format_table(("Probability", "Review", "Id"), rows)]
 
 
 def _rejected(report: NightReport) -> list[str]:
@@ -208,12 +199,7 @@ def _rejected(report: NightReport) -> list[str]:
         return []
     ranked = sorted(report.rejected_reasons.items(), key=lambda reason: (-reason[1][0], reason[0]))
     rows = [
-        (markdown_escaped(reason), integer(count), ", ".join(str(row) for row in numbers[:5]))
+        (escape(reason, 300), integer(count), ", ".join(str(row) for row in numbers[:5]))
         for reason, (count, numbers) in ranked[:REASONS_SHOWN]
     ]
-    return ["## Rejected", _table(("Reason", "Rows", "For example rows"), rows)]
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    lines = ["| " + " | ".join(cells) + " |" for cells in (head, ("---",) * len(head), *rows)]
-    return "\n".join(lines)
+    return ["## Rejected", format_table(("Reason", "Rows", "For example rows"), rows)]

@@ -10,7 +10,6 @@ from rich.console import Console
 from tasks.sentiment.report.drift import PreviousRun, compare_to_previous
 from tasks.sentiment.report.page import NightReport
 from tasks.sentiment.report.summary import (
-    markdown_escaped,
     render_markdown,
     render_table,
     render_terminal,
@@ -34,16 +33,6 @@ def on_terminal(night: NightReport) -> str:
     console = Console(file=printed, width=200, color_system=None)
     console.print(render_terminal(night))
     return printed.getvalue()
-
-
-def test_markdown_escapes_what_would_be_markup():
-    """Pipes, lines, code, links, tags and bare addresses stay text."""
-    escaped = markdown_escaped(HOSTILE)
-    assert "\n" not in escaped
-    assert "\\|" in escaped
-    assert "\\[link\\]\\(" in escaped
-    assert "<" not in escaped
-    assert "://" not in escaped
 
 
 @pytest.mark.parametrize("place", ["text", "cells", "reasons", "where"])

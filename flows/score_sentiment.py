@@ -108,17 +108,17 @@ class ScoreSentiment(BaseModel):
 
 @flow(name="score-sentiment", flow_run_name=steps.name_run)
 def score_sentiment(params: ScoreSentiment) -> steps.Outcome:
-    """Read and check, cut into parts, score, load, publish, report."""
-    with steps.attempt(**dict(params)) as night:
-        if finished := steps.settle(night):
-            return steps.say_finished(night, finished)
-        plan = steps.cut_source(night)
-        choice = steps.check_model(night, plan)
-        complete = steps.score_parts(night, plan, choice.precision)
+    """Read, check and partition the source, score, load, publish, report."""
+    with steps.open_run(params) as run:
+        if finished := steps.settle(run):
+            return steps.announce_finished(run, finished)
+        plan = steps.partition_source(run)
+        choice = steps.check_model(run, plan)
+        complete = steps.score_partitions(run, plan, choice.precision)
         end = steps.publish if complete else steps.stop
-        outcome = end(night, plan, choice.precision)
-        steps.write_report(night, plan, choice, outcome)
-        steps.clear(night, outcome)
+        outcome = end(run, plan, choice.precision)
+        steps.write_report(run, plan, choice, outcome)
+        steps.clear(run, outcome)
         return outcome
 
 

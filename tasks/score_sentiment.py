@@ -1,4 +1,4 @@
-"""The roster of `score_sentiment`: plain functions of the sentiment room, hired as tasks.
+"""The tasks of the flow `score_sentiment`: plain functions of tasks.sentiment, run by Prefect.
 
 Torch is loaded by the functions that need it, in the process that needs it, and by nothing
 that `--help` runs through.
@@ -6,7 +6,7 @@ that `--help` runs through.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,20 +26,21 @@ from tasks.sentiment.errors import SentimentError
 from tasks.sentiment.reading.origin import Origin, place_of_files, place_of_query
 from tasks.sentiment.reading.query_rows import is_query
 from tasks.sentiment.reading.source import Source, open_source
-from tasks.sentiment.report.build import gather
-from tasks.sentiment.run import steps as room
-from tasks.sentiment.run.partitions import PartResult, Plan, sample_texts
-from tasks.sentiment.run.run_folder import Night, Request, write_text
-from tasks.sentiment.run.steps import Attempt
-from tasks.sentiment.run.steps import Outcome as Outcome  # the flow's result
+from tasks.sentiment.report.build import build_report
+from tasks.sentiment.run import partitioner, steps
+from tasks.sentiment.run.partitions import Outcome as Outcome  # the flow's result
+from tasks.sentiment.run.partitions import PartitionResult
+from tasks.sentiment.run.plan import Plan
+from tasks.sentiment.run.run_folder import RunFolder, write_text
+from tasks.sentiment.run.scoring_run import Request, ScoringRun
 from tasks.sentiment.run.window import Window, describe_window
 from tasks.sentiment.scoring.model import ModelFolder, find_model, find_same_model
-from tasks.sentiment.scoring.precision_choice import Choice, describe_choice
+from tasks.sentiment.scoring.precision_choice import Choice
 from tasks.sentiment.scoring.scorer import usable_cores
 from tasks.settings import Settings
 
 ERRORS = (SentimentError,)
-THREADS = 2  # one part is scored while another is read, written or loaded
+THREADS = 2  # one partition is scored while another is read, written or loaded
 SAMPLE = 256  # texts on which precisions are measured
 
 
@@ -63,82 +64,70 @@ def _scheduled() -> datetime:
 
 
 @contextmanager
-def attempt(
-    *,
-    source: str,
-    text_column: str,
-    id_column: str | None,
-    source_name: str | None,
-    carry: tuple[str, ...],
-    report_by: str | None,
-    encoding: str,
-    run_date: date | None,
-    model: str,
-    model_revision: str | None,
-    precision: str,
-    rows_per_part: int,
-    max_rejected_share: float,
-    min_rows: int,
-    stop_at: time | None,
-    time_zone: str,
-    rescore: bool,
-    keep_null_words: bool,
-    reject_unknown_text: bool,
-) -> Iterator[Attempt]:
-    """Hold the night for this process; a run that does not end well is marked as failed."""
-    settings, zone, scheduled = Settings(), ZoneInfo(time_zone), _scheduled()
-    opened = open_source(source, encoding=encoding, query_url=settings.query_url)
-    folder = find_model(model, model_revision, cache=settings.home / "cache")
-    night = Attempt(
-        night=Night(
-            home=settings.home,
-            source=source_name or opened.name,
-            run_date=run_date or scheduled.astimezone(zone).date(),
-        ),
-        request=Request(
-            source=source,
-            text_column=text_column,
-            id_column=id_column,
-            carry=carry,
-            group_column=report_by,
-            encoding=encoding,
-            rows_per_part=rows_per_part,
-            model=model,
-            model_revision=model_revision,
-            model_digest=folder.digest,
-            precision=precision,
-            keep_null_words=keep_null_words,
-            reject_unknown_text=reject_unknown_text,
-        ),
-        run_id=prefect.runtime.flow_run.id,
-        started_at=datetime.now(UTC),
-        rescore=rescore,
-        max_rejected_share=max_rejected_share,
-        window=Window.ending(stop_at, zone, scheduled),
-        warehouse_url=settings.warehouse_url,
-        min_rows=min_rows,
-        origin=Origin(place=_place(source, settings), is_named=source_name is not None),
-    )
-    with night.night.lock():
+def open_run(params: Any) -> Iterator[ScoringRun]:
+    """Hold the run's folders for this process; a run that does not end well is marked as failed.
+
+    params: the flow's ScoreSentiment.
+    """
+    settings, zone, scheduled = Settings(), ZoneInfo(params.time_zone), _scheduled()
+    run = _scoring_run(params, settings, zone, scheduled)
+    with run.folder.lock():
         try:
-            _tell_window(night.window, zone)
-            yield night
+            _announce_window(run.window, zone)
+            yield run
         except BaseException as error:
             try:
-                room.fail(night, _message(error, settings.home))
+                steps.fail(run, _describe_error(error, settings.home))
             except SentimentError as second:  # the first error is the one to tell
                 error.add_note(f"the run could not be marked as failed: {second}")
             raise
 
 
-def _tell_window(window: Window, zone: ZoneInfo) -> None:
+def _scoring_run(
+    params: Any, settings: Settings, zone: ZoneInfo, scheduled: datetime
+) -> ScoringRun:
+    opened = open_source(params.source, encoding=params.encoding, query_url=settings.query_url)
+    model = find_model(params.model, params.model_revision, cache=settings.home / "cache")
+    return ScoringRun(
+        folder=RunFolder(
+            home=settings.home,
+            source=params.source_name or opened.name,
+            run_date=params.run_date or scheduled.astimezone(zone).date(),
+        ),
+        request=Request(
+            source=params.source,
+            text_column=params.text_column,
+            id_column=params.id_column,
+            carry=params.carry,
+            group_column=params.report_by,
+            encoding=params.encoding,
+            rows_per_part=params.rows_per_part,
+            model=params.model,
+            model_revision=params.model_revision,
+            model_digest=model.digest,
+            precision=params.precision,
+            keep_null_words=params.keep_null_words,
+            reject_unknown_text=params.reject_unknown_text,
+        ),
+        origin=Origin(_place(params.source, settings), is_named=params.source_name is not None),
+        run_id=prefect.runtime.flow_run.id,
+        started_at=datetime.now(UTC),
+        rescore=params.rescore,
+        max_rejected_share=params.max_rejected_share,
+        min_rows=params.min_rows,
+        window=Window.ending(params.stop_at, zone, scheduled),
+        warehouse_url=settings.warehouse_url,
+    )
+
+
+def _announce_window(window: Window, zone: ZoneInfo) -> None:
     """Say when the run will end by itself: for one started by hand that may be tomorrow."""
     if text := describe_window(window, datetime.now(UTC), zone):
         get_run_logger().info(text)
         Console(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
 
 
-def _message(error: BaseException, home: Path) -> str:
+def _describe_error(error: BaseException, home: Path) -> str:
     if isinstance(error, SentimentError):
         return faults.advise(str(error), home)
     return faults.describe(error, home) or str(error) or "interrupted"
@@ -150,28 +139,28 @@ def _place(source: str, settings: Settings) -> str:
     return place_of_files(source)
 
 
-def _source(night: Attempt) -> Source:
+def _source(run: ScoringRun) -> Source:
     return open_source(
-        night.request.source, encoding=night.request.encoding, query_url=Settings().query_url
+        run.request.source, encoding=run.request.encoding, query_url=Settings().query_url
     )
 
 
-def settle(night: Attempt) -> Outcome | None:
-    """The outcome of the night if it is finished already; otherwise the run begins.
+def settle(run: ScoringRun) -> Outcome | None:
+    """The outcome if the work is finished already; otherwise the run begins.
 
-    A night whose report is missing is run again: all is taken over, and the report written.
+    Where the report is missing it is done again: all is taken over, and the report written.
     """
-    finished = room.settle(night, _source(night))
-    if finished is not None and night.night.report(finished.run_id).exists():
+    finished = steps.settle(run, _source(run))
+    if finished is not None and run.folder.report(finished.run_id).exists():
         return finished
-    room.begin(night)
+    steps.begin(run)
     return None
 
 
-def say_finished(night: Attempt, outcome: Outcome) -> Outcome:
-    """Tell whoever looks that there was nothing to do."""
+def announce_finished(run: ScoringRun, outcome: Outcome) -> Outcome:
+    """Say that there was nothing to do."""
     text = (
-        f"Nothing to do: {night.night.source} of {night.night.run_date} was finished by run"
+        f"Nothing to do: {run.folder.source} of {run.folder.run_date} was finished by run"
         f" {outcome.run_id}. 0 scored, {outcome.reused:,} already there,"
         f" {outcome.rejected:,} rejected. `--rescore` scores it again."
     )
@@ -180,71 +169,73 @@ def say_finished(night: Attempt, outcome: Outcome) -> Outcome:
     return outcome
 
 
-@task(**IO_RETRY, task_run_name="cut {night.night.source}")
-def cut_source(night: Attempt) -> Plan:
-    """Read and check the source, and cut it into parts."""
+@task(**IO_RETRY, task_run_name="partition {run.folder.source}")
+def partition_source(run: ScoringRun) -> Plan:
+    """Read and check the source, and partition it."""
     from tasks.sentiment.scoring.known_words import KnownWords
 
-    return room.cut(night, _source(night), KnownWords(_model(night).tokenizer).in_text)
+    return partitioner.partition_source(
+        run, _source(run), KnownWords(_model(run).tokenizer).in_text
+    )
 
 
 @task(**PLAIN)
-def check_model(night: Attempt, plan: Plan) -> Choice:
+def check_model(run: ScoringRun, plan: Plan) -> Choice:
     """Choose the precision on a sample of the input, or compare the one that was asked for with
     float32; and check the known answers."""
     from tasks.sentiment.scoring.precision import choose_precision, open_scorer
 
-    model, threads = _model(night), _threads_per_scorer() or usable_cores()
+    model, threads = _model(run), _threads_per_scorer() or usable_cores()
     choice = choose_precision(
         model,
-        lambda: sample_texts(night.night, plan, SAMPLE),
-        _cache(night),
+        lambda: partitioner.sample_texts(run, plan, SAMPLE),
+        _cache(run),
         threads,
-        night.request.precision,
+        run.request.precision,
     )
-    open_scorer(model, choice.precision, threads=threads, cache=_cache(night))
+    open_scorer(model, choice.precision, threads=threads, cache=_cache(run))
     return choice
 
 
-def _model(night: Attempt) -> ModelFolder:
-    asked = night.request
-    return find_same_model(
-        asked.model, asked.model_revision, asked.model_digest, cache=_cache(night)
-    )
+def _model(run: ScoringRun) -> ModelFolder:
+    asked = run.request
+    return find_same_model(asked.model, asked.model_revision, asked.model_digest, cache=_cache(run))
 
 
-def _cache(night: Attempt) -> Any:
-    return night.night.home / "cache"
+def _cache(run: ScoringRun) -> Any:
+    return run.folder.home / "cache"
 
 
-def score_part(night: Attempt, plan: Plan, number: int, precision: str) -> PartResult | None:
-    """Score one part, if the window still has room for it."""
+def score_partition(
+    run: ScoringRun, plan: Plan, number: int, precision: str
+) -> PartitionResult | None:
+    """Score one partition, if it would end within the window."""
     from tasks.sentiment.scoring.precision import open_scorer
 
-    return room.score(
-        night,
+    return steps.score(
+        run,
         plan,
         number,
         lambda: open_scorer(
-            _model(night),
+            _model(run),
             precision,
             threads=_threads_per_scorer(),
-            cache=_cache(night),
+            cache=_cache(run),
         ),
     )
 
 
-def load_part(night: Attempt, result: PartResult | None) -> PartResult | None:
-    """Load a finished part into SQL."""
+def load_partition(run: ScoringRun, result: PartitionResult | None) -> PartitionResult | None:
+    """Load a finished partition into SQL."""
     if result is not None:
-        room.load(night, result.number)
+        steps.load(run, result.number)
     return result
 
 
-def score_parts(night: Attempt, plan: Plan, precision: str) -> bool:
-    """Score and load all parts; whether none was left for another night."""
-    score: Task[Any, Any] = task(**IO_RETRY, task_run_name="score part {number}")(score_part)
-    load: Task[Any, Any] = task(**DB_RETRY, task_run_name="load part")(load_part)
+def score_partitions(run: ScoringRun, plan: Plan, precision: str) -> bool:
+    """Score and load all partitions; whether none was left for another run."""
+    score: Task[Any, Any] = task(**IO_RETRY, task_run_name="score part {number}")(score_partition)
+    load: Task[Any, Any] = task(**DB_RETRY, task_run_name="load part")(load_partition)
     complete = True
     with (
         _task_runner() as runner,
@@ -253,9 +244,9 @@ def score_parts(night: Attempt, plan: Plan, precision: str) -> bool:
         scored_before = {}
         for number in range(len(plan.parts)):
             scored = runner.submit(
-                score, {"night": night, "plan": plan, "number": number, "precision": precision}
+                score, {"run": run, "plan": plan, "number": number, "precision": precision}
             )
-            loaded = runner.submit(load, {"night": night, "result": scored})
+            loaded = runner.submit(load, {"run": run, "result": scored})
             scored_before[loaded] = scored
         for future in as_completed(list(scored_before)):
             scored_before[future].result()  # if it failed, its load was not run and knows nothing
@@ -296,24 +287,24 @@ def _threads_per_scorer() -> int | None:
     return None
 
 
-publish = task(room.publish, **DB_RETRY)
-stop = task(room.stop, **DB_RETRY)
+publish = task(steps.publish, **DB_RETRY)
+stop = task(steps.stop, **DB_RETRY)
 
 
 @task(**PLAIN)
-def write_report(night: Attempt, plan: Plan, choice: Choice, outcome: Outcome) -> None:
+def write_report(run: ScoringRun, plan: Plan, choice: Choice, outcome: Outcome) -> None:
     """The report on disk, in the UI and on the terminal."""
     from tasks.sentiment.report import summary
     from tasks.sentiment.report.page import render_html
 
-    report = gather(night, plan, choice.precision, outcome, describe_choice(choice))
-    write_text(night.night.report(night.run_id), render_html(report))
+    report = build_report(run, plan, choice, outcome)
+    write_text(run.folder.report(run.run_id), render_html(report))
     create_table_artifact(summary.render_table(report), key="score-sentiment-figures")
     create_markdown_artifact(summary.render_markdown(report), key="score-sentiment")
     Console().print(summary.render_terminal(report), soft_wrap=True)
 
 
-def clear(night: Attempt, outcome: Outcome) -> None:
-    """Delete the staging of a finished night."""
+def clear(run: ScoringRun, outcome: Outcome) -> None:
+    """Delete the staging of a finished run."""
     if outcome.status == "finished":
-        room.clear(night)
+        steps.clear(run)

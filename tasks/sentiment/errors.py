@@ -6,7 +6,7 @@ SentimentError
 ├── TooFewRows          fewer rows than were asked for: look at what writes the input
 ├── RejectedTooMany     too large a share of the rows was rejected: look at the rejects
 ├── ModelError          the model cannot be opened, or is not a two-class sentiment model
-│   ├── CanaryError     the model answers known texts wrongly: wrong weights or tokenizer
+│   ├── GoldenError     the model answers known texts wrongly: wrong weights or tokenizer
 │   └── PrecisionError  the precision that was asked for gives other labels: take another one
 ├── WarehouseError      the database refuses: fix the address, the rights or the tables
 │   └── WarehouseBusy   it is locked, or the connection was refused or lost: try again
@@ -42,7 +42,7 @@ class ModelError(SentimentError):
     """The model cannot be opened or is not a two-class sentiment model."""
 
 
-class CanaryError(ModelError):
+class GoldenError(ModelError):
     """A text with a known answer got another one."""
 
 

@@ -17,7 +17,7 @@ import torch
 from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
 from tasks.sentiment.scoring.encoder import Encoder, Linear, read_encoder
-from tasks.sentiment.scoring.golden import CANARIES
+from tasks.sentiment.scoring.golden import GOLDEN_TEXTS
 from tasks.sentiment.scoring.model import ModelFolder
 from tasks.sentiment.scoring.runtime import OnnxForward
 from tasks.sentiment.scoring.scorer import Scorer
@@ -55,7 +55,7 @@ def write_distilbert_shape(folder: Path, teacher: ModelFolder, texts: Sequence[s
     encoder = read_encoder(folder, network.config.to_dict(), 0)
     assert encoder is not None
     # Every run asks a model for the known texts first: they count ten times.
-    fitted = [*texts, *[clean(canary.raw_text) for canary in CANARIES] * 10]
+    fitted = [*texts, *[clean(golden.raw_text) for golden in GOLDEN_TEXTS] * 10]
     features = _features(encoder, teacher, fitted)
     _fit(network.classifier, features, torch.from_numpy(scorer.score(fitted) >= 0.5).long())
     network.save_pretrained(folder)

@@ -19,7 +19,7 @@ from prefect.testing.utilities import prefect_test_harness
 
 from flows.score_sentiment import ScoreSentiment, score_sentiment
 from tasks.sentiment.errors import SentimentError, SourceError
-from tasks.sentiment.run.steps import Outcome
+from tasks.sentiment.run.partitions import Outcome
 from tests.benchmarks.texts import DEMO, varied_texts
 from tests.flows.command import command
 

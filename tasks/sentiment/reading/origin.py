@@ -61,7 +61,7 @@ def place_of_query(query: str, query_url: str, results_url: str) -> str:
 def _database(url: str) -> str:
     try:
         address = sa.make_url(url)
-    except (sa.exc.ArgumentError, ValueError):  # whoever opens it will say so
+    except (sa.exc.ArgumentError, ValueError):  # opening it will say so
         return "a database"
     if address.get_backend_name() == "sqlite":
         return f"sqlite {place_of_files(address.database or '')}"
@@ -76,7 +76,7 @@ def _database(url: str) -> str:
     return bare.render_as_string()
 
 
-def refuse_other(name: str, origin: Origin, known: Collection[tuple[str, str]]) -> None:
+def refuse_taken_name(name: str, origin: Origin, known: Collection[tuple[str, str]]) -> None:
     """Refuse an input whose name belongs to another one.
 
     Args: known: key and place of each origin of that name so far.
@@ -94,19 +94,19 @@ def refuse_other(name: str, origin: Origin, known: Collection[tuple[str, str]]) 
     )
 
 
-def refuse_other_night(name: str, run_date: str, origin: Origin, published: str | None) -> None:
-    """Refuse to replace the results of a night by those of another file of the same feed.
+def refuse_taken_date(name: str, run_date: str, origin: Origin, published: str | None) -> None:
+    """Refuse to replace the results of a run date by those of another file of the same feed.
 
-    Args: published: the place whose results the night has, where that is known.
-    Raises: SourceError: says which input the night has, and how to go on.
+    Args: published: the place whose results the run date has, where that is known.
+    Raises: SourceError: says which input the run date has, and how to go on.
     """
     if origin.is_named or published is None or published == origin.place:
         return
     if _is_same_file(published, origin.place):
         return
     raise SourceError(
-        f"the night {run_date} of {name} is published from {published[:SHOWN_CHARACTERS]}: give"
-        f" --run-date for another night, or --source-name {name} to replace it"
+        f"the run date {run_date} of {name} is published from {published[:SHOWN_CHARACTERS]}: give"
+        f" --run-date for another one, or --source-name {name} to replace it"
     )
 
 

@@ -8,11 +8,11 @@ excerpt.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from tasks.sentiment.reading.blank import is_blank
 from tasks.sentiment.reading.raw_rows import RawRow, beginning
 from tasks.sentiment.reading.review_id import identify
+from tasks.sentiment.reading.seen_ids import SeenIds
 from tasks.sentiment.text import clean, text_digest
 
 MAX_TEXT_CHARACTERS = 1_000_000
@@ -64,44 +64,32 @@ class Rejected:
     excerpt: str
 
 
-class Memory(Protocol):
-    """What the checks remember between rows; `ledger.Ledger` is one."""
-
-    def claim(self, review_id: str, file: str, row_number: int) -> tuple[str, int] | None:
-        """Note where an id stands; where it stood before, or None if it is new."""
-
-    def count(self, text_digest: str) -> int:
-        """How often this text has been counted, this time included."""
-
-
 class ReviewChecker:
     """The checks of one source, to be given all its rows in their order."""
 
     def __init__(
         self,
-        memory: Memory,
+        seen: SeenIds,
         *,
         text_column: str,
         id_column: str | None = None,
         carry: Sequence[str] = (),
         keep_null_words: bool = False,
-        spelling: Callable[[str], str] = str,
         knows: Callable[[str], bool] = lambda _: True,
         reject_unknown: bool = False,
     ) -> None:
         """Args:
+        seen: what the checks remember between rows; to be entered before the first row.
         id_column: without one a review is known by its text and occurrence number.
         keep_null_words: whether NULL, N/A and the like are texts and ids like any other.
-        spelling: how an id is written in the results, where they had it before in another way.
         knows: whether the model knows a word of a text.
         reject_unknown: reject texts of which it knows none.
         """
-        self._memory = memory
+        self._seen = seen
         self._text_column = text_column
         self._id_column = id_column
         self._carry = tuple(carry)
         self._keep_null_words = keep_null_words
-        self._spelling = spelling
         self._knows, self._reject_unknown = knows, reject_unknown
 
     @property
@@ -132,14 +120,14 @@ class ReviewChecker:
             return self._rejected(row, values, UNKNOWN_TEXT)
         digest = text_digest(text)
         if review_id is None:
-            number = self._memory.count(digest)
+            number = self._seen.count(digest)
             review_id = f"{digest[:DIGEST_CHARACTERS]}-{number}"
-        elif first := self._memory.claim(review_id, row.file, row.row_number):
+        elif first := self._seen.claim(review_id, row.file, row.row_number):
             file, row_number = first
             where = f"row {row_number}" if file == row.file else f"row {row_number} of {file}"
             return self._rejected(row, values, DUPLICATE_ID, f"first seen in {where}: ")
         else:
-            review_id = self._spelling(review_id)
+            review_id = self._seen.spelling(review_id)
         return Review(row.row_number, row.file, review_id, text, digest, carried, is_known)
 
     def _identify(self, cell: object) -> tuple[str | None, str | None]:
@@ -155,7 +143,7 @@ class ReviewChecker:
         text = values[self._text_column]
         cell = values[self._id_column] if self._id_column else None
         known, _ = identify(cell, keep_null_words=self._keep_null_words)
-        review_id = beginning(_start(cell if known is None else self._spelling(known))) or None
+        review_id = beginning(_start(cell if known is None else self._seen.spelling(known))) or None
         shown = beginning(remark + _start(text))
         return Rejected(row.row_number, row.file, review_id, reason, shown)
 

@@ -20,7 +20,7 @@ _COUNT = (
 )
 
 
-class Ledger:
+class SeenIds:
     """Which ids were seen where, how often each text, and which ids the results spell in
     another way; for one reading by one thread.
 

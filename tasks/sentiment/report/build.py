@@ -1,41 +1,36 @@
-"""Everything that the report of a night shows, gathered from staging and SQL."""
+"""The report of a run, built from staging and SQL."""
 
 from datetime import UTC
 from pathlib import Path
 from typing import Literal, cast
 
 from tasks.sentiment.report.drift import PreviousRun, compare_to_previous
-from tasks.sentiment.report.page import NightReport, PartThroughput
-from tasks.sentiment.run import partitions
-from tasks.sentiment.run.partitions import Plan
-from tasks.sentiment.run.steps import Attempt, Outcome
-from tasks.sentiment.sql.tables import RunRow
+from tasks.sentiment.report.page import RunReport
+from tasks.sentiment.run.partitions import Outcome, finished_partitions, merged_statistics
+from tasks.sentiment.run.plan import Plan
+from tasks.sentiment.run.scoring_run import ScoringRun
+from tasks.sentiment.scoring.precision_choice import Choice, describe_choice
 
-COMPARED_RUNS = 7  # a week of nights
-EMPTY_RUNS = 53  # that may lie among them: an input that comes once a week has six such nights
+COMPARED_RUNS = 7  # a week of runs
+EMPTY_RUNS = 53  # that may lie among them: an input that comes once a week has six such runs
 
 
-def gather(
-    attempt: Attempt, plan: Plan, precision: str, outcome: Outcome, why_precision: str = ""
-) -> NightReport:
-    """The report of a night that has just been finished or stopped."""
-    results = partitions.finished_parts(attempt.night, plan)
-    statistics = partitions.merged_statistics(attempt.night, results)
-    ended_at = attempt.clock().astimezone(UTC)
-    earlier = [r for r in results if r.finished_at < attempt.started_at]  # by a killed run
-    seconds = (ended_at - attempt.started_at).total_seconds() + sum(r.seconds for r in earlier)
-    previous = attempt.warehouse().previous_finished_runs(
-        attempt.night.source, attempt.started_at, COMPARED_RUNS + EMPTY_RUNS
-    )
-    return NightReport(
-        source=attempt.night.source,
-        run_date=attempt.night.run_date,
-        run_id=attempt.run_id,
+def build_report(run: ScoringRun, plan: Plan, choice: Choice, outcome: Outcome) -> RunReport:
+    """The report of a run that has just been finished or stopped."""
+    results = finished_partitions(run.folder, plan)
+    statistics = merged_statistics(run.folder, results)
+    ended_at = run.clock().astimezone(UTC)
+    earlier = [r for r in results if r.finished_at < run.started_at]  # by a killed run
+    seconds = (ended_at - run.started_at).total_seconds() + sum(r.seconds for r in earlier)
+    return RunReport(
+        source=run.folder.source,
+        run_date=run.folder.run_date,
+        run_id=run.run_id,
         status=cast(Literal["finished", "stopped"], outcome.status),
-        model=attempt.request.model,
-        model_digest=attempt.request.model_digest,
-        precision=precision,
-        why_precision=why_precision,
+        model=run.request.model,
+        model_digest=run.request.model_digest,
+        precision=choice.precision,
+        why_precision=describe_choice(choice),
         rows_read=outcome.rows_read,
         scored=outcome.scored,
         reused=outcome.reused,
@@ -43,56 +38,61 @@ def gather(
         rows_waiting=outcome.rows_waiting,
         seconds=seconds,
         statistics=statistics,
-        group_column=attempt.request.group_column,
-        throughput=[PartThroughput(r.number, r.rows, r.seconds, r.finished_at) for r in results],
+        group_column=run.request.group_column,
+        throughput=results,
         rejected_reasons=plan.rejected_reasons,
         accepted=plan.accepted,
         unknown=plan.unknown,
         unknown_rows=plan.unknown_rows,
         comparison=compare_to_previous(
             statistics,
-            rows_read=plan.rows_read,  # also of a stopped night: all rejects are known
+            rows_read=plan.rows_read,  # also of a stopped run: all rejects are known
             rejected=outcome.rejected,
-            previous=[_previous(run) for run in previous if any(run.histogram or ())][
-                :COMPARED_RUNS
-            ],
+            previous=_previous_runs(run),
         ),
-        where=_places(attempt, outcome),
+        where=_places(run, outcome),
         parameters={
-            "source": attempt.request.source,
-            "text_column": attempt.request.text_column,
-            "id_column": attempt.request.id_column or "(digest of the text)",
-            "carry": ", ".join(attempt.request.carry) or "(none)",
-            "rows_per_part": attempt.request.rows_per_part,
-            "max_rejected_share": attempt.max_rejected_share,
-            "window ends": attempt.window.ends_at or "(no window)",
-            "rescore": attempt.rescore,
+            "source": run.request.source,
+            "text_column": run.request.text_column,
+            "id_column": run.request.id_column or "(digest of the text)",
+            "carry": ", ".join(run.request.carry) or "(none)",
+            "rows_per_part": run.request.rows_per_part,
+            "max_rejected_share": run.max_rejected_share,
+            "window ends": run.window.ends_at or "(no window)",
+            "rescore": run.rescore,
         },
         ended_at=ended_at,
     )
 
 
-def _previous(run: RunRow) -> PreviousRun:
-    return PreviousRun(
-        run_id=run.run_id,
-        run_date=run.run_date.isoformat(),
-        positive_share=run.positive_share or 0.0,
-        histogram=tuple(run.histogram or ()),
-        rows_read=run.rows_read,
-        rejected=run.rejected,
+def _previous_runs(run: ScoringRun) -> list[PreviousRun]:
+    rows = run.warehouse().previous_finished_runs(
+        run.folder.source, run.started_at, COMPARED_RUNS + EMPTY_RUNS
     )
+    return [
+        PreviousRun(
+            run_id=row.run_id,
+            run_date=row.run_date.isoformat(),
+            positive_share=row.positive_share or 0.0,
+            histogram=tuple(row.histogram or ()),
+            rows_read=row.rows_read,
+            rejected=row.rejected,
+        )
+        for row in rows
+        if any(row.histogram or ())
+    ][:COMPARED_RUNS]
 
 
-def _places(attempt: Attempt, outcome: Outcome) -> dict[str, str]:
-    night, address = attempt.night, attempt.warehouse().address
+def _places(run: ScoringRun, outcome: Outcome) -> dict[str, str]:
+    folder, address = run.folder, run.warehouse().address
     places = {
-        "report": _short(night.report(attempt.run_id)),
+        "report": _short(folder.report(run.run_id)),
         "SQL": f"{address}: review_sentiment, sentiment_runs, rejected_reviews",
     }
     if outcome.status == "finished":
-        places["Parquet"] = f"{_short(night.scores)}/"
+        places["Parquet"] = f"{_short(folder.scores)}/"
         if outcome.rejected:
-            places["rejected rows"] = f"{_short(night.rejected)}/"
+            places["rejected rows"] = f"{_short(folder.rejected)}/"
     return places
 
 

@@ -14,6 +14,7 @@ from services.reporting.page import render
 from tasks.sentiment.report import plots
 from tasks.sentiment.report.drift import Comparison
 from tasks.sentiment.run.groups import NONE, OTHER
+from tasks.sentiment.run.partitions import PartitionResult
 from tasks.sentiment.run.statistics import ScoreStatistics
 
 MAX_UNKNOWN_SHARE = 0.02  # of texts without a known word; some are figures or a row of dots
@@ -23,18 +24,8 @@ MAX_POINTS = 300
 _NUMBER = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,12})?")
 
 
-@dataclass(frozen=True, slots=True)
-class PartThroughput:
-    """How fast one part was scored."""
-
-    part: int
-    rows: int
-    seconds: float
-    finished_at: datetime  # with its zone
-
-
 @dataclass(frozen=True)
-class NightReport:
+class RunReport:
     """All that a reader of a night gets to see; nothing in it needs the data again."""
 
     source: str
@@ -54,7 +45,7 @@ class NightReport:
     statistics: ScoreStatistics
     why_precision: str = ""  # how it compares with float32 on this machine
     group_column: str | None = None
-    throughput: Sequence[PartThroughput] = ()
+    throughput: Sequence[PartitionResult] = ()
     # reason -> (rows, numbers of some of them)
     rejected_reasons: Mapping[str, tuple[int, Sequence[int]]] = field(default_factory=dict)
     accepted: int = 0  # reviews that are scored, reused or waiting
@@ -135,7 +126,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def render_html(report: NightReport) -> str:
+def render_html(report: RunReport) -> str:
     """The page as text, to be written as UTF-8."""
     return render(
         Path(__file__).with_name("report.html"),
@@ -166,7 +157,7 @@ def _sql(source: str) -> str:
     )
 
 
-def _groups(report: NightReport) -> dict[str, Any] | None:
+def _groups(report: RunReport) -> dict[str, Any] | None:
     """The section of the group column: a curve over time, or bars; None without such a column."""
     tally = report.statistics.groups
     overall = report.statistics.positive_share
@@ -213,7 +204,7 @@ def _bars(tally: Mapping[str, tuple[int, int]], days: bool) -> dict[str, Any]:
     return {"bars": shown, "hidden": len(hidden), "rest": rest}
 
 
-def _histogram(report: NightReport) -> dict[str, Any] | None:
+def _histogram(report: RunReport) -> dict[str, Any] | None:
     counts = report.statistics.histogram
     rows = sum(counts)
     if not rows:
@@ -232,11 +223,11 @@ def _histogram(report: NightReport) -> dict[str, Any] | None:
     return {"svg": svg, "alt": alt, "sure": sure, "before": before is not None}
 
 
-def _throughput(parts: Sequence[PartThroughput]) -> dict[str, Any] | None:
+def _throughput(parts: Sequence[PartitionResult]) -> dict[str, Any] | None:
     """Rates of the parts in the order they were done, neighbours taken together when many."""
     timed = sorted(
         (part for part in parts if part.seconds > 0 and part.rows),
-        key=lambda part: (part.finished_at, part.part),
+        key=lambda part: (part.finished_at, part.number),
     )
     if len(timed) < 2:
         return None

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from services.reporting.excerpt import excerpt
 from services.reporting.markdown import escape, format_table
-from tasks.sentiment.report.page import NightReport, duration, integer, percent, points, rate
+from tasks.sentiment.report.page import RunReport, duration, integer, percent, points, rate
 from tasks.sentiment.run.groups import OTHER
 from tasks.sentiment.run.statistics import Example
 
@@ -18,7 +18,7 @@ REASONS_SHOWN = 15
 BAR_CHARS = 24
 
 
-def render_table(report: NightReport) -> list[dict[str, object]]:
+def render_table(report: RunReport) -> list[dict[str, object]]:
     """The figures of the night, one row each, for a table artifact."""
     comparison = report.comparison
     figures: list[tuple[str, str]] = [
@@ -49,7 +49,7 @@ def render_table(report: NightReport) -> list[dict[str, object]]:
     return [{"figure": name, "value": value} for name, value in figures]
 
 
-def render_markdown(report: NightReport) -> str:
+def render_markdown(report: RunReport) -> str:
     """The night as unindented markdown, for an artifact."""
     title = escape(report.source, 200)
     blocks = [f"# Sentiment of {title}, {report.run_date.isoformat()}"]
@@ -80,7 +80,7 @@ def render_markdown(report: NightReport) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def render_terminal(report: NightReport) -> RenderableType:
+def render_terminal(report: RunReport) -> RenderableType:
     """The last thing the command prints. Print it with `soft_wrap`: paths are to be copied."""
     statistics = report.statistics
     headline = Text.assemble(
@@ -117,18 +117,18 @@ def render_terminal(report: NightReport) -> RenderableType:
     return Group(headline, *notes, *lines)
 
 
-def _unknown(report: NightReport) -> str:
+def _unknown(report: RunReport) -> str:
     return (
         f"{integer(report.unknown)} of {integer(report.accepted)} texts have no word that the"
         " model knows"
     )
 
 
-def _precision(report: NightReport) -> str:
+def _precision(report: RunReport) -> str:
     return report.precision + (f" ({report.why_precision})" if report.why_precision else "")
 
 
-def _change(report: NightReport) -> list[str]:
+def _change(report: RunReport) -> list[str]:
     comparison = report.comparison
     now = report.statistics.positive_share
     if comparison is None or comparison.positive_share_then is None or now is None:
@@ -145,7 +145,7 @@ def _change(report: NightReport) -> list[str]:
     return ["## Change", table, f"Compared with {runs}."]
 
 
-def _distribution(report: NightReport) -> list[str]:
+def _distribution(report: RunReport) -> list[str]:
     counts = report.statistics.histogram
     pairs = [counts[i] + counts[i + 1] for i in range(0, len(counts), 2)]
     total, most = sum(pairs), max(pairs)
@@ -165,7 +165,7 @@ def _distribution(report: NightReport) -> list[str]:
     ]
 
 
-def _groups(report: NightReport) -> list[str]:
+def _groups(report: RunReport) -> list[str]:
     tally = report.statistics.groups
     if report.group_column is None or not tally:
         return []
@@ -194,7 +194,7 @@ def _examples(title: str, examples: tuple[Example, ...]) -> list[str]:
     return [f"## {title}", format_table(("Probability", "Review", "Id"), rows)]
 
 
-def _rejected(report: NightReport) -> list[str]:
+def _rejected(report: RunReport) -> list[str]:
     if not report.rejected_reasons:
         return []
     ranked = sorted(report.rejected_reasons.items(), key=lambda reason: (-reason[1][0], reason[0]))

@@ -1,8 +1,8 @@
-"""Publishing a night's Parquet files: all at once, or not at all.
+"""Publishing the Parquet files of a run: all at once, or not at all.
 
-The folder of a run date holds the parts of every source scored on it, and `_manifest.json`
+The folder of a run date holds the files of every source scored on it, and `_manifest.json`
 names them. A new state of the folder is assembled beside it, with hard links to what stays,
-its manifest last, and then exchanged with the published one in a single step. Who reads the
+its manifest last, and then exchanged with the published one in a single step. A reader of the
 folder sees the old state or the new one, never a mixture. What is put in
 place is looked at first: a file that is missing or damaged leaves the published state as it is.
 The replaced state stays beside it, hidden, until the next change, for readers that have begun
@@ -22,8 +22,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.sentiment.errors import PublicationError, first_line
-from tasks.sentiment.run.partitions import Plan
-from tasks.sentiment.run.run_folder import Night, locked, write_json
+from tasks.sentiment.run.plan import Plan
+from tasks.sentiment.run.run_folder import RunFolder, locked, write_json
 
 MANIFEST = "_manifest.json"
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
@@ -43,7 +43,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise PublicationError(
             f"{file} is damaged ({first_line(error)}): move the folder {folder.name} away, and run"
-            " its sources of that night again"
+            " its sources of that run date again"
         ) from error
     return manifest
 
@@ -53,43 +53,42 @@ def is_whole(folder: Path, entry: Mapping[str, Any]) -> bool:
     return all((folder / name).is_file() for name in entry["files"])
 
 
-def publish(night: Night, plan: Plan, entry: Mapping[str, Any]) -> None:
-    """Publish the finished night: rejected rows first, then scores.
+def publish(run_folder: RunFolder, plan: Plan, entry: Mapping[str, Any]) -> None:
+    """Publish the finished run: rejected rows first, then scores.
 
     entry: what the manifest says of this source beside its files.
-    Raises: PublicationError: a part is missing or damaged; nothing has changed.
+    Raises: PublicationError: a partition is missing or damaged; nothing has changed.
     """
-    _check_parts(night, "rejected", plan.rejected_parts, plan.rejected)
-    _check_parts(night, "scores", len(plan.parts), plan.accepted)
-    lock = night.home / "sentiment" / "locks" / f"{night.scores.name}.lock"
-    with locked(lock, wait=True):  # nights of other sources share the folder
+    _check_partitions(run_folder, "rejected", plan.rejected_parts, plan.rejected)
+    _check_partitions(run_folder, "scores", len(plan.parts), plan.accepted)
+    lock = run_folder.home / "sentiment" / "locks" / f"{run_folder.scores.name}.lock"
+    with locked(lock, wait=True):  # runs of other sources share the folder
         for folder, kind, count in (
-            (night.rejected, "rejected", plan.rejected_parts),
-            (night.scores, "scores", len(plan.parts)),
+            (run_folder.rejected, "rejected", plan.rejected_parts),
+            (run_folder.scores, "scores", len(plan.parts)),
         ):
             files = {
-                f"part-{night.slug}-{number:05d}.parquet": night.staging
-                / f"{kind}-{number:05d}.parquet"
+                f"part-{run_folder.slug}-{number:05d}.parquet": run_folder.staged(kind, number)
                 for number in range(count)
             }
-            _replace_source(folder, night.source, files, entry)
+            _replace_source(folder, run_folder.source, files, entry)
 
 
-def _check_parts(night: Night, kind: str, parts: int, rows: int) -> None:
+def _check_partitions(folder: RunFolder, kind: str, count: int, rows: int) -> None:
     found = 0
-    for number in range(parts):
-        file = night.staging / f"{kind}-{number:05d}.parquet"
+    for number in range(count):
+        file = folder.staged(kind, number)
         try:
             found += pq.read_metadata(file).num_rows
         except (OSError, pa.ArrowException) as error:
             raise PublicationError(
-                f"{file} cannot be published ({first_line(error)}): delete {night.staging} and run"
+                f"{file} cannot be published ({first_line(error)}): delete {folder.staging} and run"
                 " again"
             ) from error
     if found != rows:
         raise PublicationError(
-            f"the {kind} parts in {night.staging} hold {found:,} rows where {rows:,} belong: delete"
-            " that folder and run again"
+            f"the {kind} parts in {folder.staging} hold {found:,} rows where {rows:,} belong:"
+            " delete that folder and run again"
         )
 
 
@@ -109,7 +108,7 @@ def _replace_source(
             if not is_whole(folder, other):
                 raise PublicationError(
                     f"{folder} lacks files of {name} that its manifest names: run {name} of that"
-                    " night again first"
+                    " run date again first"
                 )
             for file in other["files"]:
                 _place(folder / file, aside / file)

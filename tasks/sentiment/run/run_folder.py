@@ -1,4 +1,4 @@
-"""One night: a source on a run date, its folders, its lock, and what was asked of it."""
+"""Where the files of a source on a run date lie, and the lock that one process holds on them."""
 
 import fcntl
 import json
@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import IO, Any
@@ -16,36 +16,7 @@ from tasks.sentiment.text import text_digest
 
 
 @dataclass(frozen=True)
-class Request:
-    """What decides the results of a night, besides the input itself."""
-
-    source: str  # the reference as given: a path, a glob or a query
-    text_column: str
-    id_column: str | None
-    carry: tuple[str, ...]
-    group_column: str | None
-    encoding: str
-    rows_per_part: int
-    model: str
-    model_revision: str | None
-    model_digest: str
-    precision: str
-    keep_null_words: bool = False  # NULL, N/A and the like are texts and ids like any other
-    reject_unknown_text: bool = False
-
-    @property
-    def digest(self) -> str:
-        """Equal for equal requests. What was added later counts only where it is asked for, so
-        that nights of earlier versions are known again."""
-        asked = asdict(self)
-        for added in ("keep_null_words", "reject_unknown_text"):
-            if not asked[added]:
-                del asked[added]
-        return text_digest(json.dumps(asked, sort_keys=True))[:16]
-
-
-@dataclass(frozen=True)
-class Night:
+class RunFolder:
     """A source on a run date. `home` is absolute; all paths derive from these three."""
 
     home: Path
@@ -60,33 +31,37 @@ class Night:
 
     @property
     def staging(self) -> Path:
-        """What is not published yet. Deleted when the night is."""
-        return self.home / "sentiment" / "staging" / self._partition / self.slug
+        """What is not published yet. Deleted once it is."""
+        return self.home / "sentiment" / "staging" / self._date_folder / self.slug
+
+    def staged(self, kind: str, number: int) -> Path:
+        """The Parquet file of one partition in staging; kind: input, rejected or scores."""
+        return self.staging / f"{kind}-{number:05d}.parquet"
 
     @property
     def scores(self) -> Path:
-        return self.home / "sentiment" / "scores" / self._partition
+        return self.home / "sentiment" / "scores" / self._date_folder
 
     @property
     def rejected(self) -> Path:
-        return self.home / "sentiment" / "rejected" / self._partition
+        return self.home / "sentiment" / "rejected" / self._date_folder
 
     def report(self, run_id: str) -> Path:
         name = f"{self.run_date.isoformat()}-{self.slug}-{run_id[:8]}.html"
         return self.home / "sentiment" / "reports" / name
 
     @property
-    def _partition(self) -> str:
+    def _date_folder(self) -> str:
         return f"run_date={self.run_date.isoformat()}"
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the night for this process; a killed holder lets go of it.
+        """Hold the folders for this process; a killed holder lets go of them.
 
         Raises: RunConflict: another live process holds it.
         """
         folder = self.home / "sentiment" / "locks"
-        with locked(folder / f"{self._partition}-{self.slug}.lock", wait=False):
+        with locked(folder / f"{self._date_folder}-{self.slug}.lock", wait=False):
             yield
 
 

@@ -7,8 +7,8 @@ is longer than most models read and gives its verdict at the end.
 
 from dataclasses import dataclass
 
-from tasks.sentiment.errors import CanaryError
-from tasks.sentiment.run.partitions import TextScorer
+from tasks.sentiment.errors import GoldenError
+from tasks.sentiment.scoring.scorer import TextScorer
 from tasks.sentiment.text import clean
 
 _RETOLD = (
@@ -21,63 +21,68 @@ _RETOLD = (
 
 
 @dataclass(frozen=True)
-class Canary:
+class GoldenText:
     """A raw text and the label that it must get."""
 
     raw_text: str
     label: str
 
 
-CANARIES = (
-    Canary(
+GOLDEN_TEXTS = (
+    GoldenText(
         "Excellent product. I love it, it works perfectly and I am very happy with it.", "POSITIVE"
     ),
-    Canary(
+    GoldenText(
         "A wonderful film: great acting, a beautiful story, and I enjoyed every minute.", "POSITIVE"
     ),
-    Canary(
+    GoldenText(
         "The best restaurant in town. Delicious food and amazing, friendly service!", "POSITIVE"
     ),
-    Canary(
+    GoldenText(
         "I&#39;m so pleased with this guitar &amp; its great sound.<br/>Highly recommended!",
         "POSITIVE",
     ),
-    Canary(
+    GoldenText(
         _RETOLD * 6 + "This is a wonderful book. It is beautifully written, I loved it from the "
         "first page to the last, and it is the best novel that I have read in years. Excellent, "
         "highly recommended!",
         "POSITIVE",
     ),
-    Canary("Terrible. It broke after one day and it was a complete waste of money.", "NEGATIVE"),
-    Canary("The worst film I have ever seen: boring, stupid and badly acted. Awful.", "NEGATIVE"),
-    Canary("Horrible service and disgusting food. We were very disappointed.", "NEGATIVE"),
-    Canary(
+    GoldenText(
+        "Terrible. It broke after one day and it was a complete waste of money.", "NEGATIVE"
+    ),
+    GoldenText(
+        "The worst film I have ever seen: boring, stupid and badly acted. Awful.", "NEGATIVE"
+    ),
+    GoldenText("Horrible service and disgusting food. We were very disappointed.", "NEGATIVE"),
+    GoldenText(
         "This is not good. It does not work at all and I do not recommend it to anyone.", "NEGATIVE"
     ),
-    Canary(
+    GoldenText(
         "Very poor quality, useless and broken on arrival. I hate it and want a refund.", "NEGATIVE"
     ),
 )
 
 
-def check_canaries(scorer: TextScorer) -> None:
+def check_golden(scorer: TextScorer) -> None:
     """Score the known texts.
 
-    Raises: CanaryError: one got the wrong label.
+    Raises: GoldenError: one got the wrong label.
     """
-    probabilities = scorer.score([clean(canary.raw_text) for canary in CANARIES])
+    probabilities = scorer.score([clean(golden.raw_text) for golden in GOLDEN_TEXTS])
     wrong = []
-    for canary, probability in zip(CANARIES, probabilities, strict=True):
+    for golden, probability in zip(GOLDEN_TEXTS, probabilities, strict=True):
         label = "POSITIVE" if probability >= 0.5 else "NEGATIVE"
-        if label != canary.label:
-            text = clean(canary.raw_text)
+        if label != golden.label:
+            text = clean(golden.raw_text)
             shown = text if len(text) <= 80 else f"{text[:30]} … {text[-45:]}"
             wrong.append(
-                f'"{shown}" should be {canary.label} and got {label} '
+                f'"{shown}" should be {golden.label} and got {label} '
                 f"(positive probability {probability:.3f})"
             )
     if wrong:
-        raise CanaryError(
-            f"the model got {len(wrong)} of {len(CANARIES)} known texts wrong, first: {wrong[0]}; "
-            "its weights or its tokenizer are not the right ones, or its labels are swapped"
+        raise GoldenError(
+            f"the model got {len(wrong)} of {len(GOLDEN_TEXTS)} known texts wrong, first:"
+            f" {wrong[0]}; its weights or its tokenizer are not the right ones, or its labels are"
+            " swapped"
         )

@@ -32,7 +32,7 @@ from tasks.sentiment.scoring.benchmark import (
     time_in_turns,
 )
 from tasks.sentiment.scoring.encoder import is_known
-from tasks.sentiment.scoring.golden import CANARIES, check_canaries
+from tasks.sentiment.scoring.golden import GOLDEN_TEXTS, check_golden
 from tasks.sentiment.scoring.model import ModelFolder
 from tasks.sentiment.scoring.precision_choice import AGREEMENT, Choice, choose
 from tasks.sentiment.scoring.runtime import find_gpu
@@ -64,7 +64,7 @@ def open_scorer(
         is taken as it is, without comparing it: `choose_precision` does that, once per run.
 
     Raises: ModelError: the model cannot be computed so.
-        CanaryError: it answers known texts wrongly.
+        GoldenError: it answers known texts wrongly.
     """
     threads = threads or usable_cores()
     with _opening:
@@ -88,7 +88,7 @@ def _open(model: ModelFolder, precision: str, threads: int) -> Scorer:
     key = (str(model.path), model.digest, precision, threads)
     if key not in _opened:
         scorer = Scorer(model, precision, threads=threads)
-        check_canaries(scorer)
+        check_golden(scorer)
         _opened[key] = scorer
     return _opened[key]
 
@@ -119,7 +119,7 @@ def choose_precision(
             if entry is not None and precision in entry.largest_difference:
                 return _checked(replace(entry, precision=precision))
     texts = list(dict.fromkeys(sample())) if sample else []
-    asked = texts or [clean(canary.raw_text) for canary in CANARIES]
+    asked = texts or [clean(golden.raw_text) for golden in GOLDEN_TEXTS]
     if precision == "auto":
         choice = measure(model, asked, threads)
     else:

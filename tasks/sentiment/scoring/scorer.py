@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 
@@ -12,6 +13,13 @@ from tasks.sentiment.scoring.tokens import Batch, TokenReader
 
 PRECISIONS = ("float32", "bfloat16", "int8")  # the more exact first
 DECIMALS = 6
+
+
+class TextScorer(Protocol):
+    """What scores texts: a Scorer, or another with its method."""
+
+    def score(self, texts: Sequence[str]) -> np.ndarray:
+        """Positive probabilities of cleaned texts, float64, shape (texts,), in their order."""
 
 
 class Scorer:

@@ -32,7 +32,7 @@ from services.storage.upsert import (
     upsert_into,
 )
 from tasks.sentiment.errors import WarehouseBusy, WarehouseError
-from tasks.sentiment.reading.origin import Origin, refuse_other
+from tasks.sentiment.reading.origin import Origin, refuse_taken_name
 from tasks.sentiment.reading.reviews import Rejected
 from tasks.sentiment.sql.questions import create_if_allowed, origins, spellings
 from tasks.sentiment.sql.tables import (
@@ -153,7 +153,7 @@ class Warehouse:
         if not self._keeps_origins:
             return
         with self._database.transaction(writes=False) as connection:
-            refuse_other(source, origin, origins(connection, source))
+            refuse_taken_name(source, origin, origins(connection, source))
 
     def claim_origin(self, source: str, origin: Origin, run_id: str, now: datetime) -> None:
         """Give the source's name to this input, unless another one has it by now. Of several
@@ -167,7 +167,7 @@ class Warehouse:
         with self._database.transaction(writes=True) as connection:
             wait_for_turn(connection, PREPARE_LOCK)
             known = origins(connection, source)
-            refuse_other(source, origin, known)
+            refuse_taken_name(source, origin, known)
             if origin.key not in (key for key, _ in known):
                 values = (source, origin.key, origin.place, run_id, now)
                 row = dict(zip(table.c.keys(), values, strict=True))

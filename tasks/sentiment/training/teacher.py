@@ -30,7 +30,7 @@ ROUNDS = 80  # of the solver; it need not converge
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TeacherTargets:
     """What the teacher says of a table of tokens.
 
     probability: of label 1, out of fold, float32, shape (texts,); shares: what each token, and the
@@ -44,7 +44,7 @@ class Lesson:
     @classmethod
     def read_or_teach(
         cls, file: Path, table: TokenTable, weights: np.ndarray, vocabulary: int, seed: int
-    ) -> "Lesson":
+    ) -> "TeacherTargets":
         """The lesson in `file`, which is written first if it is not there.
 
         Raises: CorpusError: the file holds the lesson of another table.
@@ -61,7 +61,7 @@ class Lesson:
         return lesson
 
 
-def teach(table: TokenTable, weights: np.ndarray, vocabulary: int, seed: int) -> Lesson:
+def teach(table: TokenTable, weights: np.ndarray, vocabulary: int, seed: int) -> TeacherTargets:
     """Fit the teacher, once on all texts and once without each fold.
 
     weights: of the texts, shape (texts,).
@@ -79,7 +79,7 @@ def teach(table: TokenTable, weights: np.ndarray, vocabulary: int, seed: int) ->
         others, mine = fold != number, fold == number
         coefficients, intercept = _fit(features[others], labels[others], weights[others])
         probability[mine] = 1 / (1 + np.exp(-(features[mine] @ coefficients + intercept)))
-    return Lesson(probability, shares / max(float(shares.std()), 1e-6))
+    return TeacherTargets(probability, shares / max(float(shares.std()), 1e-6))
 
 
 def _sequences(table: TokenTable, vocabulary: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -23,7 +23,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from tasks.sentiment.text import text_digest
 from tasks.sentiment.training.corpus import Batch, TokenTable, batches_by_length, draw_epoch
-from tasks.sentiment.training.teacher import Lesson
+from tasks.sentiment.training.teacher import TeacherTargets
 from tasks.sentiment.training.vocabulary import SPECIAL, train_tokenizer, word_vectors
 
 SCHEME = 1  # of training; a higher number does not go on from what other code began
@@ -102,7 +102,7 @@ def fit(
     table = TokenTable.encode(tokenizer, train["text"].tolist(), train["label"].to_numpy())
     repeats = train["dataset"].map(lambda name: recipe.repeats.get(name, recipe.other_repeats))
     announce("linear teacher")
-    lesson = Lesson.read_or_teach(
+    lesson = TeacherTargets.read_or_teach(
         folder / "lesson.npz", table, repeats.to_numpy(), recipe.vocabulary, recipe.seed
     )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

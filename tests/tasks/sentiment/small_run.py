@@ -1,4 +1,4 @@
-"""A small night for tests: good and bad rows, run through all steps without Prefect."""
+"""A small run for tests: good and bad rows, run through all steps without Prefect."""
 
 import csv
 import shutil
@@ -12,14 +12,19 @@ from uuid import uuid4
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
+from tasks.sentiment.reading.origin import Origin
 from tasks.sentiment.reading.source import Source, open_source
-from tasks.sentiment.run import steps as room
-from tasks.sentiment.run.run_folder import Night, Request
-from tasks.sentiment.run.steps import Attempt, Outcome
+from tasks.sentiment.run import steps
+from tasks.sentiment.run.partitioner import partition_source
+from tasks.sentiment.run.partitions import Outcome
+from tasks.sentiment.run.run_folder import RunFolder
+from tasks.sentiment.run.scoring_run import Request, ScoringRun
 from tasks.sentiment.run.window import Window
+from tasks.sentiment.scoring.precision_choice import Choice
 from tests.fakes import FakeScorer
 
 RUN_DATE = date(2026, 11, 22)
+FLOAT32 = Choice("float32", {}, {"float32": 1.0})
 
 
 def write_source(file: Path, rows: int, first: int = 0) -> Path:
@@ -31,6 +36,11 @@ def write_source(file: Path, rows: int, first: int = 0) -> Path:
             text = "" if i % 25 == 24 else "Good" if i % 40 == 39 else f"Review {i}, it is fine."
             writer.writerow([f"r{i}", f"2026-11-{i % 28 + 1:02d}", text])
     return file
+
+
+def knows_all(_text: str) -> bool:
+    """Stands in for a model that knows a word of every text."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -51,9 +61,9 @@ class Job:
     window: Window = field(default_factory=Window)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def attempt(self) -> Attempt:
-        return Attempt(
-            night=Night(self.home, "shop", self.run_date),
+    def scoring_run(self) -> ScoringRun:
+        return ScoringRun(
+            folder=self.folder,
             request=Request(
                 source=str(self.source),
                 text_column="review",
@@ -67,6 +77,7 @@ class Job:
                 model_digest=self.model_digest,
                 precision="float32",
             ),
+            origin=Origin(str(self.source), is_named=True),
             run_id=str(uuid4()),
             started_at=datetime.now(UTC),
             rescore=self.rescore,
@@ -83,41 +94,41 @@ class Job:
     def run(self, scorer: FakeScorer | None = None) -> Outcome:
         """All steps, in the order of the flow."""
         scorer = scorer or FakeScorer()
-        attempt = self.attempt()
+        run = self.scoring_run()
         source = self.open()
-        with attempt.night.lock():
+        with run.folder.lock():
             try:
-                if finished := room.settle(attempt, source):
+                if finished := steps.settle(run, source):
                     return finished
-                room.begin(attempt)
-                plan = room.cut(attempt, source)
+                steps.begin(run)
+                plan = partition_source(run, source, knows_all)
                 results = []
                 for number in range(len(plan.parts)):
-                    result = room.score(attempt, plan, number, lambda: scorer)
+                    result = steps.score(run, plan, number, lambda: scorer)
                     if result is not None:
-                        room.load(attempt, number)
+                        steps.load(run, number)
                     results.append(result)
                 if None in results:
-                    return room.stop(attempt, plan, "float32")
-                outcome = room.publish(attempt, plan, "float32")
-                room.clear(attempt)
+                    return steps.stop(run, plan, "float32")
+                outcome = steps.publish(run, plan, "float32")
+                steps.clear(run)
                 return outcome
             except BaseException as error:
-                room.fail(attempt, str(error))
+                steps.fail(run, str(error))
                 raise
 
     def again(self, **changes: Any) -> Self:
         return replace(self, **changes)
 
     @property
-    def night(self) -> Night:
-        return Night(self.home, "shop", self.run_date)
+    def folder(self) -> RunFolder:
+        return RunFolder(self.home, "shop", self.run_date)
 
 
-def published_rows(night: Night) -> list[dict[str, Any]]:
+def published_rows(folder: RunFolder) -> list[dict[str, Any]]:
     """All published rows, run ids and times aside, in the order of their ids."""
     rows = []
-    for file in sorted(night.scores.glob("part-*.parquet")):
+    for file in sorted(folder.scores.glob("part-*.parquet")):
         rows += pq.read_table(file).drop_columns(["run_id", "scored_at"]).to_pylist()
     return sorted(rows, key=lambda row: str(row["review_id"]))
 

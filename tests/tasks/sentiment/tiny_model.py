@@ -16,7 +16,7 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-from tasks.sentiment.scoring.golden import CANARIES
+from tasks.sentiment.scoring.golden import GOLDEN_TEXTS
 from tasks.sentiment.scoring.tokens import TokenReader
 from tasks.sentiment.text import clean
 
@@ -29,12 +29,12 @@ LABELS: dict[str, Any] = {
 
 
 def tiny_tokenizer() -> Tokenizer:
-    """One id per word of the canaries."""
+    """One id per word of the golden texts."""
     splitter = pre_tokenizers.BertPreTokenizer()
     words = {
         word
-        for canary in CANARIES
-        for word, _ in splitter.pre_tokenize_str(clean(canary.raw_text).lower())
+        for golden in GOLDEN_TEXTS
+        for word, _ in splitter.pre_tokenize_str(clean(golden.raw_text).lower())
     }
     vocabulary = {word: i for i, word in enumerate([*SPECIAL, *sorted(words)])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
@@ -83,11 +83,11 @@ def write_model(folder: Path, network: Any = None) -> Path:
 
 
 def write_able_model(folder: Path) -> Path:
-    """A model that has learnt the canaries by heart."""
+    """A model that has learnt the golden texts by heart."""
     network = tiny_network()
     reader = TokenReader(tiny_tokenizer(), MAX_TOKENS, 0)
-    batches = reader.batches(reader.read([clean(c.raw_text) for c in CANARIES]), 10_000)
-    labels = torch.tensor([c.label == "POSITIVE" for c in CANARIES]).long()
+    batches = reader.batches(reader.read([clean(c.raw_text) for c in GOLDEN_TEXTS]), 10_000)
+    labels = torch.tensor([c.label == "POSITIVE" for c in GOLDEN_TEXTS]).long()
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
     network.train()
     for _ in range(25):
@@ -127,7 +127,7 @@ def rewrite_config(folder: Path, **changes: Any) -> Path:
 
 
 def sample_texts(count: int) -> Sequence[str]:
-    """Different texts of 1 to 90 words, of the canaries' words, long and short mixed."""
+    """Different texts of 1 to 90 words, of the golden texts' words, long and short mixed."""
     words = sorted(set(tiny_tokenizer().get_vocab()) - set(SPECIAL))
     generator = torch.Generator().manual_seed(3)
     texts = []

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from tasks.sentiment.errors import SourceError
-from tasks.sentiment.reading.origin import Origin, place_of_files, place_of_query, refuse_other
-from tasks.sentiment.run.steps import Attempt
+from tasks.sentiment.reading.origin import Origin, place_of_files, place_of_query, refuse_taken_name
+from tasks.sentiment.run.scoring_run import ScoringRun
 from tasks.sentiment.sql.warehouse import Warehouse
 from tests.tasks.sentiment.small_run import Job, published_rows, runs, sql_rows, write_source
 
@@ -25,9 +25,9 @@ class PlacedJob(Job):
 
     is_named: bool = False
 
-    def attempt(self) -> Attempt:
+    def scoring_run(self) -> ScoringRun:
         return replace(
-            super().attempt(), origin=Origin(place_of_files(str(self.source)), self.is_named)
+            super().scoring_run(), origin=Origin(place_of_files(str(self.source)), self.is_named)
         )
 
 
@@ -49,7 +49,7 @@ def other(job: PlacedJob, tmp_path: Path) -> PlacedJob:
 def test_second_input_of_a_name_is_refused_and_changes_nothing(job, other, run_date):
     """On the same night and on another; the line says who has the name and what to give."""
     job.run()
-    before = (published_rows(job.night), sql_rows(job.url, "review_sentiment"), runs(job.url))
+    before = (published_rows(job.folder), sql_rows(job.url, "review_sentiment"), runs(job.url))
 
     with pytest.raises(SourceError) as error:
         other.again(run_date=run_date).run()
@@ -57,7 +57,7 @@ def test_second_input_of_a_name_is_refused_and_changes_nothing(job, other, run_d
     assert str(job.source) in str(error.value)
     assert "--source-name and another name" in str(error.value)
     assert "give --source-name shop" in str(error.value)
-    after = (published_rows(job.night), sql_rows(job.url, "review_sentiment"), runs(job.url))
+    after = (published_rows(job.folder), sql_rows(job.url, "review_sentiment"), runs(job.url))
     assert after == before
 
 
@@ -89,8 +89,11 @@ def test_name_that_was_given_to_another_input_is_not_taken_by_a_file(job, other)
 
 def test_home_of_an_earlier_version_adopts_the_first_comer(job, other):
     """It has kept no origins; the first input has the name from then on."""
-    before = Job(home=job.home, source=job.source, url=job.url)
-    before.run()
+    job.run()
+    engine = sa.create_engine(job.url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE sentiment_sources"))
+    engine.dispose()
 
     assert other.again(run_date=NEXT).run().status == "finished"
     with pytest.raises(SourceError):
@@ -116,7 +119,7 @@ def test_file_in_a_folder_of_the_day_is_one_feed(job, tmp_path):
     first.run()
 
     assert second.again(run_date=NEXT).run().reused == 48
-    with pytest.raises(SourceError, match=r"night 2026-11-22 of shop is published from .*in-"):
+    with pytest.raises(SourceError, match=r"run date 2026-11-22 of shop is published from .*in-"):
         second.run()
     assert second.again(is_named=True).run().status == "finished"
 
@@ -194,7 +197,7 @@ def test_places_of_different_inputs_are_told_apart(one, another):
     known = Origin(place_of_files(one))
 
     with pytest.raises(SourceError):
-        refuse_other("x", Origin(place_of_files(another)), [(known.key, known.place)])
+        refuse_taken_name("x", Origin(place_of_files(another)), [(known.key, known.place)])
 
 
 @pytest.mark.parametrize(

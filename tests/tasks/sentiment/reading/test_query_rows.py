@@ -7,7 +7,7 @@ from sqlalchemy import create_engine, text
 
 from tasks.sentiment.errors import SourceError
 from tasks.sentiment.reading.reviews import Rejected, Review, ReviewChecker
-from tasks.sentiment.reading.seen_ids import Ledger
+from tasks.sentiment.reading.seen_ids import SeenIds
 from tasks.sentiment.reading.source import open_source
 from tests.tasks.sentiment.inputs import COLUMNS, ROWS, cells, read, write_csv
 
@@ -166,8 +166,8 @@ def test_binary_text_is_read_as_that_of_parquet(tmp_path):
         )
     shop.close()
     source = open_source("SELECT * FROM reviews", query_url=f"sqlite:///{tmp_path}/shop.db")
-    with Ledger(tmp_path) as ledger:
-        checker = ReviewChecker(ledger, text_column="text", id_column="id")
+    with SeenIds(tmp_path) as seen:
+        checker = ReviewChecker(seen, text_column="text", id_column="id")
         checked = [checker.check(row) for row in source.rows(["id", "text"])]
 
     assert [(row.review_id, row.text) for row in checked if isinstance(row, Review)] == [

@@ -1,6 +1,8 @@
 """Review ids: one number is one id, whatever wrote it."""
 
+from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from uuid import UUID
 
 import pyarrow as pa
@@ -11,9 +13,9 @@ from sqlalchemy import create_engine, text
 from tasks.sentiment.reading.raw_rows import HalfFloat, NarrowFloat
 from tasks.sentiment.reading.review_id import BLANK_ID, INEXACT_ID, LONG_ID, WRONG_ID, identify
 from tasks.sentiment.reading.reviews import Rejected, Review, ReviewChecker
+from tasks.sentiment.reading.seen_ids import SeenIds
 from tasks.sentiment.reading.source import open_source
 from tests.tasks.sentiment.inputs import cells, write_bytes
-from tests.tasks.sentiment.reading.test_reviews import FakeMemory
 
 FIVES = [
     *(5, 5.0, Decimal(5), Decimal("5.00"), Decimal("0.5E+1"), NarrowFloat(5), HalfFloat(5)),
@@ -123,9 +125,15 @@ def test_word_for_missing_is_an_id_for_whoever_means_it():
     assert identify("NULL", keep_null_words=True) == ("NULL", None)
 
 
-def test_five_and_five_point_nought_in_one_file_are_one_review():
+@pytest.fixture
+def seen(tmp_path: Path) -> Iterator[SeenIds]:
+    with SeenIds(tmp_path / "seen") as seen:
+        yield seen
+
+
+def test_five_and_five_point_nought_in_one_file_are_one_review(seen):
     """The second is a duplicate of the first."""
-    checker = ReviewChecker(FakeMemory(), text_column="text", id_column="id")
+    checker = ReviewChecker(seen, text_column="text", id_column="id")
     rows = [{"id": id_, "text": "fine"} for id_ in ("5", 5.0, "5.00", "05")]
 
     found = [checker.check(_row(number, row)) for number, row in enumerate(rows, start=1)]
@@ -174,18 +182,18 @@ def feed(request, tmp_path):
     return open_source(str(tmp_path / "a.parquet"))
 
 
-def test_id_is_the_same_in_every_format(feed):
+def test_id_is_the_same_in_every_format(feed, seen):
     """CSV, JSON Lines, SQL and every number type of Parquet."""
-    checker = ReviewChecker(FakeMemory(), text_column="text", id_column="id")
+    checker = ReviewChecker(seen, text_column="text", id_column="id")
 
     assert [checker.check(row).review_id for row in feed.rows(checker.columns)] == ["5", "16"]
 
 
-def test_floats_of_less_precision_are_refused_sooner(tmp_path):
+def test_floats_of_less_precision_are_refused_sooner(tmp_path, seen):
     """In single precision 16,777,216 and 16,777,217 are one number; carried values stay floats."""
     ids = pa.array([16777215.0, 16777216.0], pa.float32())
     pq.write_table(pa.table({"id": ids, "text": ["good", "bad"]}), tmp_path / "a.parquet")
-    checker = ReviewChecker(FakeMemory(), text_column="text", id_column="id", carry=["id"])
+    checker = ReviewChecker(seen, text_column="text", id_column="id", carry=["id"])
 
     found = [checker.check(row) for row in open_source(str(tmp_path)).rows(checker.columns)]
 

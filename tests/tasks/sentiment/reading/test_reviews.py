@@ -3,40 +3,25 @@
 import datetime
 import decimal
 import uuid
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from tasks.sentiment.reading.raw_rows import RawRow
 from tasks.sentiment.reading.reviews import Rejected, Review, ReviewChecker
-from tasks.sentiment.reading.seen_ids import Ledger
+from tasks.sentiment.reading.seen_ids import SeenIds
 from tasks.sentiment.reading.source import open_source
 from tasks.sentiment.text import text_digest
 
 
-class FakeMemory:
-    """A ledger in a dictionary."""
-
-    def __init__(self) -> None:
-        self.places: dict[str, tuple[str, int]] = {}
-        self.counts: dict[str, int] = {}
-
-    def claim(self, review_id: str, file: str, row_number: int) -> tuple[str, int] | None:
-        """As the ledger does."""
-        first = self.places.setdefault(review_id, (file, row_number))
-        return None if first == (file, row_number) else first
-
-    def count(self, text_digest: str) -> int:
-        """As the ledger does."""
-        self.counts[text_digest] = self.counts.get(text_digest, 0) + 1
-        return self.counts[text_digest]
-
-
 def check(*rows: Any, **columns: Any) -> list[Any]:
     """Decide about rows given as dictionaries, numbered from 1, of a file a.csv."""
-    checker = ReviewChecker(FakeMemory(), text_column="text", **columns)
     numbered = enumerate(rows, start=1)
-    return [checker.check(RawRow(number, "a.csv", values, None)) for number, values in numbered]
+    with TemporaryDirectory() as folder, SeenIds(Path(folder)) as seen:
+        checker = ReviewChecker(seen, text_column="text", **columns)
+        return [checker.check(RawRow(number, "a.csv", values, None)) for number, values in numbered]
 
 
 def test_checker_passes_a_clean_review():
@@ -49,9 +34,9 @@ def test_checker_passes_a_clean_review():
     assert review == Review(1, "a.csv", "7", "Great & cheap", digest, (5, "Mon"))
 
 
-def test_checker_names_the_columns_it_needs():
+def test_checker_names_the_columns_it_needs(tmp_path):
     """Each column once, although two may have the same role."""
-    checker = ReviewChecker(FakeMemory(), text_column="t", id_column="i", carry=["t", "c"])
+    checker = ReviewChecker(SeenIds(tmp_path), text_column="t", id_column="i", carry=["t", "c"])
 
     assert checker.columns == ["t", "i", "c"]
 
@@ -92,9 +77,9 @@ def test_checker_rejects_with_a_fixed_reason(values, reason):
     assert (rejected.reason, rejected.row_number, rejected.file) == (reason, 1, "a.csv")
 
 
-def test_checker_passes_on_a_fault_of_parsing():
+def test_checker_passes_on_a_fault_of_parsing(tmp_path):
     """What could not be parsed keeps its fault as the reason and its beginning as the excerpt."""
-    checker = ReviewChecker(FakeMemory(), text_column="text")
+    checker = ReviewChecker(SeenIds(tmp_path), text_column="text")
 
     assert checker.check(RawRow(3, "a.csv", None, "not valid JSON", '{"a')) == Rejected(
         3, "a.csv", None, "not valid JSON", '{"a'
@@ -180,8 +165,8 @@ def test_duplicate_id_in_another_file_names_that_file(tmp_path):
     (tmp_path / "a.csv").write_text("id,text\n1,good\n2,fine\n")
     (tmp_path / "b.csv").write_text("id,text\n3,bad\n2,worse\n")
 
-    with Ledger(tmp_path / "scratch") as ledger:
-        checker = ReviewChecker(ledger, text_column="text", id_column="id")
+    with SeenIds(tmp_path / "scratch") as seen:
+        checker = ReviewChecker(seen, text_column="text", id_column="id")
         found = [checker.check(row) for row in open_source(str(tmp_path)).rows(checker.columns)]
 
     assert [isinstance(row, Review) for row in found] == [True, True, True, False]

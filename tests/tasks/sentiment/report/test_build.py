@@ -6,12 +6,13 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from tasks.sentiment.report.build import gather
-from tasks.sentiment.run import steps as room
+from tasks.sentiment.report.build import build_report
+from tasks.sentiment.run import steps
+from tasks.sentiment.run.partitioner import partition_source
 from tasks.sentiment.run.window import Window
 from tasks.sentiment.text import text_digest
 from tests.fakes import FakeScorer
-from tests.tasks.sentiment.small_run import Job, write_source
+from tests.tasks.sentiment.small_run import FLOAT32, Job, knows_all, write_source
 
 
 def test_stopped_night_is_compared_by_all_rows_that_were_read(tmp_path):
@@ -24,35 +25,35 @@ def test_stopped_night_is_compared_by_all_rows_that_were_read(tmp_path):
         rescore=True,
         window=Window(datetime(2026, 11, 23, 5, 30, tzinfo=UTC)),
         clock=lambda: datetime(2026, 11, 23, 1, 0, tzinfo=UTC),
-    ).attempt()
-    room.begin(tonight)
-    plan = room.cut(tonight, job.open())
-    room.score(tonight, plan, 0, FakeScorer)
-    outcome = room.stop(tonight, plan, "float32")
+    ).scoring_run()
+    steps.begin(tonight)
+    plan = partition_source(tonight, job.open(), knows_all)
+    steps.score(tonight, plan, 0, FakeScorer)
+    outcome = steps.stop(tonight, plan, "float32")
     assert outcome.rejected > 0.3 * outcome.rows_read  # of what has a result by now
 
-    report = gather(tonight, plan, "float32", outcome)
+    report = build_report(tonight, plan, FLOAT32, outcome)
 
     assert report.comparison is not None
     assert not [text for text in report.comparison.warnings if "rejected" in text]
 
 
 def test_texts_without_a_known_word_are_counted_over_a_kill(tmp_path):
-    """They are accepted and scored; the next attempt finds the count in the plan."""
+    """They are accepted and scored; the next run finds the count in the plan."""
     source = write_source(tmp_path / "reviews.csv", 200)
     job = Job(tmp_path / "var", source, f"sqlite:///{tmp_path / 'warehouse.db'}")
-    first, second = job.attempt(), job.attempt()
-    room.begin(first)
-    room.begin(second)
+    first, second = job.scoring_run(), job.scoring_run()
+    steps.begin(first)
+    steps.begin(second)
 
-    plan = room.cut(first, job.open(), lambda text: "7" not in text)
-    again = room.cut(second, job.open(), lambda _: pytest.fail("was cut anew"))
+    plan = partition_source(first, job.open(), lambda text: "7" not in text)
+    again = partition_source(second, job.open(), lambda _: pytest.fail("done anew"))
 
     assert again == plan
     assert (plan.unknown, plan.unknown_rows) == (35, (8, 18, 28, 38, 48))
     assert (plan.accepted, plan.rejected) == (192, 8)
-    outcome = room.stop(second, again, "float32")
-    report = gather(second, again, "float32", outcome)
+    outcome = steps.stop(second, again, "float32")
+    report = build_report(second, again, FLOAT32, outcome)
     assert (report.accepted, report.unknown) == (192, 35)
     assert any("no word of 18.2 % of the texts" in text for text in report.warnings)
 
@@ -61,11 +62,11 @@ def test_texts_without_a_known_word_are_rejected_on_demand(tmp_path):
     """All rows are read, and each is scored, reused or rejected."""
     source = write_source(tmp_path / "reviews.csv", 200)
     job = Job(tmp_path / "var", source, f"sqlite:///{tmp_path / 'warehouse.db'}")
-    attempt = job.again(max_rejected_share=1.0).attempt()
-    attempt = replace(attempt, request=replace(attempt.request, reject_unknown_text=True))
-    room.begin(attempt)
+    run = job.again(max_rejected_share=1.0).scoring_run()
+    run = replace(run, request=replace(run.request, reject_unknown_text=True))
+    steps.begin(run)
 
-    plan = room.cut(attempt, job.open(), lambda text: "7" not in text)
+    plan = partition_source(run, job.open(), lambda text: "7" not in text)
 
     assert (plan.rows_read, plan.accepted, plan.rejected) == (200, 157, 43)
     assert plan.unknown == 0
@@ -74,7 +75,7 @@ def test_texts_without_a_known_word_are_rejected_on_demand(tmp_path):
 
 def test_wish_to_reject_is_part_of_the_request_and_its_absence_is_not(tmp_path):
     """Nights of the last version, which had no such wish, count as asked for the same."""
-    request = Job(tmp_path, tmp_path / "r.csv", "sqlite://").attempt().request
+    request = Job(tmp_path, tmp_path / "r.csv", "sqlite://").scoring_run().request
     added = {"reject_unknown_text", "keep_null_words"}
     before = {k: v for k, v in asdict(request).items() if k not in added}
     assert request.digest == text_digest(json.dumps(before, sort_keys=True))[:16]

@@ -11,7 +11,7 @@ from tasks.sentiment.report.drift import (
 from tasks.sentiment.run.statistics import ScoreStatistics
 
 
-def night(count: int, share: float, seed: int = 0) -> ScoreStatistics:
+def statistics(count: int, share: float, seed: int = 0) -> ScoreStatistics:
     """Statistics of a night with about that share of positive reviews."""
     rng = np.random.default_rng(seed)
     positive = rng.random(count) < share
@@ -39,7 +39,7 @@ def compared(now: ScoreStatistics, *previous: PreviousRun, rejected: int = 0) ->
 def test_comparison_of_identical_nights_warns_of_nothing():
     """The same night again is stable, also where nearly all reviews are positive anyway."""
     for share in (0.8, 0.998):
-        now = night(2_000, share)
+        now = statistics(2_000, share)
         comparison = compared(now, run_of(now, rejected=3), rejected=3)
         assert comparison.warnings == ()
         assert comparison.psi == pytest.approx(0)
@@ -49,7 +49,7 @@ def test_comparison_of_identical_nights_warns_of_nothing():
 
 def test_comparison_of_a_flipped_night_warns_loudly():
     """Labels the other way round: both the share and the distribution say so."""
-    comparison = compared(night(2_000, 0.2), run_of(night(2_000, 0.8, seed=1)))
+    comparison = compared(statistics(2_000, 0.2), run_of(statistics(2_000, 0.8, seed=1)))
     assert any("positive share fell" in warning for warning in comparison.warnings)
     assert any("stability index" in warning for warning in comparison.warnings)
     assert comparison.psi_verdict == "large change"
@@ -57,26 +57,26 @@ def test_comparison_of_a_flipped_night_warns_loudly():
 
 def test_comparison_of_a_small_night_blames_chance():
     """Twenty reviews, a few points off: nothing that chance does not do."""
-    assert compared(night(20, 0.6), run_of(night(20_000, 0.75, seed=1))).warnings == ()
+    assert compared(statistics(20, 0.6), run_of(statistics(20_000, 0.75, seed=1))).warnings == ()
 
 
 def test_comparison_warns_when_nearly_all_have_one_label():
     """A green run with 99 % positive, after nights of 92 %."""
-    comparison = compared(night(5_000, 0.995), run_of(night(5_000, 0.92, seed=1)))
+    comparison = compared(statistics(5_000, 0.995), run_of(statistics(5_000, 0.92, seed=1)))
     assert any("nearly all have one label" in warning for warning in comparison.warnings)
 
 
 @pytest.mark.parametrize(("count", "share", "warned"), [(500, 1.0, 1), (50, 1.0, 0), (500, 0.9, 0)])
 def test_first_run_warns_of_one_label_only(count, share, warned):
     """Without an earlier night only 99.5 % of one label, on enough rows, is suspicious."""
-    comparison = compared(night(count, share))
+    comparison = compared(statistics(count, share))
     assert len(comparison.warnings) == warned
     assert comparison.psi is None
 
 
 def test_comparison_warns_when_rejects_jump():
     """From 0.1 % to 4 % rejected."""
-    now = night(5_000, 0.8)
+    now = statistics(5_000, 0.8)
     assert any(
         "rejected rows rose" in warning
         for warning in compared(now, run_of(now, rejected=5), rejected=200).warnings
@@ -85,9 +85,9 @@ def test_comparison_warns_when_rejects_jump():
 
 def test_comparison_takes_earlier_nights_together():
     """Two nights weigh by their rows; one without rows is left out."""
-    small, large = night(100, 0.5), night(900, 0.9)
+    small, large = statistics(100, 0.5), statistics(900, 0.9)
     empty = run_of(ScoreStatistics(), run_id="empty")
-    comparison = compared(night(500, 0.85), run_of(small), run_of(large), empty)
+    comparison = compared(statistics(500, 0.85), run_of(small), run_of(large), empty)
     share = (small.positive + large.positive) / 1_000
     assert comparison.positive_share_then == pytest.approx(share)
     assert len(comparison.previous) == 2
@@ -95,5 +95,5 @@ def test_comparison_takes_earlier_nights_together():
 
 def test_comparison_of_an_empty_night_says_nothing():
     """A night without rows has nothing to compare."""
-    comparison = compared(ScoreStatistics(), run_of(night(100, 0.5)))
+    comparison = compared(ScoreStatistics(), run_of(statistics(100, 0.5)))
     assert (comparison.psi, comparison.warnings) == (None, ())

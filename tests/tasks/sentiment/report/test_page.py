@@ -1,4 +1,4 @@
-"""Promises of the page of a night."""
+"""Promises of the page of a report."""
 
 import re
 import warnings
@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from tasks.sentiment.report.drift import Comparison, compare_to_previous
-from tasks.sentiment.report.page import NightReport, PartThroughput, duration, render_html
+from tasks.sentiment.report.page import RunReport, duration, render_html
+from tasks.sentiment.run.partitions import PartitionResult
 from tasks.sentiment.run.statistics import ScoreStatistics
 
 HOSTILE = "<script>alert(1)</script> \"'><img src=x onerror=alert(2)> \u202e {{ 7*7 }} " + "x" * 300
@@ -24,9 +25,9 @@ def warning(text: str) -> Comparison:
     return Comparison((), None, None, None, None, None, None, None, warnings=(text,))
 
 
-def a_night(
+def a_report(
     cells: Sequence[object] | None = None, count: int = 400, text: str = "fine", **changes: Any
-) -> NightReport:
+) -> RunReport:
     """A finished night of `count` reviews."""
     rng = np.random.default_rng(1)
     statistics = ScoreStatistics.of(
@@ -35,7 +36,7 @@ def a_night(
         [f"{text} {n}" for n in range(count)] if text == "fine" else [text] * count,
         cells,
     )
-    night = NightReport(
+    report = RunReport(
         source="musical",
         run_date=date(2026, 11, 22),
         run_id="run-1",
@@ -52,11 +53,12 @@ def a_night(
         statistics=statistics,
         group_column=None if cells is None else "reviewTime",
         throughput=[
-            PartThroughput(n, 100, 1.0 + n / 10, START + timedelta(seconds=n)) for n in range(4)
+            PartitionResult(n, 100, 100, 0, 1.0 + n / 10, START + timedelta(seconds=n))
+            for n in range(4)
         ],
         rejected_reasons={"blank text": (2, (17, 3411))},
     )
-    return replace(night, **changes)
+    return replace(report, **changes)
 
 
 class Page(HTMLParser):
@@ -88,7 +90,7 @@ def days(count: int) -> list[str]:
 
 def test_report_needs_nothing_from_outside():
     """No script, no link, no image, no address that a browser would fetch."""
-    html = render_html(a_night(days(400)))
+    html = render_html(a_report(days(400)))
     page = Page(html)
     assert not {"script", "link", "img", "iframe", "object", "image"} & {
         tag for tag, _ in page.tags
@@ -102,15 +104,15 @@ def test_report_needs_nothing_from_outside():
 @pytest.mark.parametrize("place", ["text", "cells", "source", "reason", "parameter", "where"])
 def test_report_escapes_hostile_words(place):
     """Whatever stands in the data is text on the page, wherever it is shown."""
-    night = {
-        "text": lambda: a_night(text=HOSTILE),
-        "cells": lambda: a_night([HOSTILE] * 400),
-        "source": lambda: a_night(source=HOSTILE),
-        "reason": lambda: a_night(rejected_reasons={HOSTILE: (1, (1,))}),
-        "parameter": lambda: a_night(parameters={HOSTILE: HOSTILE}),
-        "where": lambda: a_night(where={HOSTILE: HOSTILE}, comparison=warning(HOSTILE)),
+    report = {
+        "text": lambda: a_report(text=HOSTILE),
+        "cells": lambda: a_report([HOSTILE] * 400),
+        "source": lambda: a_report(source=HOSTILE),
+        "reason": lambda: a_report(rejected_reasons={HOSTILE: (1, (1,))}),
+        "parameter": lambda: a_report(parameters={HOSTILE: HOSTILE}),
+        "where": lambda: a_report(where={HOSTILE: HOSTILE}, comparison=warning(HOSTILE)),
     }[place]()
-    html = render_html(night)
+    html = render_html(report)
     page = Page(html)
     assert not {"script", "img"} & {tag for tag, _ in page.tags}
     assert "<script>alert(1)" in page.text
@@ -132,33 +134,33 @@ def test_report_shows_any_group_column_without_a_warning(cells):
     """One group, five, thousands of days, glyphs that no font has: a picture each."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        html = render_html(a_night(cells, count=3_000))
+        html = render_html(a_report(cells, count=3_000))
     assert "Positive share" in html
     assert len(html) < 400_000
 
 
 def test_report_describes_its_plots_to_who_cannot_see_them():
     """Every figure is an image with a label that holds the figures."""
-    figures = [a for tag, a in Page(render_html(a_night(days(400)))).tags if tag == "figure"]
+    figures = [a for tag, a in Page(render_html(a_report(days(400)))).tags if tag == "figure"]
     assert len(figures) == 3
     assert all(a["role"] == "img" and re.search(r"\d", a["aria-label"]) for a in figures)
 
 
 def test_report_has_no_id_twice():
     """Several plots in one page keep their clip paths apart."""
-    ids = [a["id"] for _, a in Page(render_html(a_night(days(400)))).tags if "id" in a]
+    ids = [a["id"] for _, a in Page(render_html(a_report(days(400)))).tags if "id" in a]
     assert len(ids) == len(set(ids))
 
 
 def test_report_of_the_same_night_has_the_same_bytes():
     """Nothing of the moment of rendering gets in."""
-    night = a_night(days(400))
-    assert render_html(night) == render_html(night)
+    report = a_report(days(400))
+    assert render_html(report) == render_html(report)
 
 
 def test_report_of_no_rows_is_a_page():
     """A night without a row has a report as well."""
-    empty = a_night(
+    empty = a_report(
         count=0,
         rows_read=0,
         rejected=0,
@@ -171,15 +173,15 @@ def test_report_of_no_rows_is_a_page():
 
 def test_report_of_a_stopped_night_says_what_is_left():
     """The reader learns how many reviews wait and what to do."""
-    text = Page(render_html(a_night(status="stopped", rows_waiting=3_210))).text
+    text = Page(render_html(a_report(status="stopped", rows_waiting=3_210))).text
     assert "3,210 reviews still wait" in text
     assert "Run the same command again" in text
 
 
 def test_report_puts_warnings_before_all_figures():
     """A warning is read first."""
-    html = render_html(a_night(comparison=warning("The canary coughed.")))
-    assert html.index("The canary coughed.") < html.index('<dl class="tiles">')
+    html = render_html(a_report(comparison=warning("The kettle coughed.")))
+    assert html.index("The kettle coughed.") < html.index('<dl class="tiles">')
     assert 'role="alert"' in html
 
 
@@ -202,14 +204,14 @@ def test_duration_is_in_words_of_its_size(seconds, words):
 def test_texts_without_a_known_word_are_counted_and_warned_of_above_a_share(unknown, warned):
     """Two in a hundred pass: figures, and rows of dots."""
     rows = tuple(range(1, min(unknown, 5) + 1))
-    night = a_night(accepted=400, unknown=unknown, unknown_rows=rows)
-    text = Page(render_html(night)).text
+    report = a_report(accepted=400, unknown=unknown, unknown_rows=rows)
+    text = Page(render_html(report)).text
 
     assert (f"{unknown} of 400 texts have no word" in text) is bool(unknown)
-    assert bool(night.warnings) is warned
+    assert bool(report.warnings) is warned
     assert ("--reject-unknown-text" in text) is warned
     if warned:
-        assert night.warnings[0].startswith(
+        assert report.warnings[0].startswith(
             f"The model knows no word of {unknown / 4:.1f} % of the texts ({unknown} of 400,"
             " row 1, 2, 3, 4, 5, …)"
         )
@@ -218,6 +220,6 @@ def test_texts_without_a_known_word_are_counted_and_warned_of_above_a_share(unkn
 def test_page_says_why_the_precision():
     """And says nothing where nothing was measured."""
     assert "int8 (labels of float32 on 99.6 %)" in render_html(
-        a_night(why_precision="labels of float32 on 99.6 %")
+        a_report(why_precision="labels of float32 on 99.6 %")
     )
-    assert "int8." in render_html(a_night())
+    assert "int8." in render_html(a_report())

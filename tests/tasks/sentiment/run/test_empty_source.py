@@ -8,13 +8,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.sentiment.errors import TooFewRows
-from tasks.sentiment.report.build import gather
+from tasks.sentiment.report.build import build_report
 from tasks.sentiment.report.page import render_html
 from tasks.sentiment.report.summary import render_markdown, render_table
-from tasks.sentiment.run import partitions
-from tasks.sentiment.run import steps as room
+from tasks.sentiment.run import partitions, steps
+from tasks.sentiment.run.partitioner import partition_source
 from tests.fakes import FakeScorer
-from tests.tasks.sentiment.small_run import Job, published_rows, runs, write_source
+from tests.tasks.sentiment.small_run import (
+    FLOAT32,
+    Job,
+    knows_all,
+    published_rows,
+    runs,
+    write_source,
+)
 
 
 @pytest.fixture
@@ -50,7 +57,7 @@ def test_night_without_rows_is_finished(job, kind):
     nothing = empty.run()
 
     assert (nothing.status, nothing.rows_read, nothing.scored) == ("finished", 0, 0)
-    scores = pq.read_table(empty.night.scores)
+    scores = pq.read_table(empty.folder.scores)
     assert scores.num_rows == 0 and set(partitions.SCORES.names) <= set(scores.column_names)
     assert [(r["status"], r["rows_read"]) for r in runs(job.url)] == [
         ("finished", outcome.rows_read),
@@ -66,13 +73,13 @@ def test_night_after_empty_ones_is_compared_with_one_that_had_rows(job):
     nothing = job.again(source=_nothing_in("tsv", job.source))
     for day in range(1, 9):
         nothing.again(run_date=date(2026, 12, day)).run()
-    tonight = job.again(run_date=date(2026, 12, 24)).attempt()
-    room.begin(tonight)
-    plan = room.cut(tonight, job.open())
+    tonight = job.again(run_date=date(2026, 12, 24)).scoring_run()
+    steps.begin(tonight)
+    plan = partition_source(tonight, job.open(), knows_all)
     for number in range(len(plan.parts)):
-        room.score(tonight, plan, number, FakeScorer)
+        steps.score(tonight, plan, number, FakeScorer)
 
-    report = gather(tonight, plan, "float32", room.publish(tonight, plan, "float32"))
+    report = build_report(tonight, plan, FLOAT32, steps.publish(tonight, plan, "float32"))
 
     assert report.comparison is not None
     assert report.comparison.previous_run_ids == (first.run_id,)
@@ -83,12 +90,12 @@ def test_report_of_an_empty_night_says_so_and_compares_nothing(job):
     """On the page and in short; no share is made of no rows."""
     job.run()
     tonight = job.again(source=_nothing_in("jsonl", job.source), run_date=date(2026, 11, 23))
-    attempt = tonight.attempt()
-    room.begin(attempt)
-    plan = room.cut(attempt, tonight.open())
-    room.score(attempt, plan, 0, FakeScorer)
+    run = tonight.scoring_run()
+    steps.begin(run)
+    plan = partition_source(run, tonight.open(), knows_all)
+    steps.score(run, plan, 0, FakeScorer)
 
-    report = gather(attempt, plan, "float32", room.publish(attempt, plan, "float32"))
+    report = build_report(run, plan, FLOAT32, steps.publish(run, plan, "float32"))
 
     assert report.warnings == ("The source was empty: no rows were read.",)
     assert "no rows were read" in render_html(report)
@@ -103,20 +110,20 @@ def test_night_that_becomes_empty_replaces_its_rows(job):
 
     job.run()
 
-    assert published_rows(job.night) == []
+    assert published_rows(job.folder) == []
 
 
 @pytest.mark.parametrize(("rows", "least"), [(0, 1), (30, 31)])
 def test_fewer_rows_than_asked_for_fail_the_run(job, rows, least):
     """And say so; what was published stays as it was."""
     job.run()
-    before = published_rows(job.night)
+    before = published_rows(job.folder)
     write_source(job.source, rows)
 
     with pytest.raises(TooFewRows, match=rf"has {rows} rows where {least} are asked for"):
         job.again(min_rows=least).run()
 
-    assert published_rows(job.night) == before
+    assert published_rows(job.folder) == before
     assert [run["status"] for run in runs(job.url)] == ["finished", "failed"]
     assert "--min-rows" in runs(job.url)[1]["message"]
     assert job.again(min_rows=rows).run().rows_read == rows

@@ -25,7 +25,7 @@ def job(tmp_path: Path, database_url: str) -> Job:
 def result(job: Job) -> tuple[object, ...]:
     """What a reader of the results finds, run ids and times aside."""
     return (
-        published_rows(job.night),
+        published_rows(job.folder),
         sql_rows(job.url, "review_sentiment"),
         sql_rows(job.url, "rejected_reviews"),
     )
@@ -49,12 +49,12 @@ def forget(job: Job) -> None:
 
 def assert_recovers(job: Job, undisturbed: tuple[object, ...], moment: str) -> None:
     """After a kill, readers see nothing or the whole night, and a second run completes it."""
-    before = published_rows(job.night)
+    before = published_rows(job.folder)
     assert before in ([], undisturbed[0]), f"half a night published, killed at {moment}"
     outcome = job.run()
     assert outcome.status == "finished"
     assert result(job) == undisturbed, f"killed at {moment}"
-    assert not job.night.staging.exists()
+    assert not job.folder.staging.exists()
     last = runs(job.url)[-1]
     assert last["status"] == "finished"
     assert last["rows_read"] == last["scored"] + last["reused"] + last["rejected"] == ROWS
@@ -99,7 +99,7 @@ def test_finished_parts_are_not_scored_again_after_a_kill(job, undisturbed):
         boundary += 5
         forget(job)
         assert run_and_kill_at(job, boundary) is None
-        done = len(list(job.night.staging.glob("scores-*.json")))
+        done = len(list(job.folder.staging.glob("scores-*.json")))
 
     scorer = FakeScorer()
     job.run(scorer)

@@ -85,7 +85,7 @@ def test_home_of_an_earlier_version_keeps_its_ids_and_results(job, earlier_versi
     """Its 5.0 stays 5.0, whatever form comes tonight; no review is doubled or done again."""
     write(job.source, numbers(before))
     job.run()
-    rows, published = sql_rows(job.url, "review_sentiment"), published_rows(job.night)
+    rows, published = sql_rows(job.url, "review_sentiment"), published_rows(job.folder)
     earlier_version.undo()
     write(job.source, numbers(form))
     scorer = FakeScorer()
@@ -95,7 +95,7 @@ def test_home_of_an_earlier_version_keeps_its_ids_and_results(job, earlier_versi
 
     assert (outcome.scored, outcome.reused, scorer.scored) == (0, ROWS, [])
     assert sql_rows(job.url, "review_sentiment") == rows
-    assert [row["review_id"] for row in published_rows(tomorrow.night)] == [
+    assert [row["review_id"] for row in published_rows(tomorrow.folder)] == [
         row["review_id"] for row in published
     ]
 
@@ -133,7 +133,7 @@ def test_home_that_has_a_review_twice_goes_on_with_the_whole_number(job, earlier
     tomorrow = job.again(run_date=date(2026, 11, 24))
     tomorrow.run()
 
-    ids = {row["review_id"] for row in published_rows(tomorrow.night)}
+    ids = {row["review_id"] for row in published_rows(tomorrow.folder)}
     assert ids == {"5", "7.0", "8", "007"}
     assert ids_in_sql(job) == {"5", "5.0", "7.0", "8", "007"}
 
@@ -142,9 +142,9 @@ def test_ids_of_other_sources_are_not_mistaken_for_the_own(job, earlier_version)
     """A spelling belongs to one source."""
 
     class OtherJob(Job):
-        def attempt(self):
-            attempt = super().attempt()
-            return replace(attempt, night=replace(attempt.night, source="other shop"))
+        def scoring_run(self):
+            run = super().scoring_run()
+            return replace(run, folder=replace(run.folder, source="other shop"))
 
     write(job.source, ["5.0"])
     OtherJob(home=job.home, source=job.source, url=job.url).run()
@@ -161,7 +161,7 @@ def test_ids_of_other_sources_are_not_mistaken_for_the_own(job, earlier_version)
 def test_switch_for_null_words_makes_another_night_and_its_absence_none(job):
     """Without it the digest of a request is what it was; with it the night is done again."""
     write(job.source, ["1", "NULL"])
-    request = job.attempt().request
+    request = job.scoring_run().request
     assert replace(request, keep_null_words=True).digest != request.digest
     before = {name: value for name, value in vars(request).items() if name != "keep_null_words"}
     assert (

@@ -17,9 +17,8 @@ from tasks.sentiment.errors import (
 )
 from tasks.sentiment.reading.reviews import ReviewChecker
 from tasks.sentiment.reading.source import open_source
-from tasks.sentiment.run import publication
-from tasks.sentiment.run import steps as room
-from tasks.sentiment.run.partitions import as_text
+from tasks.sentiment.run import publication, steps
+from tasks.sentiment.run.partitioner import as_text
 from tasks.sentiment.run.publication import read_manifest
 from tasks.sentiment.run.window import Window
 from tests.fakes import FakeScorer
@@ -43,16 +42,16 @@ def test_night_accounts_for_every_row(job):
     assert (outcome.scored, outcome.reused, outcome.rejected) == (GOOD, 0, ROWS - GOOD)
     run = runs(job.url)[-1]
     assert (run["status"], run["rows_read"], run["rows_waiting"]) == ("finished", ROWS, 0)
-    assert len(sql_rows(job.url, "review_sentiment")) == len(published_rows(job.night)) == GOOD
+    assert len(sql_rows(job.url, "review_sentiment")) == len(published_rows(job.folder)) == GOOD
     assert len(sql_rows(job.url, "rejected_reviews")) == ROWS - GOOD
-    assert len(pq.read_table(job.night.rejected)) == ROWS - GOOD
+    assert len(pq.read_table(job.folder.rejected)) == ROWS - GOOD
 
 
 def test_published_rows_have_the_promised_columns_and_values(job):
     """Score is the probability of the label, and carried columns are called input_NAME."""
     job.run()
 
-    frame = pd.read_parquet(job.night.scores)
+    frame = pd.read_parquet(job.folder.scores)
     assert list(frame.columns) == [
         "source",
         "review_id",
@@ -79,7 +78,7 @@ def test_whole_history_reads_as_one_data_set(job):
     job.run()
     job.again(run_date=date(2026, 11, 23)).run()
 
-    frame = pd.read_parquet(job.night.scores.parent)
+    frame = pd.read_parquet(job.folder.scores.parent)
 
     assert frame["run_date"].value_counts().to_dict() == {"2026-11-22": GOOD, "2026-11-23": GOOD}
 
@@ -103,7 +102,7 @@ def test_next_night_scores_only_what_is_new(job):
 
 
 def _full_rows(job: Job) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = pq.read_table(job.night.scores).to_pylist()
+    rows: list[dict[str, object]] = pq.read_table(job.folder.scores).to_pylist()
     return rows
 
 
@@ -116,7 +115,7 @@ def test_same_night_with_a_longer_file_scores_only_what_is_new(job):
     outcome = job.run()
 
     assert (outcome.scored, outcome.reused) == (1, GOOD)
-    assert len(published_rows(job.night)) == GOOD + 1
+    assert len(published_rows(job.folder)) == GOOD + 1
 
 
 def test_appended_file_keeps_its_ids_without_an_id_column(job):
@@ -170,21 +169,21 @@ def test_window_stops_the_run_and_the_next_night_goes_on(job):
     assert 0 < stopped.scored < GOOD
     assert stopped.scored + stopped.rows_waiting == GOOD
     assert runs(job.url)[-1]["status"] == "stopped"
-    assert not job.night.scores.exists()
+    assert not job.folder.scores.exists()
     tomorrow = job.again(run_date=date(2026, 11, 23))
     outcome = tomorrow.run(second)
     assert (outcome.reused, outcome.scored) == (stopped.scored, stopped.rows_waiting)
     assert not set(first.scored) & set(second.scored) - {"Good"}
-    assert len(published_rows(tomorrow.night)) == GOOD
-    assert not job.night.staging.exists()  # the night that was caught up with
+    assert len(published_rows(tomorrow.folder)) == GOOD
+    assert not job.folder.staging.exists()  # the night that was caught up with
 
 
 def test_run_killed_last_night_is_failed_and_one_at_work_is_left_alone(job):
     """`running` is said only by runs that run."""
-    killed, live = (job.again(run_date=date(2026, 11, day)).attempt() for day in (19, 20))
-    room.begin(killed)
-    with live.night.lock():
-        room.begin(live)
+    killed, live = (job.again(run_date=date(2026, 11, day)).scoring_run() for day in (19, 20))
+    steps.begin(killed)
+    with live.folder.lock():
+        steps.begin(live)
         job.run()
 
     assert [run["status"] for run in runs(job.url)] == ["failed", "running", "finished"]
@@ -205,53 +204,53 @@ def test_stopped_night_goes_on_under_its_own_date_too(job):
 def test_night_whose_plan_is_damaged_is_cut_anew(job, content):
     """As one that was killed while its source was cut: every row is scored or reused, once."""
     job.again(window=Window(datetime(2026, 11, 22, tzinfo=UTC))).run()
-    plan = job.night.staging / "plan.json"
+    plan = job.folder.staging / "plan.json"
     plan.write_bytes(content.encode("utf-8", "surrogateescape"))
 
     outcome = job.run()
 
     assert (outcome.status, outcome.scored + outcome.reused) == ("finished", GOOD)
-    assert len(published_rows(job.night)) == GOOD
+    assert len(published_rows(job.folder)) == GOOD
 
 
 def test_too_many_rejected_rows_leave_published_results_as_they_were(job):
     """The run fails with the reasons; files and tables stay, and the rejects can be looked at."""
     job.run()
-    before = (published_rows(job.night), sql_rows(job.url, "review_sentiment"))
+    before = (published_rows(job.folder), sql_rows(job.url, "review_sentiment"))
     with job.source.open("a", newline="") as handle:
         handle.write("x,2026-11-23,\r\n" * 50)
 
     with pytest.raises(RejectedTooMany, match=r"58 of 250 rows rejected, 23\.2%.*58 x blank text"):
         job.run()
 
-    assert (published_rows(job.night), sql_rows(job.url, "review_sentiment")) == before
+    assert (published_rows(job.folder), sql_rows(job.url, "review_sentiment")) == before
     run = runs(job.url)[-1]
     assert (run["status"], run["rows_read"], run["rejected"]) == ("failed", 58, 58)
     assert run["rows_waiting"] == 192
-    assert list(job.night.staging.glob("rejected-*.parquet"))
+    assert list(job.folder.staging.glob("rejected-*.parquet"))
 
 
 def test_finished_night_is_held_to_the_rejected_share_allowed_now(job):
     """Who asks afterwards is refused too, and not told that there is nothing to do."""
     finished = job.run()
-    before = (published_rows(job.night), sql_rows(job.url, "review_sentiment"))
+    before = (published_rows(job.folder), sql_rows(job.url, "review_sentiment"))
 
     with pytest.raises(RejectedTooMany, match=r"8 of 200 rows rejected, 4\.0% where 3\.0%"):
         job.again(max_rejected_share=0.03).run()
 
-    assert (published_rows(job.night), sql_rows(job.url, "review_sentiment")) == before
+    assert (published_rows(job.folder), sql_rows(job.url, "review_sentiment")) == before
     again = job.again(max_rejected_share=0.04).run()
     assert (again.rows_read, again.scored, again.rejected) == (finished.rows_read, 0, 8)
 
 
 def test_source_that_changes_while_it_is_read_fails_before_anything_is_written(job):
     """The reader notices, staging is empty, and the next run starts from scratch."""
-    attempt_rows = job.source.read_text()
+    content = job.source.read_text()
 
     real_check = ReviewChecker.check
 
     def check(self, row):  # the file grows while its rows are looked at
-        job.source.write_text(attempt_rows + "late,2026-11-23,Late\r\n")
+        job.source.write_text(content + "late,2026-11-23,Late\r\n")
         return real_check(self, row)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -259,7 +258,7 @@ def test_source_that_changes_while_it_is_read_fails_before_anything_is_written(j
         with pytest.raises(SourceChanged):
             job.run()
 
-    assert not job.night.staging.exists() and not job.night.scores.exists()
+    assert not job.folder.staging.exists() and not job.folder.scores.exists()
     assert sql_rows(job.url, "review_sentiment") == []
     assert runs(job.url)[-1]["status"] == "failed"
     assert job.run().scored == GOOD + 1
@@ -268,7 +267,7 @@ def test_source_that_changes_while_it_is_read_fails_before_anything_is_written(j
 def test_another_request_killed_over_a_finished_night_is_put_right(job):
     """SQL that a killed run of another model has begun to change is brought back."""
     job.run()
-    before = (published_rows(job.night), sql_rows(job.url, "review_sentiment"))
+    before = (published_rows(job.folder), sql_rows(job.url, "review_sentiment"))
     other = job.again(model_digest="digest-of-another")
     boundary = 0
     while sql_rows(job.url, "review_sentiment") == before[1]:
@@ -278,14 +277,14 @@ def test_another_request_killed_over_a_finished_night_is_put_right(job):
     outcome = job.run()
 
     assert outcome.status == "finished" and outcome.scored > 0
-    assert (published_rows(job.night), sql_rows(job.url, "review_sentiment")) == before
+    assert (published_rows(job.folder), sql_rows(job.url, "review_sentiment")) == before
     assert {run["status"] for run in runs(job.url)} == {"finished", "failed"}
 
 
 def test_night_moved_to_another_database_in_the_middle_is_whole_there(job, tmp_path):
     """Parts that were loaded elsewhere are done again, so that no row is missing."""
     boundary = 0
-    while not list(job.night.staging.glob("scores-*.json")):
+    while not list(job.folder.staging.glob("scores-*.json")):
         boundary += 5
         assert run_and_kill_at(job, boundary) is None
     moved = job.again(url=f"sqlite:///{tmp_path}/moved.db")
@@ -299,11 +298,11 @@ def test_later_night_leaves_an_earlier_one_at_work_alone(job):
     """Staging of a live night is not cleaned up by another's end."""
     yesterday = job.again(run_date=date(2026, 11, 21))
     yesterday.again(window=Window(datetime(2026, 11, 21, tzinfo=UTC))).run()
-    with yesterday.night.lock():
+    with yesterday.folder.lock():
         job.run()
-        assert yesterday.night.staging.exists()
+        assert yesterday.folder.staging.exists()
     job.again(rescore=True).run()
-    assert not yesterday.night.staging.exists()
+    assert not yesterday.folder.staging.exists()
 
 
 def test_query_is_read_anew_after_a_failed_night(tmp_path):
@@ -365,30 +364,30 @@ def test_two_sources_share_a_run_date(job, tmp_path):
     """The folder of a date holds the parts of both, and one night leaves the other's alone."""
     from dataclasses import replace
 
-    from tests.tasks.sentiment import small_run as nights
+    from tests.tasks.sentiment import small_run
 
     job.run()
     other_file = write_source(tmp_path / "other.csv", 50)
 
     class OtherJob(Job):
-        def attempt(self):
-            attempt = super().attempt()
-            return replace(attempt, night=replace(attempt.night, source="other shop"))
+        def scoring_run(self):
+            run = super().scoring_run()
+            return replace(run, folder=replace(run.folder, source="other shop"))
 
     other = OtherJob(home=job.home, source=other_file, url=job.url)
     other.run()
 
-    assert set(read_manifest(job.night.scores)["sources"]) == {"shop", "other shop"}
-    frame = pd.read_parquet(job.night.scores)
+    assert set(read_manifest(job.folder.scores)["sources"]) == {"shop", "other shop"}
+    frame = pd.read_parquet(job.folder.scores)
     assert frame["source"].value_counts().to_dict() == {"shop": GOOD, "other shop": 48}
     job.again(rescore=True).run()
-    assert len(pd.read_parquet(job.night.scores)) == GOOD + 48
-    assert nights.sql_rows(job.url, "review_sentiment")
+    assert len(pd.read_parquet(job.folder.scores)) == GOOD + 48
+    assert small_run.sql_rows(job.url, "review_sentiment")
 
 
 def test_second_live_run_of_a_night_is_refused(job):
     """One line that names the process that holds the night."""
-    with job.night.lock(), pytest.raises(RunConflict, match=r"process \d+ is at work"):
+    with job.folder.lock(), pytest.raises(RunConflict, match=r"process \d+ is at work"):
         job.run()
 
 
@@ -402,7 +401,7 @@ def test_reader_never_sees_half_a_night_while_it_is_replaced(job):
     def read() -> None:
         while not stop.is_set():
             try:
-                names = {file.name for file in job.night.scores.iterdir()}
+                names = {file.name for file in job.folder.scores.iterdir()}
             except FileNotFoundError:
                 names = set()
             seen.add(frozenset(names))
@@ -425,34 +424,34 @@ def test_reader_never_sees_half_a_night_while_it_is_replaced(job):
 def test_finished_night_whose_files_are_gone_is_published_again(job):
     """What the manifest names is looked at; all scores are taken over."""
     job.run()
-    before = published_rows(job.night)
-    next(job.night.scores.glob("part-*.parquet")).unlink()
+    before = published_rows(job.folder)
+    next(job.folder.scores.glob("part-*.parquet")).unlink()
 
     outcome = job.run()
 
     assert (outcome.scored, outcome.reused) == (0, GOOD)
-    assert published_rows(job.night) == before
+    assert published_rows(job.folder) == before
 
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1 not really", None])
 def test_night_with_a_damaged_part_leaves_what_is_published(job, monkeypatch, damage):
     """Looked at before it takes the place of what readers see; one line says what to do."""
     job.run()
-    before = published_rows(job.night)
+    before = published_rows(job.folder)
     publish = publication.publish
 
-    def publish_damaged(night, plan, entry):
-        part = night.staging / "scores-00001.parquet"
+    def publish_damaged(folder, plan, entry):
+        part = folder.staging / "scores-00001.parquet"
         part.unlink()
         if damage is not None:
             part.write_bytes(damage)
-        publish(night, plan, entry)
+        publish(folder, plan, entry)
 
     monkeypatch.setattr(publication, "publish", publish_damaged)
     with pytest.raises(PublicationError, match=r"scores-00001\.parquet cannot be .* delete .* run"):
         job.again(rescore=True).run()
 
-    assert published_rows(job.night) == before
+    assert published_rows(job.folder) == before
     assert runs(job.url)[-1]["status"] == "failed"
 
 
@@ -460,29 +459,29 @@ def test_night_with_a_damaged_part_leaves_what_is_published(job, monkeypatch, da
 def test_damaged_manifest_is_named(job, content):
     """In one line with the way out; what is published stays."""
     job.run()
-    manifest = job.night.scores / "_manifest.json"
+    manifest = job.folder.scores / "_manifest.json"
     manifest.write_bytes(content.encode("utf-8", "surrogateescape"))
 
     with pytest.raises(PublicationError, match=r"_manifest\.json is damaged .*: move the folder"):
         job.again(rescore=True).run()
 
-    assert len(published_rows(job.night)) == GOOD
+    assert len(published_rows(job.folder)) == GOOD
 
 
 def test_part_that_holds_too_few_rows_is_not_published(job, monkeypatch):
     """A whole file of another night is none of this one."""
     publish = publication.publish
 
-    def publish_short(night, plan, entry):
-        part = night.staging / "scores-00001.parquet"
+    def publish_short(folder, plan, entry):
+        part = folder.staging / "scores-00001.parquet"
         pq.write_table(pq.read_table(part).slice(1), part)
-        publish(night, plan, entry)
+        publish(folder, plan, entry)
 
     monkeypatch.setattr(publication, "publish", publish_short)
     with pytest.raises(PublicationError, match="hold 191 rows where 192 belong"):
         job.run()
 
-    assert not job.night.scores.exists()
+    assert not job.folder.scores.exists()
 
 
 def test_other_source_that_lost_a_file_is_named(job, tmp_path):
@@ -490,13 +489,13 @@ def test_other_source_that_lost_a_file_is_named(job, tmp_path):
     from dataclasses import replace
 
     class OtherJob(Job):
-        def attempt(self):
-            attempt = super().attempt()
-            return replace(attempt, night=replace(attempt.night, source="other"))
+        def scoring_run(self):
+            run = super().scoring_run()
+            return replace(run, folder=replace(run.folder, source="other"))
 
     other = OtherJob(home=job.home, source=write_source(tmp_path / "o.csv", 50), url=job.url)
     other.run()
-    next(job.night.scores.glob("part-other-*.parquet")).unlink()
+    next(job.folder.scores.glob("part-other-*.parquet")).unlink()
 
     with pytest.raises(PublicationError, match=r"lacks files of other .* run other"):
         job.run()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from tasks.sentiment.errors import CanaryError, ModelError, PrecisionError
+from tasks.sentiment.errors import GoldenError, ModelError, PrecisionError
 from tasks.sentiment.scoring import precision as module
 from tasks.sentiment.scoring.benchmark import ROUNDS, Candidate, compare
 from tasks.sentiment.scoring.model import find_model
@@ -251,7 +251,7 @@ def test_scorer_is_opened_once_per_process(able, tmp_path, measured):
 
 def test_open_scorer_asks_the_known_texts(model, tmp_path):
     """A model that fails them is not handed out."""
-    with pytest.raises(CanaryError):
+    with pytest.raises(GoldenError):
         open_scorer(model, "float32", threads=1, cache=tmp_path)
 
 

@@ -308,8 +308,8 @@ def test_run_begun_twice_is_one_run(warehouse, database_url):
 def test_previous_runs_are_the_finished_ones_newest_first(warehouse):
     """Of the same source, begun before, at most as many as asked."""
     for hour, status in enumerate(["finished", "failed", "finished", "finished", "stopped"]):
-        night = NIGHT + timedelta(days=hour)
-        run = begun(f"run-{hour}", started_at=BEGUN + timedelta(hours=hour), run_date=night)
+        run_date = NIGHT + timedelta(days=hour)
+        run = begun(f"run-{hour}", started_at=BEGUN + timedelta(hours=hour), run_date=run_date)
         warehouse.begin_run(replace(run, status=status))
     warehouse.begin_run(begun("books", source="books", status="finished"))
 

@@ -5,7 +5,7 @@ import pytest
 
 from tasks.sentiment.training import teacher
 from tasks.sentiment.training.corpus import TokenTable
-from tasks.sentiment.training.teacher import Lesson, teach
+from tasks.sentiment.training.teacher import TeacherTargets, teach
 
 GOOD, BAD, NOT, FILLER = 10, 11, 12, range(20, 40)
 VOCABULARY = 50
@@ -27,7 +27,7 @@ def table() -> TokenTable:
 
 
 @pytest.fixture(scope="module")
-def lesson(table: TokenTable) -> Lesson:
+def lesson(table: TokenTable) -> TeacherTargets:
     return teach(table, np.ones(len(table)), VOCABULARY, seed=1)
 
 
@@ -82,10 +82,10 @@ def test_sequences_end_with_their_text():
 def test_lesson_is_kept_for_the_next_start(table, lesson, tmp_path, monkeypatch):
     """A resumed training reads what the first one wrote."""
     given = (tmp_path / "lesson.npz", table, np.ones(len(table)), VOCABULARY, 1)
-    Lesson.read_or_teach(*given)
+    TeacherTargets.read_or_teach(*given)
     monkeypatch.setattr(teacher, "teach", None)
 
-    again = Lesson.read_or_teach(*given)
+    again = TeacherTargets.read_or_teach(*given)
 
     assert np.array_equal(again.probability, lesson.probability)
     assert np.array_equal(again.shares, lesson.shares)

@@ -16,7 +16,7 @@ _MAINTENANCE = {*_ACTIONS, "name", "reason", "channel", "share"} - {"model"}
 
 
 class PublishDetector(BaseModel):
-    """Convert a detector, prove each form of it on pictures, and publish the best one, signed.
+    """Convert a detector, validate each form of it on pictures, and publish the best one, signed.
 
     Nothing is published that fails the gate; the report is written either way. Instead of
     --model: --withdraw, --promote, --roll-out, --rotate, --renew or --list-releases, for what is
@@ -152,15 +152,15 @@ def publish_detector(params: PublishDetector) -> steps.Outcome | None:
         steps.maintain(**params.model_dump(include=_MAINTENANCE))
         return None
     request = steps.open_request(**params.model_dump(exclude=_MAINTENANCE - {*steps.RELEASE}))
-    subject = steps.open_model(request)
-    material = steps.gather(request)
-    with steps.alone_in_folder(request, subject):
-        converted = steps.convert(request, subject, material)
-        trial = steps.measure(request, subject, material, converted)
-        decision = steps.judge(request, trial)
-        published = steps.publish(request, trial, decision)
+    model = steps.open_model(request)
+    images = steps.gather(request)
+    with steps.alone_in_folder(request, model):
+        converted = steps.convert(request, model, images)
+        measurement = steps.measure(request, model, images, converted)
+        decision = steps.judge(request, measurement)
+        published = steps.publish(request, measurement, decision)
         outcome: steps.Outcome = steps.report(
-            request, subject, material, trial, decision, published
+            request, model, images, measurement, decision, published
         )
     return steps.conclude(outcome)
 

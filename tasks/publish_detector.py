@@ -19,29 +19,29 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from rich.console import Console
 
 from edge.release import naming
-from edge.release.errors import RefusedError, ReleaseRoomError
+from edge.release.errors import PublisherError, RefusedError
 from services.reporting.markdown import escape
 from tasks.orchestration.policies import PLAIN
 from tasks.orchestration.progress import RunProgress
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
-    from edge.release.publishing.images import Material
+    from edge.release.publishing.images import Images
     from edge.release.publishing.maintenance import Done
-    from edge.release.publishing.measurement import Converted, Trial
-    from edge.release.publishing.model import Subject
+    from edge.release.publishing.measurement import Converted, Measurement
+    from edge.release.publishing.model import SourceModel
     from edge.release.publishing.release import Published
     from edge.release.publishing.request import Place, Request
     from edge.release.validation.gate import Decision
 
-ERRORS = (ReleaseRoomError, EdgeError)
+ERRORS = (PublisherError, EdgeError)
 NAME = naming.NAME  # pattern
 RELEASE = ("name", "channel", "share")  # parameters that a publishing and its upkeep share
 _LIMITS = (
     *("max_map_loss", "max_map_50_95_loss", "min_map_50", "min_agreement"),
     *("max_float32_difference", "max_float16_difference", "max_latency_ms"),
 )
-_READING = ("mean", "std", "colour_order")
+_HINTS = ("mean", "std", "colour_order")
 _PLAIN = (
     *("model", "labels", "name", "version", "channel", "share", "variant", "evaluate_on"),
     *("golden", "calibrate_on", "scenes", "score_threshold", "overlap", "max_detections"),
@@ -73,7 +73,7 @@ def name_run() -> str:
 
 def open_request(**given: Any) -> Request:
     """What was asked for, and where things lie."""
-    from edge.release.conversion.inspection import Reading
+    from edge.release.conversion.inspection import ModelHints
     from edge.release.publishing.request import Request
     from edge.release.validation.gate import Limits
 
@@ -82,10 +82,10 @@ def open_request(**given: Any) -> Request:
     return Request(
         home=Settings().home,
         place=_place(),
-        reading=Reading(
+        hints=ModelHints(
             layout=None if given["layout"] == "auto" else given["layout"],
             fit=None if given["fit"] == "auto" else given["fit"],
-            **{name: given[name] for name in _READING},
+            **{name: given[name] for name in _HINTS},
         ),
         limits=Limits(
             max_bytes=None if megabytes is None else round(megabytes * 1e6),
@@ -99,77 +99,83 @@ def open_request(**given: Any) -> Request:
 
 
 @task(**PLAIN)
-def open_model(request: Request) -> Subject:
+def open_model(request: Request) -> SourceModel:
     """Open the model, find its labels, its name and its version."""
-    from edge.release.publishing.model import open_subject
+    from edge.release.publishing.model import open_model
 
-    return open_subject(request)
+    return open_model(request)
 
 
 @task(**PLAIN)
-def gather(request: Request) -> Material:
+def gather(request: Request) -> Images:
     """Find the pictures, or render some."""
-    from edge.release.publishing.images import gather
+    from edge.release.publishing.images import find_images
 
-    return gather(request, request.home / "detectors" / "scenes")
+    return find_images(request, request.home / "detectors" / "scenes")
 
 
 @contextmanager
-def alone_in_folder(request: Request, subject: Subject) -> Iterator[None]:
+def alone_in_folder(request: Request, model: SourceModel) -> Iterator[None]:
     """Keep other publishings out of this one's folder for the time of a block.
 
     Raises: ModelFileError: one is at work on the same version.
     """
     from edge.release.exclusive import alone
 
-    folder = _folder(request, subject)
+    folder = _folder(request, model)
     lock = folder.with_name(f"{folder.name}.lock")
-    with alone(lock, f"publishes {subject.name} {subject.version} at the moment"):
+    with alone(lock, f"publishes {model.name} {model.version} at the moment"):
         yield
 
 
 @task(**PLAIN)
-def convert(request: Request, subject: Subject, material: Material) -> Converted:
-    """Bring the model into the forms that are tried."""
+def convert(request: Request, model: SourceModel, images: Images) -> Converted:
+    """Convert the model to the variants that are measured."""
     from edge.release.publishing.measurement import convert
 
-    return convert(request, subject, material, _folder(request, subject))
+    return convert(request, model, images, _folder(request, model))
 
 
 @task(**PLAIN)
-def measure(request: Request, subject: Subject, material: Material, converted: Converted) -> Trial:
+def measure(
+    request: Request, model: SourceModel, images: Images, converted: Converted
+) -> Measurement:
     """Measure each form on the same pictures."""
-    from edge.release.publishing.measurement import looks, measure
+    from edge.release.publishing.measurement import count_images, measure
 
-    total = looks(converted, material)
-    with RunProgress("publish-detector-progress", "proving", "images", total) as progress:
-        return measure(request, subject, material, converted, lambda: progress.advance(1))
+    total = count_images(converted, images)
+    with RunProgress("publish-detector-progress", "validating", "images", total) as progress:
+        return measure(request, model, images, converted, lambda: progress.advance(1))
 
 
 @task(**PLAIN)
-def judge(request: Request, trial: Trial) -> Decision:
+def judge(request: Request, measurement: Measurement) -> Decision:
     """May it be published, and in which form?"""
     from edge.release.validation.gate import decide
 
-    figures = [proof.figures for proof in trial.proofs]
-    return decide(figures, request.variant, request.limits, trial.before)
+    metrics = [validation.metrics for validation in measurement.validations]
+    return decide(metrics, request.variant, request.limits, measurement.before)
 
 
 @task(**PLAIN)
-def publish(request: Request, trial: Trial, decision: Decision) -> Published | None:
+def publish(request: Request, measurement: Measurement, decision: Decision) -> Published | None:
     """Sign and publish what was chosen, unless nothing was or it is a dry run."""
     from edge.release.publishing.release import publish
 
-    chosen = [one for one in trial.proofs if one.draft.variant == decision.chosen]
+    chosen = [
+        validation
+        for validation in measurement.validations
+        if validation.candidate.variant == decision.chosen
+    ]
     return publish(request, chosen[0]) if chosen and not request.dry_run else None
 
 
 @task(**PLAIN)
 def report(
     request: Request,
-    subject: Subject,
-    material: Material,
-    trial: Trial,
+    model: SourceModel,
+    images: Images,
+    measurement: Measurement,
     decision: Decision,
     published: Published | None,
 ) -> Outcome:
@@ -177,17 +183,17 @@ def report(
     from edge.release.publishing import summary
     from edge.release.publishing.report import PublishReport, write_html
 
-    file = _folder(request, subject) / "report.html"
+    file = _folder(request, model) / "report.html"
     where = {"report": str(file), "files": str(file.parent)}
     if published is not None:
         where["releases"] = published.url
     found = PublishReport(
         request=request,
-        subject=subject,
-        trial=trial,
+        model=model,
+        measurement=measurement,
         decision=decision,
         published=published,
-        warnings=material.warnings,
+        warnings=images.warnings,
         where=where,
         ended_at=datetime.now(UTC),
     )
@@ -201,7 +207,7 @@ def report(
 def conclude(outcome: Outcome) -> Outcome:
     """A publishing that was refused is an error, once its report is written.
 
-    Raises: RefusedError: with the figures.
+    Raises: RefusedError: with the metrics.
     """
     if outcome.variant is None:
         raise RefusedError(
@@ -257,6 +263,6 @@ def _place() -> Place:
     return Place(settings.releases_url, settings.release_keys)
 
 
-def _folder(request: Request, subject: Subject) -> Path:
+def _folder(request: Request, model: SourceModel) -> Path:
     """Where the variants and the report of a publishing lie."""
-    return request.home / "detectors" / "publishing" / f"{subject.name}-{subject.version}"
+    return request.home / "detectors" / "publishing" / f"{model.name}-{model.version}"

@@ -16,7 +16,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from rich.console import Console
 
 from edge.release import naming
-from edge.release.errors import ReleaseRoomError
+from edge.release.errors import PublisherError
 from tasks.orchestration.policies import PLAIN
 from tasks.orchestration.progress import RunProgress
 from tasks.settings import Settings
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edge.release.datasets.annotations import Dataset
     from edge.release.training.card import Card
 
-ERRORS = (ReleaseRoomError,)
+ERRORS = (PublisherError,)
 NAME = naming.NAME  # pattern
 RENDERED = "triptych-parts"
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.release.errors import ReleaseRoomError
+from edge.release.errors import PublisherError
 from edge.release.synthetic.metal import draw_lamp
 from edge.release.synthetic.photograph import Conditions, draw_conditions, photograph
 from edge.release.synthetic.scenes import LABELS, Scene, lay_out
@@ -50,7 +50,7 @@ def write_clip(path: Path, seconds: float = 12, fps: float = 30, seed: int = 0) 
     """Render the video into an .mp4 file.
 
     Raises:
-        ReleaseRoomError: this build of OpenCV cannot write it there.
+        PublisherError: this build of OpenCV cannot write it there.
     """
     rng = np.random.default_rng(seed)
     frames = max(1, round(seconds * fps))
@@ -65,9 +65,7 @@ def write_clip(path: Path, seconds: float = 12, fps: float = 30, seed: int = 0) 
     # Of the codecs that OpenCV's packages can write, the one that players know.
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, (WIDTH, HEIGHT))
     if not writer.isOpened():
-        raise ReleaseRoomError(
-            f"cannot write a video to {path}: is it an .mp4 in a folder of yours?"
-        )
+        raise PublisherError(f"cannot write a video to {path}: is it an .mp4 in a folder of yours?")
     try:
         for frame in range(frames):
             left = _left(frames, frame)
@@ -90,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.read(sys.argv[1:] if arguments is None else arguments)
     try:
         clip = write_clip(given.file, given.seconds, seed=given.seed)
-    except (ReleaseRoomError, OSError) as error:
+    except (PublisherError, OSError) as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 1
     counts = ", ".join(f"{count} {label}" for label, count in clip.counts.items())

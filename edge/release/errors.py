@@ -1,6 +1,6 @@
 """What can go wrong on the publisher's side, named by whose fault it is.
 
-ReleaseRoomError
+PublisherError
 ├── DatasetError     the labelled images that were given
 ├── ModelFileError   the model that was given: missing, damaged, or of a form we cannot use
 ├── RefusedError     the gate: the model works, but not well enough to be published
@@ -8,21 +8,21 @@ ReleaseRoomError
 """
 
 
-class ReleaseRoomError(Exception):
+class PublisherError(Exception):
     """Base of all errors that this room raises on purpose; the message is fit for a user."""
 
 
-class DatasetError(ReleaseRoomError):
+class DatasetError(PublisherError):
     """Labelled images cannot be read, or do not hold what they should."""
 
 
-class ModelFileError(ReleaseRoomError):
+class ModelFileError(PublisherError):
     """A model or its labels cannot be used."""
 
 
-class RefusedError(ReleaseRoomError):
-    """A model is not published; the message holds the figures."""
+class RefusedError(PublisherError):
+    """A model is not published; the message holds the metrics."""
 
 
-class RepositoryError(ReleaseRoomError):
+class RepositoryError(PublisherError):
     """The release repository cannot be read, written or signed."""

@@ -6,7 +6,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from edge.release.errors import ReleaseRoomError
+from edge.release.errors import PublisherError
 from services.fraud.errors import FraudError
 from tasks.orchestration.faults import is_lasting
 from tasks.sentiment.errors import SentimentError, WarehouseBusy
@@ -21,7 +21,7 @@ def is_transient(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
         state.result()
     except WarehouseBusy:
         return True
-    except (SentimentError, FraudError, ReleaseRoomError, ValueError, TypeError, AssertionError):
+    except (SentimentError, FraudError, PublisherError, ValueError, TypeError, AssertionError):
         return False
     except Exception as error:
         return not is_lasting(error)

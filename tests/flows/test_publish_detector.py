@@ -10,7 +10,7 @@ from edge.release.errors import ModelFileError
 from edge.release.repository.keys import Keys
 from edge.release.repository.repository import Repository
 from edge.release.repository.storage import FolderStorage
-from edge.release.validation.cpu import cpu_name
+from edge.release.validation.timing import cpu_name
 from flows.publish_detector import PublishDetector
 from tasks.orchestration.command_line import parse
 from tasks.publish_detector import alone_in_folder
@@ -89,7 +89,7 @@ def test_command_publishes_and_looks_after_what_it_published(home, pictures, mod
 
 
 def test_command_refuses_a_model_that_does_not_look(home, pictures, model_of):
-    """Status 1, the figures, a page, and nothing published."""
+    """Status 1, the metrics, a page, and nothing published."""
     code, output, errors = run(
         home, "--model", model_of("blind"), "--golden", str(pictures), *QUICK
     )
@@ -106,15 +106,15 @@ def test_command_refuses_a_model_that_does_not_look(home, pictures, model_of):
 def test_two_publishings_do_not_share_a_folder(tmp_path):
     """They may have chosen the same version: the second is told, whatever the first does."""
     request: Any = SimpleNamespace(home=tmp_path)
-    subject: Any = SimpleNamespace(name="a", version="1.0.0")
+    model: Any = SimpleNamespace(name="a", version="1.0.0")
 
     with (
-        alone_in_folder(request, subject),
+        alone_in_folder(request, model),
         pytest.raises(ModelFileError, match=r"publishes a 1\.0\.0 at the moment; try again"),
-        alone_in_folder(request, subject),
+        alone_in_folder(request, model),
     ):
         pass
-    with alone_in_folder(request, subject):
+    with alone_in_folder(request, model):
         pass
 
 

@@ -24,7 +24,7 @@ Threshold = Callable[[str], float]
 
 
 @dataclass(frozen=True)
-class _Candidate:
+class _Ranked:
     picture: Image
     labels: frozenset[str]  # found clearly
     clear: int
@@ -53,7 +53,7 @@ def choose(
         threshold: the score from which a label counts.
         count: how many.
     """
-    left = [_candidate(picture, detect, threshold) for picture in map(shrink, pictures)]
+    left = [_rank(picture, detect, threshold) for picture in map(shrink, pictures)]
     chosen: list[Image] = []
     shown: set[str] = set()
     while left and len(chosen) < count:
@@ -93,11 +93,11 @@ def write_golden(pictures: Sequence[Image], detect: Detect, folder: Path) -> tup
     return tuple(found)
 
 
-def _candidate(picture: Image, detect: Detect, threshold: Threshold) -> _Candidate:
+def _rank(picture: Image, detect: Detect, threshold: Threshold) -> _Ranked:
     found = detect(picture)
     clear = [one for one in found if one.score >= threshold(one.label) + CLEAR]
     doubtful = [one for one in found if abs(one.score - threshold(one.label)) < CLEAR]
-    return _Candidate(picture, frozenset(one.label for one in clear), len(clear), len(doubtful))
+    return _Ranked(picture, frozenset(one.label for one in clear), len(clear), len(doubtful))
 
 
 def _golden_detection(one: Detection) -> GoldenDetection:

@@ -35,7 +35,7 @@ _PADS = 114
 
 
 @dataclass(frozen=True)
-class Reading:
+class ModelHints:
     """What the publisher says about a model; None: to be found out."""
 
     layout: Layout | None = None
@@ -48,7 +48,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Description:
+class Inspection:
     """How a file is to be used.
 
     labels: those that its classes go by, where these are fewer than were given; notes: what a
@@ -61,9 +61,9 @@ class Description:
     notes: tuple[str, ...] = ()
 
     @property
-    def reading(self) -> Reading:
+    def hints(self) -> ModelHints:
         """The same, to describe another form of the same network with."""
-        return Reading(
+        return ModelHints(
             layout=self.output.layout,
             mean=self.input.mean,
             std=self.input.std,
@@ -73,25 +73,25 @@ class Description:
         )
 
 
-def describe(
+def inspect_model(
     model: Path,
     labels: Sequence[str],
     pictures: Sequence[Image],
-    reading: Reading | None = None,
-) -> Description:
+    hints: ModelHints | None = None,
+) -> Inspection:
     """Find out how a file is to be used.
 
     Args:
         model: a TFLite file.
         labels: what its classes are called.
         pictures: some, BGR; needed where the answers have to tell.
-        reading: what is known already.
+        hints: what is known already.
 
     Raises:
         ModelFileError: the file does not open, or is no detector of a known kind, or has another
             number of classes than there are labels.
     """
-    return _Examination(model, labels, pictures, reading or Reading()).describe()
+    return _Inspector(model, labels, pictures, hints or ModelHints()).inspect()
 
 
 def output_names(model: Path) -> dict[str, str]:
@@ -103,19 +103,19 @@ def output_names(model: Path) -> dict[str, str]:
     return {info.name: name for name, info in read_signature(open_file(model)).items()}
 
 
-class _Examination:
+class _Inspector:
     """A file on the table."""
 
     def __init__(
-        self, model: Path, labels: Sequence[str], pictures: Sequence[Image], reading: Reading
+        self, model: Path, labels: Sequence[str], pictures: Sequence[Image], hints: ModelHints
     ) -> None:
         self._model = OpenedModel(model, pictures)
-        self._labels, self._reading = labels, reading
+        self._labels, self._hints = labels, hints
         self._notes: list[str] = []
 
-    def describe(self) -> Description:
+    def inspect(self) -> Inspection:
         self._refuse_end_to_end()
-        layout, roles = find_layout(self._model, self._labels, self._reading.layout)
+        layout, roles = find_layout(self._model, self._labels, self._hints.layout)
         spec = self._spec(layout)
         if layout == "ssd":
             if len(roles) < len(ROLES["ssd"]):
@@ -132,12 +132,12 @@ class _Examination:
             normalised=normalised,
         )
         self._check_answers(spec, output, roles)
-        return Description(spec, output, tuple(self._labels), tuple(self._notes))
+        return Inspection(spec, output, tuple(self._labels), tuple(self._notes))
 
     # The input
 
     def _spec(self, layout: Layout) -> InputSpec:
-        info, reading = self._model.input, self._reading
+        info, hints = self._model.input, self._hints
         shape = info.shape
         if len(shape) != 4 or shape[0] != 1 or shape[3] != 3:
             raise ModelFileError(
@@ -149,17 +149,17 @@ class _Examination:
             raise ModelFileError(
                 f"{self._model.file} reads {info.dtype}; uint8, int8 or float32 can be"
             )
-        given = (reading.mean, reading.std) != (None, None)
+        given = (hints.mean, hints.std) != (None, None)
         if scaling.note and not given and scaling.note not in self._notes:
             self._notes.append(scaling.note)
         return InputSpec(
             height=shape[1],
             width=shape[2],
             dtype=scaling.dtype,
-            mean=scaling.mean if reading.mean is None else reading.mean,
-            std=scaling.std if reading.std is None else reading.std,
-            colour_order=reading.colour_order,
-            fit=reading.fit or ("stretch" if layout == "ssd" else "letterbox"),
+            mean=scaling.mean if hints.mean is None else hints.mean,
+            std=scaling.std if hints.std is None else hints.std,
+            colour_order=hints.colour_order,
+            fit=hints.fit or ("stretch" if layout == "ssd" else "letterbox"),
             pad=_PADS,
         )
 
@@ -170,7 +170,7 @@ class _Examination:
         shape = self._model.outputs[0].shape
         if len(self._model.outputs) != 1 or len(shape) != 3 or not self._model.pictures:
             return
-        if self._reading.settled or min(shape[1:]) < 6:
+        if self._hints.settled or min(shape[1:]) < 6:
             return
         info = self._model.outputs[0]
         tables = [answer[info.name][0] for answer in self._model.answers(self._spec("yolo_v8"))]
@@ -187,7 +187,7 @@ class _Examination:
         """Say what answers look like: an error, but for a layout that the publisher has named."""
         model, pictures = self._model, len(self._model.pictures)
         said = f"{model.file} answers {model.shown}, and on {pictures} pictures that is {seen}"
-        named = self._reading.layout
+        named = self._hints.layout
         if named is None:
             raise ModelFileError(f"{said}. If it is not, name its layout by --layout")
         self._notes.append(f"Published as {named}, as --layout says, although {said}.")
@@ -195,7 +195,7 @@ class _Examination:
     def _check_answers(self, spec: InputSpec, output: OutputSpec, roles: Roles) -> None:
         """Refuse what contradicts the layout, and say where nothing could be told."""
         pictures = len(self._model.pictures)
-        if self._reading.settled or not pictures:
+        if self._hints.settled or not pictures:
             return
         finding = self._judge(spec, output, roles)
         for seen in finding.impossible:
@@ -289,8 +289,8 @@ class _Examination:
             )
 
     def _is_normalised(self, layout: Layout, spec: InputSpec, info: TensorInfo) -> bool:
-        if self._reading.normalised is not None:
-            return self._reading.normalised
+        if self._hints.normalised is not None:
+            return self._hints.normalised
         if info.quantised:  # what it could say at most
             bounds = np.iinfo(info.dtype)
             return (bounds.max - info.zero_point) * info.scale <= _LARGEST_SHARE

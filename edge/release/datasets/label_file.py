@@ -83,16 +83,6 @@ def search_labels(model: Path) -> Labels:
     )
 
 
-def read_labels(file: Path) -> tuple[str, ...]:
-    """The names alone, as `open_labels` finds them."""
-    return open_labels(file).names
-
-
-def find_labels(model: Path) -> tuple[str, ...]:
-    """The names alone, as `search_labels` finds them."""
-    return search_labels(model).names
-
-
 def _decoded(content: bytes, file: Path) -> str:
     if content.startswith(_WIDE):
         encoding = "utf-16"

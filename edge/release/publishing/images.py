@@ -15,33 +15,33 @@ from edge.release.synthetic.scenes import write_once
 # Trainings draw their scenes from seeds up to two million.
 _EVALUATION_SEED, _CALIBRATION_SEED = 4_000_001, 4_000_002
 _CALIBRATION = 100  # pictures; more move the ranges of int8 no further
-_CANDIDATES = 40  # pictures among which golden ones are chosen
+_GOLDEN_CANDIDATES = 40  # pictures among which golden ones are chosen
 MAX_GOLDEN = 8  # of a folder that was given
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
-    """Pictures by purpose.
+class Images:
+    """The images of a publishing, by purpose.
 
     golden: given by the publisher, to be taken as they are; empty: to be chosen among
-    `candidates`.
+    `golden_candidates`.
     """
 
     dataset: Dataset | None
     calibration: tuple[Path, ...]
-    candidates: tuple[Path, ...]
+    golden_candidates: tuple[Path, ...]
     golden: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    def some(self, count: int = 8) -> list[Image]:
+    def sample(self, count: int = 8) -> list[Image]:
         """A few pictures, to look at what a model answers; where there are few, also of those
         that int8 finds its ranges by."""
-        paths = _spread(self.golden or self.candidates, count)
+        paths = _spread(self.golden or self.golden_candidates, count)
         more = [path for path in self.calibration if path not in paths]
         return [read_image(path) for path in (*paths, *_spread(more, count - len(paths)))]
 
 
-def gather(request: Request, folder: Path) -> Material:
+def find_images(request: Request, folder: Path) -> Images:
     """Find the pictures; render scenes for the bundled model where none are given.
 
     Labelled are `--evaluate-on`, of which `val` is used if it keeps one apart; int8 finds its
@@ -68,7 +68,7 @@ def gather(request: Request, folder: Path) -> Material:
     labelled = tuple(image.path for image in dataset.images) if dataset else ()
     if not golden and not labelled:
         raise DatasetError(
-            f"there is nothing to prove {request.path.name} on; give labelled images by"
+            f"there is nothing to validate {request.path.name} on; give labelled images by"
             " --evaluate-on, or at least a few pictures by --golden"
         )
     if request.calibrate_on:
@@ -77,10 +77,10 @@ def gather(request: Request, folder: Path) -> Material:
         calibration = tuple(image.path for image in train.images)
     else:
         calibration = rendered or labelled or golden
-    return Material(
+    return Images(
         dataset=dataset,
         calibration=_spread(calibration, _CALIBRATION),
-        candidates=_spread(golden or labelled, _CANDIDATES),
+        golden_candidates=_spread(golden or labelled, _GOLDEN_CANDIDATES),
         golden=golden if len(golden) <= MAX_GOLDEN else (),
         warnings=dataset.warnings if dataset else (),
     )
@@ -93,8 +93,8 @@ def _rendered(folder: Path, count: int, seed: int) -> Path:
 def _pictures(folder: Path) -> tuple[Path, ...]:
     found = tuple(image_files(folder)) if folder.is_dir() else ()
     if not found:
-        told = what_is_there(folder) if folder.is_dir() else "there is no such folder"
-        raise DatasetError(f"{folder} holds no pictures: {told}")
+        fault = what_is_there(folder) if folder.is_dir() else "there is no such folder"
+        raise DatasetError(f"{folder} holds no pictures: {fault}")
     return found
 
 

@@ -1,5 +1,6 @@
-"""The trial of a model: converted, measured in each variant, and judged."""
+"""The measurement of a model: converted, and validated in each variant."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,20 +11,20 @@ from edge_detector.inference.detector import Detector
 from edge_detector.inference.preprocess import Preprocessor
 from edge_detector.inference.tensors import TensorInfo
 
-from edge.release.conversion.convert import Calibration, ConvertedVariant, Converter
+from edge.release.conversion.convert import VARIANTS, Calibration, Converter
 from edge.release.conversion.golden import choose, shrink
-from edge.release.conversion.inspection import Description, describe
+from edge.release.conversion.inspection import Inspection, inspect_model
 from edge.release.conversion.network_file import Array
 from edge.release.datasets.pictures import Image, read_image
 from edge.release.errors import ModelFileError
-from edge.release.publishing.images import Material
-from edge.release.publishing.model import Subject
+from edge.release.publishing.images import Images
+from edge.release.publishing.model import SourceModel
 from edge.release.publishing.request import Request
-from edge.release.validation.bench import Bench
-from edge.release.validation.candidate import Draft, Origin, draft
+from edge.release.validation.candidate import Candidate, Origin, make_candidate
 from edge.release.validation.evaluate import CURVE_THRESHOLD, Evaluation, clamped_score, evaluate
 from edge.release.validation.source import SourceDetector
-from edge.release.validation.validation import Proof, evaluate_variant, prove_all
+from edge.release.validation.timing import TimingPlan
+from edge.release.validation.validation import Validation, evaluate_candidate, validate_all
 
 # The score from which a detection counts, where neither the publisher nor labelled images tell.
 _USUAL_SCORE: Mapping[Layout, float] = {"points": 0.5, "ssd": 0.6, "yolo_v5": 0.4, "yolo_v8": 0.4}
@@ -37,128 +38,122 @@ class Converted:
     reference: the float32 form that the network itself is read through; None for a ready file.
     """
 
-    drafts: tuple[Draft, ...]
-    reference: Draft | None = None
+    candidates: tuple[Candidate, ...]
+    reference: Candidate | None = None
     notes: tuple[str, ...] = ()  # how it is read, and what could not be converted
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class Measurement:
     """All that was found out."""
 
-    proofs: tuple[Proof, ...]
+    validations: tuple[Validation, ...]
     source_evaluation: Evaluation | None
     notes: tuple[str, ...] = ()
     before: Variant | None = None  # that was published last, if nothing has changed since
 
 
-def convert(request: Request, subject: Subject, material: Material, folder: Path) -> Converted:
-    """Bring the model into the forms that are tried, each in its folder.
+def convert(request: Request, model: SourceModel, images: Images, folder: Path) -> Converted:
+    """Convert the model to the variants that are measured, each in its folder.
 
     Raises:
-        ModelFileError: it is no detector of a known kind, or the one form that was asked for
+        ModelFileError: it is no detector of a known kind, or the one variant that was asked for
             cannot be made.
     """
-    pictures = material.some()
-    if subject.network is None:
-        description = describe(subject.path, subject.labels, pictures, request.reading)
-        origin = _origin(subject, material, description)
-        thresholds = _thresholds(request, subject, description, None)
-        return Converted(
-            (draft(folder / "as-is", subject.path, "as-is", origin, description, thresholds),),
-            notes=description.notes,
-        )
-    drafts: dict[ConvertedVariant, Draft] = {}
-    with Converter(subject.network) as converter:
+    pictures = images.sample()
+    if model.network is None:
+        inspection = inspect_model(model.path, model.labels, pictures, request.hints)
+        make = _candidate_maker(request, model, images, inspection, folder)
+        return Converted((make("as-is", model.path, inspection),), notes=inspection.notes)
+    with Converter(model.network) as converter:
         first = _write(folder, "float32", converter.convert("float32"))
-        description = describe(first, subject.labels, pictures, request.reading)
-        notes = [*description.notes]
-        origin = _origin(subject, material, description)
-        thresholds = _thresholds(request, subject, description, None)
-        calibration = _calibration(description.input, material.calibration)
-        reference = draft(folder / "float32", first, "float32", origin, description, thresholds)
-        settled = replace(description.reading, settled=True)
-        for variant in subject.variants:
-            if variant == "float32":
-                drafts[variant] = reference
-                continue
-            if variant == "as-is":
+        inspection = inspect_model(first, model.labels, pictures, request.hints)
+        make = _candidate_maker(request, model, images, inspection, folder)
+        reference = make("float32", first, inspection)
+        candidates: list[Candidate] = [reference] if "float32" in model.variants else []
+        notes = [*inspection.notes]
+        calibration = _calibration(inspection.input, images.calibration)
+        settled = replace(inspection.hints, settled=True)
+        for variant in VARIANTS:
+            if variant == "float32" or variant not in model.variants:
                 continue
             try:
-                content = converter.convert(variant, calibration)
-                file = _write(folder, variant, content)
-                known = describe(file, origin.labels, pictures, settled)
+                file = _write(folder, variant, converter.convert(variant, calibration))
+                known = inspect_model(file, reference.manifest.labels, pictures, settled)
             except ModelFileError as error:
-                if len(subject.variants) == 1:
+                if len(model.variants) == 1:
                     raise
                 notes.append(str(error))
-                continue
-            drafts[variant] = draft(folder / variant, file, variant, origin, known, thresholds)
-    return Converted(tuple(drafts.values()), reference, tuple(notes))
+            else:
+                candidates.append(make(variant, file, known))
+    return Converted(tuple(candidates), reference, tuple(notes))
 
 
-def _origin(subject: Subject, material: Material, description: Description) -> Origin:
-    return Origin(
-        name=subject.name,
-        version=subject.version,
-        labels=description.labels or subject.labels,
-        source_sha256=subject.digest,
-        data_sha256=material.dataset.digest if material.dataset else None,
+def _candidate_maker(
+    request: Request, model: SourceModel, images: Images, inspection: Inspection, folder: Path
+) -> Callable[[Variant, Path, Inspection], Candidate]:
+    """Makes candidates of a model; inspection: of its first form."""
+    origin = Origin(
+        name=model.name,
+        version=model.version,
+        labels=inspection.labels or model.labels,
+        source_sha256=model.digest,
+        data_sha256=images.dataset.digest if images.dataset else None,
     )
+    thresholds = _thresholds(request, model, inspection.output.layout, None)
+
+    def make(variant: Variant, file: Path, inspection: Inspection) -> Candidate:
+        return make_candidate(folder / variant, file, variant, origin, inspection, thresholds)
+
+    return make
 
 
-def looks(converted: Converted, material: Material) -> int:
+def count_images(converted: Converted, images: Images) -> int:
     """How often `measure` will advance."""
-    images = len(material.dataset) if material.dataset else 0
-    return images * (len(converted.drafts) + (converted.reference is not None))
+    count = len(images.dataset) if images.dataset else 0
+    return count * (len(converted.candidates) + (converted.reference is not None))
 
 
 def measure(
     request: Request,
-    subject: Subject,
-    material: Material,
+    model: SourceModel,
+    images: Images,
     converted: Converted,
     advance: Callable[[], object] = lambda: None,
-) -> Trial:
-    """Measure all variants.
+) -> Measurement:
+    """Validate all candidates.
 
     Raises:
         ModelFileError: one does not run.
         DatasetError: a labelled image cannot be read, or no label is known.
     """
-    dataset = material.dataset
+    dataset = images.dataset
     source = source_evaluation = None
-    if subject.network is not None and converted.reference is not None:
-        source = SourceDetector(subject.network, converted.reference, CURVE_THRESHOLD)
+    if model.network is not None and converted.reference is not None:
+        source = SourceDetector(model.network, converted.reference, CURVE_THRESHOLD)
         if dataset is not None:
             known = converted.reference.manifest.known_labels
             source_evaluation = evaluate(source.detect, dataset, known, advance)
     evaluations = [
-        evaluate_variant(one, dataset, advance) if dataset is not None else None
-        for one in converted.drafts
+        evaluate_candidate(candidate, dataset, advance) if dataset is not None else None
+        for candidate in converted.candidates
     ]
-    first = converted.drafts[0]
+    first = converted.candidates[0]
     thresholds = _thresholds(
-        request, subject, _description(first), source_evaluation or evaluations[0]
+        request, model, first.manifest.output.layout, source_evaluation or evaluations[0]
     )
-    looker: SourceDetector | Detector = source or first.open(CURVE_THRESHOLD)
-    bench = Bench(
-        golden=_golden(material, looker, thresholds),
-        source=source,
-        source_evaluation=source_evaluation,
-        threads=request.threads,
-        seconds=request.seconds,
+    detector: SourceDetector | Detector = source or first.open(CURVE_THRESHOLD)
+    plan = TimingPlan(request.threads, (Path(sys.executable), *request.pythons), request.seconds)
+    validations = validate_all(
+        [candidate.with_thresholds(thresholds) for candidate in converted.candidates],
+        evaluations,
+        _golden(images, detector, thresholds),
+        plan,
+        source,
+        source_evaluation,
     )
-    if request.pythons:
-        bench = bench.beside(request.pythons)
-    finished = [one.with_thresholds(thresholds) for one in converted.drafts]
-    proofs = prove_all(finished, bench, evaluations)
-    notes = (*converted.notes, *(note for proof in proofs for note in proof.notes))
-    return Trial(proofs, source_evaluation, notes, subject.before)
-
-
-def _description(one: Draft) -> Description:
-    return Description(one.manifest.input, one.manifest.output)
+    notes = (*converted.notes, *(note for validation in validations for note in validation.notes))
+    return Measurement(validations, source_evaluation, notes, model.before)
 
 
 def _write(folder: Path, variant: str, content: bytes) -> Path:
@@ -169,12 +164,11 @@ def _write(folder: Path, variant: str, content: bytes) -> Path:
 
 
 def _thresholds(
-    request: Request, subject: Subject, description: Description, evaluation: Evaluation | None
+    request: Request, model: SourceModel, layout: Layout, evaluation: Evaluation | None
 ) -> Thresholds:
     """What the publisher says, else what its training says, else what labelled images say."""
-    layout = description.output.layout
     score = _USUAL_SCORE[layout]
-    per_label = {label: clamped_score(told) for label, told in subject.thresholds.items()}
+    per_label = {label: clamped_score(best) for label, best in model.thresholds.items()}
     if request.score_threshold is not None:
         score, per_label = request.score_threshold, {}
     elif not per_label and evaluation is not None:
@@ -188,12 +182,12 @@ def _thresholds(
 
 
 def _golden(
-    material: Material, looker: SourceDetector | Detector, thresholds: Thresholds
+    images: Images, detector: SourceDetector | Detector, thresholds: Thresholds
 ) -> Sequence[Image]:
-    if material.golden:
-        return [shrink(read_image(path)) for path in material.golden]
-    pictures = (read_image(path) for path in material.candidates)
-    return choose(pictures, looker.detect, thresholds.of)
+    if images.golden:
+        return [shrink(read_image(path)) for path in images.golden]
+    pictures = (read_image(path) for path in images.golden_candidates)
+    return choose(pictures, detector.detect, thresholds.of)
 
 
 def _calibration(spec: InputSpec, paths: Sequence[Path]) -> Calibration | None:

@@ -16,14 +16,14 @@ from edge.release.publishing.request import Request
 from edge.release.repository.channel import CHANNELS
 from edge.release.repository.repository import Repository
 from edge.release.training.card import CARD_FILE
-from edge.release.validation.cpu import cpu_name
+from edge.release.validation.timing import cpu_name
 
 _EMPTY_NAMES = ("model", "saved_model", "best", "last", "detect", "1")
 _FIRST_VERSION = "1.0.0"
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class SourceModel:
     """What is published.
 
     network: None for a ready file, which is published as it is. thresholds: the scores per label
@@ -44,7 +44,7 @@ class Subject:
     before: Variant | None = None
 
 
-def open_subject(request: Request) -> Subject:
+def open_model(request: Request) -> SourceModel:
     """Open the model, find its labels, its name and the version that it will have.
 
     Raises:
@@ -65,7 +65,7 @@ def open_subject(request: Request) -> Subject:
     if not is_name(name):
         raise ModelFileError(f"a release cannot be called {name!r}; right is {RIGHT_NAME}")
     digest = digest_of(path)
-    return Subject(
+    return SourceModel(
         path=path,
         digest=digest,
         labels=labels.names,

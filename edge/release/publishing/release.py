@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 
 from edge.release.publishing.request import Request
 from edge.release.repository.publication import Release
-from edge.release.validation.cpu import cpu_name
-from edge.release.validation.metrics import Figures
-from edge.release.validation.validation import Proof
+from edge.release.validation.metrics import Metrics
+from edge.release.validation.timing import cpu_name
+from edge.release.validation.validation import Validation
 
 
 @dataclass(frozen=True)
@@ -28,22 +28,22 @@ class Published:
     created: bool
 
 
-def publish(request: Request, proof: Proof) -> Published:
-    """Sign and publish, with the figures in the manifest.
+def publish(request: Request, validation: Validation) -> Published:
+    """Sign and publish, with the metrics in the manifest.
 
     Raises:
         RepositoryError: the repository or its keys cannot be used.
     """
-    draft = proof.draft.with_measured(measured(proof.figures))
+    candidate = validation.candidate.with_measured(measured(validation.metrics))
     repository = request.place.open()
     created = repository.create()
-    release = Release(draft.manifest, draft.files)
+    release = Release(candidate.manifest, candidate.files)
     repository.publish(release, request.channel, request.share)
     status = repository.status()
     return Published(
-        name=draft.manifest.name,
-        version=draft.manifest.version,
-        variant=draft.variant,
+        name=candidate.manifest.name,
+        version=candidate.manifest.version,
+        variant=candidate.variant,
         channel=request.channel,
         share=request.share,
         url=status.url,
@@ -52,16 +52,16 @@ def publish(request: Request, proof: Proof) -> Published:
     )
 
 
-def measured(figures: Figures) -> Mapping[str, object]:
-    """The figures as the manifest carries them: plain JSON, units in the names."""
+def measured(metrics: Metrics) -> Mapping[str, object]:
+    """The metrics as the manifest carries them: plain JSON, units in the names."""
     content: dict[str, object] = {
         "cpu": cpu_name(),
         "timings": [
             {name: _short(value) for name, value in asdict(timing).items()}
-            for timing in figures.timings
+            for timing in metrics.timings
         ],
     }
-    for name, accuracy in (("accuracy", figures.accuracy), ("source", figures.source_accuracy)):
+    for name, accuracy in (("accuracy", metrics.accuracy), ("source", metrics.source_accuracy)):
         if accuracy is not None:
             content[name] = {
                 "map_50": _short(accuracy.map_50),
@@ -72,11 +72,11 @@ def measured(figures: Figures) -> Mapping[str, object]:
                 "images": accuracy.images,
                 "objects": accuracy.objects,
             }
-    if figures.parity is not None:
+    if metrics.parity is not None:
         content["parity"] = {
-            "largest_difference": float(f"{figures.parity.largest_difference:.3g}"),
-            "objects_compared": figures.parity.agreement.compared,
-            "objects_agreed_on": figures.parity.agreement.matched,
+            "largest_difference": float(f"{metrics.parity.largest_difference:.3g}"),
+            "objects_compared": metrics.parity.agreement.compared,
+            "objects_agreed_on": metrics.parity.agreement.matched,
         }
     return content
 

@@ -13,14 +13,14 @@ from edge_detector.loop.overlay import draw
 from markupsafe import Markup
 
 from edge.release.datasets.pictures import read_image
-from edge.release.publishing.measurement import Trial
-from edge.release.publishing.model import Subject
+from edge.release.publishing.measurement import Measurement
+from edge.release.publishing.model import SourceModel
 from edge.release.publishing.release import Published
 from edge.release.publishing.request import Request
-from edge.release.validation.cpu import cpu_name
 from edge.release.validation.gate import Decision, Limits, Verdict
-from edge.release.validation.metrics import Figures, Timing
-from edge.release.validation.validation import Proof
+from edge.release.validation.metrics import Metrics, Timing
+from edge.release.validation.timing import cpu_name
+from edge.release.validation.validation import Validation
 from services.reporting.page import render
 
 _WIDTH_PX = 640  # of a picture in the page
@@ -31,7 +31,7 @@ MINUS = "−"
 class Row:
     """A variant in the table."""
 
-    figures: Figures
+    metrics: Metrics
     verdict: Verdict
     chosen: bool
 
@@ -41,8 +41,8 @@ class PublishReport:
     """All that a reader gets to see."""
 
     request: Request
-    subject: Subject
-    trial: Trial
+    model: SourceModel
+    measurement: Measurement
     decision: Decision
     published: Published | None
     warnings: tuple[str, ...]
@@ -51,21 +51,25 @@ class PublishReport:
 
     @property
     def title(self) -> str:
-        return f"{self.subject.name} {self.subject.version}"
+        return f"{self.model.name} {self.model.version}"
 
     @property
     def rows(self) -> list[Row]:
         """The variants as they were tried."""
         return [
-            Row(proof.figures, verdict, verdict.variant == self.decision.chosen)
-            for proof, verdict in zip(self.trial.proofs, self.decision.verdicts, strict=True)
+            Row(validation.metrics, verdict, verdict.variant == self.decision.chosen)
+            for validation, verdict in zip(
+                self.measurement.validations, self.decision.verdicts, strict=True
+            )
         ]
 
     @property
-    def best(self) -> Proof:
+    def best(self) -> Validation:
         """The variant that was chosen, else the first."""
-        proofs = self.trial.proofs
-        return next((p for p in proofs if p.draft.variant == self.decision.chosen), proofs[0])
+        validations = self.measurement.validations
+        return next(
+            (p for p in validations if p.candidate.variant == self.decision.chosen), validations[0]
+        )
 
     @property
     def state(self) -> str:
@@ -76,8 +80,8 @@ class PublishReport:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the reader should know beside the figures."""
-        found = [*self.warnings, *self.trial.notes]
+        """What the reader should know beside the metrics."""
+        found = [*self.warnings, *self.measurement.notes]
         evaluation = self.best.evaluation
         if evaluation is None:
             found.append(
@@ -99,8 +103,8 @@ class PublishReport:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What the figures and the names of the classes rest on."""
-        facts = {"labels": self.subject.labels_from} if self.subject.labels_from else {}
+        """What the metrics and the names of the classes rest on."""
+        facts = {"labels": self.model.labels_from} if self.model.labels_from else {}
         return {**facts, "measured on": cpu_name()}
 
     @property
@@ -135,8 +139,8 @@ def render_html(report: PublishReport) -> str:
         values={
             "report": report,
             "best": best,
-            "figures": best.figures,
-            "manifest": best.draft.manifest,
+            "metrics": best.metrics,
+            "manifest": best.candidate.manifest,
             "cpu": cpu_name(),
             "labels": _labels(report),
             "curves": _curves(best),
@@ -195,10 +199,10 @@ def limit_rows(limits: Limits) -> list[tuple[str, str]]:
 
 def _labels(report: PublishReport) -> list[dict[str, Any]]:
     """A row per label that was judged: average precision of source and variant."""
-    evaluation, source = report.best.evaluation, report.trial.source_evaluation
+    evaluation, source = report.best.evaluation, report.measurement.source_evaluation
     if evaluation is None:
         return []
-    thresholds = report.best.draft.manifest.thresholds
+    thresholds = report.best.candidate.manifest.thresholds
     return [
         {
             "label": label,
@@ -212,7 +216,7 @@ def _labels(report: PublishReport) -> list[dict[str, Any]]:
     ]
 
 
-def _curves(best: Proof) -> dict[str, str] | None:
+def _curves(best: Validation) -> dict[str, str] | None:
     from edge.release.training.charts import precision_over_recall
 
     if best.evaluation is None or not best.evaluation.curves:
@@ -222,12 +226,12 @@ def _curves(best: Proof) -> dict[str, str] | None:
     return {"svg": svg, "alt": f"Precision over recall; average precision: {told}."}
 
 
-def _pictures(best: Proof) -> list[dict[str, str]]:
+def _pictures(best: Validation) -> list[dict[str, str]]:
     """The golden pictures with what the variant finds in them."""
-    detector = best.draft.open()
+    detector = best.candidate.open()
     shown = []
-    for golden in best.draft.manifest.golden:
-        picture = read_image(best.draft.folder / golden.file)
+    for golden in best.candidate.manifest.golden:
+        picture = read_image(best.candidate.folder / golden.file)
         found: Sequence[Any] = detector.detect(picture)
         draw(picture, found)
         if picture.shape[1] > _WIDTH_PX:

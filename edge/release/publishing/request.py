@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge.release.conversion.inspection import Reading
+from edge.release.conversion.inspection import ModelHints
 from edge.release.repository.keys import Keys
 from edge.release.repository.repository import Repository
 from edge.release.repository.storage import open_storage
@@ -42,7 +42,7 @@ class Request:
     channel: str = "stable"
     share: float = 1.0
     variant: Wanted = "auto"
-    reading: Reading = field(default_factory=Reading)
+    hints: ModelHints = field(default_factory=ModelHints)
     input_size: tuple[int, int] | None = None  # height, width
     evaluate_on: Path | None = None
     golden: Path | None = None

@@ -67,7 +67,7 @@ def render_terminal(report: PublishReport) -> RenderableType:
     table.add_column(_HEAD[-1])
     for row in report.rows:
         *cells, _ = _cells(row)
-        cells[_HEAD.index("frame")] = ms(row.figures.timing.p50_ms)  # as much as 80 columns take
+        cells[_HEAD.index("frame")] = ms(row.metrics.timing.p50_ms)  # as much as 80 columns take
         if row.chosen:
             gate = Text("chosen", "bold green")
         else:
@@ -75,7 +75,7 @@ def render_terminal(report: PublishReport) -> RenderableType:
         table.add_row(*map(Text, cells), gate, style="bold" if row.chosen else "")
     lines = [Text(reason, "red") for reason in report.decision.reasons]
     lines += [Text.assemble(("note: ", "yellow"), note) for note in report.notes]
-    rounds = ", ".join(f"{row.figures.variant} {spread(row.figures.timing)}" for row in report.rows)
+    rounds = ", ".join(f"{row.metrics.variant} {spread(row.metrics.timing)}" for row in report.rows)
     told = {"frame, ms": rounds, **report.facts, **report.where}
     width = max(map(len, told)) + 2
     lines += [Text.assemble((name.ljust(width), "dim"), value) for name, value in told.items()]
@@ -83,21 +83,21 @@ def render_terminal(report: PublishReport) -> RenderableType:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    figures = row.figures
-    accuracy, parity = figures.accuracy, figures.parity
+    metrics = row.metrics
+    accuracy, parity = metrics.accuracy, metrics.parity
     agreed = f"{parity.agreement.matched}/{parity.agreement.compared}" if parity else "–"
     if row.chosen:
         gate = "chosen"
     else:
         gate = "passed" if row.verdict.passed else f"refused: {'; '.join(row.verdict.reasons)}"
     return (
-        figures.variant,
+        metrics.variant,
         figure(accuracy.map_50 if accuracy else None),
         figure(accuracy.map_50_95 if accuracy else None),
-        percent(figures.map_loss),
+        percent(metrics.map_loss),
         agreed,
-        f"{ms(figures.timing.p50_ms)} ({spread(figures.timing)})",
-        megabytes(figures.timing.peak_bytes),
-        megabytes(figures.bytes),
+        f"{ms(metrics.timing.p50_ms)} ({spread(metrics.timing)})",
+        megabytes(metrics.timing.peak_bytes),
+        megabytes(metrics.bytes),
         gate,
     )

@@ -1,7 +1,7 @@
 """A model timed in a process of its own, as a device would run it.
 
 Run as a file, by any Python that has a runtime, numpy and OpenCV, so that each runtime is measured
-where it lives; `Stopwatch` starts such a process, with our own `edge_detector`. Its memory is its
+where it lives; `Benchmark` starts such a process, with our own `edge_detector`. Its memory is its
 own: nothing of the publisher's frameworks is in it. It measures a round whenever it is asked for
 one, so that several can be measured in turns.
 """
@@ -24,11 +24,11 @@ _FEWEST = 3  # runs in a round, however slow
 _TIMEOUT_S = 300.0
 
 
-class StopwatchError(Exception):
+class BenchmarkError(Exception):
     """The process could not time the model; the message is the last it said."""
 
 
-class Stopwatch:
+class Benchmark:
     """The process of one model; a context."""
 
     def __init__(self, python: Path, folder: Path, picture: Path, threads: int) -> None:
@@ -48,7 +48,7 @@ class Stopwatch:
         """Start it.
 
         Raises:
-            StopwatchError: there is no such program.
+            BenchmarkError: there is no such program.
         """
         # Beside our package lie those of this environment, which are not meant for another Python.
         self._path = tempfile.TemporaryDirectory()
@@ -65,7 +65,7 @@ class Stopwatch:
             )
         except OSError as error:
             self._clear()
-            raise StopwatchError(str(error)) from error
+            raise BenchmarkError(str(error)) from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -81,7 +81,7 @@ class Stopwatch:
         """Measure for so long.
 
         Raises:
-            StopwatchError: the process failed or did not answer.
+            BenchmarkError: the process failed or did not answer.
         """
         watchdog = threading.Timer(_TIMEOUT_S + 2 * seconds, self._process.kill)
         watchdog.start()
@@ -92,7 +92,7 @@ class Stopwatch:
         try:
             self._rounds.append(json.loads(line))
         except ValueError as error:
-            raise StopwatchError(f"{self._python}: {self._last_words()}") from error
+            raise BenchmarkError(f"{self._python}: {self._last_words()}") from error
 
     def _ask(self, question: bytes) -> bytes:
         assert self._process.stdin is not None and self._process.stdout is not None
@@ -117,30 +117,17 @@ class Stopwatch:
     def measured(self) -> dict[str, Any]:
         """All rounds together: runtime, p50_ms, p99_ms, infer_p50_ms, peak_bytes and rounds_ms,
         the median of each round, of which p50_ms is the median."""
-        frames = [value for one in self._rounds for value in one["frames_ms"]]
-        inferred = [value for one in self._rounds for value in one["inferred_ms"]]
-        rounds = tuple(median(one["frames_ms"]) for one in self._rounds)
+        frames = [value for measured in self._rounds for value in measured["frames_ms"]]
+        inferred = [value for measured in self._rounds for value in measured["inferred_ms"]]
+        rounds = tuple(median(measured["frames_ms"]) for measured in self._rounds)
         return {
             "runtime": self._rounds[-1]["runtime"],
             "p50_ms": median(rounds),
             "p99_ms": _percentile(frames, 0.99),
             "infer_p50_ms": median(inferred),
-            "peak_bytes": max(one["peak_bytes"] for one in self._rounds),
+            "peak_bytes": max(measured["peak_bytes"] for measured in self._rounds),
             "rounds_ms": rounds,
         }
-
-
-def time_model(
-    python: Path, folder: Path, picture: Path, threads: int, seconds: float
-) -> dict[str, Any]:
-    """One model in one round, as `Stopwatch` measures it.
-
-    Raises:
-        StopwatchError: the process failed or did not end.
-    """
-    with Stopwatch(python, folder, picture, threads) as stopwatch:
-        stopwatch.round(seconds)
-        return stopwatch.measured
 
 
 def _percentile(values: Sequence[float], share: float) -> float:
@@ -177,8 +164,8 @@ def measure(folder: Path, picture: Path, threads: int) -> Iterator[dict[str, Any
             inferred.append(after - before)
         yield {
             "runtime": detector.runtime_name,
-            "frames_ms": [round(1e3 * one, 5) for one in whole],
-            "inferred_ms": [round(1e3 * one, 5) for one in inferred],
+            "frames_ms": [round(1e3 * seconds, 5) for seconds in whole],
+            "inferred_ms": [round(1e3 * seconds, 5) for seconds in inferred],
             "peak_bytes": _peak_bytes(),
         }
 

@@ -1,4 +1,4 @@
-"""A variant of a model, and the folder that a device would get of it.
+"""A candidate: one variant of a model, in the folder that a device would get of it.
 
 The folder is the release itself: `manifest.json`, `model.tflite` and the golden pictures. It is
 made before anything is measured, so that what is measured is what will be published.
@@ -25,7 +25,7 @@ from edge_detector.errors import EdgeError, ManifestError
 from edge_detector.inference.detector import Detector
 
 from edge.release.conversion.golden import write_golden
-from edge.release.conversion.inspection import Description
+from edge.release.conversion.inspection import Inspection
 from edge.release.datasets.pictures import Image
 from edge.release.errors import ModelFileError
 from services.modelling.provenance import code_version
@@ -45,7 +45,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Draft:
+class Candidate:
     """A variant in its folder; the manifest becomes complete as things get known."""
 
     folder: Path
@@ -83,19 +83,19 @@ class Draft:
         except EdgeError as error:
             raise ModelFileError(f"{self.variant}: {error}") from error
 
-    def with_golden(self, pictures: Sequence[Image]) -> "Draft":
+    def with_golden(self, pictures: Sequence[Image]) -> "Candidate":
         """With these pictures and what this variant finds in them."""
         return self._with(golden=write_golden(pictures, self.open().detect, self.folder))
 
-    def with_measured(self, measured: Mapping[str, object]) -> "Draft":
-        """With the figures that people may want to see."""
+    def with_measured(self, measured: Mapping[str, object]) -> "Candidate":
+        """With what was measured, for people to see."""
         return self._with(measured=measured)
 
-    def with_thresholds(self, thresholds: Thresholds) -> "Draft":
+    def with_thresholds(self, thresholds: Thresholds) -> "Candidate":
         """With other scores from which detections count."""
         return self._with(thresholds=thresholds)
 
-    def _with(self, **changes: object) -> "Draft":
+    def _with(self, **changes: object) -> "Candidate":
         changed = replace(self, manifest=replace(self.manifest, **changes))  # type: ignore[arg-type]
         changed.write()
         return changed
@@ -107,14 +107,14 @@ class Draft:
         aside.replace(self.folder / MANIFEST_FILE)
 
 
-def draft(
+def make_candidate(
     folder: Path,
     model: Path,
     variant: Variant,
     origin: Origin,
-    description: Description,
+    inspection: Inspection,
     thresholds: Thresholds,
-) -> Draft:
+) -> Candidate:
     """Lay out the folder of a variant.
 
     Args:
@@ -132,8 +132,8 @@ def draft(
             model=ModelFile(
                 sha256=hashlib.sha256(content).hexdigest(), size=len(content), variant=variant
             ),
-            input=description.input,
-            output=description.output,
+            input=inspection.input,
+            output=inspection.output,
             labels=origin.labels,
             thresholds=thresholds,
             golden=_NO_GOLDEN,
@@ -149,7 +149,7 @@ def draft(
         raise ModelFileError(str(error)) from error
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    made = Draft(folder, manifest)
-    made.model.write_bytes(content)
-    made.write()
-    return made
+    candidate = Candidate(folder, manifest)
+    candidate.model.write_bytes(content)
+    candidate.write()
+    return candidate

@@ -1,6 +1,6 @@
 """How well a detector finds what is labelled: average precision as COCO defines it.
 
-Promises: the figures are those of pycocotools (101 recall points, at most 100 detections an
+Promises: the values are those of pycocotools (101 recall points, at most 100 detections an
 image); labels without a labelled object count for nothing; a label that the detector says and the
 images do not know is left out; nothing is printed.
 """
@@ -10,17 +10,15 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from edge_detector.inference.boxes import Detection
 
 from edge.release.datasets.annotations import Dataset
 from edge.release.datasets.pictures import Image
 from edge.release.errors import DatasetError
-
-if TYPE_CHECKING:
-    from edge_detector.inference.boxes import Detection
 
 CURVE_THRESHOLD = 0.01  # detect with this score threshold: a curve needs the unsure ones too
 MAX_DETECTIONS = 100  # an image, as COCO has it
@@ -89,7 +87,7 @@ def clamped_score(score: float) -> float:
 
 
 def evaluate(
-    detect: "Callable[[Image], Sequence[Detection]]",
+    detect: Callable[[Image], Sequence[Detection]],
     dataset: Dataset,
     known: Iterable[str] | None = None,
     advance: Callable[[], object] = lambda: None,
@@ -115,9 +113,9 @@ def evaluate(
 
 
 def compare(
-    found: "Sequence[Sequence[Detection]]", dataset: Dataset, known: Iterable[str] | None = None
+    found: Sequence[Sequence[Detection]], dataset: Dataset, known: Iterable[str] | None = None
 ) -> Evaluation:
-    """The figures of detections that are there already, one sequence for each image.
+    """The evaluation of detections that are there already, one sequence for each image.
 
     Raises:
         DatasetError: no object has a label that can be judged.
@@ -131,7 +129,9 @@ def compare(
             f" {', '.join(labels) or 'none'}"
         )
     ids = [dataset.labels.index(label) for label in judged]
-    precision, scores = _measured(_truth(dataset, ids), _answers(found, dataset, judged), ids)
+    precision, scores = _precision_and_scores(
+        _coco_truth(dataset, ids), _coco_answers(found, dataset, judged), ids
+    )
     recall = np.linspace(0, 1, SCORE_STEPS)
     ap = precision.mean(axis=1)  # (overlaps, labels)
     return Evaluation(
@@ -150,20 +150,19 @@ def compare(
     )
 
 
-def _misnamed(
-    found: "Sequence[Sequence[Detection]]", dataset: Dataset
-) -> dict[tuple[str, str], int]:
+def _misnamed(found: Sequence[Sequence[Detection]], dataset: Dataset) -> dict[tuple[str, str], int]:
     """What was found in the right place and called otherwise, most often first."""
     pairs: Counter[tuple[str, str]] = Counter()
     for detections, image in zip(found, dataset.images, strict=True):
-        for one in detections:
-            if one.score < _SURE or not len(image.boxes):
+        for detection in detections:
+            if detection.score < _SURE or not len(image.boxes):
                 continue
-            overlaps = _iou(np.array([one.box.x0, one.box.y0, one.box.x1, one.box.y1]), image.boxes)
+            box = detection.box
+            overlaps = _iou(np.array([box.x0, box.y0, box.x1, box.y1]), image.boxes)
             places = np.flatnonzero(overlaps >= _SAME_PLACE)
             names = [dataset.labels[image.class_ids[place]] for place in places]
-            if names and one.label not in names:
-                pairs[one.label, dataset.labels[image.class_ids[int(overlaps.argmax())]]] += 1
+            if names and detection.label not in names:
+                pairs[detection.label, dataset.labels[image.class_ids[int(overlaps.argmax())]]] += 1
     return dict(pairs.most_common())
 
 
@@ -176,7 +175,7 @@ def _iou(box: npt.NDArray[Any], boxes: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return overlap
 
 
-def _truth(dataset: Dataset, ids: Sequence[int]) -> dict[str, Any]:
+def _coco_truth(dataset: Dataset, ids: Sequence[int]) -> dict[str, Any]:
     """The labelled objects as COCO has them; image k has the number k + 1."""
     annotations: list[dict[str, Any]] = []
     for number, image in enumerate(dataset.images, 1):
@@ -197,24 +196,24 @@ def _truth(dataset: Dataset, ids: Sequence[int]) -> dict[str, Any]:
     return _coco(dataset, ids, annotations)
 
 
-def _answers(
-    found: "Sequence[Sequence[Detection]]", dataset: Dataset, judged: Sequence[str]
+def _coco_answers(
+    found: Sequence[Sequence[Detection]], dataset: Dataset, judged: Sequence[str]
 ) -> dict[str, Any]:
     ids = {label: dataset.labels.index(label) for label in judged}
     annotations: list[dict[str, Any]] = []
     for number, detections in enumerate(found, 1):
-        for one in detections:
-            if one.label not in ids:
+        for detection in detections:
+            if detection.label not in ids:
                 continue
-            box = one.box
+            box = detection.box
             annotations.append(
                 {
                     "id": len(annotations) + 1,
                     "image_id": number,
-                    "category_id": ids[one.label],
+                    "category_id": ids[detection.label],
                     "bbox": [box.x0, box.y0, box.x1 - box.x0, box.y1 - box.y0],
                     "area": (box.x1 - box.x0) * (box.y1 - box.y0),
-                    "score": one.score,
+                    "score": detection.score,
                     "iscrowd": 0,
                 }
             )
@@ -231,7 +230,7 @@ def _coco(
     }
 
 
-def _measured(
+def _precision_and_scores(
     truth: dict[str, Any], answers: dict[str, Any], ids: Sequence[int]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Precision and score, each (overlaps 10, recalls 101, labels)."""

@@ -65,8 +65,8 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
-class Figures:
-    """All figures of one variant. None: not measured, for want of something to compare with."""
+class Metrics:
+    """All metrics of one variant. None: not measured, for want of something to compare with."""
 
     variant: str
     bytes: int

@@ -11,12 +11,13 @@ import numpy as np
 from edge_detector.contract.manifest import ROLES
 from edge_detector.inference.boxes import Detection
 from edge_detector.inference.detector import Detector, Prepared, Raw
+from edge_detector.inference.runtime import open_interpreter, read_tensors
 
 from edge.release.conversion.inspection import output_names
 from edge.release.conversion.network_file import Array, Network
 from edge.release.datasets.pictures import Image
 from edge.release.errors import ModelFileError
-from edge.release.validation.candidate import Draft
+from edge.release.validation.candidate import Candidate
 
 
 class Answering(Protocol):
@@ -33,7 +34,7 @@ class SourceDetector:
     """A network behind the detector of its float32 variant."""
 
     def __init__(
-        self, network: Network, float32: Draft, score_threshold: float | None = None
+        self, network: Network, float32: Candidate, score_threshold: float | None = None
     ) -> None:
         """Join the two.
 
@@ -70,17 +71,17 @@ class SourceDetector:
 class VariantDetector:
     """A converted file behind the same interface."""
 
-    def __init__(self, variant: Draft, score_threshold: float | None = None) -> None:
+    def __init__(self, candidate: Candidate, score_threshold: float | None = None) -> None:
         """Open it.
 
         Raises:
             ModelFileError: it does not run.
         """
-        from edge_detector.inference.runtime import open_interpreter, read_tensors
-
-        self._detector: Detector = variant.open(score_threshold)
-        by_name = {info.name: info for info in read_tensors(open_interpreter(variant.model)[0])[1]}
-        output = variant.manifest.output
+        self._detector: Detector = candidate.open(score_threshold)
+        by_name = {
+            info.name: info for info in read_tensors(open_interpreter(candidate.model)[0])[1]
+        }
+        output = candidate.manifest.output
         self._infos = [by_name[output.tensors[role]] for role in ROLES[output.layout]]
 
     def detect(self, frame: Image) -> list[Detection]:

@@ -1,4 +1,4 @@
-"""The proof of a variant: all that is measured of it, by the code that a device runs.
+"""The validation of candidates: all that is measured of them, by the code that a device runs.
 
 Parity with the source on the golden pictures, accuracy on labelled images, whether it answers at
 all and not the same to everything, the device's self-test, and time and memory by runtime and
@@ -18,77 +18,72 @@ from edge.release.conversion.golden import CLEAR
 from edge.release.conversion.network_file import Array
 from edge.release.datasets.annotations import Dataset
 from edge.release.datasets.pictures import Image
-from edge.release.validation.bench import Bench
-from edge.release.validation.candidate import Draft
+from edge.release.validation.candidate import Candidate
 from edge.release.validation.evaluate import CURVE_THRESHOLD, Evaluation, evaluate
-from edge.release.validation.metrics import Accuracy, Agreement, Figures, Parity
+from edge.release.validation.metrics import Accuracy, Agreement, Metrics, Parity
 from edge.release.validation.source import Answering, VariantDetector
-from edge.release.validation.timing import Timed, time_all
+from edge.release.validation.timing import TimingPlan, time_all
 
 SAME_PLACE = 0.7  # overlap from which two boxes mean one object
 _GREY = 127
 
 
 @dataclass(frozen=True, eq=False)
-class Proof:
-    """A variant with its figures."""
+class Validation:
+    """A candidate with its metrics."""
 
-    draft: Draft
-    figures: Figures
+    candidate: Candidate
+    metrics: Metrics
     evaluation: Evaluation | None
     notes: tuple[str, ...] = ()  # what could not be measured, and why
 
 
-def prove(variant: Draft, bench: Bench, evaluation: Evaluation | None = None) -> Proof:
-    """Measure one variant, as `prove_all` does several."""
-    return prove_all([variant], bench, [evaluation])[0]
-
-
-def prove_all(
-    variants: Sequence[Draft], bench: Bench, evaluations: Sequence[Evaluation | None]
-) -> tuple[Proof, ...]:
-    """Measure variants; their golden detections are written on the way.
+def validate_all(
+    candidates: Sequence[Candidate],
+    evaluations: Sequence[Evaluation | None],
+    golden: Sequence[Image],
+    plan: TimingPlan,
+    source: Answering | None = None,
+    source_evaluation: Evaluation | None = None,
+) -> tuple[Validation, ...]:
+    """Measure candidates; their golden detections are written on the way.
 
     Args:
-        variants: with their final thresholds.
-        bench: what they are measured with.
+        candidates: with their final thresholds.
         evaluations: of each on labelled images, where there are some.
+        golden: the golden pictures.
+        plan: how they are timed.
+        source: the network they were made of, set to `CURVE_THRESHOLD`; None for a ready file.
+        source_evaluation: of that network on the same labelled images.
 
     Raises:
         ModelFileError: one does not run.
     """
-    drafts = [variant.with_golden(bench.golden) for variant in variants]
-    constants = [constant_answer(variant, bench.golden) for variant in drafts]
-    timed = time_all(drafts, bench)
-    return tuple(
-        _proof(*known, bench) for known in zip(drafts, constants, timed, evaluations, strict=True)
-    )
+    candidates = [candidate.with_golden(golden) for candidate in candidates]
+    constants = [constant_answer(candidate, golden) for candidate in candidates]
+    times = time_all(candidates, plan)
+    found = []
+    for candidate, evaluation, constant, timed in zip(
+        candidates, evaluations, constants, times, strict=True
+    ):
+        metrics = Metrics(
+            variant=candidate.variant,
+            bytes=candidate.manifest.model.size,
+            accuracy=accuracy(evaluation),
+            source_accuracy=accuracy(source_evaluation),
+            parity=parity(candidate, source, golden) if source else None,
+            constant=constant,
+            found=sum(len(picture.detections) for picture in candidate.manifest.golden),
+            golden=len(golden),
+            timings=timed.timings,
+            self_test=_self_test_fault(candidate),
+        )
+        found.append(Validation(candidate, metrics, evaluation, timed.notes))
+    return tuple(found)
 
 
-def _proof(
-    variant: Draft,
-    constant: str | None,
-    timed: Timed,
-    evaluation: Evaluation | None,
-    bench: Bench,
-) -> Proof:
-    figures = Figures(
-        variant=variant.variant,
-        bytes=variant.manifest.model.size,
-        accuracy=accuracy(evaluation),
-        source_accuracy=accuracy(bench.source_evaluation),
-        parity=parity(variant, bench.source, bench.golden) if bench.source else None,
-        constant=constant,
-        found=sum(len(golden.detections) for golden in variant.manifest.golden),
-        golden=len(bench.golden),
-        timings=timed.timings,
-        self_test=_self_test_fault(variant),
-    )
-    return Proof(variant, figures, evaluation, timed.notes)
-
-
-def evaluate_variant(
-    variant: Draft, dataset: Dataset, advance: Callable[[], object] = lambda: None
+def evaluate_candidate(
+    candidate: Candidate, dataset: Dataset, advance: Callable[[], object] = lambda: None
 ) -> Evaluation:
     """A variant on labelled images.
 
@@ -96,12 +91,12 @@ def evaluate_variant(
         ModelFileError: it does not run.
         DatasetError: an image cannot be read, or no label is known.
     """
-    detector = variant.open(score_threshold=CURVE_THRESHOLD, threads=2)
-    return evaluate(detector.detect, dataset, variant.manifest.known_labels, advance)
+    detector = candidate.open(score_threshold=CURVE_THRESHOLD, threads=2)
+    return evaluate(detector.detect, dataset, candidate.manifest.known_labels, advance)
 
 
 def accuracy(evaluation: Evaluation | None) -> Accuracy | None:
-    """An evaluation as plain figures."""
+    """An evaluation as plain metrics."""
     if evaluation is None:
         return None
     return Accuracy(
@@ -117,10 +112,10 @@ def accuracy(evaluation: Evaluation | None) -> Accuracy | None:
     )
 
 
-def parity(variant: Draft, source: Answering, pictures: Sequence[Image]) -> Parity:
+def parity(candidate: Candidate, source: Answering, pictures: Sequence[Image]) -> Parity:
     """A variant beside its source, which is set to `CURVE_THRESHOLD`."""
-    thresholds = variant.manifest.thresholds
-    ours = VariantDetector(variant, CURVE_THRESHOLD)
+    thresholds = candidate.manifest.thresholds
+    ours = VariantDetector(candidate, CURVE_THRESHOLD)
     differences, agreements = [0.0], []
     for picture in pictures:
         for ours_out, source_out in zip(
@@ -132,16 +127,18 @@ def parity(variant: Draft, source: Answering, pictures: Sequence[Image]) -> Pari
     return Parity(
         largest_difference=float(np.max(differences)),  # NaN stays
         agreement=Agreement(
-            matched=sum(one.matched for one in agreements),
-            compared=sum(one.compared for one in agreements),
-            largest_score_difference=max(one.largest_score_difference for one in agreements),
-            smallest_iou=min(one.smallest_iou for one in agreements),
+            matched=sum(agreement.matched for agreement in agreements),
+            compared=sum(agreement.compared for agreement in agreements),
+            largest_score_difference=max(
+                agreement.largest_score_difference for agreement in agreements
+            ),
+            smallest_iou=min(agreement.smallest_iou for agreement in agreements),
         ),
     )
 
 
 def agree(
-    one: Sequence[Detection], other: Sequence[Detection], thresholds: Thresholds
+    first: Sequence[Detection], second: Sequence[Detection], thresholds: Thresholds
 ) -> Agreement:
     """Whether each finds what the other finds clearly.
 
@@ -149,16 +146,16 @@ def agree(
     something clear may lie.
     """
     compared, differences, overlaps = 0, [0.0], [1.0]
-    for mine, theirs in ((one, other), (other, one)):
-        left = [each for each in theirs if each.score >= thresholds.of(each.label) - CLEAR]
+    for mine, theirs in ((first, second), (second, first)):
+        left = [found for found in theirs if found.score >= thresholds.of(found.label) - CLEAR]
         for detection in mine:
             if detection.score < min(1 - 1e-3, thresholds.of(detection.label) + CLEAR):
                 continue
             compared += 1
             near = [
-                (detection.box.iou(candidate.box), place)
-                for place, candidate in enumerate(left)
-                if candidate.label == detection.label
+                (detection.box.iou(counterpart.box), place)
+                for place, counterpart in enumerate(left)
+                if counterpart.label == detection.label
             ]
             overlap, place = max(near, default=(0.0, -1))
             if overlap >= SAME_PLACE:
@@ -167,23 +164,23 @@ def agree(
     return Agreement(len(overlaps) - 1, compared, max(differences), min(overlaps))
 
 
-def constant_answer(variant: Draft, pictures: Sequence[Image]) -> str | None:
+def constant_answer(candidate: Candidate, pictures: Sequence[Image]) -> str | None:
     """What a variant answers to everything, if it does; None for one that looks at its input.
 
     Pictures of nothing, of noise, and turned ones are among those that it is shown, so that one
     picture is enough to tell.
     """
-    spec = variant.manifest.input
+    spec = candidate.manifest.input
     shown = [_stretched(picture, spec.width, spec.height) for picture in pictures]
     noise = np.random.default_rng(0).integers(0, 256, shown[0].shape, np.uint8)
     shown += [np.full_like(shown[0], _GREY), noise, np.ascontiguousarray(shown[0][::-1, ::-1])]
-    detector = VariantDetector(variant, CURVE_THRESHOLD)
+    detector = VariantDetector(candidate, CURVE_THRESHOLD)
     outputs = [detector.outputs(picture) for picture in shown]
     if all(_equal(outputs[0], other) for other in outputs[1:]):
-        return _told(detector.detect(shown[0]))
+        return _describe_answer(detector.detect(shown[0]))
     answers = [detector.detect(picture) for picture in shown]
     if all(same_answer(answers[0], other) for other in answers[1:]):
-        return _told(answers[0])
+        return _describe_answer(answers[0])
     return None
 
 
@@ -193,21 +190,21 @@ def _stretched(picture: Image, width: int, height: int) -> Image:
     return cv2.resize(picture, (width, height)).astype(np.uint8, copy=False)
 
 
-def _equal(one: Sequence[Array], other: Sequence[Array]) -> bool:
-    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+def _equal(first: Sequence[Array], second: Sequence[Array]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
-def _told(found: Sequence[Detection]) -> str:
+def _describe_answer(found: Sequence[Detection]) -> str:
     if not found:
         return "nothing at all"
-    scores = sorted({f"{one.score:.2f}" for one in found})
+    scores = sorted({f"{detection.score:.2f}" for detection in found})
     shown = scores[0] if len(scores) == 1 else f"{scores[0]} to {scores[-1]}"
     return f"{len(found)} box{'es' * (len(found) > 1)} at {shown} (first: {found[0].label})"
 
 
-def _self_test_fault(variant: Draft) -> str | None:
+def _self_test_fault(candidate: Candidate) -> str | None:
     try:
-        self_test(variant.open(), variant.folder)
+        self_test(candidate.open(), candidate.folder)
     except EdgeError as error:
         return str(error)
     return None

@@ -17,10 +17,10 @@ from edge_detector.contract.manifest import Thresholds
 from edge_detector.inference.boxes import Box, Detection
 
 from edge.release.conversion.convert import Calibration, ConvertedVariant, Converter
-from edge.release.conversion.inspection import describe
+from edge.release.conversion.inspection import inspect_model
 from edge.release.conversion.network_file import Network, open_network
 from edge.release.datasets.annotations import Dataset, LabelledImage
-from edge.release.validation.candidate import Draft, Origin, draft
+from edge.release.validation.candidate import Candidate, Origin, make_candidate
 from services.modelling.keras import open_keras, quiet
 from tests.edge.device.tiny import LABELS, SIDE, STRIDE, paint
 
@@ -109,16 +109,16 @@ def write_variant(folder: Path, variant: ConvertedVariant, fault: str = "") -> P
     return file
 
 
-def draft_of(folder: Path, variant: ConvertedVariant, fault: str = "") -> Draft:
+def candidate_of(folder: Path, variant: ConvertedVariant, fault: str = "") -> Candidate:
     """A variant in the folder that a device would get."""
     labels = (*LABELS, UNSEEN) if fault == "crude" else LABELS
     file = write_variant(folder / "converted", variant, fault)
-    return draft(
+    return make_candidate(
         folder / variant,
         file,
         variant,
         Origin("cells", "1.0.0", labels, "0" * 64),
-        describe(file, labels, []),
+        inspect_model(file, labels, []),
         Thresholds(score=0.5, iou=0.5, max_detections=100, per_label={}),
     )
 

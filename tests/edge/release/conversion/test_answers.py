@@ -7,9 +7,9 @@ from edge_detector.contract.manifest import Thresholds
 from edge_detector.inference.detector import Detector
 
 from edge.release.conversion.answers import FEWEST_ROWS, judge_end_to_end, judge_yolo
-from edge.release.conversion.inspection import Reading, describe
+from edge.release.conversion.inspection import ModelHints, inspect_model
 from edge.release.errors import ModelFileError
-from edge.release.validation.candidate import Origin, draft
+from edge.release.validation.candidate import Origin, make_candidate
 from tests.edge.release.squares import (
     COLOURS,
     NOTHING,
@@ -22,11 +22,11 @@ from tests.edge.release.squares import (
 ONE, THREE = ("red",), ("red", "green", "blue")
 
 
-def found(folder, file, description, labels, picture) -> list[tuple[str, tuple[int, ...]]]:
+def found(folder, file, inspection, labels, picture) -> list[tuple[str, tuple[int, ...]]]:
     """What a device finds: label and box."""
     thresholds = Thresholds(score=0.5, iou=0.5, max_detections=100, per_label={})
     origin = Origin("squares", "1.0.0", labels, "0" * 64)
-    made = draft(folder / "made", file, "as-is", origin, description, thresholds)
+    made = make_candidate(folder / "made", file, "as-is", origin, inspection, thresholds)
     detector: Detector = made.open()
     return sorted(
         (one.label, tuple(round(v) for v in (one.box.x0, one.box.y0, one.box.x1, one.box.y1)))
@@ -62,11 +62,11 @@ def test_right_forms_are_taken_and_find_what_was_painted(tmp_path, form, labels,
     """Whatever the order of rows and columns, units, and the range that an input was given."""
     file = write_detector(tmp_path, form)
 
-    description = describe(file, labels, SQUARES)
+    inspection = inspect_model(file, labels, SQUARES)
 
-    assert description.output.layout == layout
-    assert not any("follows from its shapes alone" in note for note in description.notes)
-    assert found(tmp_path, file, description, labels, SQUARES[0]) == painted(0, labels)
+    assert inspection.output.layout == layout
+    assert not any("follows from its shapes alone" in note for note in inspection.notes)
+    assert found(tmp_path, file, inspection, labels, SQUARES[0]) == painted(0, labels)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_right_forms_are_taken_and_find_what_was_painted(tmp_path, form, labels,
 def test_form_that_only_has_the_shape_of_another_is_refused(tmp_path, form, labels, seen):
     """With what was seen; its boxes or names would be wrong on every device."""
     with pytest.raises(ModelFileError, match=f"(?s){seen}"):
-        describe(write_detector(tmp_path, form), labels, SQUARES)
+        inspect_model(write_detector(tmp_path, form), labels, SQUARES)
 
 
 @pytest.mark.parametrize(
@@ -106,18 +106,18 @@ def test_form_that_only_has_the_shape_of_another_is_refused(tmp_path, form, labe
 def test_wrong_number_of_labels_says_which_would_fit(tmp_path, form, labels, hint):
     """The most common mistake."""
     with pytest.raises(ModelFileError, match=hint):
-        describe(write_detector(tmp_path, form), labels, SQUARES)
+        inspect_model(write_detector(tmp_path, form), labels, SQUARES)
 
 
 def test_layout_that_is_named_is_taken_with_a_warning(tmp_path):
     """The publisher may know better; the report says what was seen."""
     file = write_detector(tmp_path, "v5")
 
-    description = describe(file, THREE, SQUARES, Reading(layout="yolo_v8"))
+    inspection = inspect_model(file, THREE, SQUARES, ModelHints(layout="yolo_v8"))
 
-    assert description.output.layout == "yolo_v8"
-    assert "Published as yolo_v8, as --layout says, although" in description.notes[0]
-    assert "a yolo_v5 with 2 labels" in description.notes[0]
+    assert inspection.output.layout == "yolo_v8"
+    assert "Published as yolo_v8, as --layout says, although" in inspection.notes[0]
+    assert "a yolo_v5 with 2 labels" in inspection.notes[0]
 
 
 def test_impossible_answers_are_refused_whatever_is_named(tmp_path):
@@ -125,35 +125,35 @@ def test_impossible_answers_are_refused_whatever_is_named(tmp_path):
     file = write_detector(tmp_path, "v8_logits")
 
     with pytest.raises(ModelFileError, match="cannot be yolo_v8"):
-        describe(file, COLOURS, SQUARES, Reading(layout="yolo_v8"))
+        inspect_model(file, COLOURS, SQUARES, ModelHints(layout="yolo_v8"))
 
 
 def test_silence_proves_nothing_and_is_said(tmp_path):
     """A rightly shaped model is not refused for pictures in which there is nothing."""
-    description = describe(write_detector(tmp_path, "v8"), COLOURS, NOTHING)
+    inspection = inspect_model(write_detector(tmp_path, "v8"), COLOURS, NOTHING)
 
-    assert description.output.layout == "yolo_v8"
-    assert "follows from its shapes alone: it found nothing in 2 pictures" in description.notes[0]
-    assert "--golden" in description.notes[0] and "--evaluate-on" in description.notes[0]
+    assert inspection.output.layout == "yolo_v8"
+    assert "follows from its shapes alone: it found nothing in 2 pictures" in inspection.notes[0]
+    assert "--golden" in inspection.notes[0] and "--evaluate-on" in inspection.notes[0]
 
 
 def test_names_of_outputs_tell_where_pictures_do_not(tmp_path):
     """Classes and scores have one shape; without names and answers nobody knows which is which."""
-    named = describe(write_detector(tmp_path, "ssd_named"), COLOURS, NOTHING)
+    named = inspect_model(write_detector(tmp_path, "ssd_named"), COLOURS, NOTHING)
 
-    assert named.output == describe(tmp_path / "ssd_named.tflite", COLOURS, SQUARES).output
+    assert named.output == inspect_model(tmp_path / "ssd_named.tflite", COLOURS, SQUARES).output
     assert "follows from its shapes alone" in named.notes[0]
     with pytest.raises(ModelFileError, match="or give pictures in which it finds something"):
-        describe(write_detector(tmp_path, "ssd"), COLOURS, NOTHING)
+        inspect_model(write_detector(tmp_path, "ssd"), COLOURS, NOTHING)
 
 
 def test_other_forms_of_a_network_are_not_judged_again(tmp_path):
     """Whether eight bits ruin one is for the gate to say."""
     file = write_detector(tmp_path, "v8_logits")
 
-    described = describe(file, COLOURS, SQUARES, Reading(layout="yolo_v8", settled=True))
+    settled = inspect_model(file, COLOURS, SQUARES, ModelHints(layout="yolo_v8", settled=True))
 
-    assert described.notes == ()
+    assert settled.notes == ()
 
 
 class TestBackground:
@@ -161,27 +161,27 @@ class TestBackground:
         """The name goes, so that class 0 is the first that is counted."""
         file = write_detector(tmp_path, "ssd")
 
-        description = describe(file, ("background", *COLOURS), SQUARES)
+        inspection = inspect_model(file, ("background", *COLOURS), SQUARES)
 
-        assert description.labels == COLOURS
-        assert "The first label, background, was left out" in description.notes[0]
-        assert found(tmp_path, file, description, COLOURS, SQUARES[0]) == painted(0)
+        assert inspection.labels == COLOURS
+        assert "The first label, background, was left out" in inspection.notes[0]
+        assert found(tmp_path, file, inspection, COLOURS, SQUARES[0]) == painted(0)
 
     def test_model_that_counts_it_keeps_it(self, tmp_path):
         """Its answers say so: they reach the last of the names."""
         file = write_detector(tmp_path, "ssd_from_1")
         labels = ("background", *COLOURS)
 
-        description = describe(file, labels, SQUARES)
+        inspection = inspect_model(file, labels, SQUARES)
 
-        assert description.labels == labels
-        assert found(tmp_path, file, description, labels, SQUARES[0]) == painted(0)
+        assert inspection.labels == labels
+        assert found(tmp_path, file, inspection, labels, SQUARES[0]) == painted(0)
 
     def test_yolo_that_learnt_it_keeps_it(self, tmp_path):
         """There the number of names decides."""
-        description = describe(write_detector(tmp_path, "v8"), ("background", "green"), SQUARES)
+        inspection = inspect_model(write_detector(tmp_path, "v8"), ("background", "green"), SQUARES)
 
-        assert description.labels == ("background", "green")
+        assert inspection.labels == ("background", "green")
 
 
 def rows(boxes: list[list[float]], scores: list[list[float]]) -> np.ndarray:

@@ -7,7 +7,7 @@ from edge_detector.inference.preprocess import Preprocessor
 from edge_detector.inference.tensors import TensorInfo
 
 from edge.release.conversion.input_scaling import Scaling, find_scaling
-from edge.release.conversion.inspection import Reading, describe
+from edge.release.conversion.inspection import ModelHints, inspect_model
 from tests.edge.release.squares import COLOURS, SQUARES, write_detector
 
 
@@ -104,8 +104,8 @@ def test_publisher_overrules_and_hears_no_more_of_it(tmp_path):
     """Whoever names mean and std knows better."""
     file = write_detector(tmp_path, "v8_int8_wide")
 
-    by_itself = describe(file, COLOURS, SQUARES)
-    told = describe(file, COLOURS, SQUARES, Reading(mean=0.0, std=255.0))
+    by_itself = inspect_model(file, COLOURS, SQUARES)
+    told = inspect_model(file, COLOURS, SQUARES, ModelHints(mean=0.0, std=255.0))
 
     assert (by_itself.input.mean, by_itself.input.std) == (0, 255)
     assert any("YOLO reads pixel / 255" in note for note in by_itself.notes)

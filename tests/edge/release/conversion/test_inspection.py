@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from edge.release.conversion.inspection import Reading, describe
-from edge.release.datasets.label_file import find_labels, read_labels
+from edge.release.conversion.inspection import ModelHints, inspect_model
+from edge.release.datasets.label_file import open_labels, search_labels
 from edge.release.errors import ModelFileError
 from services.modelling.keras import open_tensorflow, quiet
 from tests.edge.device.samples import COCO_SSD, DATA, YOLO, needs_data, read_photo
@@ -77,7 +77,7 @@ class TestPoints:
     )
     def test_own_head_is_known_by_its_signature(self, tmp_path, variant, dtype):
         """In every variant, whatever order and names the converter gives."""
-        found = describe(write_variant(tmp_path, variant), LABELS, [])
+        found = inspect_model(write_variant(tmp_path, variant), LABELS, [])
 
         assert found.output.layout == "points"
         assert set(found.output.tensors) == {"scores", "distances"}
@@ -88,21 +88,21 @@ class TestPoints:
 
     def test_four_labels_are_told_from_four_distances(self, file_of):
         """Both tensors have the same shape; their names tell."""
-        found = describe(file_of("two of four"), FOUR, [])
+        found = inspect_model(file_of("two of four"), FOUR, [])
 
         assert len(set(found.output.tensors.values())) == 2
 
     def test_head_with_anchors_is_refused(self, file_of):
         """Its boxes cannot be read without them."""
         with pytest.raises(ModelFileError, match=r"answers for 17 points.*anchors"):
-            describe(file_of("anchors"), LABELS, [])
+            inspect_model(file_of("anchors"), LABELS, [])
 
 
 class TestYolo:
     def test_pixels_and_shares_are_told_apart(self, file_of):
         """By what the model answers to pictures."""
-        pixels = describe(file_of("yolo_v8 pixels"), LABELS, PICTURES)
-        shares = describe(file_of("yolo_v8 shares"), LABELS, PICTURES)
+        pixels = inspect_model(file_of("yolo_v8 pixels"), LABELS, PICTURES)
+        shares = inspect_model(file_of("yolo_v8 shares"), LABELS, PICTURES)
 
         assert (pixels.output.layout, pixels.output.normalised) == ("yolo_v8", False)
         assert (shares.output.layout, shares.output.normalised) == ("yolo_v8", True)
@@ -110,23 +110,23 @@ class TestYolo:
     def test_pictures_are_asked_for_where_they_have_to_tell(self, file_of):
         """It says how to give some."""
         with pytest.raises(ModelFileError, match="without pictures; give --golden"):
-            describe(file_of("yolo_v8 pixels"), LABELS, [])
+            inspect_model(file_of("yolo_v8 pixels"), LABELS, [])
 
     def test_v5_has_one_column_more(self, file_of):
         """The labels decide; both at once would be a question."""
-        assert describe(file_of("yolo_v5"), LABELS, PICTURES).output.layout == "yolo_v5"
-        assert describe(file_of("yolo_v5"), FOUR, PICTURES).output.layout == "yolo_v8"
+        assert inspect_model(file_of("yolo_v5"), LABELS, PICTURES).output.layout == "yolo_v5"
+        assert inspect_model(file_of("yolo_v5"), FOUR, PICTURES).output.layout == "yolo_v8"
 
     def test_wrong_number_of_labels_is_an_error_with_the_shapes(self, file_of):
         """The most common mistake: the labels of another model."""
         with pytest.raises(ModelFileError, match=r"\[1, 10, 8\], which with 2 labels is none"):
-            describe(file_of("yolo_v5"), ("a", "b"), PICTURES)
+            inspect_model(file_of("yolo_v5"), ("a", "b"), PICTURES)
 
 
 class TestSsd:
     def test_roles_are_found_by_what_is_answered(self, file_of):
         """Classes are whole numbers, scores fall; newer exporters name and order as they like."""
-        found = describe(file_of("ssd"), tuple("abcdefgh"), PICTURES)
+        found = inspect_model(file_of("ssd"), tuple("abcdefgh"), PICTURES)
 
         assert found.output.layout == "ssd"
         # Dict outputs are laid flat by key: a, b, c, d.
@@ -139,24 +139,24 @@ class TestSsd:
     def test_class_beyond_the_labels_is_an_error(self, file_of):
         """Its name would be missing on the device, or wrong."""
         with pytest.raises(ModelFileError, match="answers with class 4, but there are 3 labels"):
-            describe(file_of("ssd"), LABELS, PICTURES)
+            inspect_model(file_of("ssd"), LABELS, PICTURES)
 
 
 def test_publisher_overrules_what_is_usual(file_of):
     """Scaling, order of colours, fit and layout."""
-    reading = Reading(
+    hints = ModelHints(
         layout="yolo_v8", mean=1.0, std=2.0, colour_order="bgr", fit="stretch", normalised=True
     )
 
-    found = describe(file_of("yolo_v8 pixels"), LABELS, [], reading)
+    found = inspect_model(file_of("yolo_v8 pixels"), LABELS, [], hints)
 
-    assert found.reading == reading
+    assert found.hints == hints
 
 
 def test_layout_that_does_not_fit_is_an_error(file_of):
     """Even where another one would."""
     with pytest.raises(ModelFileError, match="none of the layouts"):
-        describe(file_of("yolo_v8 pixels"), LABELS, PICTURES, Reading(layout="ssd"))
+        inspect_model(file_of("yolo_v8 pixels"), LABELS, PICTURES, ModelHints(layout="ssd"))
 
 
 def test_file_that_is_no_model_is_an_error(tmp_path):
@@ -164,7 +164,7 @@ def test_file_that_is_no_model_is_an_error(tmp_path):
     (tmp_path / "a.tflite").write_bytes(b"no model")
 
     with pytest.raises(ModelFileError, match=r"a\.tflite"):
-        describe(tmp_path / "a.tflite", LABELS, [])
+        inspect_model(tmp_path / "a.tflite", LABELS, [])
 
 
 class TestLabels:
@@ -184,7 +184,7 @@ class TestLabels:
         """With and without a first line for the background, holes, and numbers."""
         (tmp_path / "labels.txt").write_text(text, "utf-8")
 
-        assert read_labels(tmp_path / "labels.txt") == labels
+        assert open_labels(tmp_path / "labels.txt").names == labels
 
     @pytest.mark.parametrize(
         ("text", "message"), [("nut\nbolt\nnut\n", "names 'nut' twice"), ("\n", "names no class")]
@@ -194,7 +194,7 @@ class TestLabels:
         (tmp_path / "labels.txt").write_text(text)
 
         with pytest.raises(ModelFileError, match=message):
-            read_labels(tmp_path / "labels.txt")
+            open_labels(tmp_path / "labels.txt")
 
     def test_names_without_numbers_within_a_model_are_an_error(self, tmp_path):
         """Nobody knows which class is which."""
@@ -202,25 +202,25 @@ class TestLabels:
             archive.writestr("metadata.json", '{"names": {"a": "bolt", "b": "nut"}}')
 
         with pytest.raises(ModelFileError, match=r"does not number its classes.* a, b; give --lab"):
-            find_labels(tmp_path / "a.tflite")
+            search_labels(tmp_path / "a.tflite")
 
     def test_labels_lie_beside_the_model(self, tmp_path):
         """Or there is an error that says what to do."""
         with pytest.raises(ModelFileError, match="give --labels FILE"):
-            find_labels(tmp_path / "a.tflite")
+            search_labels(tmp_path / "a.tflite")
 
         (tmp_path / "labels.txt").write_text("bolt\n")
 
-        assert find_labels(tmp_path / "a.tflite") == ("bolt",)
+        assert search_labels(tmp_path / "a.tflite").names == ("bolt",)
 
 
 @needs_data
 class TestRealModels:
     def test_ssd_passes_the_bytes_of_a_camera_through(self):
         """Its scale is 1/128 around 128."""
-        labels = read_labels(DATA / "labels" / "coco_ssd_labelmap_nazmul.txt")
+        labels = open_labels(DATA / "labels" / "coco_ssd_labelmap_nazmul.txt").names
 
-        found = describe(COCO_SSD, labels, [read_photo("photos/cat.bmp")])
+        found = inspect_model(COCO_SSD, labels, [read_photo("photos/cat.bmp")])
 
         assert (found.output.layout, found.input.dtype, found.input.fit) == (
             *("ssd", "uint8", "stretch"),
@@ -229,10 +229,10 @@ class TestRealModels:
 
     def test_yolo_carries_its_own_labels(self):
         """As its exporter leaves them; units are known by what its bytes can say."""
-        labels = find_labels(YOLO)
+        labels = search_labels(YOLO).names
 
-        found = describe(YOLO, labels, [])
+        found = inspect_model(YOLO, labels, [])
 
-        assert labels == read_labels(DATA / "labels" / "nxp_coco-labels-2014_2017.txt")
+        assert labels == open_labels(DATA / "labels" / "nxp_coco-labels-2014_2017.txt").names
         assert (found.output.layout, found.output.normalised) == ("yolo_v8", True)
         assert (found.input.dtype, found.input.mean, found.input.std) == ("int8", 0, 255)

@@ -14,23 +14,23 @@ import cv2
 import pytest
 from rich.console import Console
 
-from edge.release.conversion.inspection import Description, Reading
+from edge.release.conversion.inspection import Inspection, ModelHints
 from edge.release.datasets.pictures import decode_image
 from edge.release.errors import DatasetError, ModelFileError, RepositoryError
 from edge.release.publishing import maintenance, summary
-from edge.release.publishing.images import Material, gather
-from edge.release.publishing.measurement import Trial, convert, looks, measure
-from edge.release.publishing.model import Subject, next_version, open_subject
+from edge.release.publishing.images import Images, find_images
+from edge.release.publishing.measurement import Measurement, convert, count_images, measure
+from edge.release.publishing.model import SourceModel, next_version, open_model
 from edge.release.publishing.release import Published, measured, publish
 from edge.release.publishing.report import PublishReport, render_html, spread, write_html
 from edge.release.publishing.request import Place, Request
-from edge.release.validation.candidate import Origin, draft
-from edge.release.validation.cpu import cpu_name
+from edge.release.validation.candidate import Origin, make_candidate
 from edge.release.validation.gate import Decision, Limits, decide
+from edge.release.validation.timing import cpu_name
 from tests.edge.device.samples import COCO_SSD, CONSTANT, DATA, YOLO, needs_data
 from tests.edge.device.tiny import LABELS
 from tests.edge.release.cells import (
-    draft_of,
+    candidate_of,
     save_network,
     write_labelled,
     write_pictures,
@@ -78,29 +78,29 @@ def ready(tmp_path) -> Path:
     return file
 
 
-def try_out(request: Request, folder: Path) -> tuple[Subject, Material, Trial, Decision]:
+def try_out(request: Request, folder: Path) -> tuple[SourceModel, Images, Measurement, Decision]:
     """All steps up to the decision."""
-    subject = open_subject(request)
-    material = gather(request, folder / "scenes")
-    converted = convert(request, subject, material, folder)
+    model = open_model(request)
+    images = find_images(request, folder / "scenes")
+    converted = convert(request, model, images, folder)
     done: list[int] = []
-    trial = measure(request, subject, material, converted, lambda: done.append(1))
-    assert len(done) == looks(converted, material)
-    figures = [proof.figures for proof in trial.proofs]
-    return subject, material, trial, decide(figures, request.variant, request.limits)
+    measurement = measure(request, model, images, converted, lambda: done.append(1))
+    assert len(done) == count_images(converted, images)
+    metrics = [validation.metrics for validation in measurement.validations]
+    return model, images, measurement, decide(metrics, request.variant, request.limits)
 
 
 def report_of(
     request: Request, folder: Path, published: Published | None = None, **changes: Any
 ) -> PublishReport:
-    subject, material, trial, decision = try_out(request, folder)
+    model, images, measurement, decision = try_out(request, folder)
     report = PublishReport(
         request=request,
-        subject=subject,
-        trial=trial,
+        model=model,
+        measurement=measurement,
         decision=decision,
         published=published,
-        warnings=material.warnings,
+        warnings=images.warnings,
         where={"report": "somewhere.html"},
         ended_at=datetime(2026, 1, 31, 12, tzinfo=UTC),
     )
@@ -110,35 +110,35 @@ def report_of(
 class TestSubject:
     def test_network_is_tried_in_every_form(self, request_of, source):
         """Unless one is named."""
-        subject = open_subject(request_of(source))
+        model = open_model(request_of(source))
 
-        assert subject.variants == ("float32", "float16", "dynamic", "int8")
-        assert (subject.name, subject.version, subject.labels) == ("cells", "1.0.0", LABELS)
-        assert open_subject(request_of(source, variant="int8")).variants == ("int8",)
+        assert model.variants == ("float32", "float16", "dynamic", "int8")
+        assert (model.name, model.version, model.labels) == ("cells", "1.0.0", LABELS)
+        assert open_model(request_of(source, variant="int8")).variants == ("int8",)
 
     def test_ready_file_is_published_as_it_is(self, request_of, ready):
         """Nobody can make another form of it."""
-        subject = open_subject(request_of(ready))
+        model = open_model(request_of(ready))
 
-        assert (subject.variants, subject.network) == (("as-is",), None)
+        assert (model.variants, model.network) == (("as-is",), None)
         with pytest.raises(ModelFileError, match="which is published as it is, not as float16"):
-            open_subject(request_of(ready, variant="float16"))
+            open_model(request_of(ready, variant="float16"))
 
     def test_network_cannot_be_published_as_it_is(self, request_of, source):
         """A device does not read it."""
         with pytest.raises(ModelFileError, match=r"is no \.tflite; choose float32"):
-            open_subject(request_of(source, variant="as-is"))
+            open_model(request_of(source, variant="as-is"))
 
     def test_name_that_says_nothing_gives_way_to_the_folder(self, request_of, tmp_path):
         """model.keras in parts/ is parts; what a card says goes before."""
         folder = tmp_path / "My Parts 2"
         save_network(folder).rename(folder / "model.keras")
 
-        assert open_subject(request_of(folder / "model.keras")).name == "my-parts-2"
+        assert open_model(request_of(folder / "model.keras")).name == "my-parts-2"
         card = {"name": "bolts", "thresholds": {"red": 0.3, "nobody": 0.9}}
         (folder / "card.json").write_text(json.dumps(card))
-        subject = open_subject(request_of(folder / "model.keras"))
-        assert (subject.name, dict(subject.thresholds)) == ("bolts", {"red": 0.3})
+        model = open_model(request_of(folder / "model.keras"))
+        assert (model.name, dict(model.thresholds)) == ("bolts", {"red": 0.3})
 
     @pytest.mark.parametrize(
         ("published", "version"),
@@ -151,17 +151,17 @@ class TestSubject:
     def test_name_that_leads_elsewhere_deletes_nothing(self, request_of, ready, tmp_path):
         """A name becomes a folder, which is made anew."""
         (tmp_path / "precious").mkdir()
-        made = draft_of(tmp_path, "int8")
+        made = candidate_of(tmp_path, "int8")
 
         with pytest.raises(ModelFileError, match="cannot be called"):
-            open_subject(request_of(ready, name="../precious"))
+            open_model(request_of(ready, name="../precious"))
         with pytest.raises(ModelFileError, match="name"):
-            draft(
+            make_candidate(
                 tmp_path / "precious",
                 made.model,
                 "int8",
                 Origin("../precious", "1.0.0", LABELS, "0" * 64),
-                Description(made.manifest.input, made.manifest.output),
+                Inspection(made.manifest.input, made.manifest.output),
                 made.manifest.thresholds,
             )
         assert (tmp_path / "precious").is_dir()
@@ -169,46 +169,46 @@ class TestSubject:
     def test_missing_file_says_what_can_be_given(self, request_of, tmp_path):
         """All forms."""
         with pytest.raises(ModelFileError, match=r"does not exist; give a \.keras"):
-            open_subject(request_of(tmp_path / "nothing.keras"))
+            open_model(request_of(tmp_path / "nothing.keras"))
 
 
 class TestMaterial:
     def test_without_pictures_nothing_is_proved(self, request_of, ready, tmp_path):
         """It says what to give."""
         with pytest.raises(DatasetError, match="give labelled images by --evaluate-on, or at"):
-            gather(request_of(ready), tmp_path)
+            find_images(request_of(ready), tmp_path)
 
     def test_parts_of_a_folder_have_their_purpose(self, request_of, ready, tmp_path):
         """val is judged by, train gives int8 its ranges."""
         write_labelled(tmp_path / "data" / "train", count=3)
         write_labelled(tmp_path / "data" / "val", count=2, seed=50)
 
-        found = gather(request_of(ready, evaluate_on=tmp_path / "data"), tmp_path)
+        found = find_images(request_of(ready, evaluate_on=tmp_path / "data"), tmp_path)
 
         assert found.dataset is not None and len(found.dataset) == 2
         assert {path.parent.name for path in found.calibration} == {"train"}
-        assert {path.parent.name for path in found.candidates} == {"val"}
+        assert {path.parent.name for path in found.golden_candidates} == {"val"}
 
     def test_given_pictures_are_taken_as_they_are(self, request_of, ready, pictures, tmp_path):
         """A few; of many, the telling ones are chosen."""
-        few = gather(request_of(ready, golden=pictures), tmp_path)
-        many = gather(
+        few = find_images(request_of(ready, golden=pictures), tmp_path)
+        many = find_images(
             request_of(ready, golden=write_pictures(tmp_path / "many", count=12)), tmp_path
         )
 
         assert len(few.golden) == 4 and few.dataset is None
-        assert not many.golden and len(many.candidates) == 12
+        assert not many.golden and len(many.golden_candidates) == 12
 
     def test_folder_without_pictures_is_an_error(self, request_of, ready, tmp_path):
         """Also for one that is not there."""
         with pytest.raises(DatasetError, match="holds no pictures"):
-            gather(request_of(ready, golden=tmp_path / "nothing"), tmp_path)
+            find_images(request_of(ready, golden=tmp_path / "nothing"), tmp_path)
 
     def test_bundled_model_is_judged_on_scenes_of_its_own(self, request_of, tmp_path):
         """Rendered once, from seeds that no training draws from."""
         request = request_of(Path("bundled"), scenes=5)
 
-        found, again = (gather(request, tmp_path / "scenes") for _ in range(2))
+        found, again = (find_images(request, tmp_path / "scenes") for _ in range(2))
 
         assert found.dataset is not None and len(found.dataset) == 5
         assert not {*found.calibration} & {image.path for image in found.dataset.images}
@@ -220,14 +220,16 @@ class TestTrial:
         self, request_of, source, images, tmp_path
     ):
         """All found in each; thresholds from the labelled images."""
-        subject, _, trial, decision = try_out(request_of(source, evaluate_on=images), tmp_path)
+        model, _, measurement, decision = try_out(request_of(source, evaluate_on=images), tmp_path)
 
         assert [verdict.passed for verdict in decision.verdicts] == [True] * 4
-        assert trial.source_evaluation is not None
-        assert trial.source_evaluation.map_50 == pytest.approx(1)
-        proof = next(p for p in trial.proofs if p.draft.variant == decision.chosen)
-        assert set(proof.draft.manifest.thresholds.per_label) == set(LABELS)
-        assert proof.draft.manifest.lineage.source_sha256 == subject.digest
+        assert measurement.source_evaluation is not None
+        assert measurement.source_evaluation.map_50 == pytest.approx(1)
+        validation = next(
+            p for p in measurement.validations if p.candidate.variant == decision.chosen
+        )
+        assert set(validation.candidate.manifest.thresholds.per_label) == set(LABELS)
+        assert validation.candidate.manifest.lineage.source_sha256 == model.digest
 
     def test_form_that_loses_is_refused_and_another_taken(self, request_of, images, tmp_path):
         """Eight bits ruin this network; float forms are whole."""
@@ -244,11 +246,11 @@ class TestTrial:
         """Nothing else is published in its place."""
         crude = save_network(tmp_path / "crude", "crude")
 
-        _, _, trial, decision = try_out(
+        _, _, measurement, decision = try_out(
             request_of(crude, evaluate_on=images, variant="int8"), tmp_path / "work"
         )
 
-        assert [proof.draft.variant for proof in trial.proofs] == ["int8"]
+        assert [validation.candidate.variant for validation in measurement.validations] == ["int8"]
         assert decision.chosen is None
 
     def test_blind_network_is_refused(self, request_of, pictures, tmp_path):
@@ -264,9 +266,9 @@ class TestTrial:
         """Before what labelled images say."""
         request = request_of(ready, evaluate_on=images, score_threshold=0.33)
 
-        _, _, trial, _ = try_out(request, tmp_path / "work")
+        _, _, measurement, _ = try_out(request, tmp_path / "work")
 
-        thresholds = trial.proofs[0].draft.manifest.thresholds
+        thresholds = measurement.validations[0].candidate.manifest.thresholds
         assert (thresholds.score, dict(thresholds.per_label)) == (0.33, {})
 
     def test_slow_model_is_refused(self, request_of, ready, pictures, tmp_path):
@@ -289,9 +291,9 @@ class TestTrial:
         with pytest.raises(ModelFileError, match="an end-to-end output"):
             try_out(request_of(file, golden=golden), tmp_path / "work")
 
-        request = request_of(file, golden=golden, reading=Reading(layout="yolo_v8"))
-        _, _, trial, _ = try_out(request, tmp_path / "work")
-        assert "although" in trial.notes[0]
+        request = request_of(file, golden=golden, hints=ModelHints(layout="yolo_v8"))
+        _, _, measurement, _ = try_out(request, tmp_path / "work")
+        assert "although" in measurement.notes[0]
 
     def test_background_of_an_ssd_is_left_out_of_the_release(self, request_of, tmp_path):
         """Its labelled squares are all found, under their names."""
@@ -299,12 +301,14 @@ class TestTrial:
         (file.parent / "labels.txt").write_text("background\nred\ngreen\n")
         images = write_squares(tmp_path / "images")
 
-        _, _, trial, decision = try_out(request_of(file, evaluate_on=images), tmp_path / "work")
+        _, _, measurement, decision = try_out(
+            request_of(file, evaluate_on=images), tmp_path / "work"
+        )
 
-        assert trial.proofs[0].draft.manifest.labels == ("red", "green")
-        assert trial.proofs[0].figures.accuracy is not None
-        assert trial.proofs[0].figures.accuracy.map_50 == pytest.approx(1)
-        assert any("background, was left out" in note for note in trial.notes)
+        assert measurement.validations[0].candidate.manifest.labels == ("red", "green")
+        assert measurement.validations[0].metrics.accuracy is not None
+        assert measurement.validations[0].metrics.accuracy.map_50 == pytest.approx(1)
+        assert any("background, was left out" in note for note in measurement.notes)
         assert decision.chosen == "as-is"
 
 
@@ -314,10 +318,10 @@ class TestPublish:
     ):
         """Signed, on its channel, with what was measured."""
         request = request_of(ready, evaluate_on=images, channel="canary", share=0.5)
-        _, _, trial, decision = try_out(request, tmp_path / "work")
+        _, _, measurement, decision = try_out(request, tmp_path / "work")
         assert decision.chosen == "as-is"
 
-        published = publish(request, trial.proofs[0])
+        published = publish(request, measurement.validations[0])
 
         assert published.created
         repository = place.open()
@@ -328,35 +332,35 @@ class TestPublish:
         assert isinstance(accuracy, dict) and accuracy["map_50"] == 1.0
         assert manifest.lineage.data_sha256 is not None
         with pytest.raises(RepositoryError, match=r"1\.0\.0 is published already.* 1\.0\.1"):
-            open_subject(request_of(ready, version="1.0.0"))
-        assert open_subject(request_of(ready)).version == "1.0.1"
+            open_model(request_of(ready, version="1.0.0"))
+        assert open_model(request_of(ready)).version == "1.0.1"
 
     def test_variant_of_the_same_file_and_machine_is_remembered(
         self, request_of, ready, pictures, tmp_path, monkeypatch
     ):
         """Until the file or the machine is another, or the release is taken back."""
         request = request_of(ready, golden=pictures)
-        assert open_subject(request).before is None
-        _, _, trial, _ = try_out(request, tmp_path / "work")
-        publish(request, trial.proofs[0])
+        assert open_model(request).before is None
+        _, _, measurement, _ = try_out(request, tmp_path / "work")
+        publish(request, measurement.validations[0])
 
-        assert open_subject(request).before == "as-is"
+        assert open_model(request).before == "as-is"
         with monkeypatch.context() as elsewhere:
             elsewhere.setattr("edge.release.publishing.model.cpu_name", lambda: "another")
-            assert open_subject(request).before is None
+            assert open_model(request).before is None
         other = ready.with_name("other.tflite")
         other.write_bytes(ready.read_bytes() + b"\0")
-        assert open_subject(request_of(other, golden=pictures, name="int8")).before is None
+        assert open_model(request_of(other, golden=pictures, name="int8")).before is None
         maintenance.withdraw(request.place, "int8", "1.0.0", "misses nuts")
-        assert open_subject(request).before is None
+        assert open_model(request).before is None
 
     def test_figures_are_plain_json(self, request_of, source, images, tmp_path):
         """With parity and the source's accuracy where there is a source."""
-        _, _, trial, _ = try_out(
+        _, _, measurement, _ = try_out(
             request_of(source, evaluate_on=images, variant="float32"), tmp_path
         )
 
-        found = measured(trial.proofs[0].figures)
+        found = measured(measurement.validations[0].metrics)
 
         assert json.loads(json.dumps(found)) == found
         assert {"cpu", "timings", "accuracy", "source", "parity"} == set(found)
@@ -412,13 +416,13 @@ class TestReport:
         facts = report.facts
         assert facts["measured on"] == cpu_name()
         assert facts["labels"].endswith("labels.txt (one name a line): 3 names, red to blue")
-        low, high = report.rows[0].figures.timing.spread_ms
-        assert low <= report.rows[0].figures.timing.p50_ms <= high
+        low, high = report.rows[0].metrics.timing.spread_ms
+        assert low <= report.rows[0].metrics.timing.p50_ms <= high
         console = Console(width=300, record=True, file=io.StringIO())
         console.print(summary.render_terminal(report), soft_wrap=True)
         for text in (console.export_text(), html.unescape(render_html(report))):
             assert cpu_name() in text and facts["labels"] in text
-            assert spread(report.rows[0].figures.timing) in text
+            assert spread(report.rows[0].metrics.timing) in text
         assert "one name a line" in summary.render_markdown(report)
         assert "–" in str(summary.render_table(report)[0]["frame"])
 
@@ -443,8 +447,8 @@ class TestMaintenance:
     @pytest.fixture
     def published(self, request_of, ready, pictures, place: Place, tmp_path) -> Place:
         request = request_of(ready, golden=pictures, channel="canary", share=0.5)
-        _, _, trial, _ = try_out(request, tmp_path / "work")
-        publish(request, trial.proofs[0])
+        _, _, measurement, _ = try_out(request, tmp_path / "work")
+        publish(request, measurement.validations[0])
         return place
 
     def test_release_is_promoted_rolled_out_and_withdrawn(self, published):
@@ -488,10 +492,10 @@ class TestRealModels:
     def try_real(self, request_of, tmp_path):
         """Tries a ready file on ordinary photos, and names what it finds on one of them."""
 
-        def attempt(model: Path, labels: str) -> tuple[Decision, Trial]:
+        def attempt(model: Path, labels: str) -> tuple[Decision, Measurement]:
             request = request_of(model, labels=DATA / "labels" / labels, golden=DATA / "photos")
-            _, _, trial, decision = try_out(request, tmp_path / "work")
-            return decision, trial
+            _, _, measurement, decision = try_out(request, tmp_path / "work")
+            return decision, measurement
 
         return attempt
 
@@ -504,10 +508,10 @@ class TestRealModels:
     )
     def test_good_files_pass_as_they_are(self, try_real, model, labels):
         """On four photos: a cat; a person with a tie; two dogs; cars."""
-        decision, trial = try_real(model, labels)
+        decision, measurement = try_real(model, labels)
 
         assert decision.chosen == "as-is"
-        golden = trial.proofs[0].draft.manifest.golden
+        golden = measurement.validations[0].candidate.manifest.golden
         found = [sorted(one.label for one in picture.detections) for picture in golden]
         assert found[:3] == [["cat"], ["person", "tie"], ["dog", "dog"]]
         assert set(found[3]) == {"car"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge.release.clip import WIDTH, write_clip
-from edge.release.errors import ReleaseRoomError
+from edge.release.errors import PublisherError
 from edge.release.synthetic import scenes as scenes_module
 from edge.release.synthetic.metal import cast_shadow, draw_lamp, shade
 from edge.release.synthetic.parts import DEFECTS, KINDS, Part, draw_part
@@ -245,5 +245,5 @@ def test_clip_says_where_it_cannot_be_written(tmp_path):
     """A folder in the place of the file is an error with the path, not a silent nothing."""
     (tmp_path / "taken.mp4").mkdir()
 
-    with pytest.raises(ReleaseRoomError, match=r"taken\.mp4"):
+    with pytest.raises(PublisherError, match=r"taken\.mp4"):
         write_clip(tmp_path / "taken.mp4", seconds=0.1)

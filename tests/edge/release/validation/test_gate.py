@@ -1,11 +1,11 @@
-"""The gate: decided from figures alone, with reasons that name them."""
+"""The gate: decided from metrics alone, with reasons that name them."""
 
 from dataclasses import replace
 
 import pytest
 
 from edge.release.validation.gate import Limits, decide, judge
-from edge.release.validation.metrics import Accuracy, Agreement, Figures, Parity, Timing
+from edge.release.validation.metrics import Accuracy, Agreement, Metrics, Parity, Timing
 
 LIMITS = Limits()
 
@@ -14,8 +14,8 @@ def accuracy(map_50: float = 0.9, map_50_95: float = 0.6, **more) -> Accuracy:
     return Accuracy(map_50, map_50_95, {"red": map_50}, images=10, objects=100, **more)
 
 
-def figures(variant: str = "float32", p50_ms: float = 5.0, **changes) -> Figures:
-    good = Figures(
+def metrics(variant: str = "float32", p50_ms: float = 5.0, **changes) -> Metrics:
+    good = Metrics(
         variant=variant,
         bytes=1_000_000,
         accuracy=accuracy(),
@@ -33,17 +33,17 @@ def figures(variant: str = "float32", p50_ms: float = 5.0, **changes) -> Figures
 
 
 def reasons(limits: Limits = LIMITS, **changes) -> str:
-    return "; ".join(judge(figures(**changes), limits).reasons)
+    return "; ".join(judge(metrics(**changes), limits).reasons)
 
 
 def test_good_figures_pass():
     """Nothing speaks against it."""
-    assert judge(figures(), LIMITS).passed
+    assert judge(metrics(), LIMITS).passed
 
 
 def test_what_was_not_measured_refuses_nothing():
     """A ready file without labelled images has neither a source nor an accuracy."""
-    assert judge(figures("as-is", accuracy=None, source_accuracy=None, parity=None), LIMITS).passed
+    assert judge(metrics("as-is", accuracy=None, source_accuracy=None, parity=None), LIMITS).passed
 
 
 def test_constant_answer_is_the_one_reason():
@@ -94,7 +94,7 @@ def test_latency_and_size_count_where_they_are_limited():
     """The first runtime with one thread is what counts."""
     limits = Limits(max_latency_ms=4, max_bytes=500_000)
 
-    found = judge(figures(), limits).reasons
+    found = judge(metrics(), limits).reasons
 
     assert found == (
         "it takes 5.0 ms a frame (litert, 1 thread), more than 4 ms",
@@ -106,9 +106,9 @@ def test_integer_forms_may_differ_in_their_outputs():
     """They are judged by what they find."""
     parity = Parity(0.2, Agreement(20, 20))
 
-    assert judge(figures("int8", parity=parity), LIMITS).passed
-    assert judge(figures("dynamic", parity=parity), LIMITS).passed
-    assert not judge(figures("float16", parity=parity), LIMITS).passed
+    assert judge(metrics("int8", parity=parity), LIMITS).passed
+    assert judge(metrics("dynamic", parity=parity), LIMITS).passed
+    assert not judge(metrics("float16", parity=parity), LIMITS).passed
 
 
 def test_wrong_names_are_a_hint():
@@ -120,15 +120,15 @@ def test_wrong_names_are_a_hint():
 
 def test_gain_is_no_loss():
     """A variant may be better than its source."""
-    assert judge(figures(accuracy=accuracy(0.95, 0.7)), LIMITS).passed
+    assert judge(metrics(accuracy=accuracy(0.95, 0.7)), LIMITS).passed
 
 
 def test_auto_takes_the_fastest_that_passes():
     """The very fastest one fails here."""
     tried = [
-        figures("float32", 9.0),
-        figures("dynamic", 5.0),
-        figures("int8", 2.0, accuracy=accuracy(0.5)),
+        metrics("float32", 9.0),
+        metrics("dynamic", 5.0),
+        metrics("int8", 2.0, accuracy=accuracy(0.5)),
     ]
 
     decision = decide(tried, "auto", LIMITS)
@@ -140,14 +140,14 @@ def test_auto_takes_the_fastest_that_passes():
 
 def test_of_those_as_fast_the_smallest_is_taken():
     """float16 runs as float32 and is half as large."""
-    tried = [figures("float32", 5.0, bytes=4_000_000), figures("float16", 5.3, bytes=2_000_000)]
+    tried = [metrics("float32", 5.0, bytes=4_000_000), metrics("float16", 5.3, bytes=2_000_000)]
 
     assert decide(tried, "auto", LIMITS).chosen == "float16"
 
 
 def test_close_call_leaves_what_was_published_before():
     """Published again with nothing changed, the same variant is taken."""
-    tried = [figures("float32", 5.0, bytes=4_000_000), figures("float16", 5.6, bytes=2_000_000)]
+    tried = [metrics("float32", 5.0, bytes=4_000_000), metrics("float16", 5.6, bytes=2_000_000)]
 
     assert decide(tried, "auto", LIMITS).chosen == "float32"
     assert decide(tried, "auto", LIMITS, before="float16").chosen == "float16"
@@ -158,8 +158,8 @@ def test_rounds_decide_where_there_are_some():
     steady = Timing("litert", 1, 9.0, 9.9, 9.0, 80_000_000, (9.0, 9.1, 9.0, 8.9, 9.0))
     lucky = replace(steady, p50_ms=7.0, rounds_ms=(7.0, 12.0, 6.9, 11.0, 6.8))
     tried = [
-        figures("float16", bytes=2_000_000, timings=(lucky,)),
-        figures("dynamic", timings=(steady,)),
+        metrics("float16", bytes=2_000_000, timings=(lucky,)),
+        metrics("dynamic", timings=(steady,)),
     ]
 
     assert lucky.spread_ms == (6.8, 12.0)
@@ -168,14 +168,14 @@ def test_rounds_decide_where_there_are_some():
 
 def test_variant_that_fails_is_not_kept():
     """Whatever was published before."""
-    tried = [figures("float32", 9.0), figures("int8", 5.0, found=0)]
+    tried = [metrics("float32", 9.0), metrics("int8", 5.0, found=0)]
 
     assert decide(tried, "auto", LIMITS, before="int8").chosen == "float32"
 
 
 def test_named_variant_is_taken_or_nothing_is():
     """However good the others are."""
-    tried = [figures("float32"), figures("int8", found=0)]
+    tried = [metrics("float32"), metrics("int8", found=0)]
 
     assert decide(tried, "float32", LIMITS).chosen == "float32"
     assert decide(tried, "int8", LIMITS).chosen is None
@@ -183,7 +183,7 @@ def test_named_variant_is_taken_or_nothing_is():
 
 def test_refusal_says_why_for_each():
     """All reasons of all variants."""
-    tried = [figures("float32", found=0), figures("int8", constant="nothing")]
+    tried = [metrics("float32", found=0), metrics("int8", constant="nothing")]
 
     assert decide(tried, "auto", LIMITS).reasons == (
         "float32: it finds nothing on any of 4 golden pictures",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge.release.validation.ranking import Contender, choose, is_faster
+from edge.release.validation.gate import Contender, choose, is_faster
 
 SIZES = {"float32": 4_000_000, "float16": 2_000_000, "dynamic": 1_000_000, "int8": 1_010_000}
 

@@ -7,18 +7,16 @@ import pytest
 
 from edge.release.errors import ModelFileError
 from edge.release.validation import timing
-from edge.release.validation.bench import Bench
-from edge.release.validation.benchmark import Stopwatch, StopwatchError
-from edge.release.validation.cpu import cpu_name
-from edge.release.validation.timing import ROUNDS, time_all
+from edge.release.validation.benchmark import Benchmark, BenchmarkError
+from edge.release.validation.timing import ROUNDS, TimingPlan, cpu_name, time_all
 from tests.edge.device.tiny import paint
-from tests.edge.release.cells import draft_of, draw_cells
+from tests.edge.release.cells import candidate_of, draw_cells
 
 PICTURES = [paint(*draw_cells(9, 0))]
 QUICK = 0.07  # s
 
 
-class FakeStopwatch:
+class FakeBenchmark:
     """Writes down who was measured; a round of int8 costs 2 ms, of the others 3."""
 
     asked: list[str]
@@ -37,7 +35,7 @@ class FakeStopwatch:
         self.asked.append(self._name)
         self._rounds += 1
         if self.fails == (self._name, self._rounds):
-            raise StopwatchError("no more")
+            raise BenchmarkError("no more")
 
     @property
     def measured(self):
@@ -49,19 +47,21 @@ class FakeStopwatch:
 
 @pytest.fixture
 def fake(monkeypatch):
-    FakeStopwatch.asked, FakeStopwatch.fails = [], ("nobody", 0)
-    monkeypatch.setattr(timing, "Stopwatch", FakeStopwatch)
-    return FakeStopwatch
+    FakeBenchmark.asked, FakeBenchmark.fails = [], ("nobody", 0)
+    monkeypatch.setattr(timing, "Benchmark", FakeBenchmark)
+    return FakeBenchmark
 
 
 @pytest.fixture
-def drafts(tmp_path):
-    return [draft_of(tmp_path, variant).with_golden(PICTURES) for variant in ("float32", "int8")]
+def candidates(tmp_path):
+    return [
+        candidate_of(tmp_path, variant).with_golden(PICTURES) for variant in ("float32", "int8")
+    ]
 
 
-def test_rounds_are_taken_in_turns_there_and_back(fake, drafts):
+def test_rounds_are_taken_in_turns_there_and_back(fake, candidates):
     """A machine that is busy for a while is so for all of them."""
-    first, second = time_all(drafts, Bench(PICTURES, threads=(1,)))
+    first, second = time_all(candidates, TimingPlan(threads=(1,)))
 
     assert fake.asked[:6] == ["float32", "int8", "int8", "float32", "float32", "int8"]
     assert len(fake.asked) == 2 * ROUNDS
@@ -69,22 +69,22 @@ def test_rounds_are_taken_in_turns_there_and_back(fake, drafts):
     assert first.timings[0].spread_ms == (3.0, 3.0)
 
 
-def test_variant_that_fails_midway_does_not_take_the_others_along(fake, drafts, tmp_path):
+def test_variant_that_fails_midway_does_not_take_the_others_along(fake, candidates, tmp_path):
     """In an interpreter that is a bonus; the first one has to run."""
     fake.fails = ("int8", 3)
-    bench = Bench(PICTURES, threads=(1, 2), pythons=(tmp_path / "own", tmp_path / "other"))
+    plan = TimingPlan(threads=(1, 2), pythons=(tmp_path / "own", tmp_path / "other"))
 
     with pytest.raises(ModelFileError, match="int8 cannot be run: no more"):
-        time_all(drafts, bench)
+        time_all(candidates, plan)
 
 
-def test_process_is_measured_round_by_round(drafts):
+def test_process_is_measured_round_by_round(candidates):
     """The same process: its model is loaded once, and each round has a median."""
-    variant = drafts[1]
-    with Stopwatch(Path(sys.executable), variant.folder, variant.picture, 1) as stopwatch:
+    variant = candidates[1]
+    with Benchmark(Path(sys.executable), variant.folder, variant.picture, 1) as benchmark:
         for _ in range(3):
-            stopwatch.round(QUICK / ROUNDS)
-        measured = stopwatch.measured
+            benchmark.round(QUICK / ROUNDS)
+        measured = benchmark.measured
 
     low, middle, high = sorted(measured["rounds_ms"])
     assert 0 < low <= middle <= high

@@ -1,4 +1,4 @@
-"""A variant's figures come from the code that a device runs, and its faults show in them."""
+"""A variant's metrics come from the code that a device runs, and its faults show in them."""
 
 import sys
 from dataclasses import replace
@@ -9,34 +9,41 @@ import pytest
 from edge_detector.contract.manifest import Manifest, Thresholds
 from edge_detector.updates.self_test import self_test
 
-from edge.release.conversion.inspection import describe
+from edge.release.conversion.inspection import inspect_model
 from edge.release.datasets.annotations import read_dataset
-from edge.release.datasets.label_file import read_labels
+from edge.release.datasets.label_file import open_labels
 from edge.release.errors import ModelFileError
-from edge.release.validation.bench import Bench
-from edge.release.validation.benchmark import StopwatchError, time_model
-from edge.release.validation.candidate import Draft, Origin, draft
+from edge.release.validation.benchmark import Benchmark, BenchmarkError
+from edge.release.validation.candidate import Candidate, Origin, make_candidate
 from edge.release.validation.evaluate import CURVE_THRESHOLD
 from edge.release.validation.source import SourceDetector
+from edge.release.validation.timing import TimingPlan
 from edge.release.validation.validation import (
     agree,
     constant_answer,
-    evaluate_variant,
+    evaluate_candidate,
     parity,
-    prove,
+    validate_all,
 )
 from tests.edge.device.samples import CONSTANT, DATA, needs_data, read_photo
 from tests.edge.device.tiny import paint
-from tests.edge.release.cells import detection, draft_of, draw_cells, open_cells, write_labelled
+from tests.edge.release.cells import candidate_of, detection, draw_cells, open_cells, write_labelled
 
 PICTURES = [paint(*draw_cells(9, seed)) for seed in range(3)]
 THRESHOLDS = Thresholds(score=0.5, iou=0.5, max_detections=100, per_label={"blue": 0.2})
 A, B = (0.0, 0.0, 20.0, 20.0), (30.0, 0.0, 50.0, 20.0)
-QUICK = 0.05  # s
+QUICK = TimingPlan(threads=(1,), seconds=0.05)
 
 
 def source_of(folder: Path, fault: str = "") -> SourceDetector:
-    return SourceDetector(open_cells(fault), draft_of(folder, "float32", fault), CURVE_THRESHOLD)
+    return SourceDetector(
+        open_cells(fault), candidate_of(folder, "float32", fault), CURVE_THRESHOLD
+    )
+
+
+def time_picture(python: Path, candidate: Candidate, picture: Path) -> None:
+    with Benchmark(python, candidate.folder, picture, threads=1) as benchmark:
+        benchmark.round(QUICK.seconds)
 
 
 class TestAgreement:
@@ -83,7 +90,7 @@ class TestParity:
         """To rounding; and the source finds what was painted."""
         source = source_of(tmp_path)
 
-        found = parity(draft_of(tmp_path, "float32"), source, PICTURES)
+        found = parity(candidate_of(tmp_path, "float32"), source, PICTURES)
 
         assert found.largest_difference < 1e-5
         assert found.agreement.share == 1 and found.agreement.compared == 2 * 27
@@ -93,7 +100,7 @@ class TestParity:
         """Its outputs are coarse; what it finds is the same."""
         dim = [(picture * 0.9).astype(np.uint8) for picture in PICTURES]
 
-        found = parity(draft_of(tmp_path, "int8"), source_of(tmp_path), dim)
+        found = parity(candidate_of(tmp_path, "int8"), source_of(tmp_path), dim)
 
         assert 1e-4 < found.largest_difference < 0.1
         assert found.agreement.share == 1
@@ -102,8 +109,8 @@ class TestParity:
         """One class with values thousands of times as large takes the range of all."""
         source = source_of(tmp_path, "crude")
 
-        whole = parity(draft_of(tmp_path, "float32", "crude"), source, PICTURES)
-        coarse = parity(draft_of(tmp_path, "int8", "crude"), source, PICTURES)
+        whole = parity(candidate_of(tmp_path, "float32", "crude"), source, PICTURES)
+        coarse = parity(candidate_of(tmp_path, "int8", "crude"), source, PICTURES)
 
         assert whole.agreement.share == 1
         assert coarse.agreement.share < 0.5
@@ -112,72 +119,75 @@ class TestParity:
 class TestConstantAnswer:
     def test_model_that_looks_is_none(self, tmp_path):
         """One picture is enough to tell."""
-        assert constant_answer(draft_of(tmp_path, "float32"), PICTURES[:1]) is None
+        assert constant_answer(candidate_of(tmp_path, "float32"), PICTURES[:1]) is None
 
     @pytest.mark.parametrize("variant", ["float32", "int8"])
     def test_blind_model_is_told_with_its_answer(self, tmp_path, variant):
         """The same boxes whatever it sees."""
-        found = constant_answer(draft_of(tmp_path, variant, "blind"), PICTURES[:1])
+        found = constant_answer(candidate_of(tmp_path, variant, "blind"), PICTURES[:1])
 
         assert found is not None and found.startswith("64 boxes at 0.99 (first: red)")
 
 
-class TestProve:
+class TestValidate:
     @pytest.fixture
-    def variant(self, tmp_path) -> Draft:
-        return draft_of(tmp_path, "int8")
+    def variant(self, tmp_path) -> Candidate:
+        return candidate_of(tmp_path, "int8")
 
-    def test_proof_holds_all_figures(self, tmp_path, variant):
+    def test_validation_holds_all_metrics(self, tmp_path, variant):
         """Accuracy, parity, golden answers, time, memory and size."""
         dataset = read_dataset(write_labelled(tmp_path / "labelled", count=2))
         source = source_of(tmp_path)
-        bench = Bench(PICTURES, source, threads=(1, 2), seconds=QUICK)
+        plan = replace(QUICK, threads=(1, 2))
 
-        proof = prove(variant, bench, evaluate_variant(variant, dataset))
+        (validation,) = validate_all(
+            [variant], [evaluate_candidate(variant, dataset)], PICTURES, plan, source
+        )
 
-        figures = proof.figures
-        assert figures.accuracy is not None and figures.accuracy.map_50 == pytest.approx(1)
-        assert figures.parity is not None and figures.parity.agreement.share == 1
-        assert (figures.constant, figures.self_test) == (None, None)
-        assert (figures.found, figures.golden) == (27, 3)
-        assert figures.bytes == variant.model.stat().st_size
-        assert [timing.threads for timing in figures.timings] == [1, 2]
-        assert figures.timing.threads == 1
-        assert 0 < figures.timing.infer_p50_ms <= figures.timing.p50_ms <= figures.timing.p99_ms
-        assert 20e6 < figures.timing.peak_bytes < 250e6
+        metrics = validation.metrics
+        assert metrics.accuracy is not None and metrics.accuracy.map_50 == pytest.approx(1)
+        assert metrics.parity is not None and metrics.parity.agreement.share == 1
+        assert (metrics.constant, metrics.self_test) == (None, None)
+        assert (metrics.found, metrics.golden) == (27, 3)
+        assert metrics.bytes == variant.model.stat().st_size
+        assert [timing.threads for timing in metrics.timings] == [1, 2]
+        assert metrics.timing.threads == 1
+        assert 0 < metrics.timing.infer_p50_ms <= metrics.timing.p50_ms <= metrics.timing.p99_ms
+        assert 20e6 < metrics.timing.peak_bytes < 250e6
 
     def test_folder_is_the_release_of_a_device(self, variant):
         """Manifest, model and pictures: its own self-test passes on them."""
-        proof = prove(variant, Bench(PICTURES, threads=(1,), seconds=QUICK))
+        (validation,) = validate_all([variant], [None], PICTURES, QUICK)
 
-        folder = proof.draft.folder
+        folder = validation.candidate.folder
         manifest = Manifest.from_json((folder / "manifest.json").read_bytes())
-        assert manifest == proof.draft.manifest
+        assert manifest == validation.candidate.manifest
         assert {file.name for file in folder.iterdir()} == {
             *("manifest.json", "model.tflite"),
             *("golden-0.png", "golden-1.png", "golden-2.png"),
         }
-        self_test(proof.draft.open(), folder)
+        self_test(validation.candidate.open(), folder)
 
     def test_self_test_that_fails_is_told(self, tmp_path):
         """A model that answers the same to a picture of nothing."""
-        proof = prove(
-            draft_of(tmp_path, "float32", "blind"), Bench(PICTURES, threads=(1,), seconds=QUICK)
-        )
+        blind = candidate_of(tmp_path, "float32", "blind")
 
-        assert proof.figures.self_test is not None
-        assert "answers the same" in proof.figures.self_test
+        (validation,) = validate_all([blind], [None], PICTURES, QUICK)
+
+        assert validation.metrics.self_test is not None
+        assert "answers the same" in validation.metrics.self_test
 
     def test_runtime_that_cannot_be_measured_is_noted(self, tmp_path, variant):
         """The first has to run, others are a bonus."""
-        bench = Bench(PICTURES, threads=(1,), seconds=QUICK)
+        absent = tmp_path / "no-python"
+        beside = replace(QUICK, pythons=(*QUICK.pythons, absent))
 
-        proof = prove(variant, bench.beside([tmp_path / "no-python"]))
+        (validation,) = validate_all([variant], [None], PICTURES, beside)
 
-        assert len(proof.figures.timings) == 1
-        assert "int8 was not timed" in proof.notes[0]
+        assert len(validation.metrics.timings) == 1
+        assert "int8 was not timed" in validation.notes[0]
         with pytest.raises(ModelFileError, match="int8 cannot be run"):
-            prove(variant, replace(bench, pythons=(tmp_path / "no-python",)))
+            validate_all([variant], [None], PICTURES, replace(QUICK, pythons=(absent,)))
 
     def test_other_pythons_get_our_package_alone(self, tmp_path, variant):
         """Not what lies beside it, which was installed for this one."""
@@ -185,27 +195,27 @@ class TestProve:
         python.write_text('#!/bin/sh\nls "$PYTHONPATH" >&2\n')
         python.chmod(0o755)
 
-        with pytest.raises(StopwatchError, match=r": edge_detector$"):
-            time_model(python, variant.folder, tmp_path / "nothing.png", 1, QUICK)
+        with pytest.raises(BenchmarkError, match=r": edge_detector$"):
+            time_picture(python, variant, tmp_path / "nothing.png")
 
-    def test_stopwatch_says_what_went_wrong(self, tmp_path, variant):
+    def test_benchmark_says_what_went_wrong(self, tmp_path, variant):
         """The last line that the process wrote."""
-        with pytest.raises(StopwatchError, match=r"nothing\.png cannot be read as an image"):
-            time_model(Path(sys.executable), variant.folder, tmp_path / "nothing.png", 1, QUICK)
+        with pytest.raises(BenchmarkError, match=r"nothing\.png cannot be read as an image"):
+            time_picture(Path(sys.executable), variant, tmp_path / "nothing.png")
 
 
 @needs_data
 def test_file_with_ten_boxes_for_everything_is_found_out(tmp_path):
     """As it was published by somebody: ten persons at 0.50, whatever is on the picture."""
-    labels = read_labels(DATA / "labels" / "coco_ssd_labelmap_nazmul.txt")
+    labels = open_labels(DATA / "labels" / "coco_ssd_labelmap_nazmul.txt").names
     picture = read_photo("photos/cat.bmp")
     thresholds = Thresholds(score=0.5, iou=0.6, max_detections=100, per_label={})
-    made = draft(
+    made = make_candidate(
         tmp_path / "as-is",
         CONSTANT,
         "as-is",
         Origin("constant", "1.0.0", labels, "0" * 64),
-        describe(CONSTANT, labels, [picture]),
+        inspect_model(CONSTANT, labels, [picture]),
         thresholds,
     )
 
@@ -216,6 +226,6 @@ def test_pictures_stay_as_they_are(tmp_path):
     """Looking changes nothing in what is looked at."""
     before = [picture.copy() for picture in PICTURES]
 
-    constant_answer(draft_of(tmp_path, "float32"), PICTURES)
+    constant_answer(candidate_of(tmp_path, "float32"), PICTURES)
 
     assert all(np.array_equal(a, b) for a, b in zip(before, PICTURES, strict=True))

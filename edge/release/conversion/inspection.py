@@ -26,7 +26,7 @@ from edge.release.conversion.answers import (
 from edge.release.conversion.input_scaling import find_scaling
 from edge.release.conversion.opened_model import Array, OpenedModel, open_file, read_signature
 from edge.release.conversion.shapes import SSD, Roles, find_layout, find_strides
-from edge.release.datasets.label_formats import is_background
+from edge.release.datasets.label_names import is_background
 from edge.release.datasets.pictures import Image
 from edge.release.errors import ModelFileError
 

@@ -6,7 +6,7 @@ from edge_detector.contract.manifest import ROLES, InputSpec, Layout
 from edge_detector.inference.tensors import TensorInfo
 
 from edge.release.conversion.opened_model import OpenedModel
-from edge.release.datasets.label_formats import is_background
+from edge.release.datasets.label_names import is_background
 from edge.release.errors import ModelFileError
 
 SSD = "TFLite_Detection_PostProcess"

@@ -5,7 +5,7 @@ Promises: images come in the order of their paths, whatever the file system says
 had to be mended for that is counted in `Dataset.warnings`, never hidden; what cannot be mended is
 an error that names the file.
 
-A folder is one of
+A folder is in one of `FORMATS`, each of which is a file beside this one:
 - COCO: a `.json` with `images`, `annotations` and `categories`, beside its images or in
   `annotations/`;
 - Pascal VOC: an `.xml` beside each image, or `Annotations/` and `JPEGImages/` with, optionally,
@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge.release.datasets.coco import find_coco, other_coco, read_coco
-from edge.release.datasets.mending import Mended, listed, reread
-from edge.release.datasets.pascal_voc import from_zero, is_voc, read_voc
+from edge.release.datasets.coco import COCO
+from edge.release.datasets.mending import Mended, count_from_zero, reread
+from edge.release.datasets.pascal_voc import PASCAL_VOC
 from edge.release.datasets.pictures import (
     Image,
     decode_image,
@@ -33,13 +33,13 @@ from edge.release.datasets.pictures import (
     other_pictures,
     read_bytes,
     read_image,
-    read_text,
     what_is_there,
 )
-from edge.release.datasets.raw_image import RawImage, RawPart
-from edge.release.datasets.yolo import is_yolo, read_yolo
+from edge.release.datasets.raw_image import RawImage, RawPart, format_names
+from edge.release.datasets.yolo import YOLO
 from edge.release.errors import DatasetError
 
+FORMATS = (COCO, PASCAL_VOC, YOLO)  # of several that hold a folder, the first reads it
 PARTS = ("train", "val", "valid", "validation", "test")  # of a data set, as folders
 
 
@@ -107,7 +107,7 @@ def read_dataset(folder: Path, labels: Sequence[str] | None = None) -> Dataset:
     """
     _check_folder(folder)
     part = _read_raw(folder, folder)
-    from_zero(part.images)
+    count_from_zero(part.images)
     return _checked(folder, part, part.labels if labels is None else labels)
 
 
@@ -127,9 +127,9 @@ def read_split(folder: Path, labels: Sequence[str] | None = None) -> tuple[Datas
     val = _read_part(folder, ("val", "valid", "validation"))
     if train is None or val is None:
         alone = train or val or _read_raw(folder, folder)
-        from_zero(alone.images)
+        count_from_zero(alone.images)
         return _checked(folder, alone, alone.labels if labels is None else labels), None
-    from_zero((*train.images, *val.images))
+    count_from_zero((*train.images, *val.images))
     known = labels
     if known is None:
         known = list(dict.fromkeys([*(train.labels or ()), *(val.labels or ())]))
@@ -144,36 +144,22 @@ def _check_folder(folder: Path) -> None:
 
 def _read_part(folder: Path, names: Sequence[str]) -> RawPart | None:
     """One part of a split, or None if the folder does not keep it apart."""
+    by_list_first = sorted(FORMATS, key=lambda form: not form.lists_parts)
     for name in names:
-        listed = folder / "ImageSets" / "Main" / f"{name}.txt"
         if (folder / name).is_dir():
             return _read_raw(folder / name, folder)
-        if listed.is_file():
-            lines = read_text(listed).splitlines()
-            stems = {line.split()[0] for line in lines if line.strip()}
-            return read_voc(folder, stems)
-        if (folder / "images" / name).is_dir() and not find_coco(folder):
-            return read_yolo(folder / "images" / name, folder)
-        file = find_coco(folder, name)
-        if file is not None:
-            return read_coco(file)
+        for form in by_list_first:
+            part = form.read_part(folder, name)
+            if part is not None:
+                return part
     return None
 
 
 def _read_raw(folder: Path, top: Path) -> RawPart:
     """What the annotations of a folder say; top: the folder that it may be a part of."""
-    file = find_coco(folder)
-    if file is not None:
-        part = read_coco(file)
-        others = [other.name for other in other_coco(file, folder)]
-        if others:
-            part.notes.append(f"read {file.name} alone, and not {listed(others, 3)} beside it")
-        return part
-    if is_voc(folder):
-        return read_voc(folder)
-    if is_yolo(folder):
-        images = folder / "images"
-        return read_yolo(images if images.is_dir() else folder, top)
+    for form in FORMATS:
+        if form.holds(folder):
+            return form.read(folder, top)
     raise DatasetError(
         f"{folder} holds no annotations; put a Pascal VOC .xml or a YOLO .txt beside each image,"
         f" or one COCO .json beside all{_elsewhere(folder)}"
@@ -183,19 +169,17 @@ def _read_raw(folder: Path, top: Path) -> RawPart:
 def _elsewhere(folder: Path) -> str:
     """Where annotations are instead, or what is there, for the end of a message."""
     below = [
-        part for name in PARTS if (part := folder / name).is_dir() and _holds_annotations(part)
+        str(part)
+        for name in PARTS
+        if (part := folder / name).is_dir() and any(form.holds(part) for form in FORMATS)
     ]
     if below:
-        return f"; there are some in {listed([str(part) for part in below], 3)}: give that folder"
+        return f"; there are some in {format_names(below)}: give that folder"
     return f" ({what_is_there(folder)})"
 
 
-def _holds_annotations(folder: Path) -> bool:
-    return find_coco(folder) is not None or is_voc(folder) or is_yolo(folder)
-
-
 def _names_of(found: Iterable[RawImage]) -> list[str]:
-    return sorted({name for one in found for name in one.names})
+    return sorted({name for raw in found for name in raw.names})
 
 
 def _checked(folder: Path, part: RawPart, labels: Sequence[str] | None) -> Dataset:
@@ -209,48 +193,53 @@ def _checked(folder: Path, part: RawPart, labels: Sequence[str] | None) -> Datas
     ids = {label: k for k, label in reversed(list(enumerate(labels)))}
     found = sorted(part.images, key=lambda raw: raw.path)
     sizes, digests, turned = [], [], []
-    for one in found:
-        unknown = sorted(set(one.names) - ids.keys())
+    for raw in found:
+        unknown = sorted(set(raw.names) - ids.keys())
         if unknown:
             raise DatasetError(
-                f"{one.source}: unknown label {unknown[0]!r}; known are {listed(labels, 10)}"
+                f"{raw.source}: unknown label {unknown[0]!r}; known are {format_names(labels, 10)}"
             )
-        content = read_bytes(one.path)
-        height, width = decode_image(one.path, content).shape[:2]
-        _check_size(one, width, height)
+        content = read_bytes(raw.path)
+        height, width = decode_image(raw.path, content).shape[:2]
+        _check_size(raw, width, height)
         sizes.append((width, height))
         digests.append(hashlib.sha256(content).digest())
-        if one.boxes and is_turned(content):
-            turned.append(one.path.name)
+        if raw.boxes and is_turned(content):
+            turned.append(raw.path.name)
     other_form = reread(found, sizes)
     mended = Mended()
     hashed = hashlib.sha256("\0".join(labels).encode())
     images = []
-    for one, size, digest in zip(found, sizes, digests, strict=True):
-        image = _held_against(one, *size, ids, mended)
+    for raw, size, digest in zip(found, sizes, digests, strict=True):
+        image = _held_against(raw, *size, ids, mended)
         images.append(image)
-        hashed.update(one.path.name.encode() + digest)
+        hashed.update(raw.path.name.encode() + digest)
         for column in (image.boxes, image.class_ids, image.ignored):
             hashed.update(column.tobytes())
     if fault := mended.fault():
         raise DatasetError(f"{folder}: {fault}")
-    notes = (*part.notes, *_told(folder, part, turned, labels), *other_form, *mended.warnings())
+    notes = (
+        *part.notes,
+        *_describe_oddities(folder, part, turned, labels),
+        *other_form,
+        *mended.warnings(),
+    )
     return Dataset(tuple(labels), tuple(images), hashed.hexdigest(), notes)
 
 
-def _told(
+def _describe_oddities(
     folder: Path, part: RawPart, turned: Sequence[str], labels: Sequence[str]
 ) -> Iterator[str]:
     """What a person may want to look at, although nothing shows that it is wrong."""
     if turned:
         yield (
             f"{len(turned)} of {len(part.images)} images are turned by their EXIF data; their boxes"
-            f" were taken to be about the turned image, as it is shown: {listed(turned, 3)}"
+            f" were taken to be about the turned image, as it is shown: {format_names(turned)}"
         )
     if left := other_pictures(folder):
         yield (
             f"left out {len(left)} pictures of kinds that are not read here, convert them to .jpg"
-            f" or .png: {listed([path.name for path in left], 3)}"
+            f" or .png: {format_names([path.name for path in left])}"
         )
     by_lower: dict[str, str] = {}
     for label in labels:

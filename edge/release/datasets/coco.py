@@ -10,7 +10,13 @@ from typing import Any
 from pycocotools import mask
 
 from edge.release.datasets.pictures import image_files
-from edge.release.datasets.raw_image import RawBox, RawImage, RawPart
+from edge.release.datasets.raw_image import (
+    AnnotationFormat,
+    RawBox,
+    RawImage,
+    RawPart,
+    format_names,
+)
 from edge.release.errors import DatasetError
 
 _NEEDED = (
@@ -27,12 +33,24 @@ def find_coco(folder: Path, part: str = "") -> Path | None:
     )
 
 
-def other_coco(file: Path, folder: Path) -> list[Path]:
-    """The other such files of a folder, which are not read with this one."""
-    return [other for other in _json_files(folder) if other != file and _is_coco(other)]
+def _read(folder: Path) -> RawPart:
+    file = find_coco(folder)
+    if file is None:
+        raise DatasetError(f"{folder} holds no COCO file")
+    part = _read_file(file)
+    others = [other.name for other in _other_files(file, folder)]
+    if others:
+        part.notes.append(f"read {file.name} alone, and not {format_names(others)} beside it")
+    return part
 
 
-def read_coco(file: Path) -> RawPart:
+def _read_part(folder: Path, name: str) -> RawPart | None:
+    """The images of the file whose name holds that of the part."""
+    file = find_coco(folder, name)
+    return None if file is None else _read_file(file)
+
+
+def _read_file(file: Path) -> RawPart:
     """The images, and the labels in the order of their numbers.
 
     An object without a box gets the one around its outline, or its mask.
@@ -45,15 +63,15 @@ def read_coco(file: Path) -> RawPart:
     by_path = {raw.path: raw for raw in by_id.values()}
     names = _categories(file, content["categories"])
     outlined: Counter[bool] = Counter()
-    for number, one in enumerate(content["annotations"]):
+    for number, entry in enumerate(content["annotations"]):
         try:
-            raw = by_id[one["image_id"]]
-            box, from_outline = _box(one)
-            raw.add(box, names[one["category_id"]], bool(one.get("iscrowd")))
+            raw = by_id[entry["image_id"]]
+            box, from_outline = _box(entry)
+            raw.add(box, names[entry["category_id"]], bool(entry.get("iscrowd")))
             outlined[from_outline] += 1
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DatasetError(
-                f"{file} is not as COCO has it: {_called(one, number)} is wrong"
+                f"{file} is not as COCO has it: {_name_entry(entry, number)} is wrong"
                 f" ({_fault(error)}); {_NEEDED}"
             ) from error
     used = {name for raw in by_id.values() for name in raw.names}
@@ -67,6 +85,11 @@ def read_coco(file: Path) -> RawPart:
     if len(images) < len(by_id):
         notes.append(f"{len(by_id) - len(images)} images are listed twice: took each for one")
     return RawPart(images, labels, [*notes, *_unlisted(file, images)])
+
+
+def _other_files(file: Path, folder: Path) -> list[Path]:
+    """The other such files of a folder, which are not read with this one."""
+    return [other for other in _json_files(folder) if other != file and _is_coco(other)]
 
 
 def _json_files(folder: Path) -> list[Path]:
@@ -94,17 +117,19 @@ def _holds_coco(file: Path, modified_ns: int, size: int) -> bool:
 def _images(file: Path, listed: Sequence[Any]) -> dict[object, RawImage]:
     by_id: dict[object, RawImage] = {}
     by_path: dict[Path, RawImage] = {}
-    for number, one in enumerate(listed):
+    for number, entry in enumerate(listed):
         try:
-            raw = RawImage(_find_image(file, str(one["file_name"])), file, from_corner=True)
-            if one.get("width") and one.get("height"):
-                raw.size = (int(one["width"]), int(one["height"]))
+            raw = RawImage(_find_image(file, str(entry["file_name"])), file, from_corner=True)
+            if entry.get("width") and entry.get("height"):
+                raw.size = (int(entry["width"]), int(entry["height"]))
             raw = by_path.setdefault(raw.path, raw)  # an image may be listed twice
-            if by_id.setdefault(one["id"], raw) is not raw:
-                raise ValueError(f"its id {one['id']} is that of {by_id[one['id']].path.name} too")
+            if by_id.setdefault(entry["id"], raw) is not raw:
+                raise ValueError(
+                    f"its id {entry['id']} is that of {by_id[entry['id']].path.name} too"
+                )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DatasetError(
-                f"{file} is not as COCO has it: {_called(one, number, 'image')} is wrong"
+                f"{file} is not as COCO has it: {_name_entry(entry, number, 'image')} is wrong"
                 f" ({_fault(error)}); each image needs an id of its own and a file_name"
             ) from error
     return by_id
@@ -112,14 +137,14 @@ def _images(file: Path, listed: Sequence[Any]) -> dict[object, RawImage]:
 
 def _categories(file: Path, listed: Sequence[Any]) -> dict[object, str]:
     names: dict[object, str] = {}
-    for number, one in enumerate(listed):
+    for number, entry in enumerate(listed):
         try:
-            name = str(one["name"]).strip()
-            if not name or names.setdefault(one["id"], name) != name:
-                raise ValueError(f"its id {one['id']} is that of {names.get(one['id'])!r} too")
+            name = str(entry["name"]).strip()
+            if not name or names.setdefault(entry["id"], name) != name:
+                raise ValueError(f"its id {entry['id']} is that of {names.get(entry['id'])!r} too")
         except (KeyError, TypeError, ValueError) as error:
             raise DatasetError(
-                f"{file} is not as COCO has it: {_called(one, number, 'category')} is wrong"
+                f"{file} is not as COCO has it: {_name_entry(entry, number, 'category')} is wrong"
                 f" ({_fault(error)}); each category needs an id of its own and a name"
             ) from error
     return names
@@ -130,11 +155,11 @@ def _labels(
 ) -> tuple[list[str], list[str]]:
     """The names of classes in the order of their numbers, and what is to be told of them."""
     notes = []
-    parents = {str(one.get("supercategory") or "").strip() for one in categories}
+    parents = {str(category.get("supercategory") or "").strip() for category in categories}
     families = {
-        str(one["name"]).strip()
-        for one in categories
-        if str(one.get("supercategory") or "none").strip().lower() == "none"
+        str(category["name"]).strip()
+        for category in categories
+        if str(category.get("supercategory") or "none").strip().lower() == "none"
     }
     # An export's family name: it stands above the classes, no object is of it.
     roots = (families & parents) - set(used)
@@ -191,7 +216,7 @@ def _around(outline: Any) -> RawBox:
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def _called(entry: Any, number: int, kind: str = "annotation") -> str:
+def _name_entry(entry: Any, number: int, kind: str = "annotation") -> str:
     """How an entry is found again: by its id, else by its place in the list."""
     known = entry.get("id") if isinstance(entry, Mapping) else None
     return f"the {kind} with id {known}" if known is not None else f"{kind} {number} (from 0)"
@@ -212,7 +237,7 @@ def _order(category: object) -> tuple[bool, float, str]:
 
 def _unlisted(file: Path, images: Collection[RawImage]) -> list[str]:
     """Pictures that lie among those which are listed, where this is their only list."""
-    if other_coco(file, file.parent):
+    if _other_files(file, file.parent):
         return []
     listed = {raw.path for raw in images}
     folders = {path.parent for path in listed}
@@ -243,3 +268,10 @@ def _find_image(file: Path, name: str) -> Path:
             if not wanted.is_absolute() and (place / wanted).is_file():
                 return place / wanted
     raise DatasetError(f"{file} names {name}, which is not there; put the images beside the file")
+
+
+COCO = AnnotationFormat(
+    holds=lambda folder: find_coco(folder) is not None,
+    read=lambda folder, _: _read(folder),
+    read_part=_read_part,
+)

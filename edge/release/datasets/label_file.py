@@ -1,47 +1,44 @@
 """What a model's classes are called: from a file, or from the model itself.
 
-`label_formats` has the forms of such a file. Exporters leave names in the model: Ultralytics as
-metadata, TensorFlow's as a file within.
+Read are plain lines (`label_lines`), TensorFlow's label map, YAML and JSON (`label_structures`).
+Where numbers begin at 1, number 1 is class 0. What is none of these is refused by name. Exporters
+leave names in the model: Ultralytics as metadata, TensorFlow's as a file within.
 """
 
 import codecs
+import re
 import zipfile
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from edge_detector.contract.manifest import HOLE
 
-from edge.release.datasets.label_formats import Names, parse_names
+from edge.release.datasets.label_lines import read_lines, refuse_other_forms
+from edge.release.datasets.label_names import Labels
+from edge.release.datasets.label_structures import (
+    LABEL_MAP_ITEM,
+    read_json,
+    read_label_map,
+    read_yaml,
+)
 from edge.release.errors import ModelFileError
 
 BESIDE = ("labels.txt", "labelmap.txt", "classes.txt")
 # Lie beside models too, and count less than what the model itself says.
 BESIDE_TOO = (
-    *("label_map.pbtxt", "labelmap.pbtxt", "labels.pbtxt", "labels.json", "classes.json"),
-    *("data.yaml", "metadata.yaml", "obj.names", "classes.names"),
+    "label_map.pbtxt",
+    "labelmap.pbtxt",
+    "labels.pbtxt",
+    "labels.json",
+    "classes.json",
+    "data.yaml",
+    "metadata.yaml",
+    "obj.names",
+    "classes.names",
 )
 _MAX_BYTES = 1_000_000
+_TUPLE = re.compile(r"""\(\s*(['"]).*['"]\s*,?\s*\)""", re.DOTALL)
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-
-
-@dataclass(frozen=True)
-class Labels:
-    """Names of classes, where they stand and how they were read; "???" is a hole."""
-
-    names: tuple[str, ...]
-    origin: str
-    form: str
-
-    @property
-    def told(self) -> str:
-        """In a line, for the publisher to see what was taken."""
-        known = [name for name in self.names if name != HOLE]
-        holes = len(self.names) - len(known)
-        count = f"{len(known)} name{'s' * (len(known) > 1)}"
-        if holes:
-            count += f" and {holes} hole{'s' * (holes > 1)}"
-        ends = known[0] if len(known) == 1 else f"{known[0]} to {known[-1]}"
-        return f"{self.origin} ({self.form}): {count}, {ends}"
 
 
 def open_labels(file: Path) -> Labels:
@@ -58,7 +55,7 @@ def open_labels(file: Path) -> Labels:
         ) from error
     if len(content) > _MAX_BYTES:
         raise ModelFileError(f"the labels file {file} has {len(content)} bytes: no list of names")
-    return _labels(_decoded(content, file), str(file), file.suffix.lower())
+    return parse_labels(_decoded(content, file), str(file), file.suffix.lower())
 
 
 def search_labels(model: Path) -> Labels:
@@ -83,6 +80,41 @@ def search_labels(model: Path) -> Labels:
     )
 
 
+def parse_labels(text: str, origin: str, suffix: str = "") -> Labels:
+    """The labels in a text, in whichever form it has.
+
+    Args:
+        text: the content of a file.
+        origin: what it is called in errors.
+        suffix: of the file's name, in lower case.
+
+    Raises:
+        ModelFileError: it is none of the forms, names no class, or names one twice.
+    """
+    found = _parse(text.strip(), origin, suffix)
+    known = [name for name in found.names if name != HOLE]
+    if not known:
+        raise ModelFileError(f"{origin} names no class; write one name a line")
+    doubled = sorted({name for name in known if known.count(name) > 1})
+    if doubled:
+        raise ModelFileError(f"{origin} names {doubled[0]!r} twice; each class needs its own name")
+    return found
+
+
+def _parse(text: str, origin: str, suffix: str) -> Labels:
+    if suffix == ".pbtxt" or LABEL_MAP_ITEM.match(text):
+        return read_label_map(text, origin)
+    if suffix in (".yaml", ".yml") or re.search(r"^names\s*:", text, re.MULTILINE):
+        return read_yaml(text, origin)
+    if suffix == ".json" or text[:1] in ("[", "{") or _TUPLE.fullmatch(text):
+        return read_json(text, origin)
+    lines = [line.strip() for line in re.split(r"\r\n|\r|\n", text)]
+    refuse_other_forms(lines, origin)
+    if all(line.startswith("- ") for line in lines):
+        return read_yaml(text, origin)
+    return read_lines(lines, origin)
+
+
 def _decoded(content: bytes, file: Path) -> str:
     if content.startswith(_WIDE):
         encoding = "utf-16"
@@ -99,11 +131,6 @@ def _decoded(content: bytes, file: Path) -> str:
         ) from error
 
 
-def _labels(text: str, origin: str, suffix: str) -> Labels:
-    found: Names = parse_names(text, origin, suffix)
-    return Labels(found.names, origin, found.form)
-
-
 def _within(model: Path) -> Labels | None:
     """The names that an exporter has appended to the model as an archive."""
     with zipfile.ZipFile(model) as archive:
@@ -113,6 +140,6 @@ def _within(model: Path) -> Labels | None:
             text = archive.read(entry).decode("utf-8-sig", errors="replace")
             structured = text.lstrip().startswith("{")
             if text.strip() and (not structured or "names" in text):
-                found = _labels(text, str(model), ".json" if structured else "")
-                return Labels(found.names, f"{entry.filename} within {model}", found.form)
+                found = parse_labels(text, str(model), ".json" if structured else "")
+                return replace(found, origin=f"{entry.filename} within {model}")
     return None

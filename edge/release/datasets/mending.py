@@ -4,14 +4,14 @@ Decisions on values: no file is touched here.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from edge.release.datasets.raw_image import RawImage
+from edge.release.datasets.raw_image import RawBox, RawImage, format_names
 from edge.release.errors import DatasetError
 
 MAX_DROPPED = 0.05  # a larger share of boxes outside or without area: they belong elsewhere
@@ -91,9 +91,9 @@ class Mended:
 
     def warnings(self) -> tuple[str, ...]:
         """What was left out and what was clipped, with the first files."""
-        told = tuple(
+        counted = tuple(
             f"{done} {found.total()} of {self.boxes} boxes, {fault}:"
-            f" {listed([file.name for file in found], 3)}"
+            f" {format_names([file.name for file in found])}"
             for done, fault, found in (
                 ("left out", EMPTY, self.empty),
                 ("left out", SWAPPED, self.swapped),
@@ -103,10 +103,10 @@ class Mended:
             if found
         )
         if self.doubled.total() <= FEW:
-            return told
-        names = listed([file.name for file in self.doubled], 3)
+            return counted
+        names = format_names([file.name for file in self.doubled])
         return (
-            *told,
+            *counted,
             f"{self.doubled.total()} of {self.boxes} boxes repeat one of the same class in their"
             f" image, which no detector can find twice; take one of each pair away: {names}",
         )
@@ -122,13 +122,13 @@ def reread(found: Sequence[RawImage], sizes: Sequence[tuple[int, int]]) -> tuple
     Raises:
         DatasetError: they stick out, and could be either of these.
     """
-    pairs = [pair for pair in zip(found, sizes, strict=True) if not _is_voc(pair[0])]
-    boxes = sum(len(one.boxes) for one, _ in pairs)
-    outside = sum(_sticking_out(one, *size) for one, size in pairs)
+    pairs = [pair for pair in zip(found, sizes, strict=True) if not _names_each_number(pair[0])]
+    boxes = sum(len(raw.boxes) for raw, _ in pairs)
+    outside = sum(_sticking_out(raw, *size) for raw, size in pairs)
     if outside <= max(FEW, MANY_OUTSIDE * boxes):
         return ()
-    corners = [replace(one) for one, _ in pairs]
-    middles = [replace(one) for one, _ in pairs if one.from_corner]
+    corners = [replace(raw) for raw, _ in pairs]
+    middles = [replace(raw) for raw, _ in pairs if raw.from_corner]
     for copy in corners:
         copy.cornered()
     for copy in middles:
@@ -144,8 +144,8 @@ def reread(found: Sequence[RawImage], sizes: Sequence[tuple[int, int]]) -> tuple
             " whether each is [middle x, middle y, width, height] or [left, top, right, bottom]"
             " cannot be told: write COCO's [left, top, width, height]"
         )
-    for (one, _), copy in zip(pairs, corners if cornered else middles, strict=True):
-        one.boxes = copy.boxes
+    for (raw, _), copy in zip(pairs, corners if cornered else middles, strict=True):
+        raw.boxes = copy.boxes
     taken = "left, top, right, bottom" if cornered else "middle x, middle y, width, height"
     usual = "COCO's [left, top, width, height]"
     if not pairs[0][0].from_corner:
@@ -156,22 +156,36 @@ def reread(found: Sequence[RawImage], sizes: Sequence[tuple[int, int]]) -> tuple
     )
 
 
-def listed(names: Sequence[str], most: int) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+def count_from_zero(images: Iterable[RawImage]) -> None:
+    """Bring the boxes of all images of a data set from pixels counted from 1 to edges from 0.
+
+    Pascal VOC counts pixels from 1 and means both ends; some writers count from 0. A 0 tells them,
+    and it takes all parts of a data set to look for one.
+    """
+    found = [image for image in images if image.whole_pixels]
+    first = min((min(box[:2]) for image in found for box in image.boxes), default=1.0)
+    for image in found:
+        image.whole_pixels = False
+        if first >= 1:
+            image.boxes = [_from_zero(box) for box in image.boxes]
 
 
-def _is_voc(raw: RawImage) -> bool:
-    """VOC names each of the four numbers, so that none is taken for another."""
+def _from_zero(box: RawBox) -> RawBox:
+    x0, y0, x1, y1 = box
+    # Equal ends would mean one pixel, and are in fact a slip of the mouse: left without area.
+    return (x0 - 1, y0 - 1, x1, y1) if x1 > x0 and y1 > y0 else box
+
+
+def _names_each_number(raw: RawImage) -> bool:
+    """As Pascal VOC does: none of the four is taken for another."""
     return not raw.from_corner and not raw.relative
 
 
 def _fits(found: Sequence[RawImage], sizes: Sequence[tuple[int, int]]) -> bool:
     """Whether every box has an area and lies in its image."""
-    ordered = all(x1 > x0 and y1 > y0 for one in found for x0, y0, x1, y1 in one.boxes)
+    ordered = all(x1 > x0 and y1 > y0 for raw in found for x0, y0, x1, y1 in raw.boxes)
     return ordered and not any(
-        _sticking_out(one, *size) for one, size in zip(found, sizes, strict=True)
+        _sticking_out(raw, *size) for raw, size in zip(found, sizes, strict=True)
     )
 
 

@@ -1,24 +1,24 @@
 """Pascal VOC: an XML file for each image, beside it or in `Annotations/`."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 from xml.etree import ElementTree
 
-from edge.release.datasets.pictures import image_files
-from edge.release.datasets.raw_image import RawBox, RawImage, RawPart
+from edge.release.datasets.pictures import image_files, read_text
+from edge.release.datasets.raw_image import AnnotationFormat, RawImage, RawPart
 from edge.release.errors import DatasetError
 
 
-def is_voc(folder: Path) -> bool:
+def _holds(folder: Path) -> bool:
     """Whether a folder holds annotations of this form."""
     return any(_annotations(folder).glob("*.xml"))
 
 
-def read_voc(folder: Path, stems: Collection[str] | None = None) -> RawPart:
+def _read(folder: Path, stems: Collection[str] | None = None) -> RawPart:
     """All images of a folder, or those with these names (without suffix).
 
-    Their boxes are as written: `from_zero` brings them into the form of all others.
+    Their boxes are as written: `mending.count_from_zero` brings them into the form of all others.
 
     Raises:
         DatasetError: a file cannot be read, or has no counterpart.
@@ -48,29 +48,18 @@ def read_voc(folder: Path, stems: Collection[str] | None = None) -> RawPart:
     return RawPart([_read_file(file, by_stem[stem]) for stem, file in sorted(files.items())])
 
 
-def from_zero(images: Iterable[RawImage]) -> None:
-    """Bring the boxes of all images of a data set from pixels counted from 1 to edges from 0.
-
-    VOC counts pixels from 1 and means both ends; some writers count from 0. A 0 tells them, and it
-    takes all parts of a data set to look for one.
-    """
-    found = [image for image in images if image.whole_pixels]
-    first = min((min(box[:2]) for one in found for box in one.boxes), default=1.0)
-    for one in found:
-        one.whole_pixels = False
-        if first >= 1:
-            one.boxes = [_from_zero(box) for box in one.boxes]
+def _read_part(folder: Path, name: str) -> RawPart | None:
+    """The images that `ImageSets/Main/NAME.txt` lists."""
+    file = folder / "ImageSets" / "Main" / f"{name}.txt"
+    if not file.is_file():
+        return None
+    lines = read_text(file).splitlines()
+    return _read(folder, {line.split()[0] for line in lines if line.strip()})
 
 
 def _annotations(folder: Path) -> Path:
     apart = folder / "Annotations"
     return apart if apart.is_dir() else folder
-
-
-def _from_zero(box: RawBox) -> RawBox:
-    x0, y0, x1, y1 = box
-    # Equal ends would mean one pixel, and are in fact a slip of the mouse: left without area.
-    return (x0 - 1, y0 - 1, x1, y1) if x1 > x0 and y1 > y0 else box
 
 
 def _check_form(file: Path) -> None:
@@ -108,3 +97,11 @@ def _read_file(file: Path, image: Path) -> RawImage:
             f"{file} has an object without a whole bndbox (xmin, ymin, xmax, ymax): {error}"
         ) from error
     return raw
+
+
+PASCAL_VOC = AnnotationFormat(
+    holds=_holds,
+    read=lambda folder, _: _read(folder),
+    read_part=_read_part,
+    lists_parts=True,
+)

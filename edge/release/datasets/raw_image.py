@@ -1,5 +1,6 @@
-"""What an annotation says about one image, before it is held against the image."""
+"""What annotations say about images before that is held against the images, and their formats."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,3 +50,29 @@ class RawPart:
     images: list[RawImage]
     labels: list[str] | None = None  # in their order, where the form has one
     notes: list[str] = field(default_factory=list)  # what was left out or guessed, to be told
+
+
+@dataclass(frozen=True)
+class AnnotationFormat:
+    """A format of annotations: a file of this package defines it, `annotations.FORMATS` lists it.
+
+    All three raise DatasetError where annotations cannot be read.
+
+    holds: whether a folder holds annotations of this format.
+    read: the images of such a folder; the second one is that of the whole data set, which it may
+        be a part of.
+    read_part: a part ("train", "val") that the format itself keeps apart within a folder; None if
+        it does not.
+    lists_parts: by a list, which counts before parts that names of files suggest.
+    """
+
+    holds: Callable[[Path], bool]
+    read: Callable[[Path, Path], RawPart]
+    read_part: Callable[[Path, str], RawPart | None]
+    lists_parts: bool = False
+
+
+def format_names(names: Sequence[str], most: int = 3) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

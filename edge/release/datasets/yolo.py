@@ -6,8 +6,15 @@ from pathlib import Path
 
 import yaml
 
+from edge.release.datasets.coco import find_coco
 from edge.release.datasets.pictures import image_files, read_text
-from edge.release.datasets.raw_image import RawBox, RawImage, RawPart
+from edge.release.datasets.raw_image import (
+    AnnotationFormat,
+    RawBox,
+    RawImage,
+    RawPart,
+    format_names,
+)
 from edge.release.errors import DatasetError
 
 YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml")
@@ -24,14 +31,25 @@ class _Classes:
     notes: Sequence[str] = ()  # what contradicts them
 
 
-def is_yolo(folder: Path) -> bool:
+def _holds(folder: Path) -> bool:
     """Whether a folder holds annotations of this form."""
     return (folder / "labels").is_dir() or any(
         path.with_suffix(".txt").is_file() for path in image_files(folder)
     )
 
 
-def read_yolo(images: Path, top: Path) -> RawPart:
+def _read(folder: Path, top: Path) -> RawPart:
+    images = folder / "images"
+    return _read_images(images if images.is_dir() else folder, top)
+
+
+def _read_part(folder: Path, name: str) -> RawPart | None:
+    """The images in `images/NAME`, unless a COCO file is about them."""
+    images = folder / "images" / name
+    return _read_images(images, folder) if images.is_dir() and not find_coco(folder) else None
+
+
+def _read_images(images: Path, top: Path) -> RawPart:
     """The images in a folder, and the labels.
 
     An image without a text file is an image without objects.
@@ -62,7 +80,7 @@ def read_yolo(images: Path, top: Path) -> RawPart:
     if bare:
         notes.append(
             f"{len(bare)} of {len(found)} images have no text file and count as images without"
-            f" objects: {_listed([raw.path.name for raw in bare])}"
+            f" objects: {format_names([raw.path.name for raw in bare])}"
         )
     return RawPart(found, list(dict.fromkeys(labels)), notes)
 
@@ -86,7 +104,7 @@ def _orphans(found: Sequence[RawImage]) -> list[str]:
     ]
     if not left:
         return []
-    names = _listed([path.name for path in left])
+    names = format_names([path.name for path in left])
     return [f"left out {len(left)} text files without an image: {names}"]
 
 
@@ -142,7 +160,7 @@ def _numbers(names: Mapping[int, str]) -> str:
     """The numbers of the classes, for a message."""
     if sorted(names) == list(range(len(names))):
         return f"0 to {len(names) - 1}"
-    return _listed([str(number) for number in sorted(names)], 10)
+    return format_names([str(number) for number in sorted(names)], 10)
 
 
 def _box(values: Sequence[float], keypoints: int) -> RawBox | None:
@@ -222,6 +240,4 @@ def _yaml_classes(file: Path) -> _Classes:
     return _Classes(numbered, per_point[0] * per_point[1] if len(per_point) == 2 else 0, notes)
 
 
-def _listed(names: Sequence[str], most: int = 3) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+YOLO = AnnotationFormat(holds=_holds, read=_read, read_part=_read_part)

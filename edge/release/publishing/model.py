@@ -78,7 +78,7 @@ def open_model(request: Request) -> SourceModel:
             for label, score in (thresholds if isinstance(thresholds, dict) else {}).items()
             if label in labels.names
         },
-        labels_from=labels.told,
+        labels_from=labels.describe(),
         before=_before(request.place.open(), name, digest),
     )
 

@@ -1,4 +1,4 @@
-"""Labelled images in each form; what is mended is told, and what cannot be is named."""
+"""Labelled images in each format; what is mended is told, and what cannot be is named."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.release.datasets import annotations
 from edge.release.datasets.annotations import read_dataset, read_split
+from edge.release.datasets.raw_image import AnnotationFormat, RawImage, RawPart
 from edge.release.errors import DatasetError
 from tests.edge.device.samples import DATA, needs_data
 
@@ -409,6 +411,39 @@ class TestAll:
         train, val = read_split(tmp_path)
 
         assert len(train) == 1 and val is None
+
+
+def read_table(folder: Path) -> RawPart:
+    """A format that the package does not know: one line of a table for each image."""
+    table = folder / "boxes.csv"
+    images = []
+    for line in table.read_text().splitlines():
+        name, label, *box = line.split(",")
+        raw = RawImage(folder / name, table)
+        x0, y0, x1, y1 = map(float, box)
+        raw.add((x0, y0, x1, y1), label)
+        images.append(raw)
+    return RawPart(images)
+
+
+def test_format_is_added_by_one_entry(tmp_path, monkeypatch):
+    """Whole folders and folders of parts are read by it, and the others as before."""
+    table = AnnotationFormat(
+        holds=lambda folder: (folder / "boxes.csv").is_file(),
+        read=lambda folder, _: read_table(folder),
+        read_part=lambda folder, name: None,
+    )
+    monkeypatch.setattr(annotations, "FORMATS", (*annotations.FORMATS, table))
+    for part in ("train", "val"):
+        write_image(tmp_path / part / "a.png")
+        (tmp_path / part / "boxes.csv").write_text("a.png,nut,2,3,9,8\n")
+    write_coco(tmp_path / "labels.json", {"b.png": [[1, 1, 5, 5]]})
+
+    train, val = read_split(tmp_path)
+
+    assert train.images[0].boxes.tolist() == [[2, 3, 9, 8]]
+    assert val is not None and val.counts == {"nut": 1}
+    assert read_dataset(tmp_path).images[0].path.name == "b.png"
 
 
 @needs_data

@@ -209,7 +209,7 @@ def test_what_cannot_be_meant_is_refused_with_its_place(labels_of, name, content
 )  # fmt: skip
 def test_what_was_read_is_told(labels_of, name, content, told):
     """The file, how it was read, how many names, the first and the last."""
-    assert labels_of(name, content).told.endswith(told)
+    assert labels_of(name, content).describe().endswith(told)
 
 
 class TestSearching:

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.release.synthetic.parts import Plane, Relief
+from edge.release.synthetic.parts import Relief
+from edge.release.synthetic.shapes import Plane
 
 Colour = tuple[float, float, float]  # blue, green, red, 0..255
 

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from edge.release.synthetic.belt import Picture, draw_belt
 from edge.release.synthetic.metal import Lamp, cast_shadow, draw_lamp, shade
-from edge.release.synthetic.parts import DEFECTS, KINDS, Part, Relief, draw_part
+from edge.release.synthetic.parts import DEFECTS, KINDS, Relief, draw_part
 from edge.release.synthetic.photograph import draw_conditions, photograph
+from edge.release.synthetic.shapes import Part
 
 LABELS = ("bolt", "nut", "washer", "defective")
 

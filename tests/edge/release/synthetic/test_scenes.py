@@ -11,7 +11,7 @@ from edge.release.clip import WIDTH, write_clip
 from edge.release.errors import PublisherError
 from edge.release.synthetic import scenes as scenes_module
 from edge.release.synthetic.metal import cast_shadow, draw_lamp, shade
-from edge.release.synthetic.parts import DEFECTS, KINDS, Part, draw_part
+from edge.release.synthetic.parts import DEFECTS, KINDS, draw_part
 from edge.release.synthetic.scenes import (
     LABELS,
     Scene,
@@ -20,6 +20,7 @@ from edge.release.synthetic.scenes import (
     write_dataset,
     write_once,
 )
+from edge.release.synthetic.shapes import Part
 
 
 def scenes(count: int, seed: int = 0) -> list[Scene]:

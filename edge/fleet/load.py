@@ -21,6 +21,7 @@ from edge.fleet.database import Database
 from edge.fleet.inbox import Arrival, list_devices, list_files, read_arrivals, remove, sweep
 from edge.fleet.record import FIRST_YEAR, Record, Rejected, Undated, clean, read_record
 from edge.fleet.tables import DEVICE_TELEMETRY, DEVICES, REJECTED_TELEMETRY
+from services.storage.upsert import insert_into
 
 FILES_PER_DEVICE = 2_000  # in one run: one device cannot keep the others waiting
 RECORDS_PER_TRANSACTION = 1_000
@@ -175,7 +176,7 @@ def _insert(
 ) -> tuple[int, int]:
     """Insert the records that are new; returns how many were, and how many of them undated."""
     rows = [_row(record, received_at) for record in records]
-    insertion = database.insert(DEVICE_TELEMETRY).on_conflict_do_nothing()
+    insertion = insert_into(DEVICE_TELEMETRY, database.is_postgres).on_conflict_do_nothing()
     found = connection.execute(insertion.returning(DEVICE_TELEMETRY.c.said_at), rows).all()
     return len(found), sum(said_at is not None for (said_at,) in found)
 
@@ -231,7 +232,7 @@ def _update_device(
         .with_for_update()
     ).one_or_none()
     if known is None:
-        insertion = database.insert(DEVICES).on_conflict_do_nothing()
+        insertion = insert_into(DEVICES, database.is_postgres).on_conflict_do_nothing()
         seen = {"device": newest.device, "first_seen": first, "last_seen": newest.at}
         connection.execute(insertion, [{**seen, **shown}])
         return
@@ -249,7 +250,8 @@ def _insert_rejections(
     rejected_at: datetime,
 ) -> None:
     rows = [{**vars(rejection), "rejected_at": rejected_at} for rejection in rejections]
-    connection.execute(database.insert(REJECTED_TELEMETRY).on_conflict_do_nothing(), rows)
+    insertion = insert_into(REJECTED_TELEMETRY, database.is_postgres)
+    connection.execute(insertion.on_conflict_do_nothing(), rows)
     # A device that sends nothing but rubbish fills no disk with it.
     table, device = REJECTED_TELEMETRY.c, rejections[0].device
     kept = (

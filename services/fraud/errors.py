@@ -7,8 +7,11 @@ FraudError
 ├── StateUnavailable    the windows of customers and terminals cannot be read
 ├── StateBusy           others keep a transaction from being recorded just now
 ├── LogError            the database that answers are logged in
+│   └── LogBusy         it is locked, restarting or away: try again
 └── TransactionConflict a transaction that is known with another content
 """
+
+from services.storage.errors import StorageBusy, StorageError
 
 
 class FraudError(Exception):
@@ -35,8 +38,12 @@ class StateBusy(FraudError):
     """Other processes are writing the state; ask again in a moment."""
 
 
-class LogError(FraudError):
+class LogError(FraudError, StorageError):
     """The database of answers cannot be used as asked."""
+
+
+class LogBusy(LogError, StorageBusy):
+    """The database of answers is locked, restarting or out of reach; later it may answer."""
 
 
 class TransactionConflict(FraudError):

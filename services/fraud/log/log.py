@@ -21,7 +21,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.fraud.log.database import Database, begin, create_tables
+from services.fraud.log.database import Database, create_tables
 from services.fraud.log.log_rows import (
     BATCHES,
     KINDS,
@@ -33,6 +33,7 @@ from services.fraud.log.log_rows import (
 )
 from services.fraud.log.spill import SpillFile, orphans, read_lines
 from services.fraud.log.tables import Batch, Label, Prediction
+from services.storage.database import begin
 
 ROWS_PER_TRANSACTION = 5_000
 LONGEST_PAUSE_S = 5.0  # between two attempts
@@ -149,7 +150,7 @@ class PredictionLog:
         except Exception as error:  # nothing may end the thread
             self._put_back()
             self._prepared = False  # the file may have been taken away
-            fault = str(self._database.explain(error))
+            fault = " ".join(str(error).split()) or type(error).__name__
             if fault != self._fault:
                 logger.warning("the log waits: %s", fault)
             self._fault = fault

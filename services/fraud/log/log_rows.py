@@ -26,8 +26,8 @@ from services.fraud.log.tables import (
     Batch,
     Label,
     Prediction,
-    UtcDateTime,
 )
+from services.storage.utc import UtcDateTime
 
 ROWS_PER_STATEMENT = (25, 5, 1)
 ROWS_PER_JOURNEY = 100

@@ -10,12 +10,12 @@ The same columns mean the same on SQLite and PostgreSQL: instants are aware and 
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from services.fraud.transactions.features import FEATURES
+from services.storage.utc import UtcDateTime
 
 FEATURE_COLUMNS = tuple(name.lower() for name in FEATURES)
 
@@ -63,25 +63,6 @@ class Batch(NamedTuple):
     answered_at: float
     latency_ms: float
     body_digest: str
-
-
-class UtcDateTime(sa.TypeDecorator[datetime]):
-    """An aware instant. SQLite keeps no zone: there it is stored as the time in UTC."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value} has no time zone")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 METADATA = sa.MetaData()

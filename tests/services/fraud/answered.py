@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from services.fraud.audit.answers import epoch_s
-from services.fraud.log.database import Database, begin
+from services.fraud.log.database import Database
 from services.fraud.log.log_rows import LABELS, PREDICTIONS
 from services.fraud.log.tables import Label, Prediction
 from services.fraud.scoring.card import Canary, Card, Parity, describe_features
@@ -122,7 +122,7 @@ def write_traffic(
             )
         )
         labels.append(Label(one.transaction_id, bool(one.label), time + 3_600.0, time + 7_200.0))
-    with database.connect() as connection, begin(connection, writes=True):
+    with database.transaction(writes=True) as connection:
         PREDICTIONS.insert(connection, rows)
         if labelled:
             LABELS.insert(connection, labels)

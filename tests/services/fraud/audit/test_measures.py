@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from services.fraud.audit.answers import epoch_s, read_day
 from services.fraud.audit.measures import Audit, Period, audit
 from services.fraud.audit.results import write_audit
-from services.fraud.log.database import Database, begin
+from services.fraud.log.database import Database
 from services.fraud.log.log_rows import LABELS, PREDICTIONS
 from services.fraud.log.tables import Label, Prediction
 from services.fraud.scoring.card import Card
@@ -188,7 +188,7 @@ def test_transaction_answered_twice_counts_once(sqlite_database):
     """As when the state was lost between a request and its retry."""
     rows = [_answer("r1", "t1", 0.9), _answer("r2", "t1", 0.1), _answer("r3", None, 0.2)]
     rows.append(_answer("r4", None, 0.2))
-    with sqlite_database.connect() as connection, begin(connection, writes=True):
+    with sqlite_database.transaction(writes=True) as connection:
         PREDICTIONS.insert(connection, rows)
     answers = read_day(sqlite_database, PERIOD.first)
     assert answers["probability"].tolist() == [0.9, 0.2, 0.2]
@@ -196,7 +196,7 @@ def test_transaction_answered_twice_counts_once(sqlite_database):
 
 def test_answer_to_features_alone_counts_on_the_day_it_was_given(sqlite_database):
     """Nobody knows when its transaction was, nor whose card it concerns."""
-    with sqlite_database.connect() as connection, begin(connection, writes=True):
+    with sqlite_database.transaction(writes=True) as connection:
         rows = [
             _answer("r1", None, 0.9)._replace(transaction_time=None, customer_id=None),
             _answer("r2", "t2", 0.9)._replace(transaction_time=None, customer_id=None),

@@ -13,7 +13,7 @@ from services.fraud.audit.answers import (
 )
 from services.fraud.audit.nightly_snapshot import snapshot_of_file, snapshot_of_log
 from services.fraud.errors import TransactionsError
-from services.fraud.log.database import Database, begin
+from services.fraud.log.database import Database
 from services.fraud.log.log_rows import LABELS
 from services.fraud.log.tables import Label
 from services.fraud.state.completeness import Coverage
@@ -58,7 +58,7 @@ def test_answered_transactions_are_added_to_the_snapshot(database, url, tmp_path
     assert one is not None and (one.rows, one.frauds) == (100, 0)
     write_traffic(url, after)
     late = before.table["transaction_id"].iloc[3]
-    with database.connect() as connection, begin(connection, writes=True):
+    with database.transaction(writes=True) as connection:
         LABELS.insert(connection, [Label(late, True, 1.0, 2.0)])
 
     two = snapshot_of_log(RUN_DATE, database, tmp_path)
@@ -112,7 +112,7 @@ def test_file_becomes_the_snapshot(database, tmp_path, labelled):
     if labelled:
         table["is_fraud"] = [True, False, False]
     write_transactions(table, tmp_path / "t.parquet")
-    with database.connect() as connection, begin(connection, writes=True):
+    with database.transaction(writes=True) as connection:
         LABELS.insert(connection, [Label("c", True, 1.0, 2.0)])
 
     written = snapshot_of_file(tmp_path / "t.parquet", database, tmp_path)

@@ -23,7 +23,7 @@ from edge_detector.capture.source import parse_source
 from edge_detector.cli.run import SWITCH_S
 from edge_detector.contract.manifest import Manifest
 from edge_detector.inference.detector import Detector, Prepared
-from edge_detector.loop.overlay import draw
+from edge_detector.inference.overlay import draw
 from edge_detector.loop.pipeline import Pipeline
 from edge_detector.outputs.video import VideoFile
 

@@ -143,7 +143,7 @@ def _rollback(config: Config, progress: Progress) -> str:
 
 
 def _self_test(config: Config, progress: Progress, folder: Path) -> str:
-    from edge_detector.updates.self_test import main as self_test
+    from edge_detector.inference.self_test import main as self_test
 
     self_test(folder, config.threads, config.runtime)
     return ""

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-from edge_detector.capture.picture_files import OTHER_PICTURES, describe_contents, kind_of
+from edge_detector.contract.picture_files import OTHER_PICTURES, describe_contents, kind_of
 
 from edge.release.errors import DatasetError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from edge_detector.loop.overlay import draw
+from edge_detector.inference.overlay import draw
 from markupsafe import Markup
 
 from edge.release.datasets.pictures import read_image
@@ -217,7 +217,7 @@ def _labels(report: PublishReport) -> list[dict[str, Any]]:
 
 
 def _curves(best: Validation) -> dict[str, str] | None:
-    from edge.release.training.charts import precision_over_recall
+    from edge.release.validation.plots import precision_over_recall
 
     if best.evaluation is None or not best.evaluation.curves:
         return None

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from edge.release.training import charts
 from edge.release.training.card import Card
-from edge.release.training.pictures import Comparison, compare_image, draw_comparison
+from edge.release.training.comparison import Comparison, compare_image, draw_comparison
 from edge.release.training.training_run import Plan, Trained
+from edge.release.validation import plots
 from edge.release.validation.evaluate import Evaluation
 from services.reporting.page import render
 
@@ -79,9 +79,9 @@ def _plots(trained: Trained) -> dict[str, Markup]:
         "mAP@[.5:.95]": [(each.step, each.map_50_95) for each in trained.looks],
     }
     return {
-        "curves": Markup(charts.precision_over_recall(trained.evaluation.curves)),
-        "losses": Markup(charts.over_steps(losses, "loss", "losses")),
-        "looks": Markup(charts.over_steps(looks, "validation", "looks")),
+        "curves": Markup(plots.precision_over_recall(trained.evaluation.curves)),
+        "losses": Markup(plots.over_steps(losses, "loss", "losses")),
+        "looks": Markup(plots.over_steps(looks, "validation", "looks")),
     }
 
 

@@ -159,7 +159,7 @@ def fit(plan: Plan, state: Path, advance: Callable[[int], object]) -> Trained:
 
 def look(network: Any, plan: Plan) -> tuple[Sequence[Sequence[Detection]], Evaluation]:
     """What a network finds in the validation images, and how good that is."""
-    from edge.release.training.examination import open_network
+    from edge.release.training.detection import open_network
 
     detect = open_network(network, plan.shape, plan.val)
     found = [detect(image.read()) for image in plan.val.images]

@@ -12,7 +12,7 @@ import numpy as np
 from edge_detector.contract.manifest import Thresholds
 from edge_detector.errors import EdgeError
 from edge_detector.inference.boxes import Detection
-from edge_detector.updates.self_test import same_answer, self_test
+from edge_detector.inference.self_test import same_answer, self_test
 
 from edge.release.conversion.golden import CLEAR
 from edge.release.conversion.network_file import Array

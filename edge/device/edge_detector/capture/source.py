@@ -15,7 +15,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_detector.capture.picture_files import CONVERT, OTHER_PICTURES, PICTURES, describe_contents
+from edge_detector.contract.picture_files import (
+    CONVERT,
+    OTHER_PICTURES,
+    PICTURES,
+    describe_contents,
+)
 from edge_detector.errors import CameraError
 from edge_detector.system.address import hide_secrets
 

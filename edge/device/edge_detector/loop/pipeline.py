@@ -22,9 +22,9 @@ from edge_detector.contract.manifest import Manifest
 from edge_detector.errors import ModelError
 from edge_detector.inference.boxes import Detection
 from edge_detector.inference.detector import Detector
+from edge_detector.inference.overlay import draw
 from edge_detector.loop.bounded_queue import BoundedQueue
 from edge_detector.loop.metrics import Metrics
-from edge_detector.loop.overlay import draw
 from edge_detector.loop.watchdog import Heartbeat
 
 AHEAD = 1  # frames that are prepared while another one is inferred

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from edge_detector.capture.camera import Camera
-from edge_detector.capture.picture_files import PICTURES
 from edge_detector.capture.source import Source, parse_source
 from edge_detector.cli.config import Config
+from edge_detector.contract.picture_files import PICTURES
 from edge_detector.errors import ConfigError, EdgeError
 from edge_detector.loop.pipeline import Sink
 from edge_detector.outputs.contact_sheet import ContactSheet

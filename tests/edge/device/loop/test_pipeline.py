@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from edge_detector.errors import ModelError, NoModelError
-from edge_detector.loop.overlay import GREEN
+from edge_detector.inference.overlay import GREEN
 from edge_detector.loop.pipeline import MOST_FAILURES
 
 from tests.edge.device.captures import FakeCamera, wait_for

@@ -18,7 +18,7 @@ SHAPE = Shape(64, 64, channels=4)
 
 @pytest.fixture(autouse=True)
 def eager():
-    """Few steps are faster without compiling them; test_workshop.py compiles."""
+    """Few steps are faster without compiling them; test_training_run.py compiles."""
     config = open_tensorflow().config
     config.run_functions_eagerly(True)
     yield

@@ -11,8 +11,8 @@ from edge_detector.inference.boxes import Box, Detection
 from edge.release.datasets.annotations import LabelledImage
 from edge.release.errors import DatasetError, ModelFileError
 from edge.release.training.augmentation import Augmentation
+from edge.release.training.comparison import compare_image
 from edge.release.training.network import Shape
-from edge.release.training.pictures import compare_image
 from edge.release.training.report import compared_images, write_report
 from edge.release.training.trainer import Recipe
 from edge.release.training.training_run import (

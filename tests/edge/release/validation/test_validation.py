@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from edge_detector.contract.manifest import Manifest, Thresholds
-from edge_detector.updates.self_test import self_test
+from edge_detector.inference.self_test import self_test
 
 from edge.release.conversion.inspection import inspect_model
 from edge.release.datasets.annotations import read_dataset

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from edge_detector.inference.boxes import Box, Detection
-from edge_detector.loop.overlay import draw, place_labels, style_of
+from edge_detector.inference.overlay import draw, place_labels, style_of
 
 
 def drawn(*detections, height=120, width=160):

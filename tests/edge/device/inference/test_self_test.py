@@ -9,7 +9,7 @@ from edge_detector.contract.manifest import Golden, GoldenDetection
 from edge_detector.errors import ManifestError, ModelError
 from edge_detector.inference.boxes import Box, Detection
 from edge_detector.inference.detector import Detector, Raw
-from edge_detector.updates.self_test import main, same_answer, self_test
+from edge_detector.inference.self_test import main, same_answer, self_test
 
 from tests.edge.device.samples import (
     COCO_SSD,

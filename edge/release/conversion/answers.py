@@ -15,7 +15,7 @@ import numpy.typing as npt
 from edge_detector.contract.manifest import Layout
 
 CLEAR = 0.3  # score from which a row shows something
-FEWEST_ROWS = 32  # that a grid has; of fewer nothing is told by their share
+FEWEST_ROWS = 32  # that a grid has; the share of fewer says nothing
 _FEWEST_CLEAR = 3
 _NEARLY_ALL, _HARDLY_ANY = 0.9, 0.1
 _TOLERANCE = 0.05  # of probabilities, beyond 0 and 1
@@ -156,18 +156,17 @@ def _objectness(layout: Layout, scores: Array) -> list[str]:
 
 def judge_ssd(answers: Sequence[Mapping[str, Array]]) -> Finding:
     """The four tensors of TFLite_Detection_PostProcess, by role, without the batch."""
-    for one in answers:
-        if not all(np.isfinite(values).all() for values in one.values()):
+    for answer in answers:
+        if not all(np.isfinite(values).all() for values in answer.values()):
             return Finding(("some of its values are no numbers",))
-        classes, scores, count = one["classes"], one["scores"], float(one["count"])
+        classes, scores, count = answer["classes"], answer["scores"], float(answer["count"])
         if (np.abs(classes - np.rint(classes)) > 0.01).any() or classes.min() < -0.5:
             return Finding((f"its classes ({_first(classes)}) are no whole numbers from 0 on",))
         if scores.min() < -_TOLERANCE or scores.max() > 1 + _TOLERANCE:
             return Finding((f"its scores ({_first(scores)}) do not lie between 0 and 1",))
         if abs(count - round(count)) > 0.01 or not 0 <= round(count) <= len(scores):
             return Finding((f"its count is {count:g}, of {len(scores)} boxes",))
-    shown = [one["boxes"][one["scores"] >= CLEAR] for one in answers]
-    boxes = np.concatenate(shown)
+    boxes = np.concatenate([answer["boxes"][answer["scores"] >= CLEAR] for answer in answers])
     if not len(boxes):
         return Finding()
     impossible = []

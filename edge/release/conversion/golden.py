@@ -59,15 +59,15 @@ def choose(
     while left and len(chosen) < count:
         best = max(
             left,
-            key=lambda one: (
-                one.doubtful == 0 and one.clear > 0,
-                len(one.labels - shown),
-                one.clear > 0,
-                -one.doubtful,
-                one.clear,
+            key=lambda ranked: (
+                ranked.doubtful == 0 and ranked.clear > 0,
+                len(ranked.labels - shown),
+                ranked.clear > 0,
+                -ranked.doubtful,
+                ranked.clear,
             ),
         )
-        left = [one for one in left if one is not best]
+        left = [ranked for ranked in left if ranked is not best]
         chosen.append(best.picture)
         shown |= best.labels
     return chosen
@@ -87,7 +87,7 @@ def write_golden(pictures: Sequence[Image], detect: Detect, folder: Path) -> tup
                 file=file.name,
                 sha256=hashlib.sha256(content).hexdigest(),
                 size=len(content),
-                detections=tuple(_golden_detection(one) for one in detect(picture)),
+                detections=tuple(_golden_detection(each) for each in detect(picture)),
             )
         )
     return tuple(found)
@@ -95,15 +95,15 @@ def write_golden(pictures: Sequence[Image], detect: Detect, folder: Path) -> tup
 
 def _rank(picture: Image, detect: Detect, threshold: Threshold) -> _Ranked:
     found = detect(picture)
-    clear = [one for one in found if one.score >= threshold(one.label) + CLEAR]
-    doubtful = [one for one in found if abs(one.score - threshold(one.label)) < CLEAR]
-    return _Ranked(picture, frozenset(one.label for one in clear), len(clear), len(doubtful))
+    clear = [each for each in found if each.score >= threshold(each.label) + CLEAR]
+    doubtful = [each for each in found if abs(each.score - threshold(each.label)) < CLEAR]
+    return _Ranked(picture, frozenset(each.label for each in clear), len(clear), len(doubtful))
 
 
-def _golden_detection(one: Detection) -> GoldenDetection:
-    box = one.box
+def _golden_detection(detection: Detection) -> GoldenDetection:
+    box = detection.box
     return GoldenDetection(
-        label=one.label,
-        score=round(one.score, 4),
+        label=detection.label,
+        score=round(detection.score, 4),
         box=(round(box.x0, 2), round(box.y0, 2), round(box.x1, 2), round(box.y1, 2)),
     )

@@ -24,7 +24,7 @@ from edge.release.conversion.answers import (
     judge_yolo,
 )
 from edge.release.conversion.input_scaling import find_scaling
-from edge.release.conversion.opened_model import Array, OpenedModel, open_file, read_signature
+from edge.release.conversion.opened_model import Array, OpenedModel
 from edge.release.conversion.shapes import SSD, Roles, find_layout, find_strides
 from edge.release.datasets.label_names import is_background
 from edge.release.datasets.pictures import Image
@@ -49,7 +49,7 @@ class ModelHints:
 
 @dataclass(frozen=True)
 class Inspection:
-    """How a file is to be used.
+    """How a file is to be used: its input and its outputs, as the manifest has them.
 
     labels: those that its classes go by, where these are fewer than were given; notes: what a
     person should know.
@@ -62,7 +62,7 @@ class Inspection:
 
     @property
     def hints(self) -> ModelHints:
-        """The same, to describe another form of the same network with."""
+        """The same as hints, to inspect another form of the same network with."""
         return ModelHints(
             layout=self.output.layout,
             mean=self.input.mean,
@@ -94,17 +94,8 @@ def inspect_model(
     return _Inspector(model, labels, pictures, hints or ModelHints()).inspect()
 
 
-def output_names(model: Path) -> dict[str, str]:
-    """The network's own names of a file's outputs, by tensor name; empty without a signature.
-
-    Raises:
-        ModelFileError: the file does not open.
-    """
-    return {info.name: name for name, info in read_signature(open_file(model)).items()}
-
-
 class _Inspector:
-    """A file on the table."""
+    """Inspects one file."""
 
     def __init__(
         self, model: Path, labels: Sequence[str], pictures: Sequence[Image], hints: ModelHints
@@ -119,7 +110,7 @@ class _Inspector:
         spec = self._spec(layout)
         if layout == "ssd":
             if len(roles) < len(ROLES["ssd"]):
-                roles = {**roles, **self._told_by_answers(spec)}
+                roles = {**roles, **self._pair_by_answers(spec)}
             self._leave_out_background(spec, roles)
             self._check_classes(spec, roles)
         normalised = False
@@ -175,10 +166,11 @@ class _Inspector:
         info = self._model.outputs[0]
         tables = [answer[info.name][0] for answer in self._model.answers(self._spec("yolo_v8"))]
         step = info.scale if info.quantised else 0.0
-        seen = judge_end_to_end(tables, step) or judge_end_to_end([one.T for one in tables], step)
+        turned = [table.T for table in tables]
+        seen = judge_end_to_end(tables, step) or judge_end_to_end(turned, step)
         if seen:
             self._object(
-                f"an end-to-end output, whose detections have been through suppression already:"
+                f"an end-to-end output, whose detections have been through NMS already:"
                 f" {seen}. No layout reads that; export the network without its last step (of"
                 " Ultralytics: nms=False, end2end=False)"
             )
@@ -186,7 +178,10 @@ class _Inspector:
     def _object(self, seen: str) -> None:
         """Say what answers look like: an error, but for a layout that the publisher has named."""
         model, pictures = self._model, len(self._model.pictures)
-        said = f"{model.file} answers {model.shown}, and on {pictures} pictures that is {seen}"
+        said = (
+            f"{model.file} answers {model.describe_outputs()}, and on {pictures} pictures that is"
+            f" {seen}"
+        )
         named = self._hints.layout
         if named is None:
             raise ModelFileError(f"{said}. If it is not, name its layout by --layout")
@@ -216,18 +211,18 @@ class _Inspector:
         answers = self._model.answers(spec)
         if output.layout == "points":
             scores, distances = (
-                [one[roles[r].name][0] for one in answers] for r in ROLES["points"]
+                [answer[roles[r].name][0] for answer in answers] for r in ROLES["points"]
             )
             return judge_points(scores, distances)
         if output.layout == "ssd":
             return judge_ssd(
-                [{role: one[info.name][0] for role, info in roles.items()} for one in answers]
+                [{role: answer[info.name][0] for role, info in roles.items()} for answer in answers]
             )
         tables = self._tables(output.layout, spec, roles["predictions"])
         sides = np.ones(4) if output.normalised else np.array([spec.width, spec.height] * 2)
         return judge_yolo(
             output.layout,
-            [np.concatenate([one[:, :4] / sides, one[:, 4:]], axis=1) for one in tables],
+            [np.concatenate([table[:, :4] / sides, table[:, 4:]], axis=1) for table in tables],
         )
 
     def _tables(self, layout: Layout, spec: InputSpec, info: TensorInfo) -> list[Array]:
@@ -236,11 +231,13 @@ class _Inspector:
         tables = [answer[info.name][0] for answer in self._model.answers(spec)]
         return [table.T for table in tables] if columns_first else tables
 
-    def _told_by_answers(self, spec: InputSpec) -> dict[str, TensorInfo]:
+    def _pair_by_answers(self, spec: InputSpec) -> dict[str, TensorInfo]:
         """Classes are whole numbers, scores fall and are not."""
         pair = [info for info in self._model.outputs if len(info.shape) == 2]
         answers = self._model.answers(spec)
-        whole = [info for info in pair if all((one[info.name] % 1 == 0).all() for one in answers)]
+        whole = [
+            info for info in pair if all((answer[info.name] % 1 == 0).all() for answer in answers)
+        ]
         if len(whole) != 1:
             raise ModelFileError(
                 f"{self._model.file}: it cannot be told which of {pair[0].name} and"
@@ -248,7 +245,8 @@ class _Inspector:
                 " give pictures in which it finds something"
             )
         scores = next(info for info in pair if info is not whole[0])
-        if not all(a >= b for one in answers for a, b in pairwise(one[scores.name][0].tolist())):
+        falling = (pairwise(answer[scores.name][0].tolist()) for answer in answers)
+        if not all(a >= b for pairs in falling for a, b in pairs):
             raise ModelFileError(
                 f"{self._model.file}: {scores.name} are no scores, which would fall"
             )
@@ -271,9 +269,9 @@ class _Inspector:
     def _highest(self, spec: InputSpec, roles: Roles, score: float) -> int:
         """The highest class with such a score in any picture; -1 where there is none."""
         highest = -1
-        for one in self._model.answers(spec):
-            shown = one[roles["scores"].name][0] >= score
-            classes = one[roles["classes"].name][0][shown]
+        for answer in self._model.answers(spec):
+            counted = answer[roles["scores"].name][0] >= score
+            classes = answer[roles["classes"].name][0][counted]
             classes = classes[np.isfinite(classes)]
             highest = max(highest, int(classes.max()) if len(classes) else -1)
         return highest

@@ -1,4 +1,4 @@
-"""A TFLite file on the table: what it says of its ends, and what it answers to pictures."""
+"""An opened TFLite file: what it says of its ends, and what it answers to pictures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,14 +36,13 @@ class OpenedModel:
         self.input = inputs[0]
         self._known: dict[InputSpec, list[dict[str, Array]]] = {}
 
-    @property
-    def shown(self) -> str:
-        """Its outputs in words."""
+    def describe_outputs(self) -> str:
+        """Their names and shapes."""
         return ", ".join(f"{info.name} {list(info.shape)}" for info in self.outputs)
 
     def signature(self) -> dict[str, TensorInfo]:
         """The outputs by the names that the file's one signature gives them; empty without one."""
-        return read_signature(self._interpreter)
+        return _read_signature(self._interpreter)
 
     def answers(self, spec: InputSpec) -> list[dict[str, Array]]:
         """For each picture all outputs as real values, by tensor name.
@@ -83,7 +82,16 @@ def open_file(file: Path) -> Any:
         raise ModelFileError(f"{file}: {error}") from error
 
 
-def read_signature(interpreter: Any) -> dict[str, TensorInfo]:
+def output_names(model: Path) -> dict[str, str]:
+    """The network's own names of a file's outputs, by tensor name; empty without a signature.
+
+    Raises:
+        ModelFileError: the file does not open.
+    """
+    return {info.name: name for name, info in _read_signature(open_file(model)).items()}
+
+
+def _read_signature(interpreter: Any) -> dict[str, TensorInfo]:
     """The outputs by the names that the file's one signature gives them; empty without one."""
     signatures = interpreter.get_signature_list()
     if len(signatures) != 1:

@@ -45,13 +45,13 @@ def find_layout(
     }
     if len(found) == 1:
         return next(iter(found.items()))
+    seen = f"{model.file} answers {model.describe_outputs()}"
     if found:
-        names = " or ".join(found)
-        raise ModelFileError(f"{model.file} answers {model.shown}: {names}? Say so by --layout")
+        raise ModelFileError(f"{seen}: {' or '.join(found)}? Say so by --layout")
     raise ModelFileError(
-        f"{model.file} answers {model.shown}, which with {count} labels is none of the"
-        " layouts known: points (scores [1, N, labels] and distances [1, N, 4]), ssd (the four"
-        f" tensors of {SSD}), yolo_v8 ([1, 4 + labels, N]), yolo_v5 ([1, N, 5 + labels])"
+        f"{seen}, which with {count} labels is none of the layouts known: points"
+        f" (scores [1, N, labels] and distances [1, N, 4]), ssd (the four tensors of {SSD}),"
+        " yolo_v8 ([1, 4 + labels, N]), yolo_v5 ([1, N, 5 + labels])"
         f"{_hint(model.outputs, labels)}"
     )
 
@@ -86,8 +86,8 @@ def _points(model: OpenedModel, classes: int) -> Roles | None:
         return {role: named[role] for role in ROLES["points"]}
     for role in ROLES["points"]:
         if sum(role in info.name.lower() for info in outputs) == 1:
-            one, other = sorted(outputs, key=lambda info: role not in info.name.lower())
-            return {role: one, next(r for r in ROLES["points"] if r != role): other}
+            named_so, other = sorted(outputs, key=lambda info: role not in info.name.lower())
+            return {role: named_so, next(r for r in ROLES["points"] if r != role): other}
     if classes != 4:
         distances, scores = sorted(outputs, key=lambda info: info.shape[2] != 4)
         return {"scores": scores, "distances": distances}

@@ -83,5 +83,5 @@ def measured(metrics: Metrics) -> Mapping[str, object]:
 
 def _short(value: object) -> object:
     if isinstance(value, tuple):
-        return [_short(one) for one in value]
+        return [_short(each) for each in value]
     return round(value, 4) if isinstance(value, float) else value

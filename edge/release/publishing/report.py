@@ -19,6 +19,7 @@ from edge.release.publishing.release import Published
 from edge.release.publishing.request import Request
 from edge.release.validation.gate import Decision, Limits, Verdict
 from edge.release.validation.metrics import Metrics, Timing
+from edge.release.validation.plots import precision_over_recall
 from edge.release.validation.timing import cpu_name
 from edge.release.validation.validation import Validation
 from services.reporting.page import render
@@ -217,19 +218,17 @@ def _labels(report: PublishReport) -> list[dict[str, Any]]:
 
 
 def _curves(best: Validation) -> dict[str, str] | None:
-    from edge.release.validation.plots import precision_over_recall
-
     if best.evaluation is None or not best.evaluation.curves:
         return None
-    told = ", ".join(f"{label} {ap:.3f}" for label, ap in best.evaluation.per_label.items())
+    values = ", ".join(f"{label} {ap:.3f}" for label, ap in best.evaluation.per_label.items())
     svg = Markup(precision_over_recall(best.evaluation.curves))
-    return {"svg": svg, "alt": f"Precision over recall; average precision: {told}."}
+    return {"svg": svg, "alt": f"Precision over recall; average precision: {values}."}
 
 
 def _pictures(best: Validation) -> list[dict[str, str]]:
     """The golden pictures with what the variant finds in them."""
     detector = best.candidate.open()
-    shown = []
+    pictures = []
     for golden in best.candidate.manifest.golden:
         picture = read_image(best.candidate.folder / golden.file)
         found: Sequence[Any] = detector.detect(picture)
@@ -240,7 +239,7 @@ def _pictures(best: Validation) -> list[dict[str, str]]:
                 "uint8", copy=False
             )
         _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 82])
-        told = ", ".join(f"{one.label} {one.score:.2f}" for one in found) or "nothing"
+        caption = ", ".join(f"{each.label} {each.score:.2f}" for each in found) or "nothing"
         data = Markup(base64.b64encode(encoded.tobytes()).decode())  # too long for plain words
-        shown.append({"data": data, "told": told})
-    return shown
+        pictures.append({"data": data, "caption": caption})
+    return pictures

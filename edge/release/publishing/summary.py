@@ -45,11 +45,11 @@ def render_markdown(report: PublishReport) -> str:
     rows = [tuple(escape(cell) for cell in _cells(row)) for row in report.rows]
     blocks.append(format_table(_HEAD, rows))
     blocks += [f"> {escape(text)}" for text in report.notes]
-    for head, columns, told in (
+    for head, columns, facts in (
         ("## What it rests on", ("what", "is"), report.facts),
         ("## Where to look", ("what", "where"), report.where),
     ):
-        cells = [(escape(name), escape(value)) for name, value in told.items()]
+        cells = [(escape(name), escape(value)) for name, value in facts.items()]
         blocks += [head, format_table(columns, cells)]
     return "\n\n".join(blocks) + "\n"
 
@@ -76,9 +76,9 @@ def render_terminal(report: PublishReport) -> RenderableType:
     lines = [Text(reason, "red") for reason in report.decision.reasons]
     lines += [Text.assemble(("note: ", "yellow"), note) for note in report.notes]
     rounds = ", ".join(f"{row.metrics.variant} {spread(row.metrics.timing)}" for row in report.rows)
-    told = {"frame, ms": rounds, **report.facts, **report.where}
-    width = max(map(len, told)) + 2
-    lines += [Text.assemble((name.ljust(width), "dim"), value) for name, value in told.items()]
+    facts = {"frame, ms": rounds, **report.facts, **report.where}
+    width = max(map(len, facts)) + 2
+    lines += [Text.assemble((name.ljust(width), "dim"), value) for name, value in facts.items()]
     return Group(headline, table, *lines)
 
 

@@ -13,8 +13,8 @@ from edge_detector.inference.boxes import Detection
 from edge_detector.inference.detector import Detector, Prepared, Raw
 from edge_detector.inference.runtime import open_interpreter, read_tensors
 
-from edge.release.conversion.inspection import output_names
 from edge.release.conversion.network_file import Array, Network
+from edge.release.conversion.opened_model import output_names
 from edge.release.datasets.pictures import Image
 from edge.release.errors import ModelFileError
 from edge.release.validation.candidate import Candidate

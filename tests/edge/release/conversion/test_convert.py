@@ -11,8 +11,8 @@ import pytest
 from edge_detector.inference.runtime import open_interpreter, read_tensors
 
 from edge.release.conversion.convert import VARIANTS, Converter
-from edge.release.conversion.inspection import output_names
 from edge.release.conversion.network_file import digest_of, open_network
+from edge.release.conversion.opened_model import output_names
 from edge.release.errors import ModelFileError
 from services.modelling.keras import open_keras, open_tensorflow, quiet
 from services.modelling.keras_file import read_description

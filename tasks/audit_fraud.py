@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING
 
 import prefect.runtime
 from prefect import task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from rich.console import Console
 
 from services.fraud.errors import FraudError
 from tasks.orchestration.policies import PLAIN
 from tasks.orchestration.progress import RunProgress
+from tasks.orchestration.reporting import (
+    add_markdown,
+    add_table,
+    print_result,
+    run_parameters,
+    scheduled_time,
+)
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,13 +47,7 @@ class Outcome:
 
 def name_run() -> str:
     """The run's name in the UI: flow and run date."""
-    given = dict(prefect.runtime.flow_run.parameters["params"])  # a dict if deployed
-    return f"audit-fraud {given.get('run_date') or _scheduled().date()}"
-
-
-def _scheduled() -> datetime:
-    scheduled: datetime | None = prefect.runtime.flow_run.scheduled_start_time
-    return scheduled or datetime.now(UTC)
+    return f"audit-fraud {run_parameters().get('run_date') or scheduled_time().date()}"
 
 
 def open_run(
@@ -73,7 +72,7 @@ def open_run(
         home=settings.home,
         url=settings.warehouse_url,
         run_id=prefect.runtime.flow_run.id,
-        period=Period(run_date or _scheduled().astimezone(UTC).date(), days, delay_days),
+        period=Period(run_date or scheduled_time().astimezone(UTC).date(), days, delay_days),
         limits=Limits(max_ap_drop, max_auc_drop, max_alert_ratio, min_frauds),
         labels=labels,
         transactions=transactions,
@@ -124,12 +123,12 @@ def write_report(
     snapshot: WrittenSnapshot | None,
 ) -> Outcome:
     """The report on disk, in the UI and on the terminal."""
-    from services.fraud.audit import summary as audit_summary
+    from services.fraud.audit import summary
     from services.fraud.audit.report import compose, write_html
 
     report = compose(run, audit, verdict, labels, snapshot, ended_at=datetime.now(UTC))
     write_html(report, run.report)
-    create_table_artifact(audit_summary.render_table(report), key="audit-fraud-figures")
-    create_markdown_artifact(audit_summary.render_markdown(report), key="audit-fraud")
-    Console().print(audit_summary.render_terminal(report), soft_wrap=True)
+    add_table("audit-fraud-figures", summary.render_table(report))
+    add_markdown("audit-fraud", summary.render_markdown(report))
+    print_result(summary.render_terminal(report))
     return Outcome(verdict.quality, verdict.block, run.report)

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 import prefect.runtime
 from prefect import task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from rich.console import Console
 
 from edge.fleet.errors import FleetError
 from tasks.orchestration.policies import DB_RETRY, PLAIN
 from tasks.orchestration.progress import RunProgress
+from tasks.orchestration.reporting import add_markdown, add_table, print_result, scheduled_time
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,8 +42,7 @@ class Outcome:
 
 def name_run() -> str:
     """The run's name in the UI: flow and minute."""
-    scheduled: datetime | None = prefect.runtime.flow_run.scheduled_start_time
-    return f"collect-telemetry {scheduled or datetime.now(UTC):%Y-%m-%d %H:%M}"
+    return f"collect-telemetry {scheduled_time():%Y-%m-%d %H:%M}"
 
 
 def open_run(
@@ -116,8 +114,8 @@ def write_report(run: CollectionRun, loaded: Loaded, devices: Devices) -> Outcom
 
     report = compose(run, loaded, devices)
     write_html(report, run.report)
-    create_table_artifact(summary.render_table(report), key="collect-telemetry-devices")
-    create_markdown_artifact(summary.render_markdown(report), key="collect-telemetry")
-    Console().print(summary.render_terminal(report), soft_wrap=True)
+    add_table("collect-telemetry-devices", summary.render_table(report))
+    add_markdown("collect-telemetry", summary.render_markdown(report))
+    print_result(summary.render_terminal(report))
     counts = report.counts
     return Outcome(len(devices), counts["ok"], loaded.records, loaded.rejected, run.report)

@@ -13,15 +13,22 @@ from zoneinfo import ZoneInfo
 
 import prefect.runtime
 from prefect import get_run_logger, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.futures import as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import Task
-from rich.console import Console
 
+from services.reporting.markdown import escape
 from tasks.orchestration import faults
 from tasks.orchestration.policies import DB_RETRY, IO_RETRY, PLAIN
 from tasks.orchestration.progress import RunProgress
+from tasks.orchestration.reporting import (
+    add_markdown,
+    add_table,
+    print_notice,
+    print_result,
+    run_parameters,
+    scheduled_time,
+)
 from tasks.sentiment.errors import SentimentError
 from tasks.sentiment.reading.origin import Origin, place_of_files, place_of_query
 from tasks.sentiment.reading.query_rows import is_query
@@ -46,9 +53,8 @@ SAMPLE = 256  # texts on which precisions are measured
 
 def name_run() -> str:
     """The run's name in the UI: flow, run date and source."""
-    params = prefect.runtime.flow_run.parameters["params"]
-    given = dict(params)
-    day = given.get("run_date") or _scheduled().astimezone(ZoneInfo(given["time_zone"])).date()
+    given = run_parameters()
+    day = given.get("run_date") or scheduled_time().astimezone(ZoneInfo(given["time_zone"])).date()
     name = given.get("source_name")
     if not name:
         try:
@@ -58,18 +64,13 @@ def name_run() -> str:
     return f"score-sentiment {day} {name}"
 
 
-def _scheduled() -> datetime:
-    scheduled: datetime | None = prefect.runtime.flow_run.scheduled_start_time
-    return scheduled or datetime.now(UTC)
-
-
 @contextmanager
 def open_run(params: Any) -> Iterator[ScoringRun]:
     """Hold the run's folders for this process; a run that does not end well is marked as failed.
 
     params: the flow's ScoreSentiment.
     """
-    settings, zone, scheduled = Settings(), ZoneInfo(params.time_zone), _scheduled()
+    settings, zone, scheduled = Settings(), ZoneInfo(params.time_zone), scheduled_time()
     run = _scoring_run(params, settings, zone, scheduled)
     with run.folder.lock():
         try:
@@ -124,7 +125,7 @@ def _announce_window(window: Window, zone: ZoneInfo) -> None:
     """Say when the run will end by itself: for one started by hand that may be tomorrow."""
     if text := describe_window(window, datetime.now(UTC), zone):
         get_run_logger().info(text)
-        Console(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
+        print_notice(text)
 
 
 def _describe_error(error: BaseException, home: Path) -> str:
@@ -159,13 +160,14 @@ def settle(run: ScoringRun) -> Outcome | None:
 
 def announce_finished(run: ScoringRun, outcome: Outcome) -> Outcome:
     """Say that there was nothing to do."""
+    source = run.folder.source
     text = (
-        f"Nothing to do: {run.folder.source} of {run.folder.run_date} was finished by run"
-        f" {outcome.run_id}. 0 scored, {outcome.reused:,} already there,"
-        f" {outcome.rejected:,} rejected. `--rescore` scores it again."
+        f"of {run.folder.run_date} was finished by run {outcome.run_id}. 0 scored,"
+        f" {outcome.reused:,} already there, {outcome.rejected:,} rejected. `--rescore` scores it"
+        " again."
     )
-    create_markdown_artifact(text, key="score-sentiment")
-    Console().print(text, soft_wrap=True, highlight=False)
+    add_markdown("score-sentiment", f"Nothing to do: {escape(source)} {text}")
+    print_result(f"Nothing to do: {source} {text}")
     return outcome
 
 
@@ -299,9 +301,9 @@ def write_report(run: ScoringRun, plan: Plan, choice: Choice, outcome: Outcome) 
 
     report = build_report(run, plan, choice, outcome)
     write_text(run.folder.report(run.run_id), render_html(report))
-    create_table_artifact(summary.render_table(report), key="score-sentiment-figures")
-    create_markdown_artifact(summary.render_markdown(report), key="score-sentiment")
-    Console().print(summary.render_terminal(report), soft_wrap=True)
+    add_table("score-sentiment-figures", summary.render_table(report))
+    add_markdown("score-sentiment", summary.render_markdown(report))
+    print_result(summary.render_terminal(report))
 
 
 def clear(run: ScoringRun, outcome: Outcome) -> None:

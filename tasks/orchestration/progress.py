@@ -1,6 +1,8 @@
 """How far a run is: a progress artifact in the Prefect UI, a bar or lines on the terminal."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import cast
 from uuid import UUID
@@ -38,7 +40,7 @@ class RunProgress:
     """Call `advance` as the work gets done, from one thread, inside a flow run."""
 
     def __init__(self, key: str, what: str, unit: str, total: int, done: int = 0) -> None:
-        self._what, self._unit, self._total, self._done = what, unit, total, done
+        self._what, self._unit, self._total, self.done = what, unit, total, done
         self._started = self._line_at = time.monotonic()
         self._artifact_at = 0.0
         self._first = done
@@ -74,7 +76,7 @@ class RunProgress:
         self._update_artifact()
 
     def advance(self, units: int) -> None:
-        self._done += units
+        self.done += units
         self._bar.advance(self._task, units)
         now = time.monotonic()
         if now - self._artifact_at >= ARTIFACT_EVERY_S:
@@ -85,15 +87,33 @@ class RunProgress:
             self._console.print(self._line(now), highlight=False, soft_wrap=True)
 
     def _line(self, now: float) -> str:
-        rate = (self._done - self._first) / (now - self._started)
-        left = (self._total - self._done) / rate if rate else float("inf")
+        rate = (self.done - self._first) / (now - self._started)
+        left = (self._total - self.done) / rate if rate else float("inf")
         return (
-            f"{self._what}: {self._done:,} of {self._total:,} {self._unit},"
+            f"{self._what}: {self.done:,} of {self._total:,} {self._unit},"
             f" {rate:,.0f} {self._unit}/s, {left:,.0f} s left"
         )
 
     def _percent(self) -> float:
-        return 100.0 * self._done / self._total if self._total else 100.0
+        return 100.0 * self.done / self._total if self._total else 100.0
 
     def _update_artifact(self) -> None:
         update_progress_artifact(self._artifact, self._percent(), self._what)
+
+
+@contextmanager
+def resumed_progress(key: str, what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress of work that goes on where it stopped, which its first call tells.
+
+    Yields a function to be called with the units that are done and all there are.
+    """
+    with ExitStack() as stack:
+        bars: list[RunProgress] = []
+
+        def reach(done: int, total: int) -> None:
+            if bars:
+                bars[0].advance(done - bars[0].done)
+            else:
+                bars.append(stack.enter_context(RunProgress(key, what, unit, total, done)))
+
+        yield reach

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from edge.release.errors import PublisherError
 from edge.release.synthetic.metal import draw_lamp
 from edge.release.synthetic.photograph import Conditions, draw_conditions, photograph
-from edge.release.synthetic.scenes import LABELS, Scene, lay_out
+from edge.release.synthetic.scenes import HEIGHT, LABELS, WIDTH, Scene, lay_out
 from services.reporting.arguments import Parser
 
-HEIGHT, WIDTH = 480, 640
+FPS = 30.0
 SPEED_PX = 4  # travelled per frame
 SPACING_PX = 92  # of belt for one part
 
@@ -46,24 +46,24 @@ class Clip:
         return {label: int(np.count_nonzero(ids == k)) for k, label in enumerate(LABELS)}
 
 
-def write_clip(path: Path, seconds: float = 12, fps: float = 30, seed: int = 0) -> Clip:
+def write_clip(path: Path, seconds: float = 12, seed: int = 0) -> Clip:
     """Render the video into an .mp4 file.
 
     Raises:
         PublisherError: this build of OpenCV cannot write it there.
     """
     rng = np.random.default_rng(seed)
-    frames = max(1, round(seconds * fps))
+    frames = max(1, round(seconds * FPS))
     length = _left(frames, 0) + WIDTH
     lamp = draw_lamp(rng)
     count = length // SPACING_PX
-    belt = lay_out(rng, lamp, HEIGHT, length, count, scale=1.0, least_inside=0.98)
+    belt = lay_out(rng, lamp, HEIGHT, length, count, least_inside=0.98)
     fair = draw_conditions(rng, lamp, HEIGHT, WIDTH)
     # A fixed camera is set up well: it is the belt that brings variety.
     conditions = Conditions(fair.light, focus_px=0.5, motion_px=2, noise=2.5, quality=None)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Of the codecs that OpenCV's packages can write, the one that players know.
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, (WIDTH, HEIGHT))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (WIDTH, HEIGHT))
     if not writer.isOpened():
         raise PublisherError(f"cannot write a video to {path}: is it an .mp4 in a folder of yours?")
     try:
@@ -73,7 +73,7 @@ def write_clip(path: Path, seconds: float = 12, fps: float = 30, seed: int = 0) 
             writer.write(photograph(rng, view, conditions))
     finally:
         writer.release()
-    return Clip(path, frames, fps, belt)
+    return Clip(path, frames, FPS, belt)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -31,10 +31,10 @@ class _Ranked:
     doubtful: int
 
 
-def shrink(picture: Image, longest: int = MAX_SIDE) -> Image:
+def shrink(picture: Image) -> Image:
     """The picture, smaller if it is larger than needed."""
     height, width = picture.shape[:2]
-    factor = longest / max(height, width)
+    factor = MAX_SIDE / max(height, width)
     if factor >= 1:
         return picture
     size = max(1, round(width * factor)), max(1, round(height * factor))
@@ -42,21 +42,18 @@ def shrink(picture: Image, longest: int = MAX_SIDE) -> Image:
     return smaller.astype(picture.dtype, copy=False)
 
 
-def choose(
-    pictures: Iterable[Image], detect: Detect, threshold: Threshold, count: int = COUNT
-) -> list[Image]:
-    """The pictures that show most labels, with few objects that are near the threshold.
+def choose(pictures: Iterable[Image], detect: Detect, threshold: Threshold) -> list[Image]:
+    """The `COUNT` pictures that show most labels, with few objects that are near the threshold.
 
     Args:
         pictures: to choose from.
         detect: finds also what is a little below the threshold.
         threshold: the score from which a label counts.
-        count: how many.
     """
     left = [_rank(picture, detect, threshold) for picture in map(shrink, pictures)]
     chosen: list[Image] = []
     shown: set[str] = set()
-    while left and len(chosen) < count:
+    while left and len(chosen) < COUNT:
         best = max(
             left,
             key=lambda ranked: (

@@ -93,22 +93,20 @@ class Dataset:
         return replace(self, images=images, digest=hashlib.sha256(drawn.encode()).hexdigest())
 
 
-def read_dataset(folder: Path, labels: Sequence[str] | None = None) -> Dataset:
+def read_dataset(folder: Path) -> Dataset:
     """Read a folder of labelled images.
 
     Args:
         folder: in one of the forms above.
-        labels: the order of classes; by default the one of the annotations (YOLO, COCO), or the
-            alphabet's (Pascal VOC, which has none).
 
     Raises:
-        DatasetError: no such folder, no annotation, an annotation or image that cannot be read, a
-            label that is not in `labels`, boxes that cannot belong to their images.
+        DatasetError: no such folder, no annotation, an annotation or image that cannot be read,
+            boxes that cannot belong to their images.
     """
     _check_folder(folder)
     part = _read_raw(folder, folder)
     count_from_zero(part.images)
-    return _checked(folder, part, part.labels if labels is None else labels)
+    return _checked(folder, part, part.labels)
 
 
 def read_split(folder: Path, labels: Sequence[str] | None = None) -> tuple[Dataset, Dataset | None]:
@@ -119,8 +117,11 @@ def read_split(folder: Path, labels: Sequence[str] | None = None) -> tuple[Datas
     `annotations/` whose names hold `train` and `val`. Both have the same labels. Where there is
     but one of these, it is all.
 
+    labels: the order of classes; by default the one of the annotations (YOLO, COCO), or the
+    alphabet's (Pascal VOC, which has none).
+
     Raises:
-        DatasetError: as in `read_dataset`.
+        DatasetError: as in `read_dataset`, or a label is not in `labels`.
     """
     _check_folder(folder)
     train = _read_part(folder, ("train",))

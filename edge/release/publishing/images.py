@@ -16,6 +16,7 @@ from edge.release.synthetic.scenes import write_once
 _EVALUATION_SEED, _CALIBRATION_SEED = 4_000_001, 4_000_002
 _CALIBRATION = 100  # pictures; more move the ranges of int8 no further
 _GOLDEN_CANDIDATES = 40  # pictures among which golden ones are chosen
+_SAMPLE = 8  # pictures by which a model is inspected
 MAX_GOLDEN = 8  # of a folder that was given
 
 
@@ -33,12 +34,12 @@ class Images:
     golden: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    def sample(self, count: int = 8) -> list[Image]:
+    def sample(self) -> list[Image]:
         """A few pictures, to look at what a model answers; where there are few, also of those
         that int8 finds its ranges by."""
-        paths = _spread(self.golden or self.golden_candidates, count)
+        paths = _spread(self.golden or self.golden_candidates, _SAMPLE)
         more = [path for path in self.calibration if path not in paths]
-        return [read_image(path) for path in (*paths, *_spread(more, count - len(paths)))]
+        return [read_image(path) for path in (*paths, *_spread(more, _SAMPLE - len(paths)))]
 
 
 def find_images(request: Request, folder: Path) -> Images:

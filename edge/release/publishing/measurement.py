@@ -130,7 +130,7 @@ def measure(
     dataset = images.dataset
     source = source_evaluation = None
     if model.network is not None and converted.reference is not None:
-        source = SourceDetector(model.network, converted.reference, CURVE_THRESHOLD)
+        source = SourceDetector(model.network, converted.reference)
         if dataset is not None:
             known = converted.reference.manifest.known_labels
             source_evaluation = evaluate(source.detect, dataset, known, advance)

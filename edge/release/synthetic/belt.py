@@ -20,8 +20,8 @@ COLOURS: tuple[Colour, ...] = (
 ODDS = (0.26, 0.18, 0.2, 0.14, 0.08, 0.06, 0.08)
 
 
-def draw_belt(rng: np.random.Generator, height: int, width: int, rails: bool = True) -> Picture:
-    """An empty belt that moves from left to right; with `rails`, sometimes with its frame."""
+def draw_belt(rng: np.random.Generator, height: int, width: int) -> Picture:
+    """An empty belt that moves from left to right, sometimes with its frame."""
     light = _wear(rng, height, width) + _weave(rng, height, width)
     speckle = cut_grain(rng, height, width)[:, :, 1].astype(np.float32) - 128
     light += speckle * np.float32(rng.uniform(0.0003, 0.0018))
@@ -42,7 +42,7 @@ def draw_belt(rng: np.random.Generator, height: int, width: int, rails: bool = T
     for _ in range(rng.poisson(1.2)):
         stray = (_draw_shaving, _draw_scrap, _draw_pebble)[rng.integers(3)]
         stray(rng, belt)
-    if rails and rng.random() < 0.2:
+    if rng.random() < 0.2:
         _draw_rail(rng, belt)
     return belt
 

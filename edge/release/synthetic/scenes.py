@@ -22,12 +22,13 @@ from edge.release.synthetic.parts import DEFECTS, KINDS, Relief, draw_part
 from edge.release.synthetic.photograph import draw_conditions, photograph
 from edge.release.synthetic.shapes import Part
 
+HEIGHT, WIDTH = 480, 640  # px, of a picture
 LABELS = ("bolt", "nut", "washer", "defective")
 
 LEAST_INSIDE = 0.4  # of a part, in the picture
 LEAST_SEEN = 0.5  # of what is in the picture, not covered by other parts
 LEAST_EVIDENCE = 0.75  # of a defect, in the picture and not covered
-SIZES = {"bolt": (90, 140), "nut": (62, 108), "washer": (60, 108)}  # px in a picture of 640x480
+SIZES = {"bolt": (90, 140), "nut": (62, 108), "washer": (60, 108)}  # px
 DEFECTIVE = 0.34  # share of the parts
 TRIES = 12  # for a part to find a place
 
@@ -57,11 +58,11 @@ class _Lying:
     least_evidence: float  # px
 
 
-def render_scene(rng: np.random.Generator, height: int = 480, width: int = 640) -> Scene:
+def render_scene(rng: np.random.Generator) -> Scene:
     """A scene with 3 to 12 parts (fewer if there is no room), as a camera would see it."""
     lamp = draw_lamp(rng)
-    belt = lay_out(rng, lamp, height, width, count=int(rng.integers(3, 13)))
-    image = photograph(rng, belt.image, draw_conditions(rng, lamp, height, width))
+    belt = lay_out(rng, lamp, HEIGHT, WIDTH, count=int(rng.integers(3, 13)))
+    image = photograph(rng, belt.image, draw_conditions(rng, lamp, HEIGHT, WIDTH))
     return replace(belt, image=image)
 
 
@@ -72,21 +73,18 @@ def lay_out(
     width: int,
     count: int,
     *,
-    scale: float | None = None,
     least_inside: float = LEAST_INSIDE,
 ) -> Scene:
     """Lay parts on an empty belt, evenly lit.
 
-    scale: of the parts, 1 for a picture of 640x480; by default the picture's own; least_inside:
-    share of a part that lies in the picture.
+    least_inside: share of a part that lies in the picture.
     """
-    scale = scale or min(height / 480, width / 640)
     image = draw_belt(rng, height, width)
     covering = rng.random() < 0.5  # may parts lie on one another in this scene
     lying: list[_Lying] = []
     boxes, class_ids = [], []
     for _ in range(count):
-        part = _choose(rng, scale)
+        part = _choose(rng)
         relief = draw_part(rng, part)
         placed = _find_place(rng, relief, lying, (height, width), least_inside, covering)
         if placed is None:
@@ -149,7 +147,7 @@ def write_dataset(folder: Path, count: int, seed: int) -> None:
     (folder / "annotations.json").write_text(json.dumps(coco, indent=1), "utf-8")
 
 
-def _choose(rng: np.random.Generator, scale: float) -> Part:
+def _choose(rng: np.random.Generator) -> Part:
     kind = KINDS[rng.integers(len(KINDS))]
     defect = None
     if rng.random() < DEFECTIVE:
@@ -157,7 +155,7 @@ def _choose(rng: np.random.Generator, scale: float) -> Part:
     size = rng.uniform(*SIZES[kind])
     if defect in ("broken", "snapped", "bent", "stripped", "cracked"):
         size = max(size, SIZES[kind][1] * 0.75)  # what is missing is to be seen
-    return Part(kind, size * scale, rng.uniform(0, 2 * np.pi), defect)
+    return Part(kind, size, rng.uniform(0, 2 * np.pi), defect)
 
 
 def _find_place(

@@ -1,4 +1,4 @@
-"""The network that was converted, read with the device's own eyes.
+"""The network that was converted, read by the device's own code.
 
 It gets the same pictures in the same form as its float32 variant, and its answers are decoded by
 the same code: what differs then is the conversion alone.
@@ -18,6 +18,7 @@ from edge.release.conversion.opened_model import output_names
 from edge.release.datasets.pictures import Image
 from edge.release.errors import ModelFileError
 from edge.release.validation.candidate import Candidate
+from edge.release.validation.evaluate import CURVE_THRESHOLD
 
 
 class Answering(Protocol):
@@ -31,18 +32,16 @@ class Answering(Protocol):
 
 
 class SourceDetector:
-    """A network behind the detector of its float32 variant."""
+    """A network behind the detector of its float32 variant, set to `CURVE_THRESHOLD`."""
 
-    def __init__(
-        self, network: Network, float32: Candidate, score_threshold: float | None = None
-    ) -> None:
+    def __init__(self, network: Network, float32: Candidate) -> None:
         """Join the two.
 
         Raises:
             ModelFileError: the variant does not run, or its outputs are not those of the network.
         """
         self._network = network
-        self._detector = float32.open(score_threshold)
+        self._detector = float32.open(CURVE_THRESHOLD)
         names = output_names(float32.model)
         output = float32.manifest.output
         tensors = [output.tensors[role] for role in ROLES[output.layout]]
@@ -68,16 +67,16 @@ class SourceDetector:
         return tuple(answer[name] for name in self._names)
 
 
-class VariantDetector:
-    """A converted file behind the same interface."""
+class CandidateDetector:
+    """A candidate behind the same interface, set to the same threshold."""
 
-    def __init__(self, candidate: Candidate, score_threshold: float | None = None) -> None:
+    def __init__(self, candidate: Candidate) -> None:
         """Open it.
 
         Raises:
             ModelFileError: it does not run.
         """
-        self._detector: Detector = candidate.open(score_threshold)
+        self._detector: Detector = candidate.open(CURVE_THRESHOLD)
         by_name = {
             info.name: info for info in read_tensors(open_interpreter(candidate.model)[0])[1]
         }

@@ -18,6 +18,7 @@ from edge.release.validation.candidate import Candidate
 from edge.release.validation.metrics import Timing
 
 ROUNDS = 7
+CPU_INFO = Path("/proc/cpuinfo")
 # Of what a processor can do, that by which the kernels of a runtime are chosen.
 _KERNEL_FLAGS = (
     "avx2",
@@ -81,10 +82,10 @@ def time_all(candidates: Sequence[Candidate], plan: TimingPlan) -> tuple[Timed, 
     return tuple(Timed(tuple(runner.timings), tuple(runner.notes)) for runner in runners)
 
 
-def cpu_name(file: Path = Path("/proc/cpuinfo")) -> str:
+def cpu_name() -> str:
     """The processor's own name, with the instructions that matter to a model's speed."""
     try:
-        lines = file.read_text("utf-8", errors="replace").splitlines()
+        lines = CPU_INFO.read_text("utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
     known: dict[str, str] = {}

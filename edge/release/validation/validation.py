@@ -21,7 +21,7 @@ from edge.release.datasets.pictures import Image
 from edge.release.validation.candidate import Candidate
 from edge.release.validation.evaluate import CURVE_THRESHOLD, Evaluation, evaluate
 from edge.release.validation.metrics import Accuracy, Agreement, Metrics, Parity
-from edge.release.validation.source import Answering, VariantDetector
+from edge.release.validation.source import Answering, CandidateDetector
 from edge.release.validation.timing import TimingPlan, time_all
 
 SAME_PLACE = 0.7  # overlap from which two boxes mean one object
@@ -53,7 +53,7 @@ def validate_all(
         evaluations: of each on labelled images, where there are some.
         golden: the golden pictures.
         plan: how they are timed.
-        source: the network they were made of, set to `CURVE_THRESHOLD`; None for a ready file.
+        source: the network they were made of; None for a ready file.
         source_evaluation: of that network on the same labelled images.
 
     Raises:
@@ -113,9 +113,9 @@ def accuracy(evaluation: Evaluation | None) -> Accuracy | None:
 
 
 def parity(candidate: Candidate, source: Answering, pictures: Sequence[Image]) -> Parity:
-    """A variant beside its source, which is set to `CURVE_THRESHOLD`."""
+    """A candidate beside its source."""
     thresholds = candidate.manifest.thresholds
-    ours = VariantDetector(candidate, CURVE_THRESHOLD)
+    ours = CandidateDetector(candidate)
     differences, agreements = [0.0], []
     for picture in pictures:
         for ours_out, source_out in zip(
@@ -174,7 +174,7 @@ def constant_answer(candidate: Candidate, pictures: Sequence[Image]) -> str | No
     shown = [_stretched(picture, spec.width, spec.height) for picture in pictures]
     noise = np.random.default_rng(0).integers(0, 256, shown[0].shape, np.uint8)
     shown += [np.full_like(shown[0], _GREY), noise, np.ascontiguousarray(shown[0][::-1, ::-1])]
-    detector = VariantDetector(candidate, CURVE_THRESHOLD)
+    detector = CandidateDetector(candidate)
     outputs = [detector.outputs(picture) for picture in shown]
     if all(_equal(outputs[0], other) for other in outputs[1:]):
         return _describe_answer(detector.detect(shown[0]))

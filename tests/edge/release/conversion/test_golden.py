@@ -21,7 +21,7 @@ def answers(found):
 
 
 def greys(pictures) -> list[int]:
-    return [int(one[0, 0, 0]) for one in pictures]
+    return [int(each[0, 0, 0]) for each in pictures]
 
 
 def test_pictures_with_new_labels_come_first():
@@ -34,9 +34,9 @@ def test_pictures_with_new_labels_come_first():
         }
     )
 
-    chosen = choose([picture(k) for k in (1, 2, 3)], detect, lambda _: 0.5, count=2)
+    chosen = choose([picture(k) for k in (1, 2, 3)], detect, lambda _: 0.5)
 
-    assert greys(chosen) == [1, 3]
+    assert greys(chosen) == [1, 3, 2]
 
 
 def test_doubtful_pictures_come_last():
@@ -49,20 +49,26 @@ def test_doubtful_pictures_come_last():
         }
     )
 
-    chosen = choose([picture(k) for k in (1, 2, 3)], detect, lambda _: 0.5, count=2)
+    chosen = choose([picture(k) for k in (1, 2, 3)], detect, lambda _: 0.5)
 
-    assert greys(chosen) == [2, 1]
+    assert greys(chosen) == [2, 1, 3]
 
 
 def test_thresholds_of_labels_decide_what_is_doubtful():
     """Each label has its own."""
     detect = answers({1: [detection("red", 0.9, BOX)], 2: [detection("blue", 0.9, BOX)]})
 
-    chosen = choose(
-        [picture(k) for k in (1, 2)], detect, lambda label: 0.85 if label == "red" else 0.3, 1
-    )
+    pictures = [picture(k) for k in (1, 2)]
+    chosen = choose(pictures, detect, lambda label: 0.85 if label == "red" else 0.3)
 
-    assert greys(chosen) == [2]
+    assert greys(chosen) == [2, 1]
+
+
+def test_no_more_are_chosen_than_travel_well():
+    """Of many alike, the first ones."""
+    detect = answers({k: [detection("red", 0.9, BOX)] for k in range(9)})
+
+    assert greys(choose([picture(k) for k in range(9)], detect, lambda _: 0.5)) == [0, 1, 2, 3]
 
 
 def test_large_pictures_are_shrunk_and_small_ones_stay():

@@ -358,11 +358,11 @@ class TestAll:
         write_image(tmp_path / "a.png")
         write_voc(tmp_path / "a.xml", ("nut", (2, 2, 9, 9)))
 
-        found = read_dataset(tmp_path, ["washer", "nut"])
+        found, _ = read_split(tmp_path, ["washer", "nut"])
         assert found.labels == ("washer", "nut")
         assert found.images[0].class_ids.tolist() == [1]
         with pytest.raises(DatasetError, match=r"a\.xml: unknown label 'nut'; known are washer"):
-            read_dataset(tmp_path, ["washer"])
+            read_split(tmp_path, ["washer"])
 
     def test_image_that_is_none_is_named(self, tmp_path):
         """A file that was cut off, or is something else."""

@@ -7,13 +7,14 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.release.clip import WIDTH, write_clip
+from edge.release.clip import write_clip
 from edge.release.errors import PublisherError
 from edge.release.synthetic import scenes as scenes_module
 from edge.release.synthetic.metal import cast_shadow, draw_lamp, shade
 from edge.release.synthetic.parts import DEFECTS, KINDS, draw_part
 from edge.release.synthetic.scenes import (
     LABELS,
+    WIDTH,
     Scene,
     lay_out,
     render_scene,
@@ -67,7 +68,9 @@ def test_scenes_hold_all_labels_in_fair_shares():
 @pytest.mark.parametrize(("height", "width"), [(240, 320), (480, 640), (480, 2_000), (301, 403)])
 def test_scene_has_the_size_asked_for(height, width):
     """Odd and very long ones too."""
-    scene = render_scene(np.random.default_rng(2), height, width)
+    lamp = draw_lamp(np.random.default_rng(0))
+
+    scene = lay_out(np.random.default_rng(2), lamp, height, width, 9)
 
     assert scene.image.shape == (height, width, 3)
     assert (scene.boxes[:, 2] <= width).all() and (scene.boxes[:, 3] <= height).all()

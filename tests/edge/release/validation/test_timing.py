@@ -92,12 +92,14 @@ def test_process_is_measured_round_by_round(candidates):
     assert measured["p99_ms"] >= middle
 
 
-def test_processor_is_named_with_what_matters(tmp_path):
+def test_processor_is_named_with_what_matters(tmp_path, monkeypatch):
     """Name and instructions, by which kernels are chosen; something where there is no such file."""
     (tmp_path / "cpuinfo").write_text(
         "processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\nflags\t\t: fpu avx avx2 avx512_vnni\n\n"
         "processor\t: 1\nmodel name\t: Some CPU @ 2 GHz\nflags\t\t: fpu\n"
     )
 
-    assert cpu_name(tmp_path / "cpuinfo") == "Some CPU @ 2 GHz (avx2, avx512_vnni)"
-    assert cpu_name(tmp_path / "nothing")
+    monkeypatch.setattr(timing, "CPU_INFO", tmp_path / "cpuinfo")
+    assert cpu_name() == "Some CPU @ 2 GHz (avx2, avx512_vnni)"
+    monkeypatch.setattr(timing, "CPU_INFO", tmp_path / "nothing")
+    assert cpu_name()

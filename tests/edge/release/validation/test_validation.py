@@ -15,7 +15,6 @@ from edge.release.datasets.label_file import open_labels
 from edge.release.errors import ModelFileError
 from edge.release.validation.benchmark import Benchmark, BenchmarkError
 from edge.release.validation.candidate import Candidate, Origin, make_candidate
-from edge.release.validation.evaluate import CURVE_THRESHOLD
 from edge.release.validation.source import SourceDetector
 from edge.release.validation.timing import TimingPlan
 from edge.release.validation.validation import (
@@ -36,9 +35,7 @@ QUICK = TimingPlan(threads=(1,), seconds=0.05)
 
 
 def source_of(folder: Path, fault: str = "") -> SourceDetector:
-    return SourceDetector(
-        open_cells(fault), candidate_of(folder, "float32", fault), CURVE_THRESHOLD
-    )
+    return SourceDetector(open_cells(fault), candidate_of(folder, "float32", fault))
 
 
 def time_picture(python: Path, candidate: Candidate, picture: Path) -> None:

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from edge.fleet.errors import DatabaseBusy, DatabaseError
-from edge.fleet.tables import ADDED, METADATA
+from edge.fleet.tables import METADATA
 from services.storage import database
 from services.storage.database import wait_for_turn
 
@@ -25,12 +25,11 @@ class Database(database.Database):
         with self.transaction(writes=True) as connection:
             wait_for_turn(connection, PREPARE_LOCK)
             METADATA.create_all(connection)
-            for column in ADDED:
-                names = {
-                    found["name"] for found in sa.inspect(connection).get_columns(column.table.name)
-                }
-                if column.name not in names:
-                    kind = column.type.compile(connection.dialect)
-                    connection.exec_driver_sql(
-                        f"ALTER TABLE {column.table.name} ADD COLUMN {column.name} {kind}"
-                    )
+            for table in METADATA.sorted_tables:
+                names = {found["name"] for found in sa.inspect(connection).get_columns(table.name)}
+                for column in table.columns:
+                    if column.name not in names:  # in the rows of before, it is null
+                        kind = column.type.compile(connection.dialect)
+                        connection.exec_driver_sql(
+                            f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"
+                        )

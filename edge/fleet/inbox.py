@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edge.fleet.errors import InboxError
-from edge.fleet.record import DEVICE_ID, clean
+from edge_detector.contract.names import DEVICE_ID
+from edge_detector.contract.telemetry import MAX_BATCH_BYTES
 
-MAX_FILE_BYTES = 2**20
+from edge.fleet.errors import InboxError
+from edge.fleet.record import clean
+
 STALE_S = 86_400.0  # after which a file that was never finished goes
 
 logger = logging.getLogger(__name__)
@@ -83,7 +85,7 @@ def read_arrivals(folder: Path, limit: int) -> Iterator[Arrival]:
         InboxError: the folder cannot be read.
     """
     device = folder.name
-    known = DEVICE_ID.fullmatch(device) is not None
+    known = DEVICE_ID.accepts(device)
     for name in list_files(folder)[:limit]:
         path = folder / name
         try:
@@ -146,9 +148,9 @@ def _read(path: Path) -> tuple[bytes, float, str | None]:
         details = os.fstat(handle)
         if not stat.S_ISREG(details.st_mode):
             return b"", 0.0, "is no file"
-        if details.st_size > MAX_FILE_BYTES:
-            excess = f"{details.st_size:,} bytes; at most {MAX_FILE_BYTES:,} are read"
+        if details.st_size > MAX_BATCH_BYTES:
+            excess = f"{details.st_size:,} bytes; at most {MAX_BATCH_BYTES:,} are read"
             return file.read(1_000), 0.0, excess
         # A file may bear any time; a date holds not all of them.
         changed = min(max(details.st_mtime, 0.0), float(2**32))
-        return file.read(MAX_FILE_BYTES), changed, None
+        return file.read(MAX_BATCH_BYTES), changed, None

@@ -11,16 +11,15 @@
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
 from edge.fleet.database import Database
 from edge.fleet.inbox import Arrival, list_devices, list_files, read_arrivals, remove, sweep
-from edge.fleet.record import FIRST_YEAR, Record, Rejected, Undated, clean, read_record
-from edge.fleet.tables import DEVICE_TELEMETRY, DEVICES, REJECTED_TELEMETRY
+from edge.fleet.record import FIRST_YEAR, Received, Rejected, clean, read_record
+from edge.fleet.tables import DEVICE_TELEMETRY, DEVICES, REJECTED_TELEMETRY, SHOWN, telemetry_row
 from services.storage.upsert import insert_into
 
 FILES_PER_DEVICE = 2_000  # in one run: one device cannot keep the others waiting
@@ -41,6 +40,9 @@ class Loaded:
     undated: int = 0  # new records of devices whose clock was not set
     staying: int = 0  # files that were loaded and cannot be removed
     devices: set[str] = field(default_factory=set)  # of which something was loaded
+
+
+_Key = tuple[int, datetime]  # number, and what the device's clock said
 
 
 @dataclass(frozen=True)
@@ -101,14 +103,14 @@ def _load_batch(
     database: Database, arrivals: Sequence[Arrival], received_at: datetime, loaded: Loaded
 ) -> None:
     """Load files of one device in one transaction."""
-    records: dict[tuple[int, datetime], Record] = {}
+    records: dict[_Key, Received] = {}
     rejections: list[_Rejection] = []
     total = 0
     for arrival in arrivals:
         found, faults = _read_lines(arrival, received_at)
         total += len(found)
-        for record in found:
-            records.setdefault((record.seq, _said_at(record) or record.at), record)
+        for received in found:
+            records.setdefault(_key(received), received)
         rejections += faults
     with database.transaction(writes=True) as connection:
         new = undated = 0
@@ -116,7 +118,7 @@ def _load_batch(
             del records[key]
         if records:
             new, undated = _insert(database, connection, records.values(), received_at)
-            _update_device(database, connection, _newest(records.values()), records.values())
+            _update_device(database, connection, records.values(), received_at)
         if rejections:
             _insert_rejections(database, connection, rejections, received_at)
     loaded.files += len(arrivals)
@@ -128,12 +130,12 @@ def _load_batch(
         loaded.devices.add(arrivals[0].device)
 
 
-def _read_lines(arrival: Arrival, received_at: datetime) -> tuple[list[Record], list[_Rejection]]:
+def _read_lines(arrival: Arrival, received_at: datetime) -> tuple[list[Received], list[_Rejection]]:
     device, name = arrival.device, arrival.name
     if arrival.fault is not None:
         excerpt = _excerpt(arrival.content)
         return [], [_Rejection(device, name, 0, 1, arrival.fault, excerpt)]
-    records: list[Record] = []
+    records: list[Received] = []
     rejections: list[_Rejection] = []
     more = 0
     # A share's clock may be as wrong as the device's.
@@ -156,10 +158,10 @@ def _read_lines(arrival: Arrival, received_at: datetime) -> tuple[list[Record], 
 
 
 def _known_undated(
-    connection: sa.Connection, device: str, records: Mapping[tuple[int, datetime], Record]
-) -> set[tuple[int, datetime]]:
+    connection: sa.Connection, device: str, records: Mapping[_Key, Received]
+) -> set[_Key]:
     """Which records without a date of their own were loaded before: their key does not tell."""
-    undated = {key for key, record in records.items() if isinstance(record, Undated)}
+    undated = {key for key, received in records.items() if received.said_at is not None}
     if not undated:
         return undated
     table = DEVICE_TELEMETRY.c
@@ -172,74 +174,44 @@ def _known_undated(
 
 
 def _insert(
-    database: Database, connection: sa.Connection, records: Any, received_at: datetime
+    database: Database,
+    connection: sa.Connection,
+    records: Collection[Received],
+    received_at: datetime,
 ) -> tuple[int, int]:
     """Insert the records that are new; returns how many were, and how many of them undated."""
-    rows = [_row(record, received_at) for record in records]
+    rows = [telemetry_row(received, received_at) for received in records]
     insertion = insert_into(DEVICE_TELEMETRY, database.is_postgres).on_conflict_do_nothing()
     found = connection.execute(insertion.returning(DEVICE_TELEMETRY.c.said_at), rows).all()
     return len(found), sum(said_at is not None for (said_at,) in found)
 
 
-def _row(record: Record, received_at: datetime) -> dict[str, object]:
-    total = record.latency_ms.get("total")
-    model, at = record.model, record.at.astimezone(UTC)
-    return {
-        "device": record.device,
-        "seq": record.seq,
-        "at": at,
-        "said_at": _said_at(record),
-        "hour": at.replace(minute=0, second=0, microsecond=0),
-        "interval_s": record.interval_s,
-        "frames": record.frames,
-        "fps": record.fps,
-        "dropped": record.dropped,
-        "reopened": record.reopened,
-        "p50_ms": total.p50 if total else None,
-        "p99_ms": total.p99 if total else None,
-        "temperature_c": record.temperature_c,
-        "state": record.state,
-        "model": model.name if model else None,
-        "version": model.version if model else None,
-        "sha256": model.sha256 if model else None,
-        "runtime": record.runtime,
-        "offline_s": record.offline_s,
-        "uptime_s": record.uptime_s,
-        "lost": record.lost,
-        "latency_ms": {stage: value.model_dump() for stage, value in record.latency_ms.items()},
-        "detections": record.detections,
-        "versions": record.versions,
-        "loaded_at": received_at,
-    }
-
-
-_SHOWN = (
-    *("interval_s", "fps", "p99_ms", "temperature_c", "state", "model", "version", "sha256"),
-    *("runtime", "offline_s", "lost"),
-)
-
-
 def _update_device(
-    database: Database, connection: sa.Connection, newest: Record, records: Any
+    database: Database,
+    connection: sa.Connection,
+    records: Collection[Received],
+    received_at: datetime,
 ) -> None:
     """Let a device's row show its newest record; late ones from before change nothing of it."""
-    row = _row(newest, newest.at)
-    shown = {name: row[name] for name in _SHOWN}
-    first = min(record.at for record in records)
+    newest = _newest(records)
+    device, at = newest.record.device, newest.record.at
+    row = telemetry_row(newest, received_at)
+    shown = {name: row[name] for name in SHOWN}
+    first = min(received.record.at for received in records)
     known = connection.execute(
         sa.select(DEVICES.c.first_seen, DEVICES.c.last_seen)
-        .where(DEVICES.c.device == newest.device)
+        .where(DEVICES.c.device == device)
         .with_for_update()
     ).one_or_none()
     if known is None:
         insertion = insert_into(DEVICES, database.is_postgres).on_conflict_do_nothing()
-        seen = {"device": newest.device, "first_seen": first, "last_seen": newest.at}
+        seen = {"device": device, "first_seen": first, "last_seen": at}
         connection.execute(insertion, [{**seen, **shown}])
         return
     values: dict[str, object] = {"first_seen": min(first, known.first_seen)}
-    if newest.at >= known.last_seen:
-        values |= {"last_seen": newest.at, **shown}
-    update = sa.update(DEVICES).where(DEVICES.c.device == newest.device).values(values)
+    if at >= known.last_seen:
+        values |= {"last_seen": at, **shown}
+    update = sa.update(DEVICES).where(DEVICES.c.device == device).values(values)
     connection.execute(update)
 
 
@@ -285,15 +257,16 @@ def forget(database: Database, before: datetime) -> int:
     return int(records)
 
 
-def _newest(records: Collection[Record]) -> Record:
+def _newest(records: Collection[Received]) -> Received:
     # Where some arrived without a date, the device's count alone gives their order.
-    if any(isinstance(record, Undated) for record in records):
-        return max(records, key=lambda record: record.seq)
-    return max(records, key=lambda record: (record.at, record.seq))
+    if any(received.said_at is not None for received in records):
+        return max(records, key=lambda received: received.record.seq)
+    return max(records, key=lambda received: (received.record.at, received.record.seq))
 
 
-def _said_at(record: Record) -> datetime | None:
-    return record.said_at if isinstance(record, Undated) else None
+def _key(received: Received) -> _Key:
+    """What tells a record of a device from its others."""
+    return received.record.seq, received.said_at or received.record.at
 
 
 def _excerpt(content: bytes) -> str:

@@ -10,11 +10,11 @@ import sys
 from collections.abc import Sequence
 
 import uvicorn
+from edge_detector.contract.names import DEVICE_ID
 from pydantic import ValidationError
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from edge.fleet.keys import device_key
-from edge.fleet.record import DEVICE_ID
 from edge.fleet.settings import ServerSettings
 from edge.fleet.web import build
 from services.reporting.arguments import Parser
@@ -144,7 +144,7 @@ class _Announcing(uvicorn.Server):
 
 
 def _print_key(device: str, keys: Sequence[str]) -> int:
-    if not DEVICE_ID.fullmatch(device):
+    if not DEVICE_ID.accepts(device):
         _complain(f"{device!r}: a device id has 1 to 64 letters, digits, - and _")
         return 2
     if not keys:

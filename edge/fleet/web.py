@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from edge_detector.contract.names import DEVICE_ID
+from edge_detector.contract.telemetry import MAX_BATCH_BYTES
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -27,9 +29,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from edge.fleet.errors import InboxError
-from edge.fleet.inbox import MAX_FILE_BYTES, list_devices, list_files, write_batch
+from edge.fleet.inbox import list_devices, list_files, write_batch
 from edge.fleet.keys import is_allowed
-from edge.fleet.record import DEVICE_ID
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
 NEVER_CHANGES = re.compile(r"metadata/\d+\.[^/]+\.json|targets/(.+/)?[0-9a-f]{64}\.[^/]+")
@@ -39,7 +40,7 @@ NEVER_CHANGES = re.compile(r"metadata/\d+\.[^/]+\.json|targets/(.+/)?[0-9a-f]{64
 class Ceilings:
     """What the server bears."""
 
-    body_bytes: int = MAX_FILE_BYTES
+    body_bytes: int = MAX_BATCH_BYTES
     body_s: float = 20.0  # for a body to arrive
     waiting_files: int = 300  # per device, until they are loaded
     devices: int = 10_000
@@ -113,7 +114,7 @@ def _authorise(request: Request, device: str, keys: tuple[str, ...]) -> None:
             "give this device's key: Authorization: Bearer KEY",
             headers={"WWW-Authenticate": "Bearer"},
         )
-    if not DEVICE_ID.fullmatch(device):
+    if not DEVICE_ID.accepts(device):
         raise HTTPException(400, "a device id has 1 to 64 letters, digits, - and _")
 
 

@@ -1,14 +1,10 @@
-"""Names of models: they become folders, and parts of releases' addresses."""
+"""Names of models, as a publisher finds them."""
 
 import re
 
-NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"  # as a device's manifest has it
-RIGHT_NAME = "a-z, 0-9, _ and -, at most 64, no sign first"
+from edge_detector.contract.names import MODEL_NAME
 
-
-def is_name(text: str) -> bool:
-    """Whether a model may be called so."""
-    return re.fullmatch(NAME, text) is not None and not text.endswith("\n")
+NAME = f"^{MODEL_NAME.pattern}$"  # for the form of a parameter
 
 
 def fitting_name(text: str, otherwise: str = "detector") -> str:

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from edge_detector.contract.channel import ChannelRelease
 from edge_detector.errors import DownloadError, ReleaseError
 from edge_detector.updates.updates import Updates
 from securesystemslib.signer import CryptoSigner
@@ -24,7 +25,7 @@ from tuf.api import exceptions
 from tuf.api.metadata import Metadata, Root
 from tuf.ngclient._internal import trusted_metadata_set
 
-from edge.release.repository.channel import Channel, ChannelRelease
+from edge.release.repository.channel import Channel
 from edge.release.repository.keys import Keys
 from edge.release.repository.repository import Repository
 from edge.release.repository.storage import FolderStorage

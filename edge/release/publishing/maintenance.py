@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
+from edge_detector.contract.channel import CHANNELS, ChannelRelease
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from edge.release.errors import RepositoryError
 from edge.release.publishing.request import Place
-from edge.release.repository.channel import CHANNELS, ChannelRelease
 from edge.release.repository.repository import Repository
 
 

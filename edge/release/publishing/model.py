@@ -5,15 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_detector.contract.manifest import Variant, parse_version
+from edge_detector.contract.channel import CHANNELS
+from edge_detector.contract.manifest import Variant
+from edge_detector.contract.names import MODEL_NAME, parse_version
 
 from edge.release.conversion.convert import VARIANTS
 from edge.release.conversion.network_file import Network, digest_of, open_network
 from edge.release.datasets.label_file import open_labels, search_labels
 from edge.release.errors import ModelFileError, RepositoryError
-from edge.release.naming import RIGHT_NAME, fitting_name, is_name
+from edge.release.naming import fitting_name
 from edge.release.publishing.request import Request
-from edge.release.repository.channel import CHANNELS
 from edge.release.repository.repository import Repository
 from edge.release.training.card import CARD_FILE
 from edge.release.validation.timing import cpu_name
@@ -62,8 +63,8 @@ def open_model(request: Request) -> SourceModel:
     labels = open_labels(request.labels) if request.labels else search_labels(path)
     thresholds = card.get("thresholds")
     name = request.name or _name(path, card)
-    if not is_name(name):
-        raise ModelFileError(f"a release cannot be called {name!r}; right is {RIGHT_NAME}")
+    if not MODEL_NAME.accepts(name):
+        raise ModelFileError(f"a release cannot be called {name!r}; right is {MODEL_NAME.right}")
     digest = digest_of(path)
     return SourceModel(
         path=path,

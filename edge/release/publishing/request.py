@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.release.conversion.inspection import ModelHints
+from edge.release.repository.address import open_storage
 from edge.release.repository.keys import Keys
 from edge.release.repository.repository import Repository
-from edge.release.repository.storage import open_storage
 from edge.release.validation.gate import Limits, Wanted
 
 BUNDLED = "bundled"

@@ -144,7 +144,7 @@ class BucketStorage:
 
     def _get(self, name: str) -> tuple[bytes, str] | None:
         """Content and ETag."""
-        with _told(f"{self.url}/{name} cannot be read") as errors:
+        with _in_our_words(f"{self.url}/{name} cannot be read") as errors:
             try:
                 answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
                 return answer["Body"].read(), answer["ETag"]
@@ -160,7 +160,7 @@ class BucketStorage:
 
     def _put(self, name: str, content: bytes, caching: str, **condition: str) -> str | None:
         """Write an object if the condition holds; its ETag, or None."""
-        with _told(f"{self.url}/{name} cannot be written") as errors:
+        with _in_our_words(f"{self.url}/{name} cannot be written") as errors:
             try:
                 answer = self._client.put_object(
                     Bucket=self._bucket,
@@ -204,7 +204,7 @@ def open_bucket(url: str) -> BucketStorage:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[Any]:
+def _in_our_words(what: str) -> Iterator[Any]:
     """Turns botocore's errors into ours; gives their module."""
     from botocore import exceptions
 

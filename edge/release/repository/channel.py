@@ -1,43 +1,26 @@
-"""A channel: which releases its devices may take, and how large a share of them.
+"""A channel as its publisher changes it: each change gives a new one, and none touches a file.
 
-The list is a signed target of the repository, `channels/<name>.json`, oldest release first. All
-changes give a new channel; none of them touches a file.
+What devices read of it, and its form, is in `edge_detector.contract.channel`.
 """
 
-import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
+from edge_detector.contract.channel import (
+    CHANNELS,
+    FORMAT,
+    ChannelRelease,
+    FormatError,
+    read_channel,
+    write_channel,
+)
 from edge_detector.contract.limits import Limits
-from edge_detector.contract.manifest import parse_version
-from edge_detector.errors import ManifestError
+from edge_detector.contract.names import parse_version
+from edge_detector.errors import SchemaError
 
 from edge.release.errors import RepositoryError
 
-CHANNELS = ("stable", "canary")
-_FORMAT = 1
 _REASON_LIMIT = 500  # characters
-
-
-@dataclass(frozen=True)
-class ChannelRelease:
-    """A release as a channel lists it.
-
-    share: part of the channel's devices that may take it, 0 to 1.
-    published_at: UTC, ISO 8601. withdrawn: why, or None.
-    """
-
-    name: str
-    version: str
-    share: float
-    published_at: str
-    withdrawn: str | None = None
-
-    def is_release(self, name: str, version: str) -> bool:
-        """Whether this is the release of that name and version."""
-        return (self.name, self.version) == (name, version)
 
 
 @dataclass(frozen=True)
@@ -49,7 +32,7 @@ class Channel:
 
     def find(self, name: str, version: str) -> ChannelRelease | None:
         """The release of that name and version, if it is listed here."""
-        return next((one for one in self.releases if one.is_release(name, version)), None)
+        return next((one for one in self.releases if one.release == (name, version)), None)
 
     def newest(self, name: str) -> ChannelRelease | None:
         """The newest release of a name that devices may take, if there is any."""
@@ -95,21 +78,11 @@ class Channel:
 
         Raises: RepositoryError: it is longer than devices read.
         """
-        releases = [
-            {
-                "name": one.name,
-                "version": one.version,
-                "share": one.share,
-                "published_at": one.published_at,
-                "withdrawn": one.withdrawn,
-            }
-            for one in self.releases
-        ]
-        content = json.dumps({"format": _FORMAT, "releases": releases}, indent=0).encode()
+        content = write_channel(self.releases)
         if len(content) > Limits().channel_bytes:
             raise RepositoryError(
-                f"{self.name} lists {len(releases):,} releases, which is more than devices read: "
-                "begin a new repository"
+                f"{self.name} lists {len(self.releases):,} releases, which is more than devices"
+                " read: begin a new repository"
             )
         return content
 
@@ -120,14 +93,13 @@ class Channel:
         Raises: RepositoryError: it is something else; names what.
         """
         try:
-            content = json.loads(data)
-            if content["format"] != _FORMAT:
-                raise RepositoryError(
-                    f"channel {name} has format {content['format']}; this program writes {_FORMAT}"
-                )
-            return cls(name, tuple(_release(one) for one in content["releases"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise RepositoryError(f"channel {name} is damaged: {error!r}") from error
+            return cls(name, read_channel(data, name))
+        except FormatError as error:
+            raise RepositoryError(
+                f"channel {name} has format {error.found}; this program writes {FORMAT}"
+            ) from error
+        except SchemaError as error:
+            raise RepositoryError(f"channel {name} is damaged: {error}") from error
 
     def _listed(self, name: str, version: str) -> ChannelRelease:
         if release := self.find(name, version):
@@ -139,8 +111,7 @@ class Channel:
         return replace(
             self,
             releases=tuple(
-                release if one.is_release(release.name, release.version) else one
-                for one in self.releases
+                release if one.release == release.release else one for one in self.releases
             ),
         )
 
@@ -177,15 +148,5 @@ def version_key(version: str) -> tuple[int, int, int]:
     """
     try:
         return parse_version(version)
-    except (ManifestError, ValueError) as error:
+    except SchemaError as error:
         raise RepositoryError(f"version {version!r}: use a form like 1.2.3") from error
-
-
-def _release(content: Mapping[str, Any]) -> ChannelRelease:
-    return ChannelRelease(
-        name=str(content["name"]),
-        version=str(content["version"]),
-        share=float(content["share"]),
-        published_at=str(content["published_at"]),
-        withdrawn=None if content["withdrawn"] is None else str(content["withdrawn"]),
-    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge_detector.contract.limits import Limits
 from edge_detector.contract.manifest import MANIFEST_FILE, Golden, Manifest, ModelFile
-from edge_detector.errors import ManifestError
+from edge_detector.errors import SchemaError
 
 from edge.release.errors import RepositoryError
 
@@ -34,7 +34,7 @@ class Release:
         contents = {one.file: self._checked(one.file, one.sha256, one.size) for one in named}
         try:
             contents[MANIFEST_FILE] = manifest.to_json()
-        except ManifestError as error:
+        except SchemaError as error:
             raise RepositoryError(str(error)) from error
         _check_size(manifest.model.file, contents, _LIMITS.model_bytes)
         _check_size(MANIFEST_FILE, contents, _LIMITS.manifest_bytes)

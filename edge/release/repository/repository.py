@@ -13,19 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 
+from edge_detector.contract.channel import CHANNELS, ChannelRelease
 from edge_detector.contract.manifest import MANIFEST_FILE, Manifest
-from edge_detector.errors import ManifestError
+from edge_detector.errors import SchemaError
 from tuf.api.metadata import Root, Signed
 
 from edge.release.errors import RepositoryError
-from edge.release.repository.channel import (
-    CHANNELS,
-    Channel,
-    ChannelRelease,
-    check_channel,
-    check_share,
-    version_key,
-)
+from edge.release.repository.channel import Channel, check_channel, check_share, version_key
 from edge.release.repository.keys import QUORUMS, Keys, key_number
 from edge.release.repository.lifetimes import Lifetimes
 from edge.release.repository.publication import Release, channel_file, release_folder
@@ -228,7 +222,7 @@ class Repository:
             raise RepositoryError(f"{name} {version} is not published")
         try:
             return Manifest.from_json(content)
-        except ManifestError as error:
+        except SchemaError as error:
             raise RepositoryError(f"{path} cannot be read: {error}") from error
 
     def status(self) -> Status:

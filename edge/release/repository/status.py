@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from edge_detector.contract.channel import ChannelRelease
 from tuf.api.metadata import Signed
 
-from edge.release.repository.channel import ChannelRelease
 from edge.release.repository.keys import key_name
 from edge.release.repository.signing import role_keys
 from edge.release.repository.state import State

@@ -1,4 +1,4 @@
-"""Where a repository lies: a folder here, or a bucket (see `bucket`).
+"""Where a repository lies: what it needs of the place, and a folder as one (see `bucket`).
 
 Names are relative paths with slashes. A file is there whole or not at all, whenever its writer is
 killed, and no reader sees half of one. Files are created once and never change, but for the one
@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
 
 from edge.release.errors import RepositoryError
 
@@ -133,28 +132,6 @@ class FolderStorage:
             write_whole(path, content, 0o644)  # a web server runs as another user
         except OSError as error:
             raise RepositoryError(f"{path} cannot be written: {error}") from error
-
-
-def open_storage(url: str) -> Storage:
-    """The storage at the path of a folder, a file:// or an s3://bucket/prefix address.
-
-    Raises: RepositoryError: another kind of address, or boto3 is missing for a bucket.
-    """
-    scheme, separator, rest = url.partition("://")
-    if not url.strip():
-        raise RepositoryError("no address of a repository: give a folder or s3://bucket/prefix")
-    if not separator:
-        return FolderStorage(Path(url).expanduser())
-    if scheme == "file" and rest.startswith("/"):
-        return FolderStorage(Path(unquote(urlsplit(url).path)))
-    if scheme == "s3":
-        from edge.release.repository.bucket import open_bucket
-
-        return open_bucket(url)
-    raise RepositoryError(
-        f"{url} cannot be written to: publish into a folder or an s3://bucket/prefix that is "
-        "served under that address"
-    )
 
 
 def holder() -> str:

@@ -21,7 +21,7 @@ from edge_detector.contract.manifest import (
     Thresholds,
     Variant,
 )
-from edge_detector.errors import EdgeError, ManifestError
+from edge_detector.errors import EdgeError, SchemaError
 from edge_detector.inference.detector import Detector
 
 from edge.release.conversion.golden import write_golden
@@ -145,7 +145,7 @@ def make_candidate(
                 published_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
             ),
         )
-    except ManifestError as error:
+    except SchemaError as error:
         raise ModelFileError(str(error)) from error
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

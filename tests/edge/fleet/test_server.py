@@ -17,7 +17,8 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
-from edge_detector.telemetry.telemetry import Sample, Telemetry
+from edge_detector.telemetry.interval import Sample
+from edge_detector.telemetry.telemetry import Telemetry
 from starlette.testclient import TestClient
 
 from edge.fleet.database import Database

@@ -1,7 +1,6 @@
 """What a command was asked to do: its command line over its configuration file over defaults."""
 
 import difflib
-import re
 import secrets
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from edge_detector.cli.options import AGAIN, CONFIG, JSON, RUN, Option, read_option
+from edge_detector.contract.names import DEVICE_ID
 from edge_detector.errors import ConfigError
 from edge_detector.system.atomic import replace_file
 
 _DEVICE_ID_FILE = "device-id"
-_DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +63,8 @@ def read_config(given: Mapping[str, Any]) -> Config:
     for key, raw in given.items():
         values[key] = read_option(known[key], raw, f"--{known[key].name}")
     config = Config(**{field.name: values[field.name] for field in fields(Config)})
-    if config.device_id is not None and not _DEVICE_ID.fullmatch(config.device_id):
-        raise ConfigError(
-            f"--device-id is {config.device_id!r}: give 1 to 64 letters, digits, - and _, a letter"
-            " or digit first"
-        )
+    if config.device_id is not None and not DEVICE_ID.accepts(config.device_id):
+        raise ConfigError(f"--device-id is {config.device_id!r}: give {DEVICE_ID.right}")
     return config
 
 
@@ -83,7 +79,7 @@ def read_device_id(config: Config) -> str:
     path = config.home / _DEVICE_ID_FILE
     try:
         kept = path.read_bytes().decode("ascii", "replace").strip() if path.exists() else ""
-        if _DEVICE_ID.fullmatch(kept):
+        if DEVICE_ID.accepts(kept):
             return kept
         config.home.mkdir(parents=True, exist_ok=True)
         made = secrets.token_hex(8)

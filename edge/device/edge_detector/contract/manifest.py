@@ -9,21 +9,15 @@ A model's class k is `labels[k]`. A label "???" is a hole: what is detected ther
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from edge_detector.contract.schema import (
-    check_match,
-    check_range,
-    check_text,
-    read_json,
-    read_value,
-    refuse,
-)
-from edge_detector.errors import ManifestError
+from edge_detector.contract.names import FILE_NAME, MODEL_NAME, SHA256, parse_version
+from edge_detector.contract.rules import Printable, Range, check, refuse
+from edge_detector.contract.schema import read_json, read_value
+from edge_detector.errors import SchemaError
 
 FORMAT = 1
 MANIFEST_FILE = "manifest.json"
@@ -42,11 +36,6 @@ ROLES: Mapping[Layout, tuple[str, ...]] = {
     "yolo_v5": ("predictions",),
     "yolo_v8": ("predictions",),
 }
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")  # never a path
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_VERSION = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +69,11 @@ class InputSpec:
     pad: int = 114  # grey of what a letterbox leaves free, 0 to 255
 
     def __post_init__(self) -> None:
-        check_range("height", self.height, 1, MAX_SIDE)
-        check_range("width", self.width, 1, MAX_SIDE)
-        check_range("mean", self.mean, -1e6, 1e6)
-        check_range("std", self.std, 1e-6, 1e6)
-        check_range("pad", self.pad, 0, 255)
+        check("height", self.height, Range(1, MAX_SIDE))
+        check("width", self.width, Range(1, MAX_SIDE))
+        check("mean", self.mean, Range(-1e6, 1e6))
+        check("std", self.std, Range(1e-6, 1e6))
+        check("pad", self.pad, Range(0, 255))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +98,7 @@ class OutputSpec:
         if (self.layout == "points") != bool(self.strides):
             refuse("strides", list(self.strides), "given for layout points, and only for it")
         for stride in self.strides:
-            check_range("strides", stride, 1, 1024)
+            check("strides", stride, Range(1, 1024))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,11 +111,11 @@ class Thresholds:
     per_label: Mapping[str, float]  # instead of `score`
 
     def __post_init__(self) -> None:
-        check_range("score", self.score, 0, 1)
-        check_range("iou", self.iou, 0, 1)
-        check_range("max_detections", self.max_detections, 1, 10_000)
+        check("score", self.score, Range(0, 1))
+        check("iou", self.iou, Range(0, 1))
+        check("max_detections", self.max_detections, Range(1, 10_000))
         for label, score in self.per_label.items():
-            check_range(f"per_label[{label!r}]", score, 0, 1)
+            check(f"per_label[{label!r}]", score, Range(0, 1))
 
     def of(self, label: str) -> float:
         """The score from which a label counts."""
@@ -142,9 +131,9 @@ class GoldenDetection:
     box: tuple[float, float, float, float]  # x0, y0, x1, y1 in px of the image
 
     def __post_init__(self) -> None:
-        check_range("score", self.score, 0, 1)
+        check("score", self.score, Range(0, 1))
         for edge in self.box:
-            check_range("box", edge, -1e6, 1e6)
+            check("box", edge, Range(-1e6, 1e6))
         x0, y0, x1, y1 = self.box
         if x0 >= x1 or y0 >= y1:
             refuse("box", list(self.box), "give x0 < x1 and y0 < y1")
@@ -173,10 +162,10 @@ class Lineage:
     published_at: str  # ISO 8601, UTC
 
     def __post_init__(self) -> None:
-        check_match("source_sha256", self.source_sha256, _SHA256, "64 hexadecimal digits")
+        check("source_sha256", self.source_sha256, SHA256)
         if self.data_sha256 is not None:
-            check_match("data_sha256", self.data_sha256, _SHA256, "64 hexadecimal digits")
-        check_text("code_version", self.code_version, 200)
+            check("data_sha256", self.data_sha256, SHA256)
+        check("code_version", self.code_version, Printable(1, 200))
         try:
             offset = datetime.fromisoformat(self.published_at).utcoffset()
         except ValueError:
@@ -204,7 +193,7 @@ class Manifest:
     def __post_init__(self) -> None:
         if self.format != FORMAT:
             refuse("format", self.format, f"this version of edge_detector reads {FORMAT}")
-        check_match("name", self.name, _NAME, "a-z, 0-9, _ and -, at most 64, no sign first")
+        check("name", self.name, MODEL_NAME)
         parse_version(self.version)
         self._check_labels()
         if not self.golden:
@@ -219,7 +208,7 @@ class Manifest:
 
     def _check_labels(self) -> None:
         for number, label in enumerate(self.labels):
-            check_text(f"labels[{number}]", label, 100)
+            check(f"labels[{number}]", label, Printable(1, 100))
         known = [label for label in self.labels if label != HOLE]
         if not known:
             refuse("labels", list(self.labels), "give at least one name")
@@ -239,15 +228,15 @@ class Manifest:
         """Read a manifest.
 
         Raises:
-            ManifestError: it is no JSON, or a field is wrong.
+            SchemaError: it is no JSON, or a field is wrong.
         """
-        return read_value(read_json(content), cls, "")
+        return read_value(read_json(content, "the manifest"), cls, "the manifest")
 
     def to_json(self) -> bytes:
         """The manifest as a file: sorted, indented, the same bytes for the same values.
 
         Raises:
-            ManifestError: a value is nothing that JSON knows.
+            SchemaError: a value is nothing that JSON knows.
         """
         try:
             text = json.dumps(
@@ -255,23 +244,10 @@ class Manifest:
             )
             return f"{text}\n".encode()
         except (TypeError, ValueError) as error:
-            raise ManifestError(f"the manifest cannot be written as JSON: {error}") from error
-
-
-def parse_version(text: str) -> tuple[int, int, int]:
-    """The three numbers of a version, which compare as versions do.
-
-    Raises:
-        ManifestError: it is not of the form 1.2.3.
-    """
-    match = _VERSION.fullmatch(text)
-    if match is None:
-        refuse("version", text, "give three numbers without leading zeros: 1.2.3")
-    major, minor, patch = match.groups()
-    return int(major), int(minor), int(patch)
+            raise SchemaError("the manifest", f"cannot be written as JSON: {error}") from error
 
 
 def _check_file(file: str, sha256: str, size: int) -> None:
-    check_match("file", file, _FILE, "a plain file name")
-    check_match("sha256", sha256, _SHA256, "64 hexadecimal digits in lower case")
-    check_range("size", size, 1, 2**40)
+    check("file", file, FILE_NAME)
+    check("sha256", sha256, SHA256)
+    check("size", size, Range(1, 2**40))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_detector.contract.manifest import MANIFEST_FILE, Golden, Manifest, Thresholds
-from edge_detector.errors import ManifestError, ModelError
+from edge_detector.errors import ModelError, SchemaError
 from edge_detector.inference.boxes import Box, Detection
 from edge_detector.inference.detector import Detector, Raw
 from edge_detector.inference.runtime import AUTO
@@ -53,14 +53,14 @@ def main(folder: Path, threads: int = 1, runtime: str = AUTO) -> None:
     """Open the release in a folder and try it.
 
     Raises:
-        ManifestError: the manifest is missing or wrong.
+        SchemaError: the manifest is missing or wrong.
         ModelError: the model does not open or fails.
         ConfigError: there is no runtime.
     """
     try:
         manifest = Manifest.from_json((folder / MANIFEST_FILE).read_bytes())
     except OSError as error:
-        raise ManifestError(f"{folder} has no readable {MANIFEST_FILE}: {error}") from error
+        raise SchemaError(str(folder), f"has no readable {MANIFEST_FILE}: {error}") from error
     detector = Detector(folder / manifest.model.file, manifest, threads, runtime)
     self_test(detector, folder)
     pictures = len(manifest.golden)

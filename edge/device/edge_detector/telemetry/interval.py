@@ -8,11 +8,10 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+
+from edge_detector.contract.telemetry import STATES, State
 
 STAGES = ("capture", "prepare", "infer", "read", "draw", "total")
-STATES = ("ok", "no-frames", "rolled-back", "stuck")  # the later, the worse
-MAX_LABELS = 256  # different ones in a record; the rarest are left out
 _BIN = math.log(1.02)
 _LEAST_MS = 1e-3
 
@@ -30,7 +29,7 @@ class Interval:
     """Counts since `began`, a monotonic time in seconds."""
 
     began: float
-    state: str = "ok"  # the worst since then
+    state: State = "ok"  # the worst since then
     frames: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
@@ -46,7 +45,7 @@ class Interval:
                 taken_ms = taken_ms if taken_ms > _LEAST_MS else _LEAST_MS
                 self.durations.setdefault(stage, Counter())[int(math.log(taken_ms) / _BIN)] += 1
 
-    def worsen(self, state: str) -> None:
+    def worsen(self, state: State) -> None:
         """Remember a state, unless a worse one was there."""
         self.state = max(self.state, state, key=STATES.index)
 
@@ -70,8 +69,3 @@ def _percentile(bins: Counter[int], share: float) -> float:
         if seen >= wanted:
             return round(math.exp((place + 0.5) * _BIN), 3)
     return 0.0
-
-
-def instant(moment: datetime) -> str:
-    """UTC as 2026-11-23T08:15:00.123Z."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -3,19 +3,11 @@
 The loop hands over each frame in a few microseconds, and never waits for disk or network. One
 thread ends the intervals and writes their records; another sends what is on disk, oldest first,
 and waits longer after each failure. Whatever goes wrong is logged and counted, never raised.
-
-A record (format 1) is a JSON object:
-    format, device, seq (counts up, also over restarts), at (UTC, end of the interval),
-    interval_s, frames, fps, dropped, reopened, latency_ms {stage: {p50, p99}},
-    temperature_c, detections {label: n}, model {name, version, sha256}, runtime,
-    state (the worst in the interval), offline_s, uptime_s, lost (records that found no room on
-    this disk, or that the collector refused, ever), versions {python, opencv, edge_detector}
 """
 
 import logging
 import platform
 import random
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -27,17 +19,23 @@ from types import TracebackType
 import cv2
 
 from edge_detector.contract.manifest import Manifest
+from edge_detector.contract.names import DEVICE_ID
+from edge_detector.contract.telemetry import (
+    FORMAT,
+    MAX_LABELS,
+    STATES,
+    Percentiles,
+    Record,
+    RunningModel,
+    State,
+)
 from edge_detector.errors import ConfigError
 from edge_detector.system.disk import disk_error
 from edge_detector.system.temperature import read_temperature
 from edge_detector.telemetry.delivery import Delivery, Refused, Unsent, open_delivery
-from edge_detector.telemetry.interval import MAX_LABELS, STATES, Interval, Sample, instant
+from edge_detector.telemetry.interval import Interval, Sample
 from edge_detector.telemetry.spool import Spool
 
-__all__ = ["DEVICE_ID", "FORMAT", "Sample", "Telemetry"]
-
-FORMAT = 1
-DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 MAX_BYTES = 5_000_000  # of records that wait
 LONGEST_PAUSE_S = 900.0  # between attempts to send
 CLOSING_S = 3.0  # that the end of a run waits for a last delivery
@@ -54,7 +52,6 @@ class Telemetry:
         home: Path,
         device_id: str,
         every_s: float = 60.0,
-        max_bytes: int = MAX_BYTES,
         *,
         key: str | None = None,
         delivery: Delivery | None = None,
@@ -74,16 +71,13 @@ class Telemetry:
             ConfigError: a wrong address, device id or interval, or a folder that cannot be used.
             EdgeError: the folder cannot be used now, as on a broken disk. A full one is waited for.
         """
-        if not DEVICE_ID.fullmatch(device_id):
-            raise ConfigError(
-                f"device id {device_id!r}: use 1 to 64 letters, digits, - and _, a letter or digit"
-                " first"
-            )
+        if not DEVICE_ID.accepts(device_id):
+            raise ConfigError(f"device id {device_id!r}: use {DEVICE_ID.right}")
         if not 0.05 <= every_s <= 86_400:
             raise ConfigError(f"telemetry every {every_s:g} s: use 0.05 to 86400")
         self._delivery = delivery or open_delivery(destination, key)
         try:
-            self._spool = Spool(home / "telemetry", max_bytes)
+            self._spool = Spool(home / "telemetry", MAX_BYTES)
         except OSError as error:
             raise disk_error(f"telemetry cannot be kept in {home}", error) from error
         self._device, self._every_s = device_id, every_s
@@ -91,8 +85,8 @@ class Telemetry:
         self._started = self._contact_at = monotonic()
         self._lock = threading.Lock()  # of the interval, held for an exchange or an addition
         self._interval = Interval(self._started)
-        self._state = "ok"
-        self._model: dict[str, str] | None = None
+        self._state: State = "ok"
+        self._model: RunningModel | None = None
         self._runtime = ""
         self._versions = _versions()
         self._ending = threading.Event()
@@ -114,15 +108,13 @@ class Telemetry:
 
     def model(self, manifest: Manifest, runtime: str) -> None:
         """From now on this model runs."""
-        model = {
-            "name": manifest.name,
-            "version": manifest.version,
-            "sha256": manifest.model.sha256,
-        }
+        model = RunningModel(
+            name=manifest.name, version=manifest.version, sha256=manifest.model.sha256
+        )
         with self._lock:
             self._model, self._runtime = model, runtime
 
-    def state(self, state: str) -> None:
+    def state(self, state: State) -> None:
         """From now on the run is in this state, one of `STATES`; a record has the worst."""
         if state not in STATES:
             raise ValueError(f"state {state!r}: use one of {', '.join(STATES)}")
@@ -144,27 +136,28 @@ class Telemetry:
         at = self._now()
 
         def write(number: int) -> dict[str, object]:
-            return {
-                "format": FORMAT,
-                "device": self._device,
-                "seq": number,
-                "at": instant(at),
-                "interval_s": round(seconds, 3),
-                "frames": interval.frames,
-                "fps": round(interval.frames / seconds, 2),
-                "dropped": interval.counts["dropped"],
-                "reopened": interval.counts["reopened"],
-                "latency_ms": interval.latency_ms(),
-                "temperature_c": read_temperature(),
-                "detections": dict(interval.labels.most_common(MAX_LABELS)),
-                "model": model,
-                "runtime": runtime,
-                "state": interval.state,
-                "offline_s": round(max(0.0, began - self._contact_at), 1),
-                "uptime_s": round(began - self._started, 1),
-                "lost": self._spool.lost,
-                "versions": self._versions,
-            }
+            record = Record(
+                format=FORMAT,
+                device=self._device,
+                seq=number,
+                at=at,
+                interval_s=round(seconds, 3),
+                frames=interval.frames,
+                fps=round(interval.frames / seconds, 2),
+                dropped=interval.counts["dropped"],
+                reopened=interval.counts["reopened"],
+                temperature_c=read_temperature(),
+                state=interval.state,
+                model=model,
+                runtime=runtime,
+                offline_s=round(max(0.0, began - self._contact_at), 1),
+                uptime_s=round(began - self._started, 1),
+                lost=self._spool.lost,
+                latency_ms={s: Percentiles(**taken) for s, taken in interval.latency_ms().items()},
+                detections=dict(interval.labels.most_common(MAX_LABELS)),
+                versions=self._versions,
+            )
+            return record.to_object()
 
         self._spool.append(write)
         self._waiting.set()

@@ -9,23 +9,15 @@
 """
 
 import hashlib
-import json
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
-from edge_detector.contract.manifest import parse_version
-from edge_detector.errors import ConfigError, ManifestError, ReleaseError
+from edge_detector.contract.channel import CANARY, STABLE, ChannelRelease
+from edge_detector.contract.names import parse_version
+from edge_detector.errors import ConfigError
 
-FORMAT = 1
-STABLE = "stable"
-CANARY = "canary"
-MAX_LISTED = 10_000
 MOST_HELD = 3  # releases that are held back, in one message
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-
 AGAIN = "`edge-detector update --again` takes it again"
 
 Release = tuple[str, str]  # name and version
@@ -33,58 +25,16 @@ _NO_REASONS: Mapping[Release, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class Listed:
-    """A release as a channel lists it. share: of the channel's devices, 0 to 1."""
-
-    name: str
-    version: str
-    share: float
-    withdrawn: str | None  # why
-
-    @property
-    def release(self) -> Release:
-        return self.name, self.version
-
-    @property
-    def age_key(self) -> tuple[int, int, int]:
-        """By which releases sort from old to new."""
-        return parse_version(self.version)
-
-
-@dataclass(frozen=True)
 class Choice:
     """What to take, or None to stay, and why, for people."""
 
-    take: Listed | None
+    take: ChannelRelease | None
     why: str
 
 
 def channels_of(channel: str) -> tuple[str, ...]:
     """The channels that a device of a channel looks at."""
     return (CANARY, STABLE) if channel == CANARY else (channel,)
-
-
-def read_channel(content: bytes, channel: str) -> tuple[Listed, ...]:
-    """Read a channel's list. What a later version adds to its entries is ignored.
-
-    Raises:
-        ReleaseError: it is no such list; names what is wrong.
-    """
-    try:
-        raw_channel = json.loads(content)
-        if raw_channel["format"] != FORMAT:
-            raise ReleaseError(
-                f"channel {channel} has format {raw_channel['format']!r}, and this version of"
-                f" edge_detector reads {FORMAT}: update edge_detector"
-            )
-        raw_releases = raw_channel["releases"]
-        if not isinstance(raw_releases, list) or len(raw_releases) > MAX_LISTED:
-            raise ReleaseError(f"channel {channel} does not list at most {MAX_LISTED:,} releases")
-        return tuple(_read_listed(raw_release) for raw_release in raw_releases)
-    except KeyError as error:
-        raise ReleaseError(f"channel {channel}: {error} is missing") from error
-    except (ValueError, TypeError, RecursionError, ManifestError) as error:
-        raise ReleaseError(f"channel {channel} cannot be read: {error}") from error
 
 
 def is_included(device_id: str, release: Release, share: float) -> bool:
@@ -97,7 +47,7 @@ def is_included(device_id: str, release: Release, share: float) -> bool:
 
 
 def choose(
-    listed: Sequence[Listed],
+    listed: Sequence[ChannelRelease],
     device_id: str,
     *,
     name: str | None,
@@ -137,28 +87,28 @@ def choose(
 def _decide(
     name: str,
     current: Release | None,
-    named: Sequence[Listed],
+    named: Sequence[ChannelRelease],
     withdrawn: Mapping[Release, str | None],
-    newest: Listed | None,
+    newest: ChannelRelease | None,
 ) -> Choice | None:
     """What to take of the newest that could be; None: nothing, and there is nothing to keep."""
     if current is None or current[0] != name:
         return Choice(newest, _why(newest)) if newest else None
     if current in withdrawn:
-        because = f"{_spoken(current)} was withdrawn ({withdrawn[current]})"
+        because = f"{format_release(current)} was withdrawn ({withdrawn[current]})"
         if newest is None:
             return Choice(None, f"{because}, and there is no other to take: it stays")
-        return Choice(newest, f"{because}: {_spoken(newest.release)} instead")
+        return Choice(newest, f"{because}: {format_release(newest.release)} instead")
     if newest is None or newest.release == current:
-        return Choice(None, f"{_spoken(current)} is up to date")
+        return Choice(None, f"{format_release(current)} is up to date")
     if current not in [one.release for one in named]:
-        return Choice(newest, f"{_spoken(current)} is not in the channel: {_why(newest)}")
+        return Choice(newest, f"{format_release(current)} is not in the channel: {_why(newest)}")
     if newest.age_key > parse_version(current[1]):
         return Choice(newest, _why(newest))
-    return Choice(None, f"{_spoken(current)} is up to date")
+    return Choice(None, f"{format_release(current)} is up to date")
 
 
-def _is_newer(one: Listed, has: Release | None, name: str) -> bool:
+def _is_newer(one: ChannelRelease, has: Release | None, name: str) -> bool:
     return has is None or (has[0] == name and one.age_key > parse_version(has[1]))
 
 
@@ -170,15 +120,15 @@ def _why_held(
 ) -> str:
     """Why a release that is newer than what the device has is not taken."""
     if release in withdrawn:
-        return f"{_spoken(release)} was withdrawn ({withdrawn[release]})"
+        return f"{format_release(release)} was withdrawn ({withdrawn[release]})"
     if release in reasons:
-        return f"{_spoken(release)} was refused by this device, {reasons[release]}: {AGAIN}"
+        return f"{format_release(release)} was refused by this device, {reasons[release]}: {AGAIN}"
     if release in refused:
-        return f"{_spoken(release)} was passed over: the options of this `run` do not fit it"
-    return f"{_spoken(release)} is not meant for this device yet: its share leaves it out"
+        return f"{format_release(release)} was passed over: the options of this `run` do not fit it"
+    return f"{format_release(release)} is not meant for this device yet: its share leaves it out"
 
 
-def _only_name(listed: Sequence[Listed], current: Release | None) -> str:
+def _only_name(listed: Sequence[ChannelRelease], current: Release | None) -> str:
     names = sorted({one.name for one in listed})
     if current is not None and (current[0] in names or not names):
         return current[0]
@@ -187,12 +137,15 @@ def _only_name(listed: Sequence[Listed], current: Release | None) -> str:
     return names[0] if names else ""
 
 
-def _why(newest: Listed) -> str:
-    return f"{_spoken(newest.release)} is the newest"
+def _why(newest: ChannelRelease) -> str:
+    return f"{format_release(newest.release)} is the newest"
 
 
 def _why_none(
-    name: str, named: Sequence[Listed], open_: Sequence[Listed], left: Sequence[Listed]
+    name: str,
+    named: Sequence[ChannelRelease],
+    open_: Sequence[ChannelRelease],
+    left: Sequence[ChannelRelease],
 ) -> str:
     """Why a device without a model gets none."""
     if not named:
@@ -204,20 +157,5 @@ def _why_none(
     return f"no release of {name} is meant for this device yet: their shares leave it out"
 
 
-def _spoken(release: Release) -> str:
+def format_release(release: Release) -> str:
     return " ".join(release)
-
-
-def _read_listed(raw_release: Any) -> Listed:
-    name, version = raw_release["name"], raw_release["version"]
-    share, withdrawn = raw_release["share"], raw_release["withdrawn"]
-    if not isinstance(name, str) or not isinstance(version, str):
-        raise TypeError("a name or version is no text")
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-        raise TypeError(f"the share of {name} {version} is not between 0 and 1")
-    if withdrawn is not None and not isinstance(withdrawn, str):
-        raise TypeError(f"{name} {version} is withdrawn without a reason")
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"{name[:80]!r} is no name of a model")
-    parse_version(version)
-    return Listed(name, version, float(share), withdrawn)

@@ -24,7 +24,8 @@ from tuf.ngclient.updater import Updater
 from edge_detector.contract.limits import Limits
 from edge_detector.errors import ConfigError, DownloadError, EdgeError, ReleaseError
 from edge_detector.system.atomic import Step
-from edge_detector.updates.fetcher import NOT_FOUND, Address, BoundedFetcher
+from edge_detector.updates.address import Address
+from edge_detector.updates.fetcher import NOT_FOUND, BoundedFetcher
 from edge_detector.updates.trust import MAX_ROOT_BYTES, Trust
 
 EARLIEST = datetime(2025, 1, 1, tzinfo=UTC)  # no release is older

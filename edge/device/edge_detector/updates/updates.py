@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tuf.api.metadata import TargetFile
 
+from edge_detector.contract.channel import ChannelRelease, read_channel
 from edge_detector.contract.limits import Limits
 from edge_detector.contract.manifest import MANIFEST_FILE, Manifest
 from edge_detector.errors import DownloadError, EdgeError, ModelError, NoModelError, ReleaseError
@@ -22,9 +23,10 @@ from edge_detector.inference.runtime import AUTO
 from edge_detector.slots.slot import Slot, files_of, slot_id
 from edge_detector.slots.slots import Slots, utc_now
 from edge_detector.system.atomic import Step, no_step
-from edge_detector.updates.fetcher import BoundedFetcher, parse_address
+from edge_detector.updates.address import parse_address
+from edge_detector.updates.fetcher import BoundedFetcher
 from edge_detector.updates.journal import Journal
-from edge_detector.updates.rollout import Choice, Listed, channels_of, choose, read_channel
+from edge_detector.updates.rollout import Choice, channels_of, choose
 from edge_detector.updates.self_test_process import run_self_test, self_test_command
 from edge_detector.updates.session import Session, check_length, disk_fault
 from edge_detector.updates.trust import Trust
@@ -189,7 +191,7 @@ class Updates:
                 self._fetcher.close()
 
     def _choose(self, session: Session) -> Choice:
-        listed: list[Listed] = []
+        listed: list[ChannelRelease] = []
         for channel in channels_of(self._channel):
             content = session.read(f"channels/{channel}.json", self._limits.channel_bytes)
             listed += read_channel(content, channel) if content is not None else ()
@@ -214,7 +216,7 @@ class Updates:
         self._step("chosen")
         return choice
 
-    def _read_manifest(self, session: Session, listed: Listed) -> tuple[Manifest, bytes]:
+    def _read_manifest(self, session: Session, listed: ChannelRelease) -> tuple[Manifest, bytes]:
         path = f"{listed.name}/{listed.version}/{MANIFEST_FILE}"
         content = session.read(path, self._limits.manifest_bytes)
         if content is None:

@@ -32,7 +32,7 @@ REDIRECTS = 3
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")  # no proxy knows what is here
 
 
-class Shears:
+class ConnectionCutter:
     """Cuts connections: those that are open, and, once cut, each that is opened."""
 
     def __init__(self) -> None:
@@ -85,8 +85,8 @@ class WebFetcher(BoundedFetcher):
     def __init__(self, base: str, limits: Limits, userinfo: str = "") -> None:
         """Raises: ConfigError: the system's proxy is none that is understood."""
         super().__init__(limits)
-        self._shears = Shears()
-        self._pool = _open_pool(base, limits, self._shears)
+        self._cutter = ConnectionCutter()
+        self._pool = _open_pool(base, limits, self._cutter)
         # What is verified byte by byte must come as it lies on the server: not compressed.
         self._headers = {
             **make_headers(user_agent="edge-detector", basic_auth=unquote(userinfo) or None),
@@ -95,14 +95,14 @@ class WebFetcher(BoundedFetcher):
 
     def cancel(self) -> None:
         super().cancel()
-        self._shears.close_all()
+        self._cutter.close_all()
 
     def close(self) -> None:
         self._pool.clear()
-        self._shears.forget()
+        self._cutter.forget()
 
     def _fetch(self, url: str) -> Generator[bytes, None, None]:
-        with self._shears.after(max(self._end - time.monotonic(), 0)):
+        with self._cutter.after(max(self._end - time.monotonic(), 0)):
             try:
                 yield from self._stream(url)
             except (HTTPError, OSError) as error:
@@ -124,12 +124,12 @@ class WebFetcher(BoundedFetcher):
             response.close()  # of a body that was read whole, the connection is kept
 
     def _check_cut(self, url: str) -> None:
-        if self._shears.cut:
+        if self._cutter.cut:
             self._check_time(url)
             raise SlowRetrievalError(f"{url} came too slowly and was given up")
 
 
-def _open_pool(base: str, limits: Limits, shears: Shears) -> urllib3.PoolManager:
+def _open_pool(base: str, limits: Limits, cutter: ConnectionCutter) -> urllib3.PoolManager:
     """Connections that can be cut, and that wait for no server for long.
 
     Raises:
@@ -139,13 +139,13 @@ def _open_pool(base: str, limits: Limits, shears: Shears) -> urllib3.PoolManager
     class Connection(HTTPConnection):
         def _new_conn(self) -> socket.socket:
             connection = super()._new_conn()
-            shears.watch(connection)
+            cutter.watch(connection)
             return connection
 
     class TlsConnection(HTTPSConnection):
         def _new_conn(self) -> socket.socket:
             connection = super()._new_conn()
-            shears.watch(connection)
+            cutter.watch(connection)
             return connection
 
     class Pool(HTTPConnectionPool):

@@ -13,9 +13,9 @@ from edge_detector.contract.manifest import (
     ModelFile,
     OutputSpec,
     Thresholds,
-    parse_version,
 )
-from edge_detector.errors import EdgeError, ManifestError, ReleaseError
+from edge_detector.contract.names import parse_version
+from edge_detector.errors import EdgeError, ReleaseError, SchemaError
 
 from tests.edge.device.samples import DIGEST, SSD_OUTPUT, make_manifest
 
@@ -129,7 +129,7 @@ def test_whole_number_does_for_a_fraction():
 )
 def test_wrong_field_is_refused_by_its_name(path, value, message):
     """With what is there and what would be right."""
-    with pytest.raises(ManifestError, match=message):
+    with pytest.raises(SchemaError, match=message):
         Manifest.from_json(changed(path, value))
 
 
@@ -152,7 +152,7 @@ def test_wrong_field_is_refused_by_its_name(path, value, message):
 )
 def test_anything_but_a_manifest_is_refused(content):
     """Whatever the bytes are, it is the one error that says the publisher erred."""
-    with pytest.raises(ManifestError):
+    with pytest.raises(SchemaError):
         Manifest.from_json(content)
 
 
@@ -187,20 +187,20 @@ def test_anything_but_a_manifest_is_refused(content):
 def test_manifest_that_exists_is_valid(kind, good, wrong):
     """What is made in Python is checked as what is read."""
     kind(**good)
-    with pytest.raises(ManifestError, match=next(iter(wrong))):
+    with pytest.raises(SchemaError, match=next(iter(wrong))):
         kind(**{**good, **wrong})
 
 
 @pytest.mark.parametrize("figure", [float("nan"), {1, 2}, b"bytes", "\ud800"])
 def test_figures_that_json_lacks_are_refused(figure):
     """By the publisher, before anything is signed."""
-    with pytest.raises(ManifestError, match="cannot be written"):
+    with pytest.raises(SchemaError, match="cannot be written"):
         make_manifest(measured={"figure": figure}).to_json()
 
 
 def test_manifest_errors_are_the_publishers():
     """A device then keeps what it has, and does not try again."""
-    assert issubclass(ManifestError, ReleaseError) and issubclass(ReleaseError, EdgeError)
+    assert issubclass(SchemaError, ReleaseError) and issubclass(ReleaseError, EdgeError)
 
 
 def test_threshold_of_a_label_is_its_own_or_that_of_all():
@@ -216,7 +216,7 @@ def test_holes_are_no_labels():
     manifest = make_manifest(labels=("bolt", "???", "nut", "???"))
 
     assert manifest.known_labels == {"bolt", "nut"}
-    with pytest.raises(ManifestError, match="per_label"):
+    with pytest.raises(SchemaError, match="per_label"):
         replace(manifest, thresholds=replace(manifest.thresholds, per_label={"???": 0.5}))
 
 
@@ -233,7 +233,7 @@ def test_versions_compare_as_numbers():
 )
 def test_other_versions_are_refused(text):
     """Only three plain numbers have one order that everybody agrees on."""
-    with pytest.raises(ManifestError, match="version"):
+    with pytest.raises(SchemaError, match="version"):
         parse_version(text)
 
 

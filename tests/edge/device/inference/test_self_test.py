@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from edge_detector.contract.manifest import Golden, GoldenDetection
-from edge_detector.errors import ManifestError, ModelError
+from edge_detector.errors import ModelError, SchemaError
 from edge_detector.inference.boxes import Box, Detection
 from edge_detector.inference.detector import Detector, Raw
 from edge_detector.inference.self_test import main, same_answer, self_test
@@ -161,7 +161,7 @@ def test_same_answer_by_other_numbers_fails(slot):
 
 def test_folder_without_manifest_is_no_release(tmp_path):
     """It says where it looked."""
-    with pytest.raises(ManifestError, match=r"no readable manifest\.json"):
+    with pytest.raises(SchemaError, match=r"no readable manifest\.json"):
         main(tmp_path)
 
 

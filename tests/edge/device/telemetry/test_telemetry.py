@@ -30,9 +30,9 @@ from edge_detector.telemetry.delivery import (
     Unsent,
     open_delivery,
 )
-from edge_detector.telemetry.interval import Interval
+from edge_detector.telemetry.interval import Interval, Sample
 from edge_detector.telemetry.spool import Batch
-from edge_detector.telemetry.telemetry import Sample, Telemetry
+from edge_detector.telemetry.telemetry import Telemetry
 
 MANIFEST = Manifest(
     name="parts",

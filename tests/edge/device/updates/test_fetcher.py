@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from edge_detector.contract.limits import Limits
 from edge_detector.errors import ConfigError
-from edge_detector.updates.fetcher import Address, BoundedFetcher, FolderFetcher, parse_address
+from edge_detector.updates.address import Address, parse_address
+from edge_detector.updates.fetcher import BoundedFetcher, FolderFetcher
 from edge_detector.updates.web import REDIRECTS
 from tuf.api.exceptions import (
     DownloadError,

@@ -5,28 +5,27 @@ import json
 from collections.abc import Collection, Mapping
 
 import pytest
+from edge_detector.contract.channel import MAX_LISTED, ChannelRelease, read_channel
 from edge_detector.errors import ConfigError, ReleaseError
 from edge_detector.updates.rollout import (
     AGAIN,
-    MAX_LISTED,
     Choice,
-    Listed,
     Release,
     channels_of,
     choose,
     is_included,
-    read_channel,
 )
 
+AT = "2026-01-31T12:00:00Z"
 OLD, NEW, NEWEST = "1.9.0", "1.10.0", "2.0.0"
 
 
 def listed(version: str, share: float = 1.0, withdrawn: str | None = None, name: str = "parts"):
-    return Listed(name, version, share, withdrawn)
+    return ChannelRelease(name, version, share, AT, withdrawn)
 
 
 def chosen(
-    *releases: Listed,
+    *releases: ChannelRelease,
     current: str | None = None,
     refused: Collection[Release] = (),
     name: str | None = None,
@@ -43,7 +42,7 @@ def chosen(
     )
 
 
-def taken(*releases: Listed, **options) -> str | None:
+def taken(*releases: ChannelRelease, **options) -> str | None:
     choice = chosen(*releases, **options)
     assert choice.why
     return choice.take.version if choice.take else None
@@ -54,7 +53,7 @@ def channel(**release: object) -> bytes:
         "name": "parts",
         "version": "1.0.0",
         "share": 1.0,
-        "published_at": "2026-01-31T12:00:00Z",
+        "published_at": AT,
         "withdrawn": None,
         **release,
     }
@@ -232,7 +231,7 @@ class TestReadChannel:
     def test_list_is_read(self):
         """Names, versions, shares and reasons."""
         assert read_channel(channel(share=1, withdrawn="bad"), "stable") == (
-            Listed("parts", "1.0.0", 1.0, "bad"),
+            ChannelRelease("parts", "1.0.0", 1.0, AT, "bad"),
         )
 
     def test_what_a_later_version_adds_is_ignored(self):

@@ -19,9 +19,9 @@ from edge_detector.errors import (
     ConfigError,
     DownloadError,
     EdgeError,
-    ManifestError,
     ModelError,
     ReleaseError,
+    SchemaError,
 )
 from edge_detector.slots.slot import Slot
 from edge_detector.slots.slots import Slots
@@ -602,7 +602,7 @@ class TestWrongReleases:
     def test_manifest_that_is_none_is_refused(self, device: Device, publish, content):
         """Its message is the manifest's."""
         publish(manifest__json=content)
-        with pytest.raises(ManifestError):
+        with pytest.raises(SchemaError):
             device.update()
         assert device.version == "1.0.0"
 

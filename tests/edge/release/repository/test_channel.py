@@ -3,9 +3,10 @@
 import json
 
 import pytest
+from edge_detector.contract.channel import ChannelRelease
 
 from edge.release.errors import RepositoryError
-from edge.release.repository.channel import Channel, ChannelRelease, check_channel, version_key
+from edge.release.repository.channel import Channel, check_channel, version_key
 
 AT = "2026-01-31T12:00:00Z"
 OLD = ChannelRelease("parts", "1.0.0", 1.0, AT)

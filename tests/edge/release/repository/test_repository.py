@@ -13,7 +13,7 @@ from operator import methodcaller
 from pathlib import Path
 
 import pytest
-from edge_detector.updates.rollout import read_channel
+from edge_detector.contract.channel import read_channel
 from edge_detector.updates.updates import Updates
 
 from edge.release.errors import RepositoryError

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from edge.release.errors import RepositoryError
+from edge.release.repository.address import open_storage
 from edge.release.repository.bucket import BucketStorage
-from edge.release.repository.storage import Conflict, FolderStorage, open_storage
+from edge.release.repository.storage import Conflict, FolderStorage
 from tests.edge.releases import Clock
 
 ROOT = Path(__file__).parents[4]

@@ -9,7 +9,7 @@ PublisherError
 
 
 class PublisherError(Exception):
-    """Base of all errors that this room raises on purpose; the message is fit for a user."""
+    """Base of all errors that the publisher raises on purpose; the message is fit for a user."""
 
 
 class DatasetError(PublisherError):

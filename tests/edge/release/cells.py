@@ -78,7 +78,7 @@ def save_network(folder: Path, fault: str = "", suffix: str = ".keras") -> Path:
 
 @lru_cache
 def open_cells(fault: str = "") -> Network:
-    """The network as the release room opens it."""
+    """The network as the publisher opens it."""
     with tempfile.TemporaryDirectory() as folder:
         return open_network(save_network(Path(folder), fault), (SIDE, SIDE))
 

@@ -28,7 +28,8 @@ def find_scaling(tensor: TensorInfo, layout: Layout) -> Scaling | None:
     """What is usual for a layout and the type of its input; None for a type that is not read."""
     if tensor.dtype == np.float32:
         # As the common exporters have it: YOLO and our own read 0..1, SSD reads -1..1.
-        return Scaling("float32", *((127.5, 127.5) if layout == "ssd" else (0.0, 255.0)))
+        mean, std = (127.5, 127.5) if layout == "ssd" else (0.0, 255.0)
+        return Scaling("float32", mean, std)
     if tensor.dtype not in (np.uint8, np.int8):
         return None
     dtype: DType = "uint8" if tensor.dtype == np.uint8 else "int8"

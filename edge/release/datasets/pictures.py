@@ -22,7 +22,7 @@ Image = npt.NDArray[np.uint8]  # (height, width, 3), BGR
 def image_files(folder: Path) -> list[Path]:
     """All pictures in and below a folder, sorted by path; hidden files are none.
 
-    Nor are folders and pipes that are called so: whoever opens a pipe waits for its writer.
+    Nor are folders and pipes with such names: opening a pipe would wait for its writer.
     """
     return sorted(
         path

@@ -134,7 +134,7 @@ def check_whole(storage: Storage, state: State, name: str, version: str) -> None
 
 
 def listed_targets(content: bytes) -> frozenset[str]:
-    """The targets of a file `N.targets.json`, whoever has signed it.
+    """The targets of a file `N.targets.json`; its signatures are not checked.
 
     Raises: RepositoryError: it is no such file.
     """

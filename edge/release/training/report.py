@@ -70,18 +70,19 @@ def _rows(evaluation: Evaluation, card: Card) -> list[LabelRow]:
 
 
 def _plots(trained: Trained) -> dict[str, Markup]:
+    history = trained.history
     losses = {
-        "classes": [(step, value) for step, value, _ in trained.losses],
-        "boxes": [(step, value) for step, _, value in trained.losses],
+        "classes": [(noted.step, noted.classes) for noted in history.losses],
+        "boxes": [(noted.step, noted.boxes) for noted in history.losses],
     }
-    looks = {
-        "mAP@0.5": [(each.step, each.map_50) for each in trained.looks],
-        "mAP@[.5:.95]": [(each.step, each.map_50_95) for each in trained.looks],
+    precisions = {
+        "mAP@0.5": [(noted.step, noted.map_50) for noted in history.precisions],
+        "mAP@[.5:.95]": [(noted.step, noted.map_50_95) for noted in history.precisions],
     }
     return {
         "curves": Markup(plots.precision_over_recall(trained.evaluation.curves)),
         "losses": Markup(plots.over_steps(losses, "loss", "losses")),
-        "looks": Markup(plots.over_steps(looks, "validation", "looks")),
+        "precisions": Markup(plots.over_steps(precisions, "validation", "precisions")),
     }
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
-import numpy as np
 from edge_detector.inference.boxes import Detection
 
 from edge.release.datasets.annotations import Dataset, read_dataset, read_split
@@ -24,12 +23,13 @@ from edge.release.exclusive import alone
 from edge.release.training.augmentation import Augmentation
 from edge.release.training.batches import Batches
 from edge.release.training.card import CARD_FILE, LABELS_FILE, MODEL_FILE, Card
+from edge.release.training.history import History, Precision, read_history
 from edge.release.training.network import Shape
 from edge.release.training.trainer import Recipe, Trainer
 from edge.release.validation.evaluate import Evaluation, compare
 
 VAL_SCENES = 300
-_LOOKS = 10  # evaluations over a training
+_VALIDATIONS = 10  # over a training
 _FORMAT = 1  # of the state; another one starts anew
 _PARTIAL = ".partial"  # what is not whole yet
 # The last is what a report that was not finished leaves.
@@ -56,23 +56,13 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Look:
-    """How good the network was on the validation images after so many steps."""
-
-    step: int
-    map_50: float
-    map_50_95: float
-
-
-@dataclass(frozen=True)
 class Trained:
     """The finished training."""
 
     network: Any
     evaluation: Evaluation
     found: Sequence[Sequence[Detection]]  # per validation image, the unsure ones too
-    looks: Sequence[Look]
-    losses: Sequence[tuple[int, float, float]]  # step, classes, boxes
+    history: History
 
 
 def read_images(
@@ -107,7 +97,7 @@ def render_images(folder: Path, scenes: int, seed: int) -> tuple[Dataset, Datase
 
 
 def fit(plan: Plan, state: Path, advance: Callable[[int], object]) -> Trained:
-    """Train, looking at the validation images ten times; go on where a stopped run left off.
+    """Train, with ten validations on the way; go on where a stopped run left off.
 
     advance: told how many steps are done.
 
@@ -129,35 +119,32 @@ def fit(plan: Plan, state: Path, advance: Callable[[int], object]) -> Trained:
         state / "checkpoint.npz",
     )
     log = state / "log.json"
-    looks, losses = _read_log(log, trainer.step)
+    history = read_history(log, trainer.step)
     advance(trainer.step)
-    sums = np.zeros(2)
 
     def note(step: int, classes: float, boxes: float) -> None:
-        nonlocal sums
-        sums += (classes, boxes)
-        if step % 20 == 0:
-            losses.append((step, float(sums[0]) / 20, float(sums[1]) / 20))
-            sums = np.zeros(2)
+        history.note_losses(step, classes, boxes)
         advance(step)
 
     found: Sequence[Sequence[Detection]] = ()
     evaluation: Evaluation | None = None
-    stops = sorted({round(plan.recipe.steps * k / _LOOKS) for k in range(1, _LOOKS + 1)})
+    stops = sorted(
+        {round(plan.recipe.steps * k / _VALIDATIONS) for k in range(1, _VALIDATIONS + 1)}
+    )
     for stop in stops:
         if stop <= trainer.step and stop < plan.recipe.steps:
             continue
         trainer.run(stop, note)
         network = trainer.network()
-        found, evaluation = look(network, plan)
-        looks.append(Look(stop, evaluation.map_50, evaluation.map_50_95))
-        _write_log(log, looks, losses)
+        found, evaluation = validate(network, plan)
+        history.precisions.append(Precision(stop, evaluation.map_50, evaluation.map_50_95))
+        history.write(log)
     if evaluation is None:
         raise ModelFileError("a training needs at least one step")
-    return Trained(network, evaluation, found, looks, losses)
+    return Trained(network, evaluation, found, history)
 
 
-def look(network: Any, plan: Plan) -> tuple[Sequence[Sequence[Detection]], Evaluation]:
+def validate(network: Any, plan: Plan) -> tuple[Sequence[Sequence[Detection]], Evaluation]:
     """What a network finds in the validation images, and how good that is."""
     from edge.release.training.detection import open_network
 
@@ -267,20 +254,3 @@ def _without(dataset: Dataset, paths: set[Path]) -> Dataset:
     names = "".join(str(image.path.name) for image in images)
     digest = hashlib.sha256(f"{dataset.digest} {names}".encode()).hexdigest()
     return replace(dataset, images=images, digest=digest)
-
-
-def _write_log(
-    log: Path, looks: Sequence[Look], losses: Sequence[tuple[int, float, float]]
-) -> None:
-    partial = log.with_suffix(".partial")
-    partial.write_text(json.dumps({"looks": [asdict(each) for each in looks], "losses": losses}))
-    partial.replace(log)
-
-
-def _read_log(log: Path, step: int) -> tuple[list[Look], list[tuple[int, float, float]]]:
-    """What was noted up to a step."""
-    if not log.exists():
-        return [], []
-    content = json.loads(log.read_text())
-    looks = [Look(**each) for each in content["looks"] if each["step"] <= step]
-    return looks, [tuple(each) for each in content["losses"] if each[0] <= step]

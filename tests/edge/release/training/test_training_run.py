@@ -85,7 +85,7 @@ def test_model_folder_is_whole(trained):
     assert (folder / "labels.txt").read_text() == "red\nblue\n"
     assert written["map_50"] == card.map_50 == result.evaluation.map_50
     assert written["weights"] == network.count_params()
-    assert [look.step for look in result.looks] == [12 * k for k in range(1, 11)]
+    assert [noted.step for noted in result.history.precisions] == [12 * k for k in range(1, 11)]
 
 
 def test_report_shows_curves_and_pictures(trained):

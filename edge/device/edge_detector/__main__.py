@@ -114,19 +114,16 @@ def _run(config: Config, progress: Progress) -> str:
 
 def _update(config: Config, progress: Progress) -> str:
     from edge_detector.cli.config import read_device_id
+    from edge_detector.cli.models import open_updates
     from edge_detector.cli.status import update
-    from edge_detector.updates.updates import Updates
+    from edge_detector.slots.slots import Slots
 
     if config.releases is None:
         raise ConfigError("--releases is missing: give the folder or address that releases lie at")
-    updates = Updates(
-        *(config.releases, config.home, config.channel, read_device_id(config)),
-        *(config.name, config.root),
-        threads=config.threads,
-        runtime=config.runtime,
-    )
+    slots = Slots(config.home)
+    updates = open_updates(config, config.releases, read_device_id(config), slots)
     if config.again:
-        updates.slots.forgive()
+        slots.forgive()
     return update(updates)
 
 

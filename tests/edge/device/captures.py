@@ -87,7 +87,7 @@ class FakeCamera:
     reopened = dropped = 0
 
     def __init__(self, images: list[Image], live: bool = False, every_s: float = 0.0) -> None:
-        from edge_detector.capture.camera import Frame
+        from edge_detector.capture.frame import Frame
 
         self.live, self.ended, self.fps, self.length = live, False, None, len(images)
         self._make = lambda index: Frame(images[index], index, time.monotonic(), None, 0.1)

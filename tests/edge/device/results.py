@@ -4,10 +4,10 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-from edge_detector.capture.camera import Frame
+from edge_detector.capture.frame import Frame
 from edge_detector.capture.source import Image
 from edge_detector.inference.boxes import Box, Detection
-from edge_detector.loop.pipeline import Result
+from edge_detector.loop.sink import Result
 
 from tests.edge.device.captures import picture
 

@@ -10,14 +10,12 @@ from collections.abc import Sequence
 
 import cv2
 
-from edge_detector.capture.frame import Camera, Frame, read_image
+from edge_detector.capture.frame import Frame, read_image
 from edge_detector.capture.health import Patience
 from edge_detector.capture.live import LiveCamera
 from edge_detector.capture.source import Capture, FolderCapture, Source, open_capture, probe_times
 from edge_detector.capture.timeline import DEFAULT_FPS, Timeline, choose_rate
 from edge_detector.errors import CameraError
-
-__all__ = ["Camera", "FileCamera", "Frame", "LiveCamera", "open_camera"]
 
 END_FAILURES = 3  # failed reads in a row that end a file
 

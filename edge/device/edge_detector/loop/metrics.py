@@ -6,7 +6,7 @@ One thread records, any thread may ask.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 from edge_detector.telemetry.interval import Interval, Sample
 
@@ -29,11 +29,11 @@ class Metrics:
         """The first frame is about to be taken."""
         self._run.began = self._clock()
 
-    def record(self, stages_ms: Mapping[str, float], labels: Sequence[str]) -> None:
+    def record(self, sample: Sample) -> None:
         """A frame is done."""
         with self._lock:
-            self._run.add(Sample(stages_ms, labels))
-            self._recent.append((self._clock(), stages_ms["total"]))
+            self._run.add(sample)
+            self._recent.append((self._clock(), sample.stages_ms["total"]))
 
     def end(self) -> None:
         """The last frame is done; what follows does not count."""

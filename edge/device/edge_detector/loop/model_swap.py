@@ -66,7 +66,7 @@ class ModelSwap:
     def attach(self, pipeline: Pipeline) -> None:
         """From now on this loop takes over what comes."""
         self._pipeline = pipeline
-        self._start_trial()
+        self._start_probation()
 
     def take(self, slot: Slot) -> None:
         """Make the loop go on with a slot; called by the thread that has brought it."""
@@ -83,7 +83,7 @@ class ModelSwap:
                     logger.error("going on with %s: %s", self._release, other)
                     return
             self._on_model(detector)
-            self._start_trial()
+            self._start_probation()
             if self._pipeline is not None:
                 self._pipeline.swap_model(detector)
 
@@ -98,7 +98,7 @@ class ModelSwap:
                 return self._detector  # it was on its way
             detector = self._go_back(None, error)
             self._on_model(detector)
-            self._start_trial()
+            self._start_probation()
             return detector
 
     def look(self) -> None:
@@ -108,7 +108,7 @@ class ModelSwap:
         if not self._lock.acquire(blocking=False):
             return  # another one is being opened
         try:
-            self._start_trial()  # for the next look, should the disk be full
+            self._start_probation()  # for the next look, should the disk be full
             if self._slots.on_probation():
                 self._slots.commit()
                 logger.info("%s has run well for %g s: kept", self._release, GOOD_S)
@@ -124,7 +124,7 @@ class ModelSwap:
         done = self._pipeline.metrics.frames if self._pipeline is not None else 0
         return done - self._frames_before
 
-    def _start_trial(self) -> None:
+    def _start_probation(self) -> None:
         self._since = self._clock()
         self._frames_before += self._frames()
 

@@ -5,27 +5,26 @@
 
 Each column is a thread, and OpenCV and the interpreter hold no lock while they compute. A file's
 frames are prepared ahead; of a live source the newest frame is taken when the interpreter is
-free, so that no result is older than it must be. Between two frames the loop takes over another
-detector. A frame or an output that fails costs a warning; only a model that fails again and
-again ends the loop.
+free, so that no result is older than it must be. The model is swapped between two frames. A frame
+or an output that fails costs a warning; only a model that fails again and again ends the loop.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-from edge_detector.capture.camera import Camera, Frame
-from edge_detector.contract.manifest import Manifest
+from edge_detector.capture.frame import Camera, Frame
 from edge_detector.errors import ModelError
-from edge_detector.inference.boxes import Detection
 from edge_detector.inference.detector import Detector
 from edge_detector.inference.overlay import draw
 from edge_detector.loop.bounded_queue import BoundedQueue
 from edge_detector.loop.metrics import Metrics
+from edge_detector.loop.sink import Onlooker, Result, Sink
 from edge_detector.loop.watchdog import Heartbeat
+from edge_detector.telemetry.interval import Sample
 
 AHEAD = 1  # frames that are prepared while another one is inferred
 BEHIND = 2  # results that wait to be drawn
@@ -34,39 +33,6 @@ MOST_FAILURES = 5  # frames in a row
 INTERPRETER = "the interpreter"  # a stage for the heartbeat
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Result:
-    """A frame, drawn upon if any output wants its picture, and what the model found."""
-
-    frame: Frame
-    detections: Sequence[Detection]
-    manifest: Manifest
-
-
-class Sink(Protocol):
-    """Where results go. All methods are called by one thread; what they raise ends the sink."""
-
-    @property
-    def name(self) -> str:
-        """What a user calls it, such as `--output out.mp4`."""
-
-    def wants_picture(self, frame: Frame) -> bool:
-        """Whether this frame has to be drawn for it."""
-
-    def write(self, result: Result) -> None:
-        """Take a result; the picture is not changed later."""
-
-    def close(self) -> None: ...
-
-
-@runtime_checkable
-class Onlooker(Sink, Protocol):
-    """A sink that also wants to see each frame before it is drawn upon."""
-
-    def look(self, frame: Frame) -> None:
-        """Take a copy of what is needed: the picture is drawn upon after this."""
 
 
 @dataclass(slots=True, eq=False)
@@ -90,13 +56,13 @@ class Pipeline:
         *,
         metrics: Metrics | None = None,
         heartbeat: Heartbeat | None = None,
-        on_frame: Callable[[Mapping[str, float], Sequence[str]], object] | None = None,
+        on_frame: Callable[[Sample], object] = lambda _sample: None,
         max_frames: int | None = None,
         on_failing: Callable[[Detector, ModelError], Detector] | None = None,
     ) -> None:
         """
         Args:
-            on_frame: given each frame's stages in ms and its labels; must not wait.
+            on_frame: given each frame's latencies and labels; must not wait.
             max_frames: end after so many.
             on_failing: given a detector that fails again and again, returns another one, or
                 raises an `EdgeError`, which ends the loop.
@@ -265,10 +231,9 @@ class Pipeline:
         stages_ms["read"] = (read - started) * 1000
         stages_ms["draw"] = (time.perf_counter() - read) * 1000
         stages_ms["total"] = (time.monotonic() - frame.captured_at) * 1000
-        labels = [detection.label for detection in detections]
-        self.metrics.record(stages_ms, labels)
-        if self._on_frame is not None:
-            self._on_frame(stages_ms, labels)
+        sample = Sample(stages_ms, [detection.label for detection in detections])
+        self.metrics.record(sample)
+        self._on_frame(sample)
         self._failures = 0
 
     def _let_look(self, frame: Frame) -> None:
@@ -313,7 +278,7 @@ class Pipeline:
     def _give_up(self, sink: Sink, error: Exception) -> None:
         logger.error("%s: %s; going on without it", sink.name, error)
         self._sinks.remove(sink)
-        self._onlookers = [one for one in self._onlookers if one is not sink]
+        self._onlookers = [other for other in self._onlookers if other is not sink]
         self._close(sink)
 
     def _close(self, sink: Sink) -> None:

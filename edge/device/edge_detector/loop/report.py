@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from edge_detector.capture.camera import Camera
+from edge_detector.capture.frame import Camera
 from edge_detector.contract.manifest import Manifest
 from edge_detector.inference.detector import Detector
 from edge_detector.loop.metrics import Metrics

@@ -16,12 +16,12 @@ from tempfile import TemporaryFile
 import cv2
 import numpy as np
 
-from edge_detector.capture.camera import Frame
+from edge_detector.capture.frame import Frame
 from edge_detector.capture.source import Image
 from edge_detector.errors import ConfigError
 from edge_detector.inference.boxes import Detection
 from edge_detector.inference.overlay import draw
-from edge_detector.loop.pipeline import Result
+from edge_detector.loop.sink import Result
 from edge_detector.outputs.video import fit, placed
 from edge_detector.system.disk import disk_error
 

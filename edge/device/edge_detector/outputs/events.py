@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from edge_detector.capture.camera import Frame
+from edge_detector.capture.frame import Frame
 from edge_detector.errors import ConfigError
 from edge_detector.inference.boxes import Detection
-from edge_detector.loop.pipeline import Result
+from edge_detector.loop.sink import Result
 from edge_detector.system.disk import disk_error
 
 PATIENCE_S = 1.0  # with a full pipe

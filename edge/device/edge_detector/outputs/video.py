@@ -21,11 +21,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge_detector.capture.camera import Frame
+from edge_detector.capture.frame import Frame
 from edge_detector.capture.source import Image
 from edge_detector.capture.timeline import DEFAULT_FPS
 from edge_detector.errors import ConfigError
-from edge_detector.loop.pipeline import Result
+from edge_detector.loop.sink import Result
 from edge_detector.system.disk import disk_error
 
 CODECS: Mapping[str, str] = {".mp4": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}

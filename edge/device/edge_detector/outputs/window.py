@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 import cv2
 
-from edge_detector.capture.camera import Frame
-from edge_detector.loop.pipeline import Result
+from edge_detector.capture.frame import Frame
+from edge_detector.loop.sink import Result
 
 TITLE = "edge-detector: q ends"
 _PROBE = "import cv2; cv2.namedWindow('edge-detector'); cv2.waitKey(1); cv2.destroyAllWindows()"

@@ -9,9 +9,9 @@ import time
 import cv2
 import numpy as np
 import pytest
-from edge_detector.capture.camera import FileCamera, LiveCamera, open_camera
+from edge_detector.capture.camera import FileCamera, open_camera
 from edge_detector.capture.health import Patience
-from edge_detector.capture.live import MOST_HANGING
+from edge_detector.capture.live import MOST_HANGING, LiveCamera
 from edge_detector.capture.source import Source, parse_source
 from edge_detector.errors import CameraError
 from edge_detector.system.address import hide_secrets

@@ -9,7 +9,7 @@ import pytest
 from edge_detector.capture.camera import open_camera
 from edge_detector.capture.source import parse_source
 from edge_detector.errors import CameraError
-from edge_detector.loop.pipeline import Result
+from edge_detector.loop.sink import Result
 from edge_detector.outputs.events import EventsFile
 
 from tests.edge.device.captures import picture

@@ -6,8 +6,9 @@ import time
 
 import numpy as np
 import pytest
-from edge_detector.capture.camera import Frame, LiveCamera
+from edge_detector.capture.frame import Frame
 from edge_detector.capture.health import Patience
+from edge_detector.capture.live import LiveCamera
 from edge_detector.capture.source import open_capture, parse_source
 
 from tests.edge.device.captures import wait_for

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 import cv2
 import pytest
 from edge_detector import __main__ as command
-from edge_detector.outputs import opening
+from edge_detector.cli import outputs
 from edge_detector.slots.slots import Slots
 from edge_detector.slots.state import MAX_CRASHES
 
@@ -256,7 +256,7 @@ def test_q_in_the_window_ends_a_run(tmp_path, home, monkeypatch, capsys):
     """The window shows the drawn frames, and `q` in it is the end, with status 0."""
     shown = []
     keys = iter([-1] * 5 + [ord("q")])
-    monkeypatch.setattr(opening, "why_no_window", lambda: None)
+    monkeypatch.setattr(outputs, "why_no_window", lambda: None)
     for name, fake in {
         "namedWindow": lambda *_: None,
         "resizeWindow": lambda *_: None,

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from edge_detector.loop.metrics import RECENT_FRAMES, Metrics
 from edge_detector.loop.report import describe_now, progress_line, summary_line
+from edge_detector.telemetry.interval import Sample
 
 
 class Clock:
@@ -27,7 +28,7 @@ def run(frames, every_s=0.1, labels=("bolt",)):
     metrics.start()
     for number in range(frames):
         clock.now += every_s
-        metrics.record(stages(10.0 + number % 100), labels)
+        metrics.record(Sample(stages(10.0 + number % 100), labels))
     return metrics, clock
 
 

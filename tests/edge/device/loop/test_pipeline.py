@@ -28,8 +28,10 @@ def test_loop_emits_every_frame_that_it_takes_in_order(live):
     sink = FakeSink()
     samples: list[Any] = []
     pipeline = open_pipeline(
-        *(FakeCamera(pictures(50), live), FakeDetector(), [sink]),
-        on_frame=lambda stages, labels: samples.append((dict(stages), list(labels))),
+        FakeCamera(pictures(50), live),
+        FakeDetector(),
+        [sink],
+        on_frame=lambda sample: samples.append((dict(sample.stages_ms), list(sample.labels))),
     )
 
     run_through(pipeline)

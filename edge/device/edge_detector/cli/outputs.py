@@ -12,12 +12,12 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from edge_detector.capture.camera import Camera
+from edge_detector.capture.frame import Camera
 from edge_detector.capture.source import Source, parse_source
 from edge_detector.cli.config import Config
 from edge_detector.contract.picture_files import PICTURES
 from edge_detector.errors import ConfigError, EdgeError
-from edge_detector.loop.pipeline import Sink
+from edge_detector.loop.sink import Sink
 from edge_detector.outputs.contact_sheet import ContactSheet
 from edge_detector.outputs.events import EventsFile
 from edge_detector.outputs.preview import Preview

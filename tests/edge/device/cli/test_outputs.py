@@ -9,8 +9,8 @@ from typing import Any
 
 import cv2
 import pytest
+from edge_detector.cli.outputs import open_outputs
 from edge_detector.errors import ConfigError, EdgeError
-from edge_detector.outputs.opening import open_outputs
 
 from tests.edge.device.captures import picture
 

@@ -183,7 +183,7 @@ def _add_options(command: argparse.ArgumentParser, options: Iterable[Option]) ->
                 f"--{option.name}", action="store_true", default=argparse.SUPPRESS, help=text
             )
         else:
-            default = option.shown or option.default
+            default = option.default_text or option.default
             default = f"{default:g}" if isinstance(default, float) else default
             groups[option.group].add_argument(
                 f"--{option.name}",

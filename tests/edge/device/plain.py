@@ -1,4 +1,4 @@
-"""Each layout and the suppression once more, slowly, as one would explain them."""
+"""Each layout and NMS once more, slowly, as one would explain them."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -81,11 +81,11 @@ def nms(found: Sequence[Found], iou: float, limit: int) -> list[int]:
     return kept
 
 
-def overlap(one: Sequence[float], other: Sequence[float]) -> float:
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
+def overlap(first: Sequence[float], second: Sequence[float]) -> float:
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
     shared = max(0.0, width) * max(0.0, height)
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (first, second)]
     return shared / (sum(areas) - shared) if sum(areas) > shared else 0.0
 
 

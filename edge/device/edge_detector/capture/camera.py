@@ -47,7 +47,7 @@ def open_camera(source: Source, patience: Patience | None = None) -> "FileCamera
 
 
 class FileCamera:
-    """Every frame of a file or a folder; read by whoever takes."""
+    """Every frame of a file or a folder; read by the thread that takes."""
 
     live = False
     trouble: str | None = None
@@ -65,7 +65,7 @@ class FileCamera:
         self._rate = choose_rate(capture.get(cv2.CAP_PROP_FPS), times_s)
         self.fps = self._rate.fps
         # Most files give their length in seconds: how many frames follows from the rate.
-        counted = 0 < length < 2**40 and self._rate.told is None
+        counted = 0 < length < 2**40 and self._rate.warning is None
         self.length = int(length) if counted else None
         self._timeline = Timeline(self.fps)
         self._first = self._read() if capture.isOpened() else None
@@ -76,8 +76,8 @@ class FileCamera:
                     f"{source.shown} holds no picture that can be read: {capture.why_none()}"
                 )
             raise CameraError(f"{source.shown} holds no video that can be read")
-        if self._rate.told is not None:
-            logger.warning("%s %s", source.shown, self._rate.told)
+        if self._rate.warning is not None:
+            logger.warning("%s %s", source.shown, self._rate.warning)
 
     def take(self, timeout_s: float) -> Frame | None:
         frame, self._first = self._first or self._read(), None
@@ -92,7 +92,7 @@ class FileCamera:
             started = time.monotonic()
             image = read_image(self._capture)
             now = time.monotonic()
-            self._say_what_was_skipped()
+            self._warn_of_unreadable()
             if image is not None:
                 read_ms = (now - started) * 1000
                 if isinstance(self._capture, FolderCapture):
@@ -103,34 +103,39 @@ class FileCamera:
                 return Frame(image, index, now, time_s, read_ms)
         if not self.ended:
             self.ended = True
-            self._say_what_is_missing()
+            self._warn_at_end()
         return None
 
-    def _say_what_was_skipped(self) -> None:
+    def _warn_of_unreadable(self) -> None:
         if isinstance(self._capture, FolderCapture):
             skipped = self._capture.unreadable[self._skipped :]
             self._skipped += len(skipped)
             for path in skipped:
                 logger.warning("%s cannot be read as a picture and was left out", path)
 
-    def _say_what_is_missing(self) -> None:
+    def _warn_at_end(self) -> None:
         if isinstance(self._capture, FolderCapture):
-            for told in self._capture.left_out():
-                logger.warning("%s: %s", self._source.shown, told)
+            for warning in self._capture.left_out():
+                logger.warning("%s: %s", self._source.shown, warning)
             return
         if self.length and self._index < 0.9 * self.length:  # the stated length is an estimate
             logger.warning(
                 "%s ended after %d of %d frames: it may be damaged",
-                *(self._source.shown, self._index, self.length),
+                self._source.shown,
+                self._index,
+                self.length,
             )
-        if self._timeline.mended > self._index // 2 and self._rate.told is None:
+        if self._timeline.mended > self._index // 2 and self._rate.warning is None:
             logger.warning(
                 "%s: its frames bear no times; took %.4g frames a second",
-                *(self._source.shown, self.fps or DEFAULT_FPS),
+                self._source.shown,
+                self.fps or DEFAULT_FPS,
             )
         elif 0 < self._timeline.mended <= self._index // 2:
             logger.warning(
                 "%s: the times of %d of %d frames run backwards, stand still or leap; they were"
                 " taken to follow the frames before",
-                *(self._source.shown, self._timeline.mended, self._index),
+                self._source.shown,
+                self._timeline.mended,
+                self._index,
             )

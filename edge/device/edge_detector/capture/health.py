@@ -10,7 +10,6 @@ A stream is given up, and opened anew, when
 """
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,17 +39,15 @@ class Patience:
 class Backoff:
     """Pauses that double from the first to the longest, each a little longer or shorter."""
 
-    def __init__(
-        self, patience: Patience, uniform: Callable[[float, float], float] = random.uniform
-    ) -> None:
-        self._patience, self._uniform = patience, uniform
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
         self._next_s = patience.first_pause_s
 
     def next_s(self) -> float:
         """The pause before the next attempt, in seconds."""
         pause = self._next_s
         self._next_s = min(self._next_s * 2, self._patience.longest_pause_s)
-        return pause * self._uniform(1 - self._patience.jitter, 1 + self._patience.jitter)
+        return pause * random.uniform(1 - self._patience.jitter, 1 + self._patience.jitter)
 
     def reset(self) -> None:
         """It went well: the next pause is the first again."""

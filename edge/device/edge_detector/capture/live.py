@@ -64,7 +64,7 @@ class LiveCamera:
         self._opened = self._taken = False  # ever
         self._call_since: float | None = None  # of the call that the reader is in
         self._readers: list[threading.Thread] = []  # the last one counts, others hang
-        self._told: str | None = None
+        self._reported: str | None = None
         self._start_reader(first)
 
     def take(self, timeout_s: float) -> Frame | None:
@@ -100,7 +100,7 @@ class LiveCamera:
         if since is None or self._clock() - since < self._patience.blocked_s:
             return
         if self.hanging < MOST_HANGING and not self._stop.is_set():
-            self._tell(f"it has not answered for {self._patience.blocked_s:g} s")
+            self._report(f"it has not answered for {self._patience.blocked_s:g} s")
             self._start_reader()
 
     def _keep_reading(self, capture: Capture | None) -> None:
@@ -115,7 +115,7 @@ class LiveCamera:
                 capture = None
             if not self._current():
                 return
-            self._tell(fault)
+            self._report(fault)
             self._pause(self._backoff.next_s())
 
     def _drain(self, capture: Capture) -> str:
@@ -152,8 +152,8 @@ class LiveCamera:
             self._count_event("dropped")
         if self.trouble is not None:
             self.trouble = None
-            if self._told is not None:
-                self._told = None
+            if self._reported is not None:
+                self._reported = None
                 logger.info("%s gives pictures again", self._source.shown)
 
     def _timed(self, call: Callable[[], Any]) -> Any:
@@ -179,9 +179,9 @@ class LiveCamera:
             self.reopened += 1
         self.on_event(name)
 
-    def _tell(self, fault: str) -> None:
+    def _report(self, fault: str) -> None:
         """Say what is wrong, once until something else is."""
         self.trouble = fault
-        if fault != self._told:
-            self._told = fault
+        if fault != self._reported:
+            self._reported = fault
             logger.warning("%s: %s; trying again until it does", self._source.shown, fault)

@@ -28,7 +28,7 @@ Image = NDArray[np.uint8]  # (height, width, 3), blue, green, red
 Kind = Literal["device", "file", "folder", "address"]
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "udp", "tcp", "srt")
-OPEN_TIMEOUT_S = 10.0
+OPEN_TIMEOUT_S = 10.0  # of an address
 READ_TIMEOUT_S = 5.0
 PROBED_FRAMES = 32  # of a file, whose times tell its rate
 
@@ -121,10 +121,8 @@ def _parse_address(text: str) -> Source:
     return Source("address", text, shown)
 
 
-def open_capture(
-    source: Source, open_timeout_s: float = OPEN_TIMEOUT_S, read_timeout_s: float = READ_TIMEOUT_S
-) -> Capture:
-    """Open a source; whether it has worked, `isOpened` says. The time-outs are of addresses.
+def open_capture(source: Source) -> Capture:
+    """Open a source; whether it has worked, `isOpened` says.
 
     Raises:
         CameraError: this user may not read the folder, or it is gone.
@@ -142,8 +140,10 @@ def open_capture(
     limits = []
     if source.kind == "address":
         limits = [
-            *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(open_timeout_s * 1000)),
-            *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, int(read_timeout_s * 1000)),
+            cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
+            int(OPEN_TIMEOUT_S * 1000),
+            cv2.CAP_PROP_READ_TIMEOUT_MSEC,
+            int(READ_TIMEOUT_S * 1000),
         ]
     capture = cv2.VideoCapture(source.target, cv2.CAP_FFMPEG, limits)
     if capture.isOpened() or source.kind == "address":
@@ -194,15 +194,17 @@ class FolderCapture:
     def left_out(self) -> list[str]:
         """What was not even tried, in words."""
         others = [path for path in self._all if path.suffix.lower() in OTHER_PICTURES]
-        told = []
+        warnings = []
         if others:
-            told.append(
+            warnings.append(
                 f"{len(others)} pictures of kinds that are not read here were left out, as"
                 f" {others[0].name}; {CONVERT}"
             )
         if below := [path.name for path in self._all if path.is_dir() and _has_pictures(path)]:
-            told.append(f"the pictures in folders below it were left out: {', '.join(below[:3])}")
-        return told
+            warnings.append(
+                f"the pictures in folders below it were left out: {', '.join(below[:3])}"
+            )
+        return warnings
 
     def why_none(self) -> str:
         """Why there is no picture, for the end of a message."""

@@ -25,7 +25,7 @@ class Rate:
     """Frames per second; why what the file states does not count, or None."""
 
     fps: float | None
-    told: str | None = None
+    warning: str | None = None
 
 
 def choose_rate(stated: float, times_s: Sequence[float]) -> Rate:
@@ -37,8 +37,8 @@ def choose_rate(stated: float, times_s: Sequence[float]) -> Rate:
             return Rate(stated)
         if not stated:  # as of a folder: it says nothing
             return Rate(None)
-        told = f"states {stated:g} frames a second, and its frames bear no times"
-        return Rate(DEFAULT_FPS, f"{told}: took {DEFAULT_FPS:g}")
+        warning = f"states {stated:g} frames a second, and its frames bear no times"
+        return Rate(DEFAULT_FPS, f"{warning}: took {DEFAULT_FPS:g}")
     if plausible and abs(stated / measured - 1) <= AGREES:
         return Rate(stated)
     if not stated:

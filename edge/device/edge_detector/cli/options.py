@@ -37,7 +37,7 @@ class Option:
     default: Any  # the value, or what makes it
     help: str
     metavar: str | None = None
-    shown: str | None = None  # what `--help` says of the default, if not the value itself
+    default_text: str | None = None  # what `--help` says of the default, if not the value
     repeats: bool = False  # may be given several times
 
     @property
@@ -87,14 +87,13 @@ _TELEMETRY = (
     " $EDGE_DETECTOR_TELEMETRY_KEY"
 )
 _HOME = "folder of the device: its models, its id, what waits to be sent"
-_HOME_SHOWN = "$EDGE_DETECTOR_HOME, else ~/.local/share/edge-detector"
+_HOME_DEFAULT = "$EDGE_DETECTOR_HOME, else ~/.local/share/edge-detector"
 _AGAIN = "first forget which releases this device has refused: they may be taken again"
 _CONFIG = "TOML file with options as keys; the command line wins"
 _ID = "this device's name in roll-outs and telemetry"
-_ID_SHOWN = "made at random, kept in the home"
-_THREADS_SHOWN = "half the cores, 1 to 4"
+_ID_DEFAULT = "made at random, kept in the home"
 
-HOME = Option("home", "general", read_path, default_home, _HOME, "DIR", _HOME_SHOWN)
+HOME = Option("home", "general", read_path, default_home, _HOME, "DIR", _HOME_DEFAULT)
 CONFIG = Option("config", "general", read_path, None, _CONFIG, "FILE", "none")
 AGAIN = Option("again", "updates", read_switch, False, _AGAIN)
 JSON = Option("json", "general", read_switch, False, "print JSON, for programs")
@@ -104,13 +103,18 @@ UPDATES = (
     Option("channel", "updates", choice(*CHANNELS), "stable", _CHANNEL, "NAME"),
     Option("name", "updates", read_text, None, "name of the model", "NAME", "the only one"),
     Option("root", "updates", read_path, None, _ROOT, "FILE", _PINNED),
-    Option("device-id", "updates", read_text, None, _ID, "ID", _ID_SHOWN),
+    Option("device-id", "updates", read_text, None, _ID, "ID", _ID_DEFAULT),
 )
 
 INTERPRETER = (
     Option(
-        *("threads", "model", whole(1, MAX_THREADS), default_threads),
-        *("threads of the interpreter", "N", _THREADS_SHOWN),
+        "threads",
+        "model",
+        whole(1, MAX_THREADS),
+        default_threads,
+        help="threads of the interpreter",
+        metavar="N",
+        default_text="half the cores, 1 to 4",
     ),
     Option("runtime", "model", choice(AUTO, *RUNTIMES), AUTO, _RUNTIME, "NAME"),
 )
@@ -119,8 +123,14 @@ RUN = (
     Option("frames", "frames", whole(1, 2**62), None, "end after so many frames", "N", "never"),
     Option("threshold", "model", number(0, 1), None, _SCORE, "SCORE", "the manifest's"),
     Option(
-        *("label-threshold", "model", read_scores, {}, "the same for one label; may be repeated"),
-        *("LABEL=SCORE", "the manifest's", True),
+        "label-threshold",
+        "model",
+        read_scores,
+        {},
+        help="the same for one label; may be repeated",
+        metavar="LABEL=SCORE",
+        default_text="the manifest's",
+        repeats=True,
     ),
     Option("include", "model", read_labels, None, _INCLUDE, "LABELS", "all"),
     *INTERPRETER,
@@ -152,5 +162,5 @@ def read_option(option: Option, raw: Any, place: str) -> Any:
     try:
         return option.read(raw)
     except (ValueError, RuntimeError) as error:  # the latter: the home of an unknown user
-        shown = raw[0] if isinstance(raw, list) and len(raw) == 1 else raw
-        raise ConfigError(f"{place} is {str(shown)[:100]!r}: {error}") from None
+        value = raw[0] if isinstance(raw, list) and len(raw) == 1 else raw
+        raise ConfigError(f"{place} is {str(value)[:100]!r}: {error}") from None

@@ -96,7 +96,7 @@ def _check_apart(config: Config) -> None:
                 f"{option} {path} would be written over --source {source.target}: give another file"
             )
         for other, taken in seen.items():
-            if _are_one(path, taken):
+            if _is_same_file(path, taken):
                 raise ConfigError(f"{option} and {other} are one file, {path}: give two")
         seen[option] = path
 
@@ -106,27 +106,27 @@ def _is_read(path: Path, source: Source) -> bool:
     if source.kind == "address" or (source.kind == "device" and source.target.isdigit()):
         return False
     place = Path(source.target)
-    if _are_one(path, place):
+    if _is_same_file(path, place):
         return True
     if source.kind != "folder":
         return False
-    if path.suffix.lower() in PICTURES and _are_one(path.parent, place):
+    if path.suffix.lower() in PICTURES and _is_same_file(path.parent, place):
         return True
     try:
         there = path.stat()
-        pictures = [one for one in place.iterdir() if one.suffix.lower() in PICTURES]
+        pictures = [file for file in place.iterdir() if file.suffix.lower() in PICTURES]
     except OSError:  # a new file; or a folder that its reader will complain of
         return False
-    return any(_is_same(there, picture) for picture in pictures)  # by a link
+    return any(_is_linked(there, picture) for picture in pictures)  # by a link
 
 
-def _is_same(there: os.stat_result, picture: Path) -> bool:
+def _is_linked(there: os.stat_result, picture: Path) -> bool:
     with suppress(OSError):  # a link that leads nowhere
         return os.path.samestat(there, picture.stat())
     return False
 
 
-def _are_one(path: Path, other: Path) -> bool:
+def _is_same_file(path: Path, other: Path) -> bool:
     """Whether two names lead to one file, be it there already or not."""
     if os.path.realpath(path) == os.path.realpath(other):
         return True

@@ -13,7 +13,7 @@ class Progress:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._active = stream.isatty()
-        self._shown = False
+        self._visible = False
 
     def show(self, text: str) -> None:
         """Put this in the line's place."""
@@ -21,12 +21,12 @@ class Progress:
             width = shutil.get_terminal_size().columns - 1
             self._stream.write(f"{_CLEAR}{text[:width]}")
             self._stream.flush()
-            self._shown = True
+            self._visible = True
 
     def clear(self) -> None:
         """Take the line away."""
-        if self._shown:
-            self._shown = False
+        if self._visible:
+            self._visible = False
             self._stream.write(_CLEAR)
             self._stream.flush()
 

@@ -167,7 +167,7 @@ class Run:
 
         def report() -> None:
             self._reporter.state(camera, self._models.contacted())
-            self._model_swap.look()
+            self._model_swap.commit_if_proven()
 
         self._reporter.begun(pipeline.detector, camera, self._source.shown)
         supervise(
@@ -250,14 +250,14 @@ def run(config: Config, progress: Progress) -> str:
     Raises:
         EdgeError: why it could not begin, or go on.
     """
-    whole = Run(config, progress)
-    with _signals(whole), suppress(KeyboardInterrupt):  # which the handler may have raised
-        return whole.run()
+    this_run = Run(config, progress)
+    with _signals(this_run), suppress(KeyboardInterrupt):  # which the handler may have raised
+        return this_run.run()
     return ""
 
 
 @contextmanager
-def _signals(whole: Run) -> Iterator[None]:
+def _signals(this_run: Run) -> Iterator[None]:
     received = 0
 
     def handle(_number: int, _frame: object) -> None:
@@ -265,7 +265,7 @@ def _signals(whole: Run) -> Iterator[None]:
         received += 1
         if received > 1:
             os._exit(EXIT_AT_ONCE)
-        whole.stop()
+        this_run.stop()
 
     before = {number: signal.signal(number, handle) for number in SIGNALS}
     try:

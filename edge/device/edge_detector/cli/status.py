@@ -16,18 +16,16 @@ _NAME_WIDTH = 10
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
 
-def status(home: Path, as_json: bool = False, now: datetime | None = None) -> str:
+def status(home: Path, as_json: bool = False) -> str:
     """What `status` prints. It reads, and changes nothing; a damaged home is described.
-
-    now: for tests.
 
     Raises:
         ConfigError: this user may not read the home.
     """
-    report = describe(home, now or utc_now())
+    report = describe(home, utc_now())
     if as_json:
         return json.dumps(report, indent=2, ensure_ascii=False)
-    return "\n".join(_lines(report))
+    return "\n".join(_format_lines(report))
 
 
 def update(updates: Updates) -> str:
@@ -74,8 +72,13 @@ def describe(home: Path, now: datetime) -> dict[str, object]:
         "activated_at": state.activated_at,
         "previous": _describe_slot(slots, state.previous),
         "refused": [
-            {"name": one.name, "version": one.version, "reason": one.reason, "at": one.at}
-            for one in state.refused.values()
+            {
+                "name": refusal.name,
+                "version": refusal.version,
+                "reason": refusal.reason,
+                "at": refusal.at,
+            }
+            for refusal in state.refused.values()
         ],
         "releases": journal.releases,
         "channel": journal.channel,
@@ -107,33 +110,37 @@ def _describe_slot(slots: Slots, slot: str | None) -> dict[str, object] | None:
     }
 
 
-def _lines(report: Mapping[str, object]) -> list[str]:
+def _format_lines(report: Mapping[str, object]) -> list[str]:
     """The same for people."""
-    rows = [("current", _current(report))]
+    rows = [("current", _format_current(report))]
     if report["previous"]:
-        rows.append(("previous", _slot_text(report["previous"])))
+        rows.append(("previous", _format_slot(report["previous"])))
     refused = report["refused"]
     assert isinstance(refused, list)
     rows += [
-        ("refused", f"{one['name']} {one['version']}: {one['reason']} ({one['at']}); {AGAIN}")
-        for one in refused
+        (
+            "refused",
+            f"{release['name']} {release['version']}: {release['reason']}"
+            f" ({release['at']}); {AGAIN}",
+        )
+        for release in refused
     ]
     if report["releases"]:
         rows.append(("releases", f"{report['releases']}, channel {report['channel']}"))
     if report["root_sha256"]:
         rows.append(("trusts", f"the root with sha256 {report['root_sha256']}"))
-    rows.append(("updates", _updates(report)))
+    rows.append(("updates", _format_updates(report)))
     if report["error"]:
         ago = report["tried_s_ago"]
-        when = "" if ago is None else f", {_spoken(ago)} ago,"
+        when = "" if ago is None else f", {_format_duration(ago)} ago,"
         rows.append(("", f"the last try{when} failed: {report['error']}"))
     return [f"{name:<{_NAME_WIDTH}}{text}" for name, text in rows]
 
 
-def _current(report: Mapping[str, object]) -> str:
+def _format_current(report: Mapping[str, object]) -> str:
     if not report["current"]:
         return "none: fetch one with `edge-detector update --releases ADDRESS`"
-    text = _slot_text(report["current"])
+    text = _format_slot(report["current"])
     if report["activated_at"]:
         text += f", since {report['activated_at']}"
     if report["on_trial"]:
@@ -143,14 +150,14 @@ def _current(report: Mapping[str, object]) -> str:
     return text
 
 
-def _updates(report: Mapping[str, object]) -> str:
+def _format_updates(report: Mapping[str, object]) -> str:
     if report["offline_s"] is None:
         return "the repository was never reached"
-    ago = f"last refreshed {_spoken(report['offline_s'])} ago"
+    ago = f"last refreshed {_format_duration(report['offline_s'])} ago"
     return f"{ago}; then: {report['found']}" if report["found"] else ago
 
 
-def _slot_text(slot: object) -> str:
+def _format_slot(slot: object) -> str:
     assert isinstance(slot, dict)
     if slot["damaged"]:
         return f"{_release_of(slot['slot'])}, DAMAGED: {slot['damaged']}"
@@ -168,7 +175,7 @@ def _seconds_since(at: str | None, now: datetime) -> int | None:
     return None if moment is None else int((now - moment).total_seconds())
 
 
-def _spoken(seconds: object) -> str:
+def _format_duration(seconds: object) -> str:
     """Two units of a time: 3 days 4 hours."""
     assert isinstance(seconds, int)
     left = max(seconds, 0)

@@ -41,8 +41,8 @@ def kind_of(content: bytes) -> str | None:
 def describe_suffixes(paths: Iterable[Path], most: int = 3) -> str:
     """What kinds of files these are, the most frequent first: `12 .heic, 1 .txt`."""
     found = Counter(path.suffix.lower() or "without suffix" for path in paths)
-    shown = [f"{count} {suffix}" for suffix, count in found.most_common(most)]
-    return ", ".join([*shown, *(["others"] if len(found) > most else [])])
+    parts = [f"{count} {suffix}" for suffix, count in found.most_common(most)]
+    return ", ".join([*parts, *(["others"] if len(found) > most else [])])
 
 
 def describe_contents(paths: Iterable[Path], wanted: Iterable[str]) -> str:

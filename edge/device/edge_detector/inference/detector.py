@@ -133,7 +133,7 @@ class Detector:
         found = self._decoder.decode(raw.outputs)
         if not len(found):
             return []
-        if self._decoder.suppressed:
+        if self._decoder.has_nms:
             best = np.argsort(-found.scores, kind="stable")[: limits.max_detections]
         else:
             best = nms(

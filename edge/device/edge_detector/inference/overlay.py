@@ -149,4 +149,4 @@ def _weight(scale: float) -> int:
 def _plain(text: str) -> str:
     """Letters without their accents."""
     parts = unicodedata.normalize("NFKD", text)
-    return "".join(one for one in parts if not unicodedata.combining(one))
+    return "".join(letter for letter in parts if not unicodedata.combining(letter))

@@ -1,4 +1,4 @@
-"""Takes over new models while the loop runs, and goes back when one fails.
+"""Swaps the model while the loop runs, and goes back when one fails.
 
 A detector is opened and warmed up by the thread that has brought the slot; the loop takes it
 between two frames. After `GOOD_S` and `GOOD_FRAMES` results its slot is committed. If it fails
@@ -64,7 +64,7 @@ class ModelSwap:
                 return self._go_back(slot, error)
 
     def attach(self, pipeline: Pipeline) -> None:
-        """From now on this loop takes over what comes."""
+        """From now on the model of this loop is swapped."""
         self._pipeline = pipeline
         self._start_probation()
 
@@ -101,14 +101,14 @@ class ModelSwap:
             self._start_probation()
             return detector
 
-    def look(self) -> None:
+    def commit_if_proven(self) -> None:
         """Commit what has run well for long enough; called now and then."""
         if self._clock() - self._since < GOOD_S or self._frames() < GOOD_FRAMES:
             return
         if not self._lock.acquire(blocking=False):
             return  # another one is being opened
         try:
-            self._start_probation()  # for the next look, should the disk be full
+            self._start_probation()  # for the next call, should the disk be full
             if self._slots.on_probation():
                 self._slots.commit()
                 logger.info("%s has run well for %g s: kept", self._release, GOOD_S)

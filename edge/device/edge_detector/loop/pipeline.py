@@ -22,7 +22,7 @@ from edge_detector.inference.detector import Detector
 from edge_detector.inference.overlay import draw
 from edge_detector.loop.bounded_queue import BoundedQueue
 from edge_detector.loop.metrics import Metrics
-from edge_detector.loop.sink import Onlooker, Result, Sink
+from edge_detector.loop.sink import FrameObserver, Result, Sink
 from edge_detector.loop.watchdog import Heartbeat
 from edge_detector.telemetry.interval import Sample
 
@@ -70,7 +70,7 @@ class Pipeline:
         self.metrics, self.heartbeat = metrics or Metrics(), heartbeat or Heartbeat()
         self.failure: BaseException | None = None
         self._camera, self._detector, self._sinks = camera, detector, list(sinks)
-        self._onlookers = [sink for sink in sinks if isinstance(sink, Onlooker)]
+        self._observers = [sink for sink in sinks if isinstance(sink, FrameObserver)]
         self._on_frame, self._on_failing = on_frame, on_failing
         self._left = max_frames
         self._incoming: Detector | None = None
@@ -219,7 +219,7 @@ class Pipeline:
             self._fail(job, error)
             return
         read = time.perf_counter()
-        self._let_look(frame)
+        self._let_observe(frame)
         if any(sink.wants_picture(frame) for sink in self._sinks):
             draw(frame.image, detections)
         result = Result(frame, detections, job.detector.manifest)
@@ -236,10 +236,10 @@ class Pipeline:
         self._on_frame(sample)
         self._failures = 0
 
-    def _let_look(self, frame: Frame) -> None:
-        for sink in self._onlookers.copy():
+    def _let_observe(self, frame: Frame) -> None:
+        for sink in self._observers.copy():
             try:
-                sink.look(frame)
+                sink.observe(frame)
             except Exception as error:
                 self._give_up(sink, error)
 
@@ -278,7 +278,7 @@ class Pipeline:
     def _give_up(self, sink: Sink, error: Exception) -> None:
         logger.error("%s: %s; going on without it", sink.name, error)
         self._sinks.remove(sink)
-        self._onlookers = [other for other in self._onlookers if other is not sink]
+        self._observers = [other for other in self._observers if other is not sink]
         self._close(sink)
 
     def _close(self, sink: Sink) -> None:

@@ -65,5 +65,5 @@ def describe_now(
 
 
 def _labels(counts: Mapping[str, int]) -> str:
-    shown = [f"{label} {count}" for label, count in list(counts.items())[:MOST_LABELS]]
-    return ", ".join([*shown, "…"] if len(counts) > MOST_LABELS else shown)
+    parts = [f"{label} {count}" for label, count in list(counts.items())[:MOST_LABELS]]
+    return ", ".join([*parts, "…"] if len(counts) > MOST_LABELS else parts)

@@ -35,8 +35,8 @@ class Sink(Protocol):
 
 
 @runtime_checkable
-class Onlooker(Sink, Protocol):
+class FrameObserver(Sink, Protocol):
     """A sink that also wants to see each frame before it is drawn upon."""
 
-    def look(self, frame: Frame) -> None:
+    def observe(self, frame: Frame) -> None:
         """Take a copy of what is needed: the picture is drawn upon after this."""

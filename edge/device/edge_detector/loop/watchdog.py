@@ -43,7 +43,7 @@ class Heartbeat:
 
 
 class Watchdog:
-    """A thread that looks at a heartbeat, and tells systemd of each good look."""
+    """A thread that checks a heartbeat, and tells systemd each time that the loop turns."""
 
     def __init__(
         self,
@@ -72,8 +72,8 @@ class Watchdog:
         self._stop.set()
         self._thread.join()
 
-    def look(self) -> bool:
-        """Look once; False if the process is to end."""
+    def check(self) -> bool:
+        """Check once; False if the process is to end."""
         overdue = self._heartbeat.overdue(self._limit_s)
         if overdue is None:
             self._on_alive()
@@ -81,7 +81,9 @@ class Watchdog:
         stage, age = overdue
         logger.critical(
             "%s has not come back for %.0f s: ending with status %d, to be started anew",
-            *(stage, age, EXIT_STUCK),
+            stage,
+            age,
+            EXIT_STUCK,
         )
         # What it writes may hang as well: on the same disk, for one.
         farewell = threading.Thread(target=self._on_stuck, args=(stage,), daemon=True)
@@ -94,5 +96,5 @@ class Watchdog:
 
     def _watch(self) -> None:
         while not self._stop.wait(min(1.0, self._limit_s / 4)):
-            if not self.look():
+            if not self.check():
                 return

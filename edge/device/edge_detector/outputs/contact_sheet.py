@@ -57,7 +57,7 @@ class ContactSheet:
         if taken:
             raise ConfigError(f"{self.name} cannot be written: give a file in a folder of yours")
 
-    def look(self, frame: Frame) -> None:
+    def observe(self, frame: Frame) -> None:
         """Keep a small copy of a frame before anybody draws upon it."""
         self._clean = None
         if self._seen % self._every == 0:
@@ -119,11 +119,13 @@ class ContactSheet:
 def _shrunk(detections: Sequence[Detection], image: Image, cell: Image) -> list[Detection]:
     """Detections on an image, as they lie on a small picture of it."""
     scale, x, y = placed(image, (cell.shape[1], cell.shape[0]))
-    return [replace(one, box=one.box.scale(scale, scale).translate(x, y)) for one in detections]
+    return [
+        replace(found, box=found.box.scale(scale, scale).translate(x, y)) for found in detections
+    ]
 
 
 def _best_of(kept: list[tuple[int, Image]], count: int) -> list[tuple[int, Image]]:
     """Of each of `count` even stretches, the first with the most detections."""
     count = min(count, len(kept))
     ends = [len(kept) * number // count for number in range(count + 1)]
-    return [max(kept[a:b], key=lambda one: one[0]) for a, b in pairwise(ends)]
+    return [max(kept[a:b], key=lambda cell: cell[0]) for a, b in pairwise(ends)]

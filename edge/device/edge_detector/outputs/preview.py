@@ -40,9 +40,7 @@ logger = logging.getLogger(__name__)
 class Preview:
     """A sink for `--preview`, with a small web server."""
 
-    def __init__(
-        self, host: str, port: int, status: Callable[[], Mapping[str, Any]] = dict
-    ) -> None:
+    def __init__(self, host: str, port: int, status: Callable[[], Mapping[str, Any]]) -> None:
         """Start serving.
 
         Args:
@@ -78,11 +76,11 @@ class Preview:
     @property
     def address(self) -> str:
         """Where the page is, for a browser on this machine."""
-        host, port = self._server.server_address[:2]
-        shown = str(host)
-        if ipaddress.ip_address(shown).is_unspecified:
-            shown = "localhost"
-        return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
+        address, port = self._server.server_address[:2]
+        host = str(address)
+        if ipaddress.ip_address(host).is_unspecified:
+            host = "localhost"
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
     def wants_picture(self, frame: Frame) -> bool:
         return self._viewers > 0 or time.monotonic() < self._watched_until

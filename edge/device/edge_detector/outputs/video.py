@@ -14,7 +14,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,15 +44,7 @@ def free_bytes(path: Path) -> int:
 class VideoFile:
     """A sink for `--output`."""
 
-    def __init__(
-        self,
-        path: Path,
-        fps: float | None,
-        live: bool,
-        *,
-        free: Callable[[Path], int] = free_bytes,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, path: Path, fps: float | None, live: bool) -> None:
         """The file begins with the first frame, whose size all others get.
 
         fps: frames per second of the source, where known.
@@ -63,7 +55,6 @@ class VideoFile:
         """
         self.name = f"--output {path}"
         self._path, self._fps, self._live = path, fps or DEFAULT_FPS, live
-        self._free, self._clock = free, clock
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)  # width and height
         self._origin = 0.0  # when the video begins
@@ -75,7 +66,7 @@ class VideoFile:
         try:
             self._made = not path.exists()
             _touch(path)
-            if free(path) < SPARE_BYTES:
+            if free_bytes(path) < SPARE_BYTES:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             self.close()
@@ -99,10 +90,10 @@ class VideoFile:
 
     def _check_space(self) -> None:
         """Raises: OSError: the disk is full."""
-        now = self._clock()
+        now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + LOOK_EVERY_S
-            if self._free(self._path) < SPARE_BYTES:
+            if free_bytes(self._path) < SPARE_BYTES:
                 raise OSError(errno.ENOSPC, f"the disk is full after {self._written} frames")
 
     def close(self) -> None:
@@ -113,7 +104,9 @@ class VideoFile:
             if self._left_out and not self._live:
                 logger.info(
                     "%s: left out %d frames that came faster than %.4g a second, its rate",
-                    *(self.name, self._left_out, self._fps),
+                    self.name,
+                    self._left_out,
+                    self._fps,
                 )
         elif self._made and self._written == 0:
             with suppress(OSError):  # it may not have come so far

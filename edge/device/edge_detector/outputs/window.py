@@ -7,7 +7,6 @@ shows it when it comes by.
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 
 import cv2
 
@@ -60,22 +59,18 @@ class Window:
             cv2.destroyAllWindows()
 
 
-def why_no_window(
-    environment: Mapping[str, str] = os.environ, platform: str = sys.platform
-) -> str | None:
+def why_no_window() -> str | None:
     """Why no window can be shown here; None if one can.
 
     It is tried in another process: without a usable display the library behind OpenCV's
     windows does not fail, it aborts.
     """
-    if platform == "linux" and not (
-        environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")
-    ):
+    displays = (os.environ.get("DISPLAY"), os.environ.get("WAYLAND_DISPLAY"))
+    if sys.platform == "linux" and not any(displays):
         return "there is no display"
     try:
         probe = subprocess.run(
             [sys.executable, "-c", _PROBE],
-            env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""Addresses as they may be shown."""
+"""Addresses as they may be rest."""
 
 import re
 
@@ -15,7 +15,7 @@ def hide_secrets(address: str) -> str:
     scheme, slashes, rest = address.partition("://")
     if not slashes:
         scheme, rest = "", address
-    before, at, shown = rest.rpartition("@")
+    before, at, rest = rest.rpartition("@")
     if "?" in before or "#" in before:
         return f"{scheme}{slashes}…"
-    return f"{scheme}{slashes}{at and '…@'}{_QUERY.sub('?…', shown)}"
+    return f"{scheme}{slashes}{at and '…@'}{_QUERY.sub('?…', rest)}"

@@ -1,15 +1,14 @@
 """Promises towards a real stream: HTTP on loopback, OpenCV's own reader, and real failures."""
 
-import functools
 import itertools
 import time
 
 import numpy as np
 import pytest
+from edge_detector.capture import source
 from edge_detector.capture.frame import Frame
 from edge_detector.capture.health import Patience
 from edge_detector.capture.live import LiveCamera
-from edge_detector.capture.source import open_capture, parse_source
 
 from tests.edge.device.captures import wait_for
 from tests.edge.device.mjpeg import NetworkCamera
@@ -32,9 +31,10 @@ def network():
 
 
 @pytest.fixture
-def live(network):
-    opener = functools.partial(open_capture, open_timeout_s=2.0, read_timeout_s=1.0)
-    camera = LiveCamera(parse_source(network.address), HASTE, opener=opener)
+def live(network, monkeypatch):
+    monkeypatch.setattr(source, "OPEN_TIMEOUT_S", 2.0)
+    monkeypatch.setattr(source, "READ_TIMEOUT_S", 1.0)
+    camera = LiveCamera(source.parse_source(network.address), HASTE)
     yield camera
     camera.close()
 

@@ -64,13 +64,13 @@ class TestRate:
         chosen = choose_rate(stated, even(32, 10.0))
 
         assert chosen.fps == pytest.approx(10.0)
-        assert chosen.told is not None and "they come 10 a second" in chosen.told
+        assert chosen.warning is not None and "they come 10 a second" in chosen.warning
 
     @pytest.mark.parametrize("stated", [1000.0, 90000.0, 1e9, -5.0, math.inf])
     def test_rate_that_cannot_be_is_not_taken_without_times(self, stated):
         chosen = choose_rate(stated, [0.0] * 20)
 
-        assert chosen.fps == 25.0 and chosen.told is not None
+        assert chosen.fps == 25.0 and chosen.warning is not None
 
     def test_uneven_times_give_the_rate_of_the_short_gaps(self):
         """So that no frame has to be left out."""

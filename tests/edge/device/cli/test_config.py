@@ -197,5 +197,7 @@ def test_every_option_has_a_place_in_the_help():
     """No option is without a group, a help text, or a default that can be told."""
     for option in RUN:
         assert option.group in options.GROUPS and option.help
-        assert option.metavar is None or option.shown is not None or option.default is not None
+        assert (
+            option.metavar is None or option.default_text is not None or option.default is not None
+        )
     assert len({option.key for option in RUN}) == len(RUN)

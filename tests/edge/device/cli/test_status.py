@@ -36,10 +36,10 @@ class Device:
         )
 
     def status(self) -> str:
-        return status(self.home, now=self.clock())
+        return status(self.home)
 
     def report(self) -> dict[str, object]:
-        report: dict[str, object] = json.loads(status(self.home, as_json=True, now=self.clock()))
+        report: dict[str, object] = json.loads(status(self.home, as_json=True))
         return report
 
 
@@ -49,8 +49,10 @@ def no_power_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def device(tmp_path: Path) -> Device:
-    return Device(tmp_path)
+def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Device:
+    device = Device(tmp_path)
+    monkeypatch.setattr("edge_detector.cli.status.utc_now", device.clock)
+    return device
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def repository(tmp_path: Path) -> Repository:
 
 def line(text: str, name: str) -> str:
     """The line of that name."""
-    return next(one for one in text.splitlines() if one.startswith(f"{name} "))
+    return next(row for row in text.splitlines() if row.startswith(f"{name} "))
 
 
 def test_new_device_is_told_how_to_begin(device: Device):

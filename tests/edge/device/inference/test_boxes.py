@@ -68,7 +68,7 @@ def test_boxes_without_area_do_not_overlap():
 
 def test_detections_are_values():
     """Equal when their content is."""
-    one = Detection("bolt", 0, 0.5, Box(0, 0, 1, 1))
+    detection = Detection("bolt", 0, 0.5, Box(0, 0, 1, 1))
 
-    assert one == Detection("bolt", 0, 0.5, Box(0, 0, 1, 1))
-    assert one != Detection("bolt", 0, 0.5, Box(0, 0, 1, 2))
+    assert detection == Detection("bolt", 0, 0.5, Box(0, 0, 1, 1))
+    assert detection != Detection("bolt", 0, 0.5, Box(0, 0, 1, 2))

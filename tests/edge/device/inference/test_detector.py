@@ -50,12 +50,19 @@ def tiny(tmp_path_factory):
 def summary(detections):
     return [
         (
-            one.label,
-            one.class_id,
-            *(round(edge) for edge in (one.box.x0, one.box.y0, one.box.x1, one.box.y1)),
+            detection.label,
+            detection.class_id,
+            round(detection.box.x0),
+            round(detection.box.y0),
+            round(detection.box.x1),
+            round(detection.box.y1),
         )
-        for one in detections
+        for detection in detections
     ]
+
+
+def labels_of(detections):
+    return [detection.label for detection in detections]
 
 
 @pytest.mark.parametrize("variant", ["float32", "int8"])
@@ -68,8 +75,11 @@ def test_own_head_finds_what_is_there(tiny, variant):
         ("green", 1, 0, 0, 8, 8),
         ("red", 0, 8, 16, 16, 24),
     ]
-    assert all(math.isclose(one.score, SCORE, abs_tol=2e-3) for one in found)
-    assert all(isinstance(one.score, float) and isinstance(one.class_id, int) for one in found)
+    assert all(math.isclose(detection.score, SCORE, abs_tol=2e-3) for detection in found)
+    assert all(
+        isinstance(detection.score, float) and isinstance(detection.class_id, int)
+        for detection in found
+    )
 
 
 @pytest.mark.parametrize("variant", ["float32", "int8"])
@@ -91,8 +101,8 @@ def test_what_lies_in_the_margin_is_not_in_the_frame(tiny):
     square = detector.infer(detector.prepare(paint(("red", 0, 0), ("blue", 4, 4))))
     wide = detector.prepare(np.zeros((128, 256, 3), np.uint8)).geometry
 
-    assert [one.label for one in detector.read(square)] == ["red", "blue"]
-    assert [one.label for one in detector.read(Raw(square.outputs, wide))] == ["blue"]
+    assert labels_of(detector.read(square)) == ["red", "blue"]
+    assert labels_of(detector.read(Raw(square.outputs, wide))) == ["blue"]
 
 
 def test_nothing_is_found_in_nothing(tiny):
@@ -110,9 +120,9 @@ def test_best_comes_first_and_no_more_than_asked(tiny):
     frame[16:24, 8:16, 2] = 200
     thresholds = replace(tiny_manifest().thresholds, max_detections=1)
 
-    assert [one.label for one in tiny().detect(frame)] == ["blue", "red"]
+    assert labels_of(tiny().detect(frame)) == ["blue", "red"]
     first = tiny(manifest=tiny_manifest(thresholds=thresholds)).detect(frame)
-    assert [one.label for one in first] == ["blue"]
+    assert labels_of(first) == ["blue"]
 
 
 def test_frame_is_left_as_it_was(tiny):
@@ -128,12 +138,12 @@ def test_stages_may_overlap(tiny):
     detector = tiny("int8")
     cells = [("red", 1, 1), ("green", 2, 2), ("blue", 3, 3)]
     prepared = [detector.prepare(paint(cell)) for cell in cells]
-    raw = [detector.infer(one) for one in prepared]
+    raw = [detector.infer(picture) for picture in prepared]
 
-    found = [detector.read(one) for one in raw]
+    found = [detector.read(answer) for answer in raw]
 
-    assert [one.label for detections in found for one in detections] == ["red", "green", "blue"]
-    assert [detector.read(one) for one in raw] == found
+    assert [labels_of(detections) for detections in found] == [["red"], ["green"], ["blue"]]
+    assert [detector.read(answer) for answer in raw] == found
     assert detector.read(detector.infer(prepared[0])) == found[0]
 
 
@@ -170,7 +180,7 @@ def test_thresholds_come_from_the_narrowest_word(tiny):
 
     def labels(**arguments):
         found = tiny(manifest=manifest, **arguments).detect(frame)
-        return sorted(one.label for one in found)
+        return sorted(labels_of(found))
 
     assert labels() == ["red"]
     assert labels(thresholds={"green": 0.5}) == ["green", "red"]
@@ -184,8 +194,8 @@ def test_only_included_labels_are_found(tiny):
     frame = paint(("red", 0, 0), ("green", 1, 1), ("blue", 2, 2))
     manifest = tiny_manifest(labels=("red", "???", "blue"), golden=tiny_manifest().golden)
 
-    assert [one.label for one in tiny(include=frozenset({"green"})).detect(frame)] == ["green"]
-    assert sorted(one.label for one in tiny(manifest=manifest).detect(frame)) == ["blue", "red"]
+    assert labels_of(tiny(include=frozenset({"green"})).detect(frame)) == ["green"]
+    assert sorted(labels_of(tiny(manifest=manifest).detect(frame))) == ["blue", "red"]
 
 
 @pytest.mark.parametrize(
@@ -259,9 +269,9 @@ def test_coco_ssd_finds_what_the_photos_show(photo, labels, fit):
 
     found = Detector(COCO_SSD, manifest).detect(frame)
 
-    assert [one.label for one in found if one.score >= 0.55] == labels
+    assert [detection.label for detection in found if detection.score >= 0.55] == labels
     height, width = frame.shape[:2]
-    assert all(one.box == one.box.clip(width, height) for one in found)
+    assert all(detection.box == detection.box.clip(width, height) for detection in found)
 
 
 @needs_data
@@ -271,7 +281,7 @@ def test_tie_is_found_where_it_hangs():
 
     found = Detector(COCO_SSD, coco_ssd_manifest(), include=frozenset({"tie"})).detect(frame)
 
-    assert [one.label for one in found] == ["tie"]
+    assert labels_of(found) == ["tie"]
     assert found[0].box.iou(Box(225, 426, 288, 539)) >= 0.8
 
 
@@ -282,17 +292,17 @@ def test_yolo_finds_what_the_labels_of_the_photos_say():
     detector = Detector(YOLO, yolo_manifest(), score_threshold=0.5)
     for image in labels["images"]:
         objects = [
-            (PHOTO_LABELS.get(one["category_id"]), middle_to_box(*one["bbox"]))
-            for one in labels["annotations"]
-            if one["image_id"] == image["id"]
+            (PHOTO_LABELS.get(annotation["category_id"]), middle_to_box(*annotation["bbox"]))
+            for annotation in labels["annotations"]
+            if annotation["image_id"] == image["id"]
         ]
 
         found = detector.detect(read_photo(f"coco5/{image['file_name']}"))
 
         assert found, image["file_name"]
-        for one in found:
-            hits = [box.iou(one.box) for label, box in objects if label == one.label]
-            assert max(hits, default=0) >= 0.5, (image["file_name"], one)
+        for detection in found:
+            hits = [box.iou(detection.box) for label, box in objects if label == detection.label]
+            assert max(hits, default=0) >= 0.5, (image["file_name"], detection)
 
 
 def middle_to_box(x, y, width, height):
@@ -307,5 +317,5 @@ def test_yolo_finds_each_object_once():
 
     found = Detector(YOLO, yolo_manifest()).detect(frame)
 
-    assert [one.label for one in found] == ["giraffe", "giraffe"]
+    assert labels_of(found) == ["giraffe", "giraffe"]
     assert found[0].box.iou(found[1].box) < 0.5

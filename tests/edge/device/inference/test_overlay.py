@@ -130,8 +130,8 @@ def test_labels_do_not_stand_on_one_another():
     """Of things that lie close together, each has its own."""
     boxes = [Box(100 + 8 * number, 100 + 6 * number, 180, 180) for number in range(5)]
 
-    for one, other in combinations(places(*boxes), 2):
-        assert one.intersect(other).area == 0
+    for place, other in combinations(places(*boxes), 2):
+        assert place.intersect(other).area == 0
 
 
 def test_crowd_is_drawn_all_the_same():

@@ -53,10 +53,10 @@ def test_model_is_opened_ready_to_run(tmp_path):
     inputs, outputs = read_tensors(interpreter)
 
     assert name.split()[0] in {"ai-edge-litert", "tflite-runtime"} and name.split()[1][0].isdigit()
-    assert [(one.shape, one.dtype.name, one.quantised) for one in inputs] == [
+    assert [(tensor.shape, tensor.dtype.name, tensor.quantised) for tensor in inputs] == [
         ((1, 64, 64, 3), "int8", True)
     ]
-    assert {one.name: one.shape for one in outputs} == {
+    assert {tensor.name: tensor.shape for tensor in outputs} == {
         TENSORS["scores"]: (1, 64, 3),
         TENSORS["distances"]: (1, 64, 4),
     }

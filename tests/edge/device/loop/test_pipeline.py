@@ -152,7 +152,7 @@ def test_loop_goes_on_with_another_model_when_one_fails():
 
 
 def test_loop_keeps_the_newer_model_that_comes_while_another_one_is_replaced():
-    """Who replaces a failing model does not overwrite what was taken over meanwhile.
+    """Who replaces a failing model does not overwrite a newer one that came meanwhile.
 
     Nor is the loop said to hang in the interpreter while it waits for the other one.
     """

@@ -27,17 +27,17 @@ def test_watchdog_ends_a_process_that_hangs(clock, caplog):
     """A stage that takes too long ends the process with status 70, and says which."""
     heartbeat = Heartbeat(clock)
     ends: list[int] = []
-    told: list[str] = []
-    dog = Watchdog(heartbeat, 10.0, on_stuck=told.append, end=ends.append)
+    stages: list[str] = []
+    dog = Watchdog(heartbeat, 10.0, on_stuck=stages.append, end=ends.append)
     heartbeat.enter("the interpreter")
 
     clock.now = 10.0
-    assert dog.look() and ends == []
+    assert dog.check() and ends == []
     clock.now = 10.1
-    assert not dog.look()
+    assert not dog.check()
 
     assert ends == [EXIT_STUCK] and EXIT_STUCK == 70
-    assert told == ["the interpreter"]
+    assert stages == ["the interpreter"]
     assert caplog.records[-1].levelno == logging.CRITICAL
     assert "the interpreter has not come back for 10 s" in caplog.text
 
@@ -52,10 +52,10 @@ def test_watchdog_is_patient_with_a_loop_that_turns_or_rests(clock):
     for _ in range(100):
         heartbeat.enter("the interpreter")
         clock.now += 9.0
-        assert dog.look()
+        assert dog.check()
         heartbeat.rest()
     clock.now += 10_000.0
-    assert dog.look()
+    assert dog.check()
 
     assert ends == [] and len(alive) == 101
 
@@ -68,7 +68,7 @@ def test_watchdog_tells_systemd_only_while_the_loop_turns(clock):
     heartbeat.enter("the interpreter")
     clock.now = 60.0
 
-    dog.look()
+    dog.check()
 
     assert alive == []
 
@@ -85,7 +85,7 @@ def test_watchdog_ends_also_if_its_farewell_hangs(clock):
     heartbeat.enter("an output")
     clock.now = 60.0
 
-    dog.look()
+    dog.check()
     stuck.set()
 
     assert ends == [EXIT_STUCK]

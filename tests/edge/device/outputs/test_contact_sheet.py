@@ -145,7 +145,7 @@ def test_sheet_draws_on_the_frame_as_it_came(tmp_path):
     frame = np.full((240, 480, 3), 90, np.uint8)
     result = make_result(0, image=frame)
     sheet = ContactSheet(tmp_path / "sheet.png")
-    sheet.look(result.frame)
+    sheet.observe(result.frame)
     frame[:] = 255
     sheet.write(result)
     sheet.close()

@@ -96,7 +96,7 @@ def test_page_is_complete_in_itself(port):
     assert "http:" not in PAGE and "https:" not in PAGE and "//" not in PAGE.replace("://", "")
 
 
-def test_status_has_the_figures(port):
+def test_status_has_the_metrics(port):
     """Programs get the same metrics as the page."""
     status, headers, body = get(port, "/status.json")
 
@@ -181,14 +181,14 @@ def test_other_paths_and_sites_are_refused(port):
 def test_port_in_use_is_a_wrong_argument(port):
     """A taken port is told at the start, with what to do."""
     with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}.*another port"):
-        Preview("127.0.0.1", port)
+        Preview("127.0.0.1", port, dict)
 
 
 def test_address_that_is_not_ours_is_a_wrong_argument():
     """So is an address that this machine does not have, or that is none."""
     for host in ("192.0.2.1", "no such host"):
         with pytest.raises(ConfigError, match="cannot listen"):
-            Preview(host, 0)
+            Preview(host, 0, dict)
 
 
 def test_close_ends_streams_and_frees_the_port(port, preview, feed):
@@ -203,14 +203,14 @@ def test_close_ends_streams_and_frees_the_port(port, preview, feed):
     while browser.recv(65536):
         pass
     browser.close()
-    again = Preview("127.0.0.1", port)
+    again = Preview("127.0.0.1", port, dict)
     again.close()
 
 
 def test_preview_works_by_the_sixth_version_of_the_protocol():
     """IPv6 is served like IPv4, where the machine has it."""
     try:
-        served = Preview("::1", 0)
+        served = Preview("::1", 0, dict)
     except ConfigError:
         pytest.skip("no IPv6 here")
     assert served.address.startswith("http://[::1]:")

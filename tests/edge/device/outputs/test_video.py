@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from edge_detector.errors import ConfigError, EdgeError
+from edge_detector.outputs import video as video_module
 from edge_detector.outputs.video import SPARE_BYTES, VideoFile, fit
 
 from tests.edge.device.captures import picture
@@ -70,16 +71,16 @@ def test_video_takes_frames_of_other_sizes(tmp_path):
     assert fitted[24, 32].min() == 200 and fitted[24, 5].max() == 0
 
 
-def test_video_is_closed_before_the_disk_is_full(tmp_path):
+def test_video_is_closed_before_the_disk_is_full(tmp_path, monkeypatch):
     """When the disk runs full the video ends with an error, and can be played so far."""
-    free, now = [PLENTY], [0.0]
-    video = VideoFile(
-        tmp_path / "a.mp4", 25.0, live=False, free=lambda _path: free[0], clock=lambda: now[0]
-    )
+    free = [PLENTY]
+    monkeypatch.setattr(video_module, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(video_module, "free_bytes", lambda _path: free[0])
+    video = VideoFile(tmp_path / "a.mp4", 25.0, live=False)
     for number in range(10):
         video.write(make_result(number))
 
-    free[0], now[0] = SPARE_BYTES - 1, 5.0
+    free[0] = SPARE_BYTES - 1
     with pytest.raises(OSError, match="the disk is full after 10 frames"):
         video.write(make_result(10))
     video.close()
@@ -113,10 +114,11 @@ def test_video_takes_no_pipe_even_with_a_reader(tmp_path):
     assert path.exists()
 
 
-def test_video_on_a_full_disk_has_no_beginning(tmp_path):
+def test_video_on_a_full_disk_has_no_beginning(tmp_path, monkeypatch):
     """It is no wrong argument, as there may be room tomorrow; and nothing is left behind."""
+    monkeypatch.setattr(video_module, "free_bytes", lambda _path: 0)
     with pytest.raises(EdgeError, match="No space left") as refused:
-        VideoFile(tmp_path / "a.mp4", 25.0, live=False, free=lambda _path: 0)
+        VideoFile(tmp_path / "a.mp4", 25.0, live=False)
 
     assert not isinstance(refused.value, ConfigError)
     assert list(tmp_path.iterdir()) == []

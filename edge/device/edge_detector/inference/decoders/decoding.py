@@ -67,7 +67,7 @@ class DecoderSpec:
 class LayoutDecoder(Protocol):
     """Reads one layout; may be used by several threads at once."""
 
-    suppressed: bool  # whether the model has done non-maximum suppression itself
+    has_nms: bool  # whether the model does non-maximum suppression itself
 
     def decode(self, outputs: Outputs) -> Candidates: ...
 

@@ -26,7 +26,7 @@ from edge_detector.inference.score_filter import ScoreFilter
 class Decoder:
     """Reads "points"."""
 
-    suppressed = False
+    has_nms = False
 
     def __init__(self, spec: DecoderSpec) -> None:
         """Raises: ModelError: the tensors do not fit the input, the strides or the labels."""

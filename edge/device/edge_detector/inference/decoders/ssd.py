@@ -1,4 +1,4 @@
-"""Layout "ssd": the operator TFLite_Detection_PostProcess, which has done its own suppression.
+"""Layout "ssd": the operator TFLite_Detection_PostProcess, which does its own NMS.
 
 `boxes` [1, N, 4] as ymin, xmin, ymax, xmax in 0..1, `classes` and `scores` [1, N], `count` [1].
 """
@@ -19,7 +19,7 @@ from edge_detector.inference.decoders.decoding import (
 class Decoder:
     """Reads "ssd"."""
 
-    suppressed = True
+    has_nms = True
 
     def __init__(self, spec: DecoderSpec) -> None:
         """Raises: ModelError: the tensors do not fit each other."""

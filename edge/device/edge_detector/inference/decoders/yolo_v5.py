@@ -20,7 +20,7 @@ from edge_detector.inference.decoders.decoding import (
 class Decoder:
     """Reads "yolo_v5"."""
 
-    suppressed = False
+    has_nms = False
 
     def __init__(self, spec: DecoderSpec) -> None:
         """Raises: ModelError: the tensor does not fit the labels."""

@@ -18,7 +18,7 @@ from edge_detector.inference.score_filter import ScoreFilter
 class Decoder:
     """Reads "yolo_v8"."""
 
-    suppressed = False
+    has_nms = False
 
     def __init__(self, spec: DecoderSpec) -> None:
         """Raises: ModelError: the tensor does not fit the labels."""

@@ -54,11 +54,6 @@ class Geometry:
         np.minimum(boxes, self._limit, out=boxes)
         return boxes
 
-    def to_input(self, boxes_xyxy_px: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Boxes in pixels of the frame, shape (n, 4), in 0 to 1 of the input: the way there."""
-        boxes: NDArray[np.float32] = (boxes_xyxy_px - self._shift) / self._scale
-        return boxes
-
 
 def place(spec: InputSpec, frame_height: int, frame_width: int) -> Geometry:
     """Where a frame of this size lies in the input."""

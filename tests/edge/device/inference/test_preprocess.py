@@ -36,7 +36,9 @@ def test_boxes_come_back_to_where_they_were(height, width, fit):
     corners = np.sort(random.uniform(0, 1, (50, 2, 2)), axis=1).reshape(50, 4)
     boxes = (corners * [width, height, width, height]).astype(np.float32)
 
-    there = geometry.to_input(boxes)
+    scale = np.array([geometry.width / width, geometry.height / height] * 2)
+    size = [geometry.input_width, geometry.input_height] * 2
+    there = ((boxes * scale + [geometry.x, geometry.y] * 2) / size).astype(np.float32)
 
     assert there.min() >= -1e-5 and there.max() <= 1 + 1e-5
     assert np.allclose(geometry.to_frame(there), boxes, atol=max(width, height) * 1e-5)

@@ -4,7 +4,8 @@ Promises: no address outside the file is asked for anything, by the policy in th
 every word is escaped, and shown without characters that turn the direction of text.
 
 A panel's template begins with `{% extends "page.html" %}` and fills its blocks: title, main, style
-(its own rules, which win over the shared ones), and policy, where it has images.
+(its own rules, which win over the shared ones), and policy, where it has images. What several
+pages have lies in `parts.html`.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,10 +1,8 @@
 """Promises of the page about the fleet, and of its short forms."""
 
 import io
-import re
 from dataclasses import replace
 from datetime import timedelta
-from html.parser import HTMLParser
 
 import pytest
 from rich.console import Console
@@ -16,6 +14,7 @@ from edge.fleet.report import FleetReport, render_html, write_html
 from edge.fleet.summary import render_markdown, render_table, render_terminal
 from tests.edge.fleet.records import NOON
 from tests.edge.fleet.test_health import WELL, an_hour
+from tests.services.reporting.pages import Page, assert_self_contained
 
 HOSTILE = "<script>alert(1)</script> \"'><img src=x onerror=alert(2)> \u202e {{ 7*7 }} | [a](b)"
 
@@ -43,35 +42,9 @@ def a_report(**changes) -> FleetReport:
     return replace(report, **changes)
 
 
-class Page(HTMLParser):
-    """Tags with their attributes, and the text outside style."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.text = ""
-        self._in_style = False
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        self._in_style = tag == "style"
-
-    def handle_endtag(self, tag: str) -> None:
-        self._in_style = False
-
-    def handle_data(self, data: str) -> None:
-        if not self._in_style:
-            self.text += data
-
-
 def test_report_needs_nothing_from_outside():
     """No script, no link, no image, no address that a browser would fetch."""
-    html = render_html(a_report())
-
-    assert not {"script", "link", "img", "iframe", "image"} & {tag for tag, _ in Page(html).tags}
-    assert not re.search(r"https?://|@import|url\(", html)
-    assert "default-src 'none'" in html
+    assert_self_contained(render_html(a_report()))
 
 
 def test_report_shows_each_device_the_worst_first():

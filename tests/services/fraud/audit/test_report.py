@@ -5,7 +5,6 @@ import re
 import warnings
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -28,6 +27,7 @@ from tests.services.fraud.answered import (
     draw_traffic,
     write_traffic,
 )
+from tests.services.reporting.pages import Page, assert_self_contained
 
 HOSTILE = "<script>alert(1)</script> \"'><img src=x onerror=alert(2)> \u202e {{ 7*7 }} | [a](b)"
 PERIOD = Period(RUN_DATE, days=7, delay_days=3)
@@ -57,37 +57,10 @@ def a_report(found: Audit, verdict: Verdict | None = None) -> AuditReport:
     return compose(run, found, verdict, loaded, snapshot, ended_at=ENDED)
 
 
-class Page(HTMLParser):
-    """Tags with their attributes, and the text outside style."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.text = ""
-        self._in_style = False
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        self._in_style = tag == "style"
-
-    def handle_endtag(self, tag: str) -> None:
-        self._in_style = False
-
-    def handle_data(self, data: str) -> None:
-        if not self._in_style:
-            self.text += data
-
-
 def test_report_needs_nothing_from_outside(found):
     """No script, no link, no image, no address that a browser would fetch."""
     html = render_html(a_report(found))
-    page = Page(html)
-    assert not {"script", "link", "img", "iframe", "object", "image"} & {t for t, _ in page.tags}
-    references = [v for _, attrs in page.tags for k, v in attrs.items() if k in ("src", "href")]
-    assert all(reference.startswith("#") for reference in references)
-    assert not re.search(r"https?://|@import|url\((?!#)", html)
-    assert "default-src 'none'" in html
+    assert_self_contained(html)
     assert len(html) < 300_000
 
 

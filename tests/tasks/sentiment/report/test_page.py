@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from tasks.sentiment.report.drift import Comparison, compare_to_previous
 from tasks.sentiment.report.page import RunReport, duration, render_html
 from tasks.sentiment.run.partitions import PartitionResult
 from tasks.sentiment.run.statistics import ScoreStatistics
+from tests.services.reporting.pages import Page, assert_self_contained
 
 HOSTILE = "<script>alert(1)</script> \"'><img src=x onerror=alert(2)> \u202e {{ 7*7 }} " + "x" * 300
 START = datetime(2026, 11, 22, 2, tzinfo=UTC)
@@ -61,28 +61,6 @@ def a_report(
     return replace(report, **changes)
 
 
-class Page(HTMLParser):
-    """Tags with their attributes, and the text outside style."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.text = ""
-        self._in_style = False
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        self._in_style = tag == "style"
-
-    def handle_endtag(self, tag: str) -> None:
-        self._in_style = False
-
-    def handle_data(self, data: str) -> None:
-        if not self._in_style:
-            self.text += data
-
-
 def days(count: int) -> list[str]:
     first = date(2006, 1, 1)
     return [(first + timedelta(days=n)).isoformat() for n in range(count)]
@@ -90,15 +68,7 @@ def days(count: int) -> list[str]:
 
 def test_report_needs_nothing_from_outside():
     """No script, no link, no image, no address that a browser would fetch."""
-    html = render_html(a_report(days(400)))
-    page = Page(html)
-    assert not {"script", "link", "img", "iframe", "object", "image"} & {
-        tag for tag, _ in page.tags
-    }
-    references = [v for _, attrs in page.tags for k, v in attrs.items() if k in ("src", "href")]
-    assert all(reference.startswith("#") for reference in references)
-    assert not re.search(r"https?://|@import|url\((?!#)", html)
-    assert "default-src 'none'" in html
+    assert_self_contained(render_html(a_report(days(400))))
 
 
 @pytest.mark.parametrize("place", ["text", "cells", "source", "reason", "parameter", "where"])

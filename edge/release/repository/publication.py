@@ -29,9 +29,9 @@ class Release:
         """
         manifest = self.manifest
         named: tuple[ModelFile | Golden, ...] = (manifest.model, *manifest.golden)
-        if extra := sorted(set(self.files) - {one.file for one in named}):
+        if extra := sorted(set(self.files) - {file.file for file in named}):
             raise RepositoryError(f"the manifest names no {', '.join(extra)}")
-        contents = {one.file: self._checked(one.file, one.sha256, one.size) for one in named}
+        contents = {file.file: self._checked(file.file, file.sha256, file.size) for file in named}
         try:
             contents[MANIFEST_FILE] = manifest.to_json()
         except SchemaError as error:

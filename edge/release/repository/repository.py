@@ -95,8 +95,6 @@ class Repository:
         release: Release,
         channel: str = "stable",
         share: float = 1.0,
-        *,
-        allow_older: bool = False,
     ) -> bool:
         """Publish a release into a channel; whether anything changed.
 
@@ -104,7 +102,6 @@ class Repository:
             release: what is published.
             channel: stable or canary.
             share: part of the channel's devices that may take it, 0 to 1.
-            allow_older: also publish what is older than the newest published of its name.
         """
         check_channel(channel)
         check_share(share)
@@ -117,7 +114,7 @@ class Repository:
                     f"{name} {version} is published already, with another content: a release "
                     "never changes, give this one a higher version"
                 )
-            if not known and not allow_older:
+            if not known:
                 self._check_newest(state, name, version)
             listed = self._with(state, channel, name, version, share)
             return self._writer.change(state, {**contents, **_lists([listed])})
@@ -161,7 +158,11 @@ class Repository:
             channels = self._channels(state)
             listing = [channel for channel in channels if channel.find(name, version)]
             if not listing:
-                listed = {f"{one.name} {one.version}" for all in channels for one in all.releases}
+                listed = {
+                    f"{release.name} {release.version}"
+                    for channel in channels
+                    for release in channel.releases
+                }
                 known = ", ".join(sorted(listed)) or "nothing"
                 raise RepositoryError(f"no {name} {version} is published; there is {known}")
             changed = (channel.without(name, version, reason) for channel in listing)
@@ -172,8 +173,8 @@ class Repository:
         state = self._writer.state()
         newest = filter(None, (channel.newest(name) for channel in self._channels(state)))
         return {
-            f"{name} {one.version}": release_fault(self._storage, state, name, one.version)
-            for one in newest
+            f"{name} {release.version}": release_fault(self._storage, state, name, release.version)
+            for release in newest
         }
 
     def rotate(self, role: str) -> tuple[str, ...]:
@@ -203,7 +204,7 @@ class Repository:
                 state, file = self._writer.renew_root(state)
                 written.append(file)
             signed = (state.targets, state.snapshot, state.timestamp)
-            if roles := [one.type for one in signed if self._is_due(one, warnings, state.root)]:
+            if roles := [role.type for role in signed if self._is_due(role, warnings, state.root)]:
                 change = self._writer.sign(state, roles, (state.root,))
                 written += self._writer.write(change, state)
         return Renewal(tuple(written), tuple(warnings))
@@ -232,7 +233,7 @@ class Repository:
             url=self._storage.url,
             fingerprint=state.fingerprint,
             roles=role_statuses(state),
-            channels={one.name: one.releases for one in self._channels(state)},
+            channels={channel.name: channel.releases for channel in self._channels(state)},
         )
 
     def _channels(self, state: State) -> list[Channel]:
@@ -241,12 +242,12 @@ class Repository:
     def _with(self, state: State, channel: str, name: str, version: str, share: float) -> Channel:
         """The channel with a release that may be listed there already."""
         channels = self._channels(state)
-        for one in filter(None, (other.find(name, version) for other in channels)):
-            if one.withdrawn is not None:
+        for release in filter(None, (other.find(name, version) for other in channels)):
+            if release.withdrawn is not None:
                 raise RepositoryError(
-                    f"{name} {version} was withdrawn ({one.withdrawn}): publish a new version"
+                    f"{name} {version} was withdrawn ({release.withdrawn}): publish a new version"
                 )
-        listed = next(one for one in channels if one.name == channel)
+        listed = next(other for other in channels if other.name == channel)
         if listed.find(name, version):
             return listed.with_share(name, version, share)
         at = f"{self._clock():%Y-%m-%dT%H:%M:%SZ}"
@@ -272,8 +273,7 @@ class Repository:
         newest = max(others, key=version_key, default=None)
         if newest is not None and version_key(version) < version_key(newest):
             raise RepositoryError(
-                f"{name} {version} is older than {newest}, which is published: raise the version, "
-                "or ask for an older one to be published"
+                f"{name} {version} is older than {newest}, which is published: raise the version"
             )
 
     def _check_never_used(self) -> None:

@@ -111,7 +111,8 @@ def read_channel(storage: Storage, state: State, name: str) -> Channel:
 def release_files(state: State, name: str, version: str) -> dict[str, TargetFile]:
     """The files of a published release; none where it is not published."""
     folder = f"{release_folder(name, version)}/"
-    return {path: one for path, one in state.targets.targets.items() if path.startswith(folder)}
+    targets = state.targets.targets.items()
+    return {path: target for path, target in targets if path.startswith(folder)}
 
 
 def release_fault(storage: Storage, state: State, name: str, version: str) -> str | None:

@@ -41,11 +41,11 @@ def role_statuses(state: State) -> tuple[RoleStatus, ...]:
     signed: tuple[Signed, ...] = (state.root, state.targets, state.snapshot, state.timestamp)
     return tuple(
         RoleStatus(
-            role=one.type,
-            version=one.version,
-            expires=one.expires,
-            keys=tuple(key_name(key) for key in role_keys(one.type, state.root)),
-            threshold=state.root.roles[one.type].threshold,
+            role=metadata.type,
+            version=metadata.version,
+            expires=metadata.expires,
+            keys=tuple(key_name(key) for key in role_keys(metadata.type, state.root)),
+            threshold=state.root.roles[metadata.type].threshold,
         )
-        for one in signed
+        for metadata in signed
     )

@@ -458,7 +458,7 @@ class TestMaintenance:
         done = maintenance.withdraw(published, "int8", "1.0.0", "misses nuts")
 
         repository = published.open()
-        assert [one.withdrawn for one in repository.releases("stable")] == ["misses nuts"]
+        assert [release.withdrawn for release in repository.releases("stable")] == ["misses nuts"]
         assert repository.releases("stable")[0].share == 1.0
         assert done.sentences == ("int8 1.0.0 is withdrawn: misses nuts",)
 
@@ -512,7 +512,7 @@ class TestRealModels:
 
         assert decision.chosen == "as-is"
         golden = measurement.validations[0].candidate.manifest.golden
-        found = [sorted(one.label for one in picture.detections) for picture in golden]
+        found = [sorted(found.label for found in picture.detections) for picture in golden]
         assert found[:3] == [["cat"], ["person", "tie"], ["dog", "dog"]]
         assert set(found[3]) == {"car"}
 

@@ -52,8 +52,8 @@ def test_release_is_listed_once():
         STABLE.with_release(NEW)
 
     changed = STABLE.with_share("parts", "1.1.0", 1)
-    assert [one.share for one in changed.releases] == [1.0, 1.0]
-    assert [one.version for one in changed.releases] == ["1.0.0", "1.1.0"]
+    assert [release.share for release in changed.releases] == [1.0, 1.0]
+    assert [release.version for release in changed.releases] == ["1.0.0", "1.1.0"]
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.01, float("nan"), float("inf")])
@@ -69,7 +69,7 @@ def test_withdrawn_release_stays_in_the_list_with_its_reason():
     """In one line; it is rolled out no further."""
     channel = STABLE.without("parts", "1.1.0", "  misses\n bolts ")
 
-    assert [one.withdrawn for one in channel.releases] == [None, "misses bolts"]
+    assert [release.withdrawn for release in channel.releases] == [None, "misses bolts"]
     with pytest.raises(RepositoryError, match=r"was withdrawn \(misses bolts\)"):
         channel.with_share("parts", "1.1.0", 1.0)
 

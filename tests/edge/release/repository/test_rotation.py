@@ -234,7 +234,7 @@ def test_renewal_is_idempotent(tmp_path):
         "metadata/4.snapshot.json",
         "metadata/timestamp.json",
     )
-    assert [one.version for one in repository.releases("stable")] == ["1.0.0"]
+    assert [release.version for release in repository.releases("stable")] == ["1.0.0"]
 
 
 def test_renewal_without_keys_warns_until_it_is_too_late(tmp_path):

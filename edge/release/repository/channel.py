@@ -32,16 +32,18 @@ class Channel:
 
     def find(self, name: str, version: str) -> ChannelRelease | None:
         """The release of that name and version, if it is listed here."""
-        return next((one for one in self.releases if one.release == (name, version)), None)
+        return next(
+            (release for release in self.releases if release.release == (name, version)), None
+        )
 
     def newest(self, name: str) -> ChannelRelease | None:
         """The newest release of a name that devices may take, if there is any."""
         offered = [
-            one
-            for one in self.releases
-            if one.name == name and one.withdrawn is None and one.share > 0
+            release
+            for release in self.releases
+            if release.name == name and release.withdrawn is None and release.share > 0
         ]
-        return max(offered, key=lambda one: version_key(one.version), default=None)
+        return max(offered, key=lambda release: version_key(release.version), default=None)
 
     def with_release(self, release: ChannelRelease) -> "Channel":
         """With a release as its newest.
@@ -104,14 +106,15 @@ class Channel:
     def _listed(self, name: str, version: str) -> ChannelRelease:
         if release := self.find(name, version):
             return release
-        known = ", ".join(f"{one.name} {one.version}" for one in self.releases) or "nothing"
+        known = ", ".join(" ".join(other.release) for other in self.releases) or "nothing"
         raise RepositoryError(f"{self.name} has no {name} {version}; it lists {known}")
 
-    def _with(self, release: ChannelRelease) -> "Channel":
+    def _with(self, changed: ChannelRelease) -> "Channel":
         return replace(
             self,
             releases=tuple(
-                release if one.release == release.release else one for one in self.releases
+                changed if release.release == changed.release else release
+                for release in self.releases
             ),
         )
 

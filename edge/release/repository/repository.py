@@ -159,7 +159,7 @@ class Repository:
             listing = [channel for channel in channels if channel.find(name, version)]
             if not listing:
                 listed = {
-                    f"{release.name} {release.version}"
+                    " ".join(release.release)
                     for channel in channels
                     for release in channel.releases
                 }

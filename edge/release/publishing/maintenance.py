@@ -99,8 +99,8 @@ def render_status(place: Place) -> RenderableType:
     for name in ("channel", "name", "version", "share", "published", "state"):
         releases.add_column(name, no_wrap=name != "state")
     for channel, listed in status.channels.items():
-        for one in listed:
-            releases.add_row(*map(Text, (channel, *_cells(one))))
+        for release in listed:
+            releases.add_row(*map(Text, (channel, *_cells(release))))
     roles = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("role", "version", "expires", "keys"):
         roles.add_column(name, no_wrap=True)
@@ -122,10 +122,10 @@ def find_name(repository: Repository, name: str | None, version: str) -> str:
         return name
     names = sorted(
         {
-            one.name
+            release.name
             for channel in CHANNELS
-            for one in repository.releases(channel)
-            if one.version == version
+            for release in repository.releases(channel)
+            if release.version == version
         }
     )
     if len(names) == 1:
@@ -135,6 +135,6 @@ def find_name(repository: Repository, name: str | None, version: str) -> str:
     raise RepositoryError(f"{version} is a version of {', '.join(names)}: say which by --name")
 
 
-def _cells(one: ChannelRelease) -> tuple[str, ...]:
-    state = f"withdrawn: {one.withdrawn}" if one.withdrawn else "offered"
-    return one.name, one.version, f"{one.share:.0%}", one.published_at, state
+def _cells(release: ChannelRelease) -> tuple[str, ...]:
+    state = f"withdrawn: {release.withdrawn}" if release.withdrawn else "offered"
+    return release.name, release.version, f"{release.share:.0%}", release.published_at, state

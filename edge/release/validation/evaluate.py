@@ -64,12 +64,12 @@ class Evaluation:
     def best_threshold(self) -> float | None:
         """The score with the best balance of precision and recall, mean over the labels that
         have objects enough to tell; None if none has."""
-        told = [
+        thresholds = [
             curve.best_threshold
             for label, curve in self.curves.items()
             if self.objects[label] >= ENOUGH
         ]
-        return sum(told) / len(told) if told else None
+        return sum(thresholds) / len(thresholds) if thresholds else None
 
     @property
     def thresholds(self) -> dict[str, float]:

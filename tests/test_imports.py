@@ -4,13 +4,25 @@ import ast
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.architecture import (
+    DRAWINGS,
+    ROOT,
+    Drawing,
+    circles,
+    climbing,
+    draw_all,
+    homeless,
+    imported,
+    imports,
+    modules,
+)
+
 TOP_LEVEL = {
     *("pyproject.toml", "README.md", "Makefile", "constraints.txt", "docker-compose.yml"),
     *("LICENSE", "flows", "tasks", "services", "edge", "deployments", "tests"),
@@ -43,7 +55,7 @@ RULES = (
             *("pandas", "numpy", "pyarrow", "sqlalchemy", "psycopg"),
             *("torch", "transformers", "tensorflow", "keras", "bentoml"),
             *("services", "edge", "edge_detector"),
-            *("tasks.settings", "tasks.sentiment"),  # rosters lead to settings and rooms
+            *("tasks.settings", "tasks.sentiment"),  # task modules lead there
         ),
     ),
     Rule("tasks/*.py", never=("flows", "tests", "bentoml", "tensorflow")),
@@ -72,6 +84,9 @@ RULES = (
     ),
     *(Rule(f"{top}/**/*.py", never=("tests",)) for top in ("flows", "tasks", "services", "edge")),
 )
+MOST_MODULES = 14  # in a folder
+MOST_LINES = 300  # in a module
+MOST_IN_A_FUNCTION = 50
 CASES = [
     pytest.param(rule, file, id=f"{file.relative_to(ROOT)}-{rule.never[0]}")
     for rule in RULES
@@ -79,18 +94,6 @@ CASES = [
     if file.name not in rule.doors
 ]
 FLOWS = sorted(f"flows.{file.stem}" for file in ROOT.glob("flows/*.py") if file.stem != "__init__")
-
-
-def imported(file: Path, source: str) -> Iterator[str]:
-    """The full names of all that a file imports, anywhere in it."""
-    package = file.relative_to(ROOT).parent.parts
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else ()
-            origin = ".".join((*above, *filter(None, [node.module])))
-            yield from (f"{origin}.{alias.name}" for alias in node.names)
 
 
 def within(name: str, packages: tuple[str, ...]) -> bool:
@@ -104,7 +107,7 @@ def broken(rule: Rule, file: Path, source: str) -> list[str]:
 
 @pytest.mark.parametrize(("rule", "file"), CASES)
 def test_module_imports_only_what_its_place_allows(rule, file):
-    """Imports point inward: flows, rosters, rooms; rooms know neither Prefect nor each other."""
+    """Imports point inward: flows, task modules, panels; panels know neither Prefect nor others."""
     assert broken(rule, file, file.read_text("utf-8")) == []
 
 
@@ -127,6 +130,59 @@ def test_rules_see_every_form_of_import():
         "tasks.policies",
         "prefect.task",
     ]
+
+
+def test_modules_do_not_import_one_another_in_a_circle():
+    """Whoever reads a module reads what it imports first, and gets to the end."""
+    assert circles(imports()) == []
+
+
+@pytest.mark.parametrize("drawing", DRAWINGS, ids=lambda drawing: drawing.package or "all")
+def test_imports_run_down_the_drawing(drawing):
+    """A folder imports from folders below it: what a reader learns once holds everywhere."""
+    assert climbing(drawing, imports()) == []
+
+
+@pytest.mark.parametrize("drawing", DRAWINGS[1:], ids=lambda drawing: drawing.package)
+def test_module_lies_in_a_folder_of_the_drawing(drawing):
+    """A new folder is drawn before it is filled, and a module in a wrong one is seen."""
+    assert homeless(drawing) == []
+
+
+def test_drawing_sees_an_arrow_that_climbs_and_a_circle():
+    """The checks above can fail."""
+    drawing = Drawing("house", ("roof", "wall door", "floor"))
+    graph = {
+        "house.roof.tiles": frozenset({"house.wall.stone"}),
+        "house.wall.stone": frozenset({"house.floor", "house.door"}),
+        "house.door": frozenset({"house.floor"}),
+        "house.floor": frozenset({"house.roof.tiles"}),
+    }
+    assert climbing(drawing, graph) == ["house.floor → house.roof", "house.wall → house.door"]
+    assert circles(graph) == [["house.door", "house.floor", "house.roof.tiles", "house.wall.stone"]]
+
+
+def test_guide_shows_the_drawing():
+    """`.github/CONTRIBUTING.md` holds what `python -m tests.architecture` prints."""
+    guide = (ROOT / ".github" / "CONTRIBUTING.md").read_text("utf-8")
+    assert f"```\n{draw_all()}```\n" in guide
+
+
+def test_folders_modules_and_functions_are_short_enough_to_be_read_at_one_go():
+    folders = Counter(file.parent for file in modules().values() if file.name != "__init__.py")
+    long = [
+        f"{folder}: {count} modules" for folder, count in folders.items() if count > MOST_MODULES
+    ]
+    for name, file in modules().items():
+        source = file.read_text("utf-8")
+        if (lines := source.count("\n")) > MOST_LINES:
+            long.append(f"{name}: {lines} lines")
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                if lines > MOST_IN_A_FUNCTION:
+                    long.append(f"{name}.{node.name}: {lines} lines")
+    assert long == []
 
 
 @pytest.mark.parametrize("flow", FLOWS)

@@ -6,13 +6,22 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.flows.prefect_server import server_url
+
 ROOT = Path(__file__).parents[2]
 
 
 def command(
-    module: str, home: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    module: str,
+    home: Path,
+    *arguments: str,
+    own_server: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[str]:
-    """Start `python -m module`, with TRIPTYCH_HOME at `home` and an empty HOME beside it."""
+    """Start `python -m module`, with TRIPTYCH_HOME at `home` and an empty HOME beside it.
+
+    own_server: it starts a Prefect server of its own, as it does where none is configured.
+    """
     user_home = home.parent / "empty-home"
     user_home.mkdir(exist_ok=True)
     return subprocess.Popen(
@@ -22,6 +31,7 @@ def command(
             "PATH": os.environ["PATH"],
             "HOME": str(user_home),
             "TRIPTYCH_HOME": str(home),
+            **({} if own_server else {"PREFECT_API_URL": server_url()}),
             **(environment or {}),
         },
         stdout=subprocess.PIPE,

@@ -15,8 +15,6 @@ from typing import Any
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-from prefect.settings import PREFECT_API_URL
-from prefect.testing.utilities import prefect_test_harness
 
 from flows.score_sentiment import ScoreSentiment, score_sentiment
 from tasks.orchestration.command_line import run_flow
@@ -34,14 +32,6 @@ FLOWS = [
     ("publish_detector", "--model", "bundled", "--scenes", "5"),
     ("collect_telemetry",),
 ]
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[str]:
-    with prefect_test_harness(server_startup_timeout=180):
-        url = PREFECT_API_URL.value()
-        assert url is not None
-        yield url
 
 
 class Disk:
@@ -105,7 +95,7 @@ def sql(home: Path, query: str) -> list[Any]:
 # 4 parts are cut into 4 files, a plan and the reserve; scoring writes two files for each.
 @pytest.mark.parametrize(("files", "finished"), [(2, 0), (4, 0), (6, 0), (10, 2), (14, 4)])
 def test_disk_that_fills_in_the_night_fails_the_run_and_keeps_what_is_done(
-    api, tmp_path, monkeypatch, disk, files, finished
+    prefect_api, tmp_path, monkeypatch, disk, files, finished
 ):
     """Whatever was being written: SQL says why, nothing half is left, the next run goes on."""
     home, source = tmp_path / "var", reviews(tmp_path / "shop.csv", 200)
@@ -132,7 +122,7 @@ def test_disk_that_fills_in_the_night_fails_the_run_and_keeps_what_is_done(
 
 @pytest.mark.parametrize("given", FLOWS, ids=lambda given: given[0])
 def test_home_that_cannot_be_written_is_told_in_one_line(
-    api, tmp_path, given, monkeypatch, capfd, restored
+    prefect_api, tmp_path, given, monkeypatch, capfd, restored
 ):
     """A file stands where the folder should be, and there is a Prefect server elsewhere."""
     home = tmp_path / "var"
@@ -158,7 +148,7 @@ def test_home_that_cannot_be_written_is_told_before_a_server_is_started(tmp_path
     home = tmp_path / "var"
     home.write_text("a file")
 
-    told = tell("flows.register_fraud", home, "--unblock")
+    told = tell("flows.register_fraud", home, "--unblock", own_server=True)
 
     assert str(home) in told and "Not a directory" in told and "TRIPTYCH_HOME" in told
 
@@ -173,10 +163,14 @@ def test_prefect_server_that_is_away_is_told_in_one_line(tmp_path):
 
 
 def tell(
-    module: str, home: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    module: str,
+    home: Path,
+    *arguments: str,
+    own_server: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> str:
     """The one line in which a command that fails says why."""
-    process = command(module, home, *arguments, environment=environment)
+    process = command(module, home, *arguments, own_server=own_server, environment=environment)
     output, errors = process.communicate(timeout=240)
     return the_line(process.returncode, output + errors)
 
@@ -201,7 +195,7 @@ def test_full_disk_is_told_in_one_line(tmp_path):
     try:
         source = reviews(tmp_path / "shop.csv", 20_000)
         arguments = ("--source", str(source), "--text-column", "review")
-        told = tell("flows.score_sentiment", home, *arguments)
+        told = tell("flows.score_sentiment", home, *arguments, own_server=True)
     finally:
         subprocess.run(["umount", "-l", str(home)], check=True)
 

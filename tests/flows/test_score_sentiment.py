@@ -5,7 +5,6 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,7 +14,7 @@ import psutil
 import pytest
 import sqlalchemy as sa
 from prefect.client.orchestration import get_client
-from prefect.testing.utilities import prefect_test_harness
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
 from flows.score_sentiment import ScoreSentiment, score_sentiment
 from tasks.sentiment.errors import SentimentError, SourceError
@@ -25,12 +24,6 @@ from tests.flows.command import command
 
 FLOW = "flows.score_sentiment"
 DEMO_ROWS, DEMO_REJECTED = 619, 12
-
-
-@pytest.fixture(scope="module")
-def prefect_api() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=180):
-        yield
 
 
 @pytest.fixture
@@ -93,9 +86,8 @@ def test_demo_scores_its_reviews_and_shows_them(prefect_api, home):
     assert "<svg" in report and "<script" not in report
     with get_client(sync_client=True) as client:
         seen = client.read_flow_run(UUID(outcome.run_id))
-        artifacts = {
-            a.key: a for a in client.read_artifacts() if str(a.flow_run_id) == str(seen.id)
-        }
+        of_the_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[seen.id]))
+        artifacts = {a.key: a for a in client.read_artifacts(artifact_filter=of_the_run)}
     assert seen.name == "score-sentiment 2026-11-22 demo"
     assert {"score-sentiment", "score-sentiment-figures"} <= artifacts.keys()
     assert artifacts["score-sentiment-progress"].data == 100.0
@@ -275,7 +267,10 @@ def test_dask_worker_killed_in_the_middle_costs_no_row(prefect_api, home, tmp_pa
 def test_command_leaves_a_clean_terminal_and_says_where_to_look(home):
     """No traceback and no warning; the summary names the counts and the places."""
     process = command(
-        FLOW, home, "--source", str(DEMO), "--text-column", "review", "--id-column", "review_id"
+        FLOW,
+        home,
+        *("--source", str(DEMO), "--text-column", "review", "--id-column", "review_id"),
+        own_server=True,
     )
     output, errors = process.communicate(timeout=240)
 
@@ -322,7 +317,7 @@ def test_command_killed_while_scoring_is_finished_by_running_it_again(home, tmp_
         *("--source", str(source), "--text-column", "review", "--id-column", "id"),
         *("--rows-per-part", "200", "--precision", "float32", "--run-date", "2026-11-22"),
     )
-    process = command(FLOW, home, *arguments)
+    process = command(FLOW, home, *arguments, own_server=True)
     while not list(home.rglob("scores-00001.json")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
@@ -334,7 +329,7 @@ def test_command_killed_while_scoring_is_finished_by_running_it_again(home, tmp_
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive  # its Prefect server went with it
 
-    process = command(FLOW, home, *arguments)
+    process = command(FLOW, home, *arguments, own_server=True)
     _, errors = process.communicate(timeout=240)
 
     assert process.returncode == 0, errors

@@ -1,10 +1,10 @@
-# make install, demo, test, bench, up, clean. Each installs what it needs first.
+# make install, demo, check, test, bench, up, clean. Each installs what it needs first.
 PYTHON ?= python3
 BIN := .venv/bin
 HOME_FOLDER := $(or $(TRIPTYCH_HOME),var)
 TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
 
-.PHONY: install demo test bench up clean
+.PHONY: install demo check test bench up clean
 
 install: .venv/installed
 
@@ -37,6 +37,12 @@ demo: install
 	    --output $(HOME_FOLDER)/edge/annotated.mp4 --events $(HOME_FOLDER)/edge/events.jsonl \
 	    --contact-sheet $(HOME_FOLDER)/edge/contact-sheet.png
 	@echo "look at        $(HOME_FOLDER)/edge/annotated.mp4, contact-sheet.png and events.jsonl there"
+
+check: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m tests.changed | xargs $(BIN)/pytest -q -n 2 -m 'not slow'
 
 test: install
 	$(BIN)/ruff check

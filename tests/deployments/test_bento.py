@@ -8,9 +8,12 @@ import tarfile
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.services.fraud.conftest import material, model_folder, transactions
 from tests.services.fraud.running import GENUINE, await_ready, free_port, promoted
+
+pytestmark = pytest.mark.slow
 
 __all__ = ["material", "model_folder", "transactions"]  # fixtures
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.edge.device.samples import COCO_SSD, CONSTANT, DATA, YOLO, needs_data
 
-pytestmark = needs_data
+pytestmark = [needs_data, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
 # What two people would agree to see on each photo.
 SSD_FINDS = {

@@ -19,6 +19,8 @@ from tests.services.fraud.answered import (
     write_traffic,
 )
 
+pytestmark = pytest.mark.slow
+
 FLOW = "flows.audit_fraud"
 
 

@@ -13,6 +13,8 @@ from tasks.orchestration.command_line import parse
 from tests.edge.fleet.records import a_record, line, put
 from tests.flows.command import command
 
+pytestmark = pytest.mark.slow
+
 FLOW = "flows.collect_telemetry"
 
 

@@ -21,6 +21,8 @@ from tasks.orchestration.command_line import run_flow
 from tests.benchmarks.texts import DEMO, varied_texts
 from tests.flows.command import command
 
+pytestmark = pytest.mark.slow
+
 # What each flow is asked with least; all of them write into the home folder.
 FLOWS = [
     ("score_sentiment", "--source", str(DEMO), "--text-column", "review"),

@@ -18,6 +18,8 @@ from tests.edge.device.tiny import LABELS
 from tests.edge.release.cells import write_pictures, write_variant
 from tests.flows.command import command
 
+pytestmark = pytest.mark.slow
+
 FLOW = "flows.publish_detector"
 QUICK = ("--timing-s", "0.05", "--threads", "1")
 

@@ -22,6 +22,8 @@ from tasks.sentiment.run.partitions import Outcome
 from tests.benchmarks.texts import DEMO, varied_texts
 from tests.flows.command import command
 
+pytestmark = pytest.mark.slow
+
 FLOW = "flows.score_sentiment"
 DEMO_ROWS, DEMO_REJECTED = 619, 12
 

@@ -7,6 +7,8 @@ import pytest
 from tests.edge.release.training.labelled import write_squares
 from tests.flows.command import command
 
+pytestmark = pytest.mark.slow
+
 SMALL = ("--height", "64", "--width", "64", "--channels", "4", "--steps", "10", "--batch", "2")
 
 

@@ -23,6 +23,8 @@ from services.fraud.transactions.transactions import write_transactions
 from services.modelling.keras import open_keras
 from tests.flows.command import command
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"customers": 400, "terminals": 4_000, "days": 60, "train_days": 7}
 
 

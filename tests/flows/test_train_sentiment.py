@@ -10,6 +10,8 @@ import pytest
 
 from tests.flows.command import command
 
+pytestmark = pytest.mark.slow
+
 FLOW = "flows.train_sentiment"
 SMALL_FLOW = "tests.flows.small_training"
 

@@ -4,6 +4,7 @@ import itertools
 import random
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -74,7 +75,8 @@ class NetworkCamera:
         self._off.set()
         self._server.shutdown()
         for connection in list(self._sockets):
-            connection.shutdown(2)
+            with suppress(OSError):  # the other side has gone already
+                connection.shutdown(2)
         self._server.server_close()
         self._thread.join()
         self._server = None

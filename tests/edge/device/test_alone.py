@@ -14,6 +14,8 @@ from edge.release.repository.publication import Release
 from tests.edge.device.installed import paint_frame, tiny_release
 from tests.edge.releases import make_repository
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = Path(__file__).parents[3] / "edge" / "device"
 MOST_MEMORY_BYTES = 250e6
 FOREIGN = ("prefect", "tensorflow", "keras", "bentoml", "pydantic", "sqlalchemy", "torch", "pandas")

@@ -21,6 +21,8 @@ from services.fraud.scoring.registry import Registry
 from services.fraud.scoring.scorer import FraudScorer
 from tests.services.fraud.running import GENUINE, ROOT, promoted, rows, served, wait_until
 
+pytestmark = pytest.mark.slow
+
 APART = ("unshare", "--pid", "--fork", "--kill-child")  # as in a container of its own
 JSON = {"content-type": "application/json"}
 

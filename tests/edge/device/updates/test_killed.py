@@ -14,6 +14,8 @@ import pytest
 
 from tests.edge.releases import make_release, make_repository
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[4]
 OLD = ["1.0.0", "the old model"]
 NEW = ["1.1.0", "the new model"]

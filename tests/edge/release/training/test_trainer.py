@@ -13,6 +13,8 @@ from services.modelling.keras import open_tensorflow
 from tests.edge.release.training.labelled import write_squares
 from tests.services.modelling.test_keras import draw_without_a_seed
 
+pytestmark = pytest.mark.slow
+
 SHAPE = Shape(64, 64, channels=4)
 
 

@@ -26,6 +26,8 @@ from edge.release.training.training_run import (
 from services.modelling.keras import open_keras
 from tests.edge.release.training.labelled import write_squares
 
+pytestmark = pytest.mark.slow
+
 STEPS = 120
 
 

@@ -20,6 +20,8 @@ from services.fraud.transactions.features import FEATURES
 from services.modelling.keras import open_keras, open_tensorflow
 from tests.services.fraud.conftest import TINY
 
+pytestmark = pytest.mark.slow
+
 
 def test_candidate_learns_and_says_how_well(model_folder):
     """Even a tiny network, trained for seconds, ranks frauds far above chance."""

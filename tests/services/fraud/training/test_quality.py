@@ -13,6 +13,8 @@ from services.fraud.training.candidate import Material, make_candidate
 from services.fraud.training.network import Recipe
 from services.fraud.transactions.features import table_features
 
+pytestmark = pytest.mark.slow
+
 
 def test_network_is_at_least_as_good_as_the_handbooks_own(tmp_path):
     """Trained on the same week, and tested on the same; also in its TFLite form."""

@@ -13,6 +13,8 @@ from tests.tasks.sentiment.kill import (
 )
 from tests.tasks.sentiment.small_run import Job, published_rows, runs, sql_rows, wipe, write_source
 
+pytestmark = pytest.mark.slow
+
 ROWS = 200
 
 

@@ -18,6 +18,8 @@ from tasks.sentiment.training.corpus import TokenTable, batches_by_length, draw_
 from tasks.sentiment.training.trainer import Progress, Recipe, fingerprint, fit, logits_of
 from tasks.sentiment.training.vocabulary import train_tokenizer
 
+pytestmark = pytest.mark.slow
+
 TINY = Recipe(
     seed=1,
     lengths=(16, 24, 24),

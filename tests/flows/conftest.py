@@ -1,11 +1,23 @@
-"""Flows of the tests report to one Prefect server; a server takes longer than most flows."""
+"""Flows of the tests report to one Prefect server, and many run in the tests' own process.
 
-from collections.abc import Iterator
+A server takes longer to start than most flows, and so do the frameworks that a process imports.
+Each flow has a test as a command in a process of its own as well.
+"""
+
+import importlib
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from tasks.orchestration.command_line import run_flow
 from tests.flows.prefect_server import server_url, stop_server
+
+RunHere = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -20,3 +32,39 @@ def prefect_api() -> Iterator[str]:
     url = server_url()
     with temporary_settings({PREFECT_API_URL: url}):
         yield url
+
+
+@pytest.fixture
+def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a command sets for its whole process is as it was, after the test."""
+    monkeypatch.setattr(logging, "raiseExceptions", logging.raiseExceptions)
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def run_here(
+    prefect_api: str,
+    restored: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> RunHere:
+    """Does what `python -m flows.NAME` does, in this process: status, output, error output."""
+
+    def run(flow: str, home: Path, *arguments: str) -> tuple[int, str, str]:
+        module = importlib.import_module(f"flows.{flow}")
+        parameters = getattr(module, flow.title().replace("_", ""))
+        monkeypatch.setenv("TRIPTYCH_HOME", str(home))
+        monkeypatch.setattr(sys, "argv", [flow, *arguments])
+        capfd.readouterr()
+        status: object = 0
+        try:
+            run_flow(parameters, flow, getattr(module, flow), module.steps.ERRORS)
+        except SystemExit as end:
+            status = end.code or 0
+        output, errors = capfd.readouterr()
+        assert isinstance(status, int)
+        return status, output, errors
+
+    return run

@@ -22,6 +22,7 @@ from tests.services.fraud.answered import (
 pytestmark = pytest.mark.slow
 
 FLOW = "flows.audit_fraud"
+OF_THE_DAY = ("--run-date", RUN_DATE.isoformat())
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def audit(home: Path, *arguments: str) -> tuple[int, str, str]:
-    process = command(FLOW, home, "--run-date", RUN_DATE.isoformat(), *arguments)
+    process = command(FLOW, home, *OF_THE_DAY, *arguments)
     output, errors = process.communicate(timeout=240)
     return process.returncode, output, errors
 
@@ -73,14 +74,14 @@ def test_command_audits_blocks_and_says_so(home, tmp_path):
     assert pointer is not None and pointer.rows == 4_200
 
 
-def test_command_has_nothing_to_audit_yet(home):
+def test_command_has_nothing_to_audit_yet(home, run_here):
     """A new home: kind words, a page, and status 0. A mistake is answered in one line."""
-    code, output, errors = audit(home, "--labels", "nowhere.csv")
+    code, output, errors = run_here("audit_fraud", home, *OF_THE_DAY, "--labels", "nowhere.csv")
     assert code == 1, errors
     assert "error: nowhere.csv: does not exist" in errors
     assert "Traceback" not in output + errors
 
-    code, output, errors = audit(home)
+    code, output, errors = run_here("audit_fraud", home, *OF_THE_DAY)
 
     assert code == 0, errors
     assert "Traceback" not in output + errors
@@ -89,9 +90,9 @@ def test_command_has_nothing_to_audit_yet(home):
     assert read_pointer(home) is None
 
 
-def test_command_refuses_a_limit_that_is_none(home):
+def test_command_refuses_a_limit_that_is_none(home, run_here):
     """The line names the option, and nothing is started."""
-    code, output, errors = audit(home, "--max-ap-drop", "2")
+    code, output, errors = run_here("audit_fraud", home, "--max-ap-drop", "2")
     assert code == 2, errors
     assert "--max-ap-drop: Input should be less than or equal to 1" in errors
     assert "Traceback" not in output + errors

@@ -1,14 +1,10 @@
 """Disks that refuse: one line, a failed run, and the same command goes on once they do not."""
 
 import errno
-import importlib
-import logging
 import os
 import re
-import signal
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +13,6 @@ import pytest
 import sqlalchemy as sa
 
 from flows.score_sentiment import ScoreSentiment, score_sentiment
-from tasks.orchestration.command_line import run_flow
 from tests.benchmarks.texts import DEMO, varied_texts
 from tests.flows.command import command
 
@@ -56,15 +51,6 @@ def disk(monkeypatch) -> Disk:
     disk = Disk()
     monkeypatch.setattr(os, "fsync", disk.fsync)
     return disk
-
-
-@pytest.fixture
-def restored(monkeypatch) -> Iterator[None]:
-    """What a command sets for its whole process is as it was, after the test."""
-    monkeypatch.setattr(logging, "raiseExceptions", logging.raiseExceptions)
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
 
 
 def reviews(file: Path, rows: int) -> Path:
@@ -123,9 +109,7 @@ def test_disk_that_fills_in_the_night_fails_the_run_and_keeps_what_is_done(
 
 
 @pytest.mark.parametrize("given", FLOWS, ids=lambda given: given[0])
-def test_home_that_cannot_be_written_is_told_in_one_line(
-    prefect_api, tmp_path, given, monkeypatch, capfd, restored
-):
+def test_home_that_cannot_be_written_is_told_in_one_line(tmp_path, given, run_here):
     """A file stands where the folder should be, and there is a Prefect server elsewhere."""
     home = tmp_path / "var"
     home.write_text("a file")
@@ -133,14 +117,8 @@ def test_home_that_cannot_be_written_is_told_in_one_line(
     labelled.to_parquet(tmp_path / "data.parquet")
     flow, *options = (word.format(data=tmp_path) for word in given)
 
-    module = importlib.import_module(f"flows.{flow}")
-    parameters = getattr(module, flow.title().replace("_", ""))
-    monkeypatch.setenv("TRIPTYCH_HOME", str(home))
-    monkeypatch.setattr(sys, "argv", [flow, *options])
-
-    with pytest.raises(SystemExit) as end:
-        run_flow(parameters, flow, getattr(module, flow), module.steps.ERRORS)
-    told = the_line(end.value.code, capfd.readouterr().err)
+    status, _, errors = run_here(flow, home, *options)
+    told = the_line(status, errors)
 
     assert str(home) in told and re.search("Not a directory|File exists", told)
 

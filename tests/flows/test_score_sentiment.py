@@ -301,12 +301,11 @@ def test_command_leaves_a_clean_terminal_and_says_where_to_look(home):
         (("--source", str(DEMO), "--text-column", "review", "--model", "no/such"), 1, "no/such"),
     ],
 )
-def test_command_answers_a_mistake_in_one_line(home, arguments, code, message):
+def test_command_answers_a_mistake_in_one_line(home, arguments, code, message, run_here):
     """The line says what was wrong and what would be right; there is no traceback."""
-    process = command(FLOW, home, *arguments)
-    output, errors = process.communicate(timeout=240)
+    status, output, errors = run_here("score_sentiment", home, *arguments)
 
-    assert process.returncode == code, errors
+    assert status == code, errors
     assert message in errors
     assert "Traceback" not in output + errors
     assert len([line for line in errors.splitlines() if "error:" in line]) == 1
@@ -362,7 +361,7 @@ def test_command_ended_by_sigterm_says_so_and_can_go_on(home, tmp_path):
     assert sql(home, "SELECT status FROM sentiment_runs") == [("failed",)]
 
 
-def test_command_refuses_a_precision_that_gives_other_labels(home, tmp_path):
+def test_command_refuses_a_precision_that_gives_other_labels(home, tmp_path, run_here):
     """One line says by how much and what to do, and no result is written."""
     from tasks.sentiment.scoring.model import find_model
     from tests.tasks.sentiment.tiny_model import sample_texts, write_crude_model
@@ -372,10 +371,11 @@ def test_command_refuses_a_precision_that_gives_other_labels(home, tmp_path):
     texts = list(dict.fromkeys(sample_texts(60)))
     pd.DataFrame({"id": range(len(texts)), "review": texts}).to_csv(source, index=False)
     arguments = ("--source", str(source), "--text-column", "review", "--id-column", "id")
-    process = command(FLOW, home, *arguments, "--model", str(model), "--precision", "int8")
-    _, errors = process.communicate(timeout=240)
+    asked = ("--model", str(model), "--precision", "int8")
 
-    assert process.returncode == 1, errors
+    status, _, errors = run_here("score_sentiment", home, *arguments, *asked)
+
+    assert status == 1, errors
     (line,) = [line for line in errors.splitlines() if "error:" in line]
     assert "int8 gives" in line and "another label than float32" in line
     assert "use --precision float32, or auto" in line

@@ -12,21 +12,15 @@ pytestmark = pytest.mark.slow
 SMALL = ("--height", "64", "--width", "64", "--channels", "4", "--steps", "10", "--batch", "2")
 
 
-def finish(process, status=0):
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == status, err
-    assert "Traceback" not in out + err
-    return out, err
-
-
 def test_training_leaves_a_model_and_its_report(tmp_path):
     """On a folder of one's own, whose name is made to fit."""
     data = write_squares(tmp_path / "Squares (2)", 6)
 
-    out, err = finish(
-        command("flows.train_detector", tmp_path / "var", "--dataset", str(data), *SMALL)
-    )
+    process = command("flows.train_detector", tmp_path / "var", "--dataset", str(data), *SMALL)
+    out, err = process.communicate(timeout=300)
 
+    assert process.returncode == 0, err
+    assert "Traceback" not in out + err
     folder = tmp_path / "var" / "detectors" / "squares-2"
     assert {file.name for file in folder.iterdir()} == {
         *("model.keras", "labels.txt", "card.json", "report.html"),
@@ -44,18 +38,20 @@ def test_training_leaves_a_model_and_its_report(tmp_path):
         (("--seed", "-1"), "--seed: Input should be greater than or equal to 0"),
     ],
 )
-def test_wrong_arguments_end_with_what_would_be_right(tmp_path, arguments, message):
+def test_wrong_arguments_end_with_what_would_be_right(tmp_path, arguments, message, run_here):
     """Status 2 and one line."""
-    _, err = finish(command("flows.train_detector", tmp_path / "var", *arguments), status=2)
+    status, _, errors = run_here("train_detector", tmp_path / "var", *arguments)
 
-    assert message in err
+    assert status == 2
+    assert message in errors
 
 
-def test_missing_folder_is_named(tmp_path):
+def test_missing_folder_is_named(tmp_path, run_here):
     """Status 1, one line, no traceback."""
-    _, err = finish(
-        command("flows.train_detector", tmp_path / "var", "--dataset", str(tmp_path / "nowhere")),
-        status=1,
-    )
+    nowhere = str(tmp_path / "nowhere")
 
-    assert "nowhere" in err.splitlines()[-1]
+    status, _, errors = run_here("train_detector", tmp_path / "var", "--dataset", nowhere)
+
+    assert status == 1
+    assert "Traceback" not in errors
+    assert "nowhere" in errors.splitlines()[-1]

@@ -12,7 +12,6 @@ from tests.flows.command import command
 
 pytestmark = pytest.mark.slow
 
-FLOW = "flows.train_sentiment"
 SMALL_FLOW = "tests.flows.small_training"
 
 
@@ -51,25 +50,26 @@ def test_command_trains_a_model_that_the_nightly_run_can_use(data, tmp_path):
     assert good > bad
 
 
-def test_command_never_replaces_what_is_no_model(data, tmp_path):
+def test_command_never_replaces_what_is_no_model(data, tmp_path, run_here):
     """An output folder with something else in it is refused before hours of training."""
     folder = tmp_path / "models"
     folder.mkdir()
     (folder / "thesis.txt").write_text("the only copy")
-    process = command(FLOW, tmp_path / "var", "--data", str(data), "--output", str(folder))
-    _, errors = process.communicate(timeout=240)
 
-    assert process.returncode == 1, errors
+    status, _, errors = run_here(
+        "train_sentiment", tmp_path / "var", "--data", str(data), "--output", str(folder)
+    )
+
+    assert status == 1, errors
     assert f"error: {folder} holds something else" in errors
     assert (folder / "thesis.txt").read_text() == "the only copy"
 
 
-def test_command_says_what_is_wrong_with_the_data(tmp_path):
+def test_command_says_what_is_wrong_with_the_data(tmp_path, run_here):
     """One line, and no model."""
-    process = command(FLOW, tmp_path / "var", "--data", str(tmp_path))
-    _, errors = process.communicate(timeout=240)
+    status, _, errors = run_here("train_sentiment", tmp_path / "var", "--data", str(tmp_path))
 
-    assert process.returncode == 1, errors
+    assert status == 1, errors
     assert f"error: no *.parquet file in {tmp_path}" in errors
     assert "Traceback" not in errors
     assert not (tmp_path / "var" / "models").exists()

@@ -47,14 +47,12 @@ class BucketStorage:
         client: Any,
         *,
         patience_s: float = PATIENCE_S,
-        lease_s: float = LEASE_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._client = client
         self._patience_s = patience_s
-        self._lease_s = lease_s
         self._clock = clock
         self._lease: _Lease | None = None
 
@@ -105,7 +103,7 @@ class BucketStorage:
                 return _Lease(token, until, found[1])
             if until <= self._clock():
                 condition = {"IfMatch": found[1]} if found else {"IfNoneMatch": "*"}
-                if lease := self._put_lock(token, self._clock() + self._lease_s, **condition):
+                if lease := self._put_lock(token, self._clock() + LEASE_S, **condition):
                     return lease
             elif time.monotonic() >= give_up_at:
                 raise RepositoryError(
@@ -127,15 +125,13 @@ class BucketStorage:
     def _prolong(self) -> None:
         """Hold the lock for longer, once half of the lease is over."""
         lease = self._lease
-        if lease is None or self._clock() < lease.until - self._lease_s / 2:
+        if lease is None or self._clock() < lease.until - LEASE_S / 2:
             return
-        until = self._clock() + self._lease_s
+        until = self._clock() + LEASE_S
         if longer := self._put_lock(lease.token, until, IfMatch=lease.etag):
             self._lease = longer
             return
-        raise Conflict(
-            f"{self.url}: took longer than {self._lease_s:.0f} s; another publisher came"
-        )
+        raise Conflict(f"{self.url}: took longer than {LEASE_S:.0f} s; another publisher came")
 
     def _put_lock(self, token: str, until: float, **condition: str) -> _Lease | None:
         content = json.dumps({"holder": holder(), "token": token, "until": until}).encode()

@@ -177,9 +177,7 @@ def test_lock_of_a_dead_publisher_ends_with_its_lease(s3, bucket):
     def seconds() -> float:
         return clock().timestamp()
 
-    dead, next_one = (
-        BucketStorage(bucket, "", s3, patience_s=0, lease_s=300, clock=seconds) for _ in range(2)
-    )
+    dead, next_one = (BucketStorage(bucket, "", s3, patience_s=0, clock=seconds) for _ in range(2))
     never_ended = dead.lock()
     never_ended.__enter__()
     clock.move(seconds=200)
@@ -198,9 +196,7 @@ def test_publisher_that_outlives_its_lease_is_told_so(s3, bucket):
     def seconds() -> float:
         return clock().timestamp()
 
-    slow, fast = (
-        BucketStorage(bucket, "", s3, patience_s=0, lease_s=300, clock=seconds) for _ in range(2)
-    )
+    slow, fast = (BucketStorage(bucket, "", s3, patience_s=0, clock=seconds) for _ in range(2))
     with slow.lock():
         clock.move(seconds=301)
         with fast.lock():
@@ -219,7 +215,7 @@ def test_writes_prolong_the_lock(s3, bucket):
     """However long a publication takes, as long as it writes."""
     clock = Clock()
     busy, other = (
-        BucketStorage(bucket, "", s3, patience_s=0, lease_s=300, clock=lambda: clock().timestamp())
+        BucketStorage(bucket, "", s3, patience_s=0, clock=lambda: clock().timestamp())
         for _ in range(2)
     )
     with busy.lock():

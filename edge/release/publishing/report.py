@@ -131,7 +131,7 @@ def render_html(report: PublishReport) -> str:
     return render(
         Path(__file__).with_name("report.html"),
         filters={
-            "figure": figure,
+            "decimal": decimal,
             "percent": percent,
             "megabytes": megabytes,
             "ms": ms,
@@ -151,7 +151,7 @@ def render_html(report: PublishReport) -> str:
     )
 
 
-def figure(value: float | None) -> str:
+def decimal(value: float | None) -> str:
     """0.65432 -> 0.654, and a dash where there is none."""
     return "–" if value is None else f"{value:.3f}".replace("-", MINUS)
 
@@ -184,7 +184,7 @@ def spread(timing: Timing) -> str:
 def limit_rows(limits: Limits) -> list[tuple[str, str]]:
     """The gate in words."""
     rows = [
-        ("mAP@0.5, at least", figure(limits.min_map_50)),
+        ("mAP@0.5, at least", decimal(limits.min_map_50)),
         ("lost of the source's mAP@0.5, at most", percent(limits.max_map_loss)),
         ("lost of the source's mAP@[.5:.95], at most", percent(limits.max_map_50_95_loss)),
         ("agrees with the source on golden objects, at least", percent(limits.min_agreement)),

@@ -11,7 +11,7 @@ from rich.text import Text
 from edge.release.publishing.report import (
     PublishReport,
     Row,
-    figure,
+    decimal,
     megabytes,
     ms,
     percent,
@@ -92,8 +92,8 @@ def _cells(row: Row) -> tuple[str, ...]:
         gate = "passed" if row.verdict.passed else f"refused: {'; '.join(row.verdict.reasons)}"
     return (
         metrics.variant,
-        figure(accuracy.map_50 if accuracy else None),
-        figure(accuracy.map_50_95 if accuracy else None),
+        decimal(accuracy.map_50 if accuracy else None),
+        decimal(accuracy.map_50_95 if accuracy else None),
         percent(metrics.map_loss),
         agreed,
         f"{ms(metrics.timing.p50_ms)} ({spread(metrics.timing)})",

@@ -20,7 +20,7 @@ USUAL_THRESHOLD = 0.5  # of a label with too few objects to tell
 
 @dataclass(frozen=True)
 class LabelRow:
-    """One label in the table of figures."""
+    """One label in the table of metrics."""
 
     label: str
     ap_50: float

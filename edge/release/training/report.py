@@ -1,4 +1,4 @@
-"""The page of a training: figures, curves, and pictures of hits and misses, in one HTML file."""
+"""The page of a training: metrics, curves, and pictures of hits and misses, in one HTML file."""
 
 import base64
 from collections.abc import Sequence

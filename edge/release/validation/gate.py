@@ -1,7 +1,7 @@
 """May a model be published? Decided from metrics alone.
 
-Promises: a figure that was not measured refuses nothing, but for those that every model has; every
-reason names the figure and the limit; the same metrics give the same decision.
+Promises: a metric that was not measured refuses nothing, but for those that every model has; every
+reason names the metric and the limit; the same metrics give the same decision.
 
 Of several forms that pass, their times and sizes alone choose. Forms are timed in turns, round by
 round, so that a machine that is busy for a while is busy for all of them: what is compared is how
@@ -26,7 +26,7 @@ _ROUNDS = 0.8  # share of the rounds in which it is faster, too: one of five may
 
 @dataclass(frozen=True)
 class Limits:
-    """What a model has to keep to. Losses are shares of the source's figure."""
+    """What a model has to keep to. Losses are shares of the source's metric."""
 
     max_map_loss: float = 0.02
     max_map_50_95_loss: float = 0.05

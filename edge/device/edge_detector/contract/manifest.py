@@ -78,7 +78,7 @@ class InputSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputSpec:
-    """Which tensors the model answers with, and how they are to be read (see `layouts`).
+    """Which tensors the model answers with, and how they are to be read (see `inference.decoders`).
 
     strides: of "points", finest first as the tensors have them, in pixels of the input.
     normalised: of "yolo_*", whether boxes are in 0 to 1 of the input instead of its pixels.

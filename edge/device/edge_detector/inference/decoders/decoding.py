@@ -34,10 +34,23 @@ class Candidates:
         """Some of them, by index or mask."""
         return Candidates(self.boxes_xyxy[which], self.scores[which], self.class_ids[which])
 
+    @classmethod
+    def none(cls) -> "Candidates":
+        return cls(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.intp))
 
-NO_CANDIDATES = Candidates(
-    np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.intp)
-)
+    @classmethod
+    def clipped(
+        cls, corners: NDArray[np.float32], scores: NDArray[np.float32], classes: NDArray[np.intp]
+    ) -> "Candidates":
+        """Of what a model has found, without what is empty or no number.
+
+        corners: (n, 4) in the unit of `boxes_xyxy`; clipped to the input, in place.
+        """
+        np.maximum(corners, 0, out=corners)
+        np.minimum(corners, 1, out=corners)
+        candidates = cls(corners, np.minimum(scores, 1), classes)
+        filled = np.logical_and.reduce(corners[:, 2:] > corners[:, :2], axis=1)
+        return candidates if filled.all() else candidates.take(filled)
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,18 @@ class DecoderSpec:
     def classes(self) -> int:
         return len(self.thresholds)
 
+    def check_shape(self, role: str, shape: tuple[int, ...], alternative: str = "") -> None:
+        """Raises: ModelError: the role's tensor has another shape, or an empty one.
+
+        alternative: the other shape that would do, for the message.
+        """
+        info = self.tensors[role]
+        if info.shape != shape or 0 in shape:
+            raise ModelError(
+                f"the model's {role} ({info.name}) are {list(info.shape)}; "
+                f"its layout, input and labels ask for {list(shape)} {alternative}".rstrip()
+            )
+
     def box_units(self) -> NDArray[np.float32]:
         """What turns middle x, y, width and height into middle and half size, in 0..1."""
         width, height = (self.input.width, self.input.height)
@@ -70,29 +95,6 @@ class LayoutDecoder(Protocol):
     has_nms: bool  # whether the model does non-maximum suppression itself
 
     def decode(self, outputs: Outputs) -> Candidates: ...
-
-
-def check_shape(role: str, info: TensorInfo, shape: tuple[int, ...], alternative: str = "") -> None:
-    """Raises: ModelError: a tensor has another shape, or an empty one.
-
-    alternative: the other shape that would do, for the message.
-    """
-    if info.shape != shape or 0 in shape:
-        raise ModelError(
-            f"the model's {role} ({info.name}) are {list(info.shape)}; "
-            f"its layout, input and labels ask for {list(shape)} {alternative}".rstrip()
-        )
-
-
-def clip_candidates(
-    corners: NDArray[np.float32], scores: NDArray[np.float32], classes: NDArray[np.intp]
-) -> Candidates:
-    """Clip boxes to the input, scores to 1, and leave out what is empty or no number."""
-    np.maximum(corners, 0, out=corners)
-    np.minimum(corners, 1, out=corners)
-    candidates = Candidates(corners, np.minimum(scores, 1), classes)
-    filled = np.logical_and.reduce(corners[:, 2:] > corners[:, :2], axis=1)
-    return candidates if filled.all() else candidates.take(filled)
 
 
 def xywh_to_xyxy(boxes: NDArray[np.float32], units: NDArray[np.float32]) -> NDArray[np.float32]:

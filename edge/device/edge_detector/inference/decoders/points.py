@@ -12,14 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_detector.contract.manifest import InputSpec
-from edge_detector.inference.decoders.decoding import (
-    NO_CANDIDATES,
-    Candidates,
-    DecoderSpec,
-    Outputs,
-    check_shape,
-    clip_candidates,
-)
+from edge_detector.inference.decoders.decoding import Candidates, DecoderSpec, Outputs
 from edge_detector.inference.score_filter import ScoreFilter
 
 
@@ -33,8 +26,8 @@ class Decoder:
         scores, self._distances = spec.tensors["scores"], spec.tensors["distances"]
         middles, strides = _grid(spec.input, spec.output.strides)
         shape = (len(middles), spec.classes)
-        check_shape("scores", scores, (1, *shape))
-        check_shape("distances", self._distances, (1, len(middles), 4))
+        spec.check_shape("scores", (1, *shape))
+        spec.check_shape("distances", (1, len(middles), 4))
         size = np.array([spec.input.width, spec.input.height] * 2, np.float32)
         self._middles = np.tile(middles, 2) / size
         self._steps = np.repeat(strides[:, None], 4, axis=1) / size
@@ -48,12 +41,12 @@ class Decoder:
         scores, distances = outputs
         rows, classes, values = self._filter.best_per_row(scores[0])
         if not len(rows):
-            return NO_CANDIDATES
+            return Candidates.none()
         corners = self._distances.real(distances[0][rows])
         np.maximum(corners, 0, out=corners)
         corners *= self._steps[rows]
         corners += self._middles[rows]
-        return clip_candidates(corners, _sigmoid(values), classes)
+        return Candidates.clipped(corners, _sigmoid(values), classes)
 
 
 def _grid(

@@ -6,14 +6,7 @@
 import numpy as np
 
 from edge_detector.contract.manifest import ROLES
-from edge_detector.inference.decoders.decoding import (
-    NO_CANDIDATES,
-    Candidates,
-    DecoderSpec,
-    Outputs,
-    check_shape,
-    clip_candidates,
-)
+from edge_detector.inference.decoders.decoding import Candidates, DecoderSpec, Outputs
 
 
 class Decoder:
@@ -29,19 +22,19 @@ class Decoder:
         count = scores[-1] if scores else 0
         shapes = {"boxes": (1, count, 4), "classes": (1, count), "scores": (1, count)}
         for role, shape in (shapes | {"count": (1,)}).items():
-            check_shape(role, spec.tensors[role], shape)
+            spec.check_shape(role, shape)
 
     def decode(self, outputs: Outputs) -> Candidates:
         boxes, raw_classes, scores, counts = (
             info.real(output) for info, output in zip(self._tensors, outputs, strict=True)
         )
         if not np.isfinite(raw_classes).all() or not np.isfinite(counts).all():
-            return NO_CANDIDATES
+            return Candidates.none()
         classes = np.rint(raw_classes[0]).astype(np.intp)
         known = (classes >= 0) & (classes < len(self._thresholds))
         known[max(0, round(float(counts[0]))) :] = False
         known[known] = scores[0][known] >= self._thresholds[classes[known]]
         if not known.any():
-            return NO_CANDIDATES
+            return Candidates.none()
         corners = boxes[0][known][:, [1, 0, 3, 2]]
-        return clip_candidates(corners, scores[0][known], classes[known])
+        return Candidates.clipped(corners, scores[0][known], classes[known])

@@ -6,15 +6,7 @@ which it multiplies.
 
 import numpy as np
 
-from edge_detector.inference.decoders.decoding import (
-    NO_CANDIDATES,
-    Candidates,
-    DecoderSpec,
-    Outputs,
-    check_shape,
-    clip_candidates,
-    xywh_to_xyxy,
-)
+from edge_detector.inference.decoders.decoding import Candidates, DecoderSpec, Outputs, xywh_to_xyxy
 
 
 class Decoder:
@@ -27,7 +19,7 @@ class Decoder:
         self._info, self._units = spec.tensors["predictions"], spec.box_units()
         self._thresholds = spec.thresholds
         count = self._info.shape[1] if len(self._info.shape) == 3 else 0
-        check_shape("predictions", self._info, (1, count, 5 + spec.classes))
+        spec.check_shape("predictions", (1, count, 5 + spec.classes))
         # A class's probability is at most 1: nothing below the lowest threshold can pass.
         limits, _ = self._info.cuts(spec.thresholds.min(keepdims=True))
         self._limit = limits[0]
@@ -36,7 +28,7 @@ class Decoder:
         predictions = outputs[0][0]
         rows = np.flatnonzero(predictions[:, 4] >= self._limit)
         if not len(rows):
-            return NO_CANDIDATES
+            return Candidates.none()
         real = self._info.real(predictions[rows])
         objects, scores = real[:, 4], np.minimum(real[:, 5:], 1)
         scores *= np.minimum(objects, 1)[:, None]
@@ -45,4 +37,4 @@ class Decoder:
         values = scores[np.arange(len(rows)), classes]
         passed = values >= 0
         boxes = xywh_to_xyxy(real[passed, :4], self._units)
-        return clip_candidates(boxes, values[passed], classes[passed])
+        return Candidates.clipped(boxes, values[passed], classes[passed])

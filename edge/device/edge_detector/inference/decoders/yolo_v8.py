@@ -3,15 +3,7 @@
 `predictions` [1, 4 + C, N] or [1, N, 4 + C].
 """
 
-from edge_detector.inference.decoders.decoding import (
-    NO_CANDIDATES,
-    Candidates,
-    DecoderSpec,
-    Outputs,
-    check_shape,
-    clip_candidates,
-    xywh_to_xyxy,
-)
+from edge_detector.inference.decoders.decoding import Candidates, DecoderSpec, Outputs, xywh_to_xyxy
 from edge_detector.inference.score_filter import ScoreFilter
 
 
@@ -27,7 +19,7 @@ class Decoder:
         self._classes_first = len(shape) == 3 and shape[1] == width
         count = shape[2 if self._classes_first else 1] if len(shape) == 3 else 0
         if not self._classes_first:
-            check_shape("predictions", self._info, (1, count, width), f"or [1, {width}, N] ")
+            spec.check_shape("predictions", (1, count, width), f"or [1, {width}, N] ")
         self._filter = ScoreFilter(
             self._info,
             spec.thresholds,
@@ -40,6 +32,6 @@ class Decoder:
         scores = outputs[0][0][4:] if self._classes_first else rows_first[:, 4:]
         rows, classes, values = self._filter.best_per_row(scores)
         if not len(rows):
-            return NO_CANDIDATES
+            return Candidates.none()
         boxes = self._info.real(rows_first[rows, :4])
-        return clip_candidates(xywh_to_xyxy(boxes, self._units), values, classes)
+        return Candidates.clipped(xywh_to_xyxy(boxes, self._units), values, classes)

@@ -1,8 +1,8 @@
-"""Texts of strangers made fit to be shown: in a log line, a table cell, a page."""
+"""Text from outside, made fit to be shown in a log line, a table cell or a page."""
 
 
 def excerpt(text: str, limit: int) -> str:
-    """At most `limit` characters, on one line, without any that a page or a terminal obeys.
+    """At most `limit` characters, on one line, without any that control a page or a terminal.
 
     Lone surrogates cannot be written as UTF-8, and direction overrides reorder what stands
     beside them; the joiner inside an emoji stays.

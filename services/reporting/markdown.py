@@ -1,6 +1,6 @@
-"""Markdown for people: words of strangers escaped, and tables.
+"""Markdown for people: text from outside is escaped; and tables.
 
-Promise: an escaped word cannot end a table cell or a line, style anything, or become a link.
+Promise: escaped text cannot end a table cell or a line, style anything, or become a link.
 """
 
 import re
@@ -25,6 +25,6 @@ def escape(text: str, limit: int = 600) -> str:
 
 
 def format_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; its cells are escaped where they come from strangers."""
+    """A table; cells from outside have to be escaped before."""
     lines = ["| " + " | ".join(cells) + " |" for cells in (head, ("---",) * len(head), *rows)]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Promises of the words of strangers in Markdown."""
+"""Promises of the text from outside in Markdown."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_markdown_escapes_what_would_be_markup():
         ("two  \t\r\n words", "two words"),
     ],
 )
-def test_words_become_neither_links_nor_lists_nor_colours(text, shown):
+def test_text_becomes_neither_links_nor_lists_nor_colours(text, shown):
     """In a form that each renderer shows as it was."""
     assert escape(text) == shown
 

@@ -7,7 +7,7 @@ from tasks.orchestration.reporting import print_notice, print_result
 HOSTILE = "[red]x[/red] :boom: /a/very/long/path" + "/deeper" * 30
 
 
-def test_words_of_strangers_cannot_style_the_terminal(capsys):
+def test_text_from_outside_cannot_style_the_terminal(capsys):
     """Brackets, emoji and long paths come out as they are, on the stream that was meant."""
     print_result(HOSTILE)
     print_notice(HOSTILE)

@@ -1,4 +1,4 @@
-"""The roster of `train_sentiment`."""
+"""The task of the flow `train_sentiment`."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ def train(*, data: Path, output: Path | None, report_only: tuple[str, ...], seed
     """Train, package, and show the figures; the model's folder."""
     from tasks.sentiment.training.card import check_output, package
     from tasks.sentiment.training.corpus import read_corpus
-    from tasks.sentiment.training.trainer import Recipe, fingerprint, fit
+    from tasks.sentiment.training.recipe import Recipe, fingerprint
+    from tasks.sentiment.training.trainer import fit
 
     home = Settings().home
     folder = (output or home / "models" / NAME).resolve()

@@ -8,11 +8,11 @@ import runpy
 from functools import partial
 from typing import Any
 
-from tasks.sentiment.training import trainer
+from tasks.sentiment.training import recipe
 
 SMALL: dict[str, Any] = {"vocabulary": 400, "width": 32, "layers": 1, "heads": 2}
 SMALL |= {"lengths": (32,) * 24, "learning_rate": 2e-2}
 
 if __name__ == "__main__":
-    trainer.Recipe = partial(trainer.Recipe, **SMALL)  # type: ignore[misc,assignment]
+    recipe.Recipe = partial(recipe.Recipe, **SMALL)  # type: ignore[misc,assignment]
     runpy.run_module("flows.train_sentiment", run_name="__main__")

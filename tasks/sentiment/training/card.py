@@ -7,17 +7,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 import torch
 from tokenizers import Tokenizer
+from torch.nn import functional
 from transformers import BertForSequenceClassification, PreTrainedTokenizerFast
 from transformers.utils.logging import disable_progress_bar
 
 from tasks.sentiment.errors import ModelError
 from tasks.sentiment.run.publication import exchange
 from tasks.sentiment.scoring.model import folder_digest
-from tasks.sentiment.training.calibration import calibration_error, fit_temperature
-from tasks.sentiment.training.trainer import Recipe, logits_of
+from tasks.sentiment.training.network import predict_logits
+from tasks.sentiment.training.recipe import Recipe
 
 
 def package(
@@ -32,7 +34,7 @@ def package(
     """Calibrate, evaluate and save the model; the folder appears whole. Returns the card.
 
     The temperature is fitted on the validation rows and divided out of the last layer, so that
-    whoever loads the folder gets calibrated probabilities without knowing of it. Weights are
+    the folder gives calibrated probabilities without further steps. Weights are
     saved in float16, and it is these that are evaluated.
     """
     validation = corpus[corpus["role"] == "validation"]
@@ -59,10 +61,7 @@ def package(
         "weights": sum(p.numel() for p in model.parameters()),
         "reads": f"{recipe.max_tokens} tokens; of longer texts the first quarter and the last"
         " three quarters of that",
-        "data": {
-            "digest": data_digest,
-            "rows": _rows_by_role(corpus),
-        },
+        "data": {"digest": data_digest, "rows": _rows_by_role(corpus)},
         "recipe": asdict(recipe),
         "temperature": round(temperature, 4),
         "metrics": metrics,
@@ -72,6 +71,29 @@ def package(
     exchange(aside, folder)
     shutil.rmtree(aside, ignore_errors=True)
     return card
+
+
+def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """The temperature that minimises the log loss (Guo et al. 2017, "On Calibration of Modern
+    Neural Networks"), searched over [0.2, 5]."""
+    temperatures = torch.logspace(np.log10(0.2), np.log10(5), 400)
+    losses = torch.stack([functional.cross_entropy(logits / t, labels) for t in temperatures])
+    return float(temperatures[losses.argmin()])
+
+
+def calibration_error(probability: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
+    """Expected calibration error of the decided class (Guo et al. 2017, equation 3).
+
+    probability: of class 1, shape (n,); labels: 0 or 1, shape (n,).
+    """
+    confidence = np.maximum(probability, 1 - probability)
+    correct = (probability >= 0.5) == (labels == 1)
+    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [
+        abs(correct[bin_of == b].mean() - confidence[bin_of == b].mean()) * (bin_of == b).mean()
+        for b in np.unique(bin_of)
+    ]
+    return float(np.sum(gaps))
 
 
 def check_output(folder: Path) -> None:
@@ -102,7 +124,7 @@ def _save(model: Any, tokenizer: Tokenizer, max_tokens: int, folder: Path) -> No
 def _logits(
     model: BertForSequenceClassification, tokenizer: Tokenizer, rows: pd.DataFrame, recipe: Recipe
 ) -> torch.Tensor:
-    return logits_of(model, tokenizer, rows["text"].tolist(), recipe.max_tokens)
+    return predict_logits(model, tokenizer, rows["text"].tolist(), recipe.max_tokens)
 
 
 def _metrics(logits: torch.Tensor, rows: pd.DataFrame) -> dict[str, float | int]:

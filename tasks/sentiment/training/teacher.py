@@ -31,7 +31,7 @@ ROUNDS = 80  # of the solver; it need not converge
 
 @dataclass(frozen=True)
 class TeacherTargets:
-    """What the teacher says of a table of tokens.
+    """What the teacher gives the network to learn beside the labels of a table of tokens.
 
     probability: of label 1, out of fold, float32, shape (texts,); shares: what each token, and the
     sequences that end with it, add to the logit, in units of their standard deviation, float32,
@@ -42,26 +42,28 @@ class TeacherTargets:
     shares: np.ndarray
 
     @classmethod
-    def read_or_teach(
+    def read_or_fit(
         cls, file: Path, table: TokenTable, weights: np.ndarray, vocabulary: int, seed: int
     ) -> "TeacherTargets":
-        """The lesson in `file`, which is written first if it is not there.
+        """The targets in `file`, which is written first if it is not there.
 
-        Raises: CorpusError: the file holds the lesson of another table.
+        Raises: CorpusError: the file holds the targets of another table.
         """
         if not file.exists():
-            lesson = teach(table, weights, vocabulary, seed)
+            targets = fit_teacher(table, weights, vocabulary, seed)
             aside = file.with_suffix(".tmp.npz")
-            np.savez(aside, probability=lesson.probability, shares=lesson.shares)
+            np.savez(aside, probability=targets.probability, shares=targets.shares)
             aside.replace(file)
         with np.load(file) as saved:
-            lesson = cls(saved["probability"], saved["shares"])
-        if (len(lesson.probability), len(lesson.shares)) != (len(table), len(table.flat)):
+            targets = cls(saved["probability"], saved["shares"])
+        if (len(targets.probability), len(targets.shares)) != (len(table), len(table.flat)):
             raise CorpusError(f"{file} is of other texts: delete its folder to begin anew")
-        return lesson
+        return targets
 
 
-def teach(table: TokenTable, weights: np.ndarray, vocabulary: int, seed: int) -> TeacherTargets:
+def fit_teacher(
+    table: TokenTable, weights: np.ndarray, vocabulary: int, seed: int
+) -> TeacherTargets:
     """Fit the teacher, once on all texts and once without each fold.
 
     weights: of the texts, shape (texts,).

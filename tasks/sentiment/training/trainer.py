@@ -8,9 +8,8 @@ average of the weights, its logits divided by a temperature fitted on the valida
 that probabilities mean what they say.
 """
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,50 +18,17 @@ import pandas as pd
 import torch
 from tokenizers import Tokenizer
 from torch.nn import functional
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import BertForSequenceClassification
 
-from tasks.sentiment.text import text_digest
 from tasks.sentiment.training.corpus import Batch, TokenTable, batches_by_length, draw_epoch
+from tasks.sentiment.training.network import build_network, start_as_bag_of_words
+from tasks.sentiment.training.recipe import Recipe
 from tasks.sentiment.training.teacher import TeacherTargets
-from tasks.sentiment.training.vocabulary import SPECIAL, train_tokenizer, word_vectors
+from tasks.sentiment.training.vocabulary import CLS, MASK, SEP, train_tokenizer, word_vectors
 
-SCHEME = 1  # of training; a higher number does not go on from what other code began
 CHECKPOINT_EVERY = 200  # steps
 AVERAGE_DECAY = 0.999
 GRADIENT_NORM = 1.0
-SPECIAL_IDS = len(SPECIAL)
-CLS, SEP, MASK = (SPECIAL.index(token) for token in ("[CLS]", "[SEP]", "[MASK]"))
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that, with the data and the code, decides the weights."""
-
-    seed: int = 20261122
-    lengths: tuple[int, ...] = (128, 192, 256, 384)  # how many tokens of a text a pass reads
-    repeats: Mapping[str, float] = field(  # how often a pass draws the rows of a data set
-        default_factory=lambda: {
-            "sst2_sentences": 3.0,
-            "rt_polarity": 3.0,
-            "customer_reviews_cr": 2.0,
-            "yelp_sentences": 0.3,  # weak labels: the stars of the whole review
-        }
-    )
-    other_repeats: float = 1.0  # of the data sets that `repeats` does not name
-    batch_tokens: int = 8_192
-    batch_texts: int = 256  # so that short texts get their share of the steps
-    max_tokens: int = 384
-    vocabulary: int = 16_000
-    width: int = 256
-    layers: int = 4
-    heads: int = 4
-    learning_rate: float = 3e-3  # of word vectors and inner matrices; a third for the rest
-    warm_up_share: float = 0.03
-    weight_decay: float = 0.05
-    label_smoothing: float = 0.02
-    mask_share: tuple[float, float] = (0.15, 0.05)  # at the first step and at the last
-    teacher_share: float = 0.5  # of the target; the label is the rest
-    token_weight: float = 2.0  # of the loss on what each token adds, falling to 0 at the end
 
 
 @dataclass(frozen=True)
@@ -102,14 +68,14 @@ def fit(
     table = TokenTable.encode(tokenizer, train["text"].tolist(), train["label"].to_numpy())
     repeats = train["dataset"].map(lambda name: recipe.repeats.get(name, recipe.other_repeats))
     announce("linear teacher")
-    lesson = TeacherTargets.read_or_teach(
+    targets = TeacherTargets.read_or_fit(
         folder / "lesson.npz", table, repeats.to_numpy(), recipe.vocabulary, recipe.seed
     )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(recipe.seed)
-    model = build(recipe)
+    model = build_network(recipe)
     plan = _plan(table, train["dataset"].to_numpy(), recipe)
-    state = _State(model, recipe, folder / "checkpoint.pt", device)
+    state = _TrainingState(model, recipe, folder / "checkpoint.pt", device)
     if not state.load():
         announce("word vectors")
         vectors = word_vectors(table.flat, table.offsets, recipe.vocabulary, recipe.width)
@@ -117,52 +83,12 @@ def fit(
     while state.step < len(plan):
         step = plan[state.step]
         batch = table.batch(step.rows, step.max_tokens, CLS, SEP)
-        shares = table.aligned(lesson.shares, step.rows, step.max_tokens)
-        state.learn(step, batch, lesson.probability[step.rows], shares)
+        shares = table.aligned(targets.shares, step.rows, step.max_tokens)
+        state.learn(step, batch, targets.probability[step.rows], shares)
         if state.step % CHECKPOINT_EVERY == 0 or state.step == len(plan):
             state.save()
         report(Progress(state.step, len(plan)))
     return state.averaged(), tokenizer
-
-
-def build(recipe: Recipe) -> BertForSequenceClassification:
-    """The network with random weights."""
-    model = BertForSequenceClassification(
-        BertConfig(
-            vocab_size=recipe.vocabulary,
-            hidden_size=recipe.width,
-            num_hidden_layers=recipe.layers,
-            num_attention_heads=recipe.heads,
-            intermediate_size=4 * recipe.width,
-            max_position_embeddings=recipe.max_tokens,
-            type_vocab_size=1,
-            hidden_dropout_prob=0.0,
-            attention_probs_dropout_prob=0.0,
-            pad_token_id=0,
-            id2label={0: "NEGATIVE", 1: "POSITIVE"},
-            label2id={"NEGATIVE": 0, "POSITIVE": 1},
-        )
-    )
-    model.set_attn_implementation("eager")  # on a CPU 1.5 times as fast to train as sdpa
-    return model
-
-
-@torch.no_grad()
-def start_as_bag_of_words(model: Any, vectors: torch.Tensor) -> None:
-    """Set the word vectors, shape (vocabulary, width), and let attention pass their mean on.
-
-    Positions start at zero, so that those never seen in training do no harm.
-    """
-    embeddings = model.bert.embeddings
-    centred = vectors.clone()
-    centred[SPECIAL_IDS:] -= vectors[SPECIAL_IDS:].mean(0)  # the common part says nothing
-    embeddings.word_embeddings.weight.copy_(centred)
-    torch.nn.init.zeros_(embeddings.position_embeddings.weight)
-    torch.nn.init.zeros_(embeddings.token_type_embeddings.weight)
-    for layer in model.bert.encoder.layer:
-        torch.nn.init.orthogonal_(layer.attention.self.value.weight, 1.4)
-        torch.nn.init.orthogonal_(layer.attention.output.dense.weight, 1.4)
-    torch.nn.init.orthogonal_(model.bert.pooler.dense.weight)
 
 
 def _tokenizer(texts: pd.Series, recipe: Recipe, file: Path) -> Tokenizer:
@@ -185,7 +111,7 @@ def _plan(table: TokenTable, datasets: np.ndarray, recipe: Recipe) -> list[Step]
     return [Step(rows, n, i / len(batches)) for i, (rows, n) in enumerate(batches)]
 
 
-class _State:
+class _TrainingState:
     """Weights, their average, the optimisers and the step: what a checkpoint holds."""
 
     def __init__(
@@ -305,30 +231,3 @@ def _rate(done: float, warm_up: float) -> float:
     if done < warm_up:
         return (done + 1e-4) / warm_up
     return 0.02 + 0.98 * 0.5 * (1 + float(np.cos(np.pi * (done - warm_up) / (1 - warm_up))))
-
-
-@torch.no_grad()
-def logits_of(
-    model: BertForSequenceClassification, tokenizer: Tokenizer, texts: list[str], max_tokens: int
-) -> torch.Tensor:
-    """Logits, shape (texts, 2), float32, in the order of the texts."""
-    table = TokenTable.encode(tokenizer, texts, np.zeros(len(texts)))
-    lengths = table.lengths(max_tokens)
-    order = np.argsort(lengths, kind="stable")[::-1]
-    device = next(model.parameters()).device
-    logits = torch.empty(len(texts), 2)
-    for rows in batches_by_length(lengths, order, 8_192, np.random.default_rng(0)):
-        batch = table.batch(rows, max_tokens, CLS, SEP)
-        with torch.autocast(device.type, dtype=torch.bfloat16):
-            output = model(
-                torch.from_numpy(batch.ids).to(device),
-                torch.from_numpy(batch.mask).long().to(device),
-            )
-        logits[torch.from_numpy(rows.copy())] = output.logits.float().cpu()
-    return logits
-
-
-def fingerprint(recipe: Recipe, data_digest: str, report_only: Sequence[str]) -> str:
-    """Names a training: the same code and recipe on the same rows of the same data."""
-    asked = json.dumps([SCHEME, asdict(recipe), sorted(set(report_only))], sort_keys=True)
-    return text_digest(asked + data_digest)[:16]

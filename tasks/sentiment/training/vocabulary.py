@@ -7,6 +7,7 @@ import torch
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+CLS, SEP, MASK = (SPECIAL.index(token) for token in ("[CLS]", "[SEP]", "[MASK]"))
 
 
 def train_tokenizer(texts: Sequence[str], size: int) -> Tokenizer:
@@ -27,8 +28,7 @@ def train_tokenizer(texts: Sequence[str], size: int) -> Tokenizer:
     found = sorted(set(learner.get_vocab()) - set(SPECIAL))
     tokenizer = _tokenizer({token: i for i, token in enumerate([*SPECIAL, *found])})
     tokenizer.add_special_tokens(SPECIAL)
-    first, last = SPECIAL.index("[CLS]"), SPECIAL.index("[SEP]")
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", last), ("[CLS]", first))
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", SEP), ("[CLS]", CLS))
     return tokenizer
 
 

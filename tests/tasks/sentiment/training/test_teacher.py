@@ -5,7 +5,7 @@ import pytest
 
 from tasks.sentiment.training import teacher
 from tasks.sentiment.training.corpus import TokenTable
-from tasks.sentiment.training.teacher import TeacherTargets, teach
+from tasks.sentiment.training.teacher import TeacherTargets, fit_teacher
 
 GOOD, BAD, NOT, FILLER = 10, 11, 12, range(20, 40)
 VOCABULARY = 50
@@ -27,27 +27,27 @@ def table() -> TokenTable:
 
 
 @pytest.fixture(scope="module")
-def lesson(table: TokenTable) -> TeacherTargets:
-    return teach(table, np.ones(len(table)), VOCABULARY, seed=1)
+def targets(table: TokenTable) -> TeacherTargets:
+    return fit_teacher(table, np.ones(len(table)), VOCABULARY, seed=1)
 
 
-def test_teacher_reads_sequences_and_not_words_alone(table, lesson):
+def test_teacher_reads_sequences_and_not_words_alone(table, targets):
     """A negated word is understood, in texts that the fit has not seen."""
-    right = (lesson.probability >= 0.5) == (table.labels == 1)
+    right = (targets.probability >= 0.5) == (table.labels == 1)
 
     assert right.mean() > 0.95
 
 
-def test_each_token_gets_its_own_share(table, lesson):
+def test_each_token_gets_its_own_share(table, targets):
     """Plain good words speak for a text, negated ones against it, fillers hardly at all."""
     after_not = np.concatenate([[False], table.flat[:-1] == NOT])
     good = table.flat == GOOD
 
-    assert lesson.shares.shape == table.flat.shape
-    assert lesson.shares[good & ~after_not].mean() > 1
-    assert lesson.shares[good & after_not].mean() < -0.5
-    assert np.abs(lesson.shares[table.flat >= min(FILLER)]).mean() < 0.3
-    assert lesson.shares.std() == pytest.approx(1, rel=1e-3)
+    assert targets.shares.shape == table.flat.shape
+    assert targets.shares[good & ~after_not].mean() > 1
+    assert targets.shares[good & after_not].mean() < -0.5
+    assert np.abs(targets.shares[table.flat >= min(FILLER)]).mean() < 0.3
+    assert targets.shares.std() == pytest.approx(1, rel=1e-3)
 
 
 def test_probabilities_come_from_fits_without_the_text(table):
@@ -59,9 +59,9 @@ def test_probabilities_come_from_fits_without_the_text(table):
         rng.integers(0, 2, len(table)),
     )
 
-    lesson = teach(noise, np.ones(len(noise)), VOCABULARY, seed=1)
+    targets = fit_teacher(noise, np.ones(len(noise)), VOCABULARY, seed=1)
 
-    right = ((lesson.probability >= 0.5) == (noise.labels == 1)).mean()
+    right = ((targets.probability >= 0.5) == (noise.labels == 1)).mean()
     assert right == pytest.approx(0.5, abs=0.08)
 
 
@@ -79,13 +79,13 @@ def test_sequences_end_with_their_text():
     assert words[1].max() < pairs[1].min()  # each has a column of its own
 
 
-def test_lesson_is_kept_for_the_next_start(table, lesson, tmp_path, monkeypatch):
+def test_targets_are_kept_for_the_next_start(table, targets, tmp_path, monkeypatch):
     """A resumed training reads what the first one wrote."""
     given = (tmp_path / "lesson.npz", table, np.ones(len(table)), VOCABULARY, 1)
-    TeacherTargets.read_or_teach(*given)
-    monkeypatch.setattr(teacher, "teach", None)
+    TeacherTargets.read_or_fit(*given)
+    monkeypatch.setattr(teacher, "fit_teacher", None)
 
-    again = TeacherTargets.read_or_teach(*given)
+    again = TeacherTargets.read_or_fit(*given)
 
-    assert np.array_equal(again.probability, lesson.probability)
-    assert np.array_equal(again.shares, lesson.shares)
+    assert np.array_equal(again.probability, targets.probability)
+    assert np.array_equal(again.shares, targets.shares)

@@ -12,10 +12,11 @@ import torch
 
 from tasks.sentiment.errors import CorpusError
 from tasks.sentiment.training import trainer
-from tasks.sentiment.training.calibration import calibration_error, fit_temperature
-from tasks.sentiment.training.card import package
+from tasks.sentiment.training.card import calibration_error, fit_temperature, package
 from tasks.sentiment.training.corpus import TokenTable, batches_by_length, draw_epoch, read_corpus
-from tasks.sentiment.training.trainer import Progress, Recipe, fingerprint, fit, logits_of
+from tasks.sentiment.training.network import predict_logits
+from tasks.sentiment.training.recipe import Recipe, fingerprint
+from tasks.sentiment.training.trainer import Progress, fit
 from tasks.sentiment.training.vocabulary import train_tokenizer
 
 pytestmark = pytest.mark.slow
@@ -260,7 +261,7 @@ def test_logits_do_not_depend_on_the_order_of_texts(corpus, tmp_path):
     model, tokenizer = fit(corpus, replace(TINY, lengths=(24,)), tmp_path, ignore)
     texts = [*corpus["text"].tolist()[:40], "a longer text " * 9]
 
-    forward = logits_of(model, tokenizer, texts, 24)
-    backward = logits_of(model, tokenizer, texts[::-1], 24)
+    forward = predict_logits(model, tokenizer, texts, 24)
+    backward = predict_logits(model, tokenizer, texts[::-1], 24)
 
     assert torch.allclose(forward, backward.flip(0), atol=0.05)  # bfloat16

@@ -41,9 +41,9 @@ from tasks.sentiment.run.plan import Plan
 from tasks.sentiment.run.run_folder import RunFolder, write_text
 from tasks.sentiment.run.scoring_run import Request, ScoringRun
 from tasks.sentiment.run.window import Window, describe_window
+from tasks.sentiment.scoring.machine import usable_cores
 from tasks.sentiment.scoring.model import ModelFolder, find_model, find_same_model
-from tasks.sentiment.scoring.precision_choice import Choice
-from tasks.sentiment.scoring.scorer import usable_cores
+from tasks.sentiment.scoring.precision import Choice
 from tasks.settings import Settings
 
 ERRORS = (SentimentError,)
@@ -195,7 +195,7 @@ def check_model(run: ScoringRun, plan: Plan) -> Choice:
         threads,
         run.request.precision,
     )
-    open_scorer(model, choice.precision, threads=threads, cache=_cache(run))
+    open_scorer(model, choice.precision, threads=threads)
     return choice
 
 
@@ -214,16 +214,9 @@ def score_partition(
     """Score one partition, if it would end within the window."""
     from tasks.sentiment.scoring.precision import open_scorer
 
+    threads = _threads_per_scorer()
     return steps.score(
-        run,
-        plan,
-        number,
-        lambda: open_scorer(
-            _model(run),
-            precision,
-            threads=_threads_per_scorer(),
-            cache=_cache(run),
-        ),
+        run, plan, number, lambda: open_scorer(_model(run), precision, threads=threads)
     )
 
 

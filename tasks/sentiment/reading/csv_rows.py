@@ -54,11 +54,6 @@ class CsvReader:
         refuse_repeated(header, file)
         self._columns = header
 
-    @property
-    def columns(self) -> list[str]:
-        """Names in the header."""
-        return list(self._columns)
-
     def require(self, columns: Sequence[str]) -> None:
         """Raises: SourceError: one of `columns` is missing."""
         require_columns(columns, self._columns, self._file)

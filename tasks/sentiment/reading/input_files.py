@@ -5,6 +5,7 @@ import difflib
 import glob
 import gzip
 import io
+import re
 import shutil
 import tempfile
 import zlib
@@ -36,6 +37,8 @@ _MARKS = (  # the longer ones first: UTF-32's begins with UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://")
+_DATABASES = ("sqlite", "postgres", "mysql", "mariadb", "oracle", "mssql", "snowflake", "duckdb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,30 @@ class InputFile:
             raise SourceChanged(f"{self.name} is gone since reading began: run again") from error
         if state != self.state:
             raise SourceChanged(f"{self.name} has changed since reading began: run again")
+
+
+def refuse_address(reference: str) -> None:
+    """Refuse an address, unless a file of this machine is called so. It may hold a password or a
+    signature, so that only its scheme is repeated.
+
+    Raises: SourceError: names its kind and the way out.
+    """
+    found = _SCHEME.match(reference)
+    if found is None or Path(reference).exists():
+        return
+    scheme = found[1].lower()
+    if scheme == "file":
+        advice = "give the path alone, without file://"
+    elif scheme.startswith(_DATABASES):
+        advice = (
+            "put it into TRIPTYCH_SOURCE_DATABASE_URL, and give the query as the source: SELECT …"
+        )
+    else:
+        advice = (
+            "addresses are not read: copy the file to this machine first, and name the source with"
+            " --source-name if the copy is called otherwise each night"
+        )
+    raise SourceError(f"the source is a {scheme}:// address; {advice}")
 
 
 def find_files(reference: str) -> tuple[str, list[InputFile]]:

@@ -32,13 +32,7 @@ class JsonReader:
             raise SourceError(
                 f"{file} cannot be read as JSON Lines: no JSON object in its first lines"
             )
-        self._columns = list(first[0]) if first else []
         self._known = list(dict.fromkeys(chain.from_iterable(first)))
-
-    @property
-    def columns(self) -> list[str]:
-        """Keys of the first object."""
-        return list(self._columns)
 
     def require(self, columns: Sequence[str]) -> None:
         """Raises: SourceError: one of `columns` is a key of none of the first 100 objects."""

@@ -40,11 +40,6 @@ class ParquetReader:
         refuse_repeated(self._columns, file)
 
     @property
-    def columns(self) -> list[str]:
-        """Names of the top-level columns."""
-        return list(self._columns)
-
-    @property
     def types(self) -> dict[str, pa.DataType]:
         """Types of the values that `rows` gives: dictionaries decoded, binary as text."""
         return {field.name: _plain(field.type) for field in self._parquet.schema_arrow}

@@ -76,11 +76,6 @@ class QueryReader:
         self._columns = list(result.keys())
         refuse_repeated(self._columns, "the query")
 
-    @property
-    def columns(self) -> list[str]:
-        """Names of the result's columns."""
-        return list(self._columns)
-
     def require(self, columns: Sequence[str]) -> None:
         """Raises: SourceError: one of `columns` is missing."""
         require_columns(columns, self._columns, "the query")

@@ -45,10 +45,6 @@ class HalfFloat(NarrowFloat):
 class RowReader(Protocol):
     """An open file or query result."""
 
-    @property
-    def columns(self) -> list[str]:
-        """Names of the columns, in their order."""
-
     def require(self, columns: Sequence[str]) -> None:
         """Raises: SourceError: one of `columns` is missing."""
 

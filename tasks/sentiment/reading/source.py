@@ -13,13 +13,16 @@ from typing import Protocol
 import pyarrow as pa
 
 from tasks.sentiment.errors import SourceError, first_line
-from tasks.sentiment.reading.address import refuse_address
-from tasks.sentiment.reading.input_files import BROKEN_GZIP, InputFile, find_files, open_reader
+from tasks.sentiment.reading.input_files import (
+    BROKEN_GZIP,
+    InputFile,
+    find_files,
+    open_reader,
+    refuse_address,
+)
 from tasks.sentiment.reading.parquet_rows import ParquetReader
 from tasks.sentiment.reading.query_rows import is_query, open_query, refuse_statement
 from tasks.sentiment.reading.raw_rows import RawRow
-
-__all__ = ["FileSource", "QuerySource", "RawRow", "Source", "open_source"]
 
 
 class Source(Protocol):
@@ -29,18 +32,8 @@ class Source(Protocol):
     def name(self) -> str:
         """Default name of the source."""
 
-    @property
-    def kind(self) -> str:
-        """csv, tsv, jsonl, parquet, mixed or query."""
-
     def fingerprint(self) -> str | None:
         """Equal for an unchanged input; None where that cannot be known without reading."""
-
-    def columns(self) -> list[str]:
-        """Columns of the input, of its first file if there are several.
-
-        Raises: SourceError: the input cannot be read.
-        """
 
     def types(self) -> dict[str, pa.DataType]:
         """Types of the columns where the input has any: Parquet. Elsewhere empty."""
@@ -67,10 +60,11 @@ def open_source(reference: str, *, encoding: str = "utf-8", query_url: str | Non
         refuse_address(reference)
         refuse_statement(reference)
         try:
-            return FileSource(*find_files(reference), encoding=encoding)
+            name, files = find_files(reference)
+            return FileSource(name, files, encoding=encoding)
         except OSError as error:
             raise SourceError(f"{reference} cannot be read: {error.strerror}") from error
-        except RuntimeError as error:  # ~someone who is not there
+        except RuntimeError as error:  # ~ and a user who is not there
             raise SourceError(f"{reference} cannot be read: {error}") from error
     if query_url is None:
         raise SourceError("a query needs the address of the database to run on")
@@ -84,8 +78,6 @@ class FileSource:
         """Args: files: at least one."""
         self.name = name
         self.files = tuple(files)
-        kinds = {file.kind for file in files}
-        self.kind = kinds.pop() if len(kinds) == 1 else "mixed"
         self._encoding = encoding
 
     def fingerprint(self) -> str:
@@ -96,15 +88,9 @@ class FileSource:
             digest.update(f"{file.name}\0{size}\0{changed_ns}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
 
-    def columns(self) -> list[str]:
-        """Columns of the first file."""
-        first = self.files[0]
-        with _blaming(first, [0]), open_reader(first, self._encoding) as reader:
-            return reader.columns
-
     def types(self) -> dict[str, pa.DataType]:
         """Of the columns on whose type all files agree, if all are Parquet."""
-        if self.kind != "parquet":
+        if any(file.kind != "parquet" for file in self.files):
             return {}
         agreed: dict[str, pa.DataType] | None = None
         for file in self.files:
@@ -138,8 +124,6 @@ class FileSource:
 class QuerySource:
     """The result of a query; it is run anew for every reading."""
 
-    kind = "query"
-
     def __init__(self, query: str, query_url: str) -> None:
         """Args: query_url: SQLAlchemy address."""
         self.name = f"query-{hashlib.sha256(query.encode()).hexdigest()[:8]}"
@@ -148,11 +132,6 @@ class QuerySource:
 
     def fingerprint(self) -> None:
         """None: what the database holds is not known without asking it."""
-
-    def columns(self) -> list[str]:
-        """Columns of the result."""
-        with open_query(self._query, self._query_url) as reader:
-            return reader.columns
 
     def types(self) -> dict[str, pa.DataType]:
         """None: a query's values are carried as text."""

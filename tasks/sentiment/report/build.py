@@ -9,7 +9,7 @@ from tasks.sentiment.report.page import RunReport
 from tasks.sentiment.run.partitions import Outcome, finished_partitions, merged_statistics
 from tasks.sentiment.run.plan import Plan
 from tasks.sentiment.run.scoring_run import ScoringRun
-from tasks.sentiment.scoring.precision_choice import Choice, describe_choice
+from tasks.sentiment.scoring.precision import Choice, describe_choice
 
 COMPARED_RUNS = 7  # a week of runs
 EMPTY_RUNS = 53  # that may lie among them: an input that comes once a week has six such runs

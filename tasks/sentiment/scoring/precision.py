@@ -12,16 +12,15 @@ A precision that is asked for by its name is compared with float32 likewise, and
 """
 
 import json
-import os
-import platform
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from services.storage.files import write_text
 from tasks.sentiment.errors import ModelError, PrecisionError
 from tasks.sentiment.scoring.benchmark import (
     Candidate,
@@ -33,69 +32,63 @@ from tasks.sentiment.scoring.benchmark import (
 )
 from tasks.sentiment.scoring.encoder import is_known
 from tasks.sentiment.scoring.golden import GOLDEN_TEXTS, check_golden
+from tasks.sentiment.scoring.machine import describe_cpu, usable_cores
 from tasks.sentiment.scoring.model import ModelFolder
-from tasks.sentiment.scoring.precision_choice import AGREEMENT, Choice, choose
 from tasks.sentiment.scoring.runtime import find_gpu
-from tasks.sentiment.scoring.scorer import PRECISIONS, Scorer, usable_cores
+from tasks.sentiment.scoring.scorer import PRECISIONS, Scorer
 from tasks.sentiment.text import clean
 
 SCHEME = 2  # of measuring and of the graphs; a higher number forgets what was remembered
 ENOUGH = 100  # texts; what fewer of them show is not remembered
 INT8_SUFFICES = 1.5  # times as fast as float32
-
-_INTERESTING_FLAGS = {
-    *("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"),
-    *("asimddp", "i8mm", "bf16"),  # ARM's
-}
+AGREEMENT = 0.99  # least share of float32's labels
+FASTER = 1.05  # times: less is no reason to be less exact
 
 
-def open_scorer(
-    model: ModelFolder,
-    precision: str,
-    *,
-    threads: int | None = None,
-    cache: Path,
-    sample: Callable[[], Sequence[str]] | None = None,
-) -> Scorer:
-    """A scorer whose answers to the known texts are right, opened once per process.
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen and why, by precision.
 
-    precision: "auto", "float32", "bfloat16" or "int8".
-    sample: cleaned texts to choose the precision on; without them the known texts serve. A name
-        is taken as it is, without comparing it: `choose_precision` does that, once per run.
+    rates: texts per second, the median of the rounds; agreement: share of float32's labels;
+    spread: of the rates; largest_difference: of a probability from float32's; texts: on how
+    many this was seen.
+    """
 
+    precision: str
+    rates: Mapping[str, float]
+    agreement: Mapping[str, float]
+    spread: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    largest_difference: Mapping[str, float] = field(default_factory=dict)
+    texts: int = 0
+
+
+def open_scorer(model: ModelFolder, precision: str, *, threads: int | None = None) -> Scorer:
+    """A scorer whose answers to the golden texts are right, opened once per process.
+
+    precision: a name, taken as it is; `choose_precision` compares it, once per run.
+    threads: None: one per usable core.
     Raises: ModelError: the model cannot be computed so.
         GoldenError: it answers known texts wrongly.
     """
+    if precision not in PRECISIONS:
+        raise ModelError(f"there is no precision {precision}: auto, {', '.join(PRECISIONS)}")
     threads = threads or usable_cores()
+    key = (str(model.path), model.digest, precision, threads)
     with _opening:
-        if precision == "auto":
-            key = (str(model.path), model.digest, precision, threads)
-            if key in _opened:
-                return _opened[key]
-            precision = choose_precision(model, sample, cache, threads).precision
-            scorer = _opened[key] = _open(model, precision, threads)
-            return scorer
-        return _open(model, precision, threads)
+        if key not in _opened:
+            scorer = Scorer(model, precision, threads=threads)
+            check_golden(scorer)
+            _opened[key] = scorer
+        return _opened[key]
 
 
 _opening = threading.Lock()
 _opened: dict[tuple[str, str, str, int], Scorer] = {}
 
 
-def _open(model: ModelFolder, precision: str, threads: int) -> Scorer:
-    if precision not in PRECISIONS:
-        raise ModelError(f"there is no precision {precision}: auto, {', '.join(PRECISIONS)}")
-    key = (str(model.path), model.digest, precision, threads)
-    if key not in _opened:
-        scorer = Scorer(model, precision, threads=threads)
-        check_golden(scorer)
-        _opened[key] = scorer
-    return _opened[key]
-
-
 def choose_precision(
     model: ModelFolder,
-    sample: Callable[[], Sequence[str]] | None,
+    sample: Callable[[], Sequence[str]],
     cache: Path,
     threads: int,
     precision: str = "auto",
@@ -103,6 +96,7 @@ def choose_precision(
     """The remembered choice for this model and machine, or a new one. It is remembered if it was
     measured on a hundred texts or more.
 
+    sample: cleaned texts of the input; where there are none, the golden texts serve.
     precision: "auto", or a name, which is then compared with float32.
     Raises: ModelError: the model cannot be computed so.
         PrecisionError: the named one gives other labels than float32.
@@ -118,7 +112,7 @@ def choose_precision(
         for entry in (remembered.get(key), remembered.get(named_key)):
             if entry is not None and precision in entry.largest_difference:
                 return _checked(replace(entry, precision=precision))
-    texts = list(dict.fromkeys(sample())) if sample else []
+    texts = list(dict.fromkeys(sample()))
     asked = texts or [clean(golden.raw_text) for golden in GOLDEN_TEXTS]
     if precision == "auto":
         choice = measure(model, asked, threads)
@@ -175,7 +169,7 @@ def measure(model: ModelFolder, texts: Sequence[str], threads: int) -> Choice:
 
     if gpu is None and is_known(model.config):
         add("int8")
-    if (gpu == "cuda" or "bf16" in _cpu()) and not _int8_suffices(candidates, differences):
+    if (gpu == "cuda" or "bf16" in describe_cpu()) and not _int8_suffices(candidates, differences):
         add("bfloat16")
     return _choice(candidates, differences)
 
@@ -204,7 +198,7 @@ def _choice(candidates: Mapping[str, Candidate], differences: Mapping[str, Diffe
 
 
 def _key(model: ModelFolder, threads: int) -> str:
-    device = find_gpu() or _cpu()
+    device = find_gpu() or describe_cpu()
     versions = [f"{name} {_version(name)}" for name in ("onnxruntime", "torch", "transformers")]
     return "; ".join([model.digest, device, f"{threads} threads", f"scheme {SCHEME}", *versions])
 
@@ -214,19 +208,6 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "none"
-
-
-def _cpu() -> str:
-    """Name and instruction sets of the CPU; virtual machines often tell a family's name only."""
-    info = Path("/proc/cpuinfo")
-    fields: dict[str, str] = {}
-    if info.exists():
-        for line in info.read_text("utf-8", "replace").split("\n\n")[0].splitlines():
-            name, _, value = line.partition(":")
-            fields[name.strip()] = value.strip()
-    flags = (fields.get("flags") or fields.get("Features") or "").split()
-    name = fields.get("model name") or f"{platform.machine()} {platform.processor()}".strip()
-    return " ".join([name, *sorted(_INTERESTING_FLAGS.intersection(flags))])
 
 
 def _read(file: Path) -> dict[str, Choice]:
@@ -246,7 +227,48 @@ def _from_json(entry: dict[str, Any]) -> Choice:
 
 def _write(file: Path, choices: dict[str, Choice]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
     content = {key: asdict(choice) for key, choice in choices.items()}
-    aside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    aside.replace(file)
+    write_text(file, json.dumps(content, indent=1) + "\n")
+
+
+def choose(rounds: Mapping[str, Sequence[float]], agreement: Mapping[str, float]) -> str:
+    """The most exact precision than which none is faster, of those whose labels agree.
+
+    rounds: texts per second in each round, all precisions measured in the same ones.
+    """
+    able = [p for p in PRECISIONS if p in rounds and agreement[p] >= AGREEMENT]
+    return next(p for p in able if not any(is_faster(rounds[o], rounds[p]) for o in able))
+
+
+def is_faster(rates: Sequence[float], others: Sequence[float]) -> bool:
+    """Whether a difference of rates lies beyond the spread of the rounds: one was faster by 5 %
+    in each of them, an outlier left out."""
+    slowest, _ = spread([a / b for a, b in zip(rates, others, strict=True)])
+    return slowest > FASTER
+
+
+def describe_choice(choice: Choice) -> str:
+    """Why, in a line: agreement with float32, and the rates with the spread of their rounds."""
+    reasons, chosen = [], choice.precision
+    if chosen in choice.largest_difference and chosen != "float32":
+        reasons.append(
+            f"labels of float32 on {_format_percent(choice.agreement[chosen])} of {choice.texts:,}"
+            f" texts, probabilities within {choice.largest_difference[chosen]:.4f}"
+        )
+    rates = []
+    for precision, (slowest, fastest) in choice.spread.items():
+        remark = f"{_format_rate(slowest)} to {_format_rate(fastest)}"
+        if choice.agreement[precision] < AGREEMENT:
+            remark += f", but {_format_percent(choice.agreement[precision])} of the labels"
+        rates.append(f"{precision} {_format_rate(choice.rates[precision])} ({remark})")
+    if rates:
+        reasons.append(f"texts per second: {', '.join(rates)}")
+    return "; ".join(reasons)
+
+
+def _format_percent(share: float) -> str:
+    return f"{share * 100:.1f} %"
+
+
+def _format_rate(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}"

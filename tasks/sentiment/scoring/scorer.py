@@ -1,12 +1,12 @@
 """Texts in, probabilities out: as fast as the machine allows, and the same every time."""
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
 
+from tasks.sentiment.scoring.machine import usable_cores
 from tasks.sentiment.scoring.model import ModelFolder
 from tasks.sentiment.scoring.runtime import open_forward
 from tasks.sentiment.scoring.tokens import Batch, TokenReader
@@ -62,10 +62,3 @@ class Scorer:
         logits = self._forward(batch.ids, batch.lengths).astype(np.float64)
         difference = logits[:, self._negative_id] - logits[:, self._positive_id]
         return 1 / (1 + np.exp(np.clip(difference, -500, 500)))
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -1,7 +1,7 @@
-"""The four SQL tables of the sentiment room and their rows as typed values.
+"""The four SQL tables of the sentiment panel and their rows as typed values.
 
 - `review_sentiment`: one current row per (source, review_id);
-- `rejected_reviews`: one row per rejected row of a source's night;
+- `rejected_reviews`: one row per rejected row of a source on a run date;
 - `sentiment_runs`: one row per run; always rows_read = scored + reused + rejected;
 - `sentiment_sources`: the inputs that have results under a source's name.
 
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from services.storage.utc import UtcDateTime
 
+NO_PRIVILEGE = "42501"  # a state of PostgreSQL
 STATUSES = ("running", "finished", "stopped", "failed")
 
 
@@ -154,3 +155,38 @@ SENTIMENT_SOURCES = sa.Table(
     sa.Column("run_id", sa.Text, nullable=False),
     sa.Column("first_seen_at", UtcDateTime, nullable=False),
 )
+
+
+def create_tables(connection: sa.Connection) -> bool:
+    """Create the tables that are missing.
+
+    Returns: whether `sentiment_sources` is there; a user who may not create the youngest table
+        goes on without it.
+    """
+    older = [table for table in METADATA.sorted_tables if table is not SENTIMENT_SOURCES]
+    METADATA.create_all(connection, older)
+    if sa.inspect(connection).has_table(SENTIMENT_SOURCES.name):
+        return True
+    try:
+        with connection.begin_nested():
+            SENTIMENT_SOURCES.create(connection)
+    except sa.exc.DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != NO_PRIVILEGE:
+            raise
+        return False
+    return True
+
+
+def describe_mismatch(connection: sa.Connection, *, with_sources: bool) -> str | None:
+    """How a table that was there before differs from these in columns or key; None: in nothing."""
+    inspector = sa.inspect(connection)
+    for table in METADATA.sorted_tables:
+        if table is SENTIMENT_SOURCES and not with_sources:
+            continue
+        there = {column["name"] for column in inspector.get_columns(table.name)}
+        if missing := [c.name for c in table.columns if c.name not in there]:
+            return f"the table {table.name} there has no column {', '.join(missing)}"
+        key = table.primary_key.columns.keys()
+        if set(inspector.get_pk_constraint(table.name)["constrained_columns"]) != set(key):
+            return f"the table {table.name} there is not keyed by {', '.join(key)}"
+    return None

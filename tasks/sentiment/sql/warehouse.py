@@ -34,26 +34,23 @@ from services.storage.upsert import (
 from tasks.sentiment.errors import WarehouseBusy, WarehouseError
 from tasks.sentiment.reading.origin import Origin, refuse_taken_name
 from tasks.sentiment.reading.reviews import Rejected
-from tasks.sentiment.sql.questions import create_if_allowed, origins, spellings
+from tasks.sentiment.sql.spellings import IDS_PER_QUERY, read_spellings
 from tasks.sentiment.sql.tables import (
-    METADATA,
     REJECTED_REVIEWS,
     REVIEW_SENTIMENT,
     SENTIMENT_RUNS,
     SENTIMENT_SOURCES,
     RunRow,
     ScoredRow,
+    create_tables,
+    describe_mismatch,
 )
 
-__all__ = ["RunRow", "ScoredRow", "Warehouse"]
-
-IDS_PER_QUERY = 500  # SQLite takes at most 999 parameters in its older builds
 ROWS_PER_INSERT = 5_000
 PREPARE_LOCK = 20_261_122  # any number, the same in every process
 
 log = logging.getLogger(__name__)
 
-_TABLES = METADATA.sorted_tables
 _SCORE_NAMES = [field.name for field in fields(ScoredRow)]
 _RUN_NAMES = {field.name for field in fields(RunRow)}
 
@@ -91,9 +88,10 @@ class Warehouse:
         """
         with self._database.transaction(writes=True) as connection:
             wait_for_turn(connection, PREPARE_LOCK)
-            METADATA.create_all(connection, [t for t in _TABLES if t is not SENTIMENT_SOURCES])
-            self._keeps_origins = create_if_allowed(connection, SENTIMENT_SOURCES)
-            self._check_layout(connection)
+            self._keeps_origins = create_tables(connection)
+            mismatch = describe_mismatch(connection, with_sources=self._keeps_origins)
+            if mismatch is not None:
+                raise self._database.refuse(f"{mismatch}: rename it, or use another database")
         if not self._keeps_origins:
             log.warning(
                 "database %s gives no right to create the table sentiment_sources: two inputs of"
@@ -146,14 +144,14 @@ class Warehouse:
         return found
 
     def check_origin(self, source: str, origin: Origin) -> None:
-        """See that nobody else has the source's name.
+        """See that no other input has the source's name.
 
         Raises: SourceError: another input has it.
         """
         if not self._keeps_origins:
             return
         with self._database.transaction(writes=False) as connection:
-            refuse_taken_name(source, origin, origins(connection, source))
+            refuse_taken_name(source, origin, _origins(connection, source))
 
     def claim_origin(self, source: str, origin: Origin, run_id: str, now: datetime) -> None:
         """Give the source's name to this input, unless another one has it by now. Of several
@@ -166,7 +164,7 @@ class Warehouse:
         table = SENTIMENT_SOURCES
         with self._database.transaction(writes=True) as connection:
             wait_for_turn(connection, PREPARE_LOCK)
-            known = origins(connection, source)
+            known = _origins(connection, source)
             refuse_taken_name(source, origin, known)
             if origin.key not in (key for key, _ in known):
                 values = (source, origin.key, origin.place, run_id, now)
@@ -180,12 +178,12 @@ class Warehouse:
         have rows under both spellings are left out.
         """
         with self._database.transaction(writes=False) as connection:
-            yield from spellings(connection, source, IDS_PER_QUERY)
+            yield from read_spellings(connection, source)
 
     def load_rejected(
         self, source: str, run_date: date, run_id: str, rejected: Iterable[Rejected]
     ) -> None:
-        """Replace the rejected rows of the source's night, in constant memory.
+        """Replace the rejected rows of the source on a run date, in constant memory.
 
         rejected: is read within the transaction; an exception it raises leaves the rows as
             they were.
@@ -204,9 +202,9 @@ class Warehouse:
                 insert_many(connection, sa.insert(table), table, part)
 
     def begin_run(self, run: RunRow) -> None:
-        """Record a run; one of the same night that still says `running` was killed.
+        """Record a run; one of the same run date that still says `running` was killed.
 
-        Only one live run per night exists: its caller holds the night's lock. Recording the
+        Only one live run per run date exists: its caller holds the lock. Recording the
         same run again, as a retry may, changes nothing.
 
         Raises: ValueError: the rows do not add up.
@@ -254,11 +252,11 @@ class Warehouse:
         return self._runs(table.source == source, table.status == "running", limit=1000)
 
     def has_unfinished_run_since(self, run: RunRow) -> bool:
-        """Whether a run of the same night that began later did not finish."""
+        """Whether a run of the same run date that began later did not finish."""
         table = SENTIMENT_RUNS.c
-        night = (table.source == run.source, table.run_date == run.run_date)
+        same = (table.source == run.source, table.run_date == run.run_date)
         later = (table.started_at > run.started_at, table.status != "finished")
-        return bool(self._runs(*night, *later, limit=1))
+        return bool(self._runs(*same, *later, limit=1))
 
     def previous_finished_runs(
         self, source: str, before_started_at: datetime, limit: int
@@ -278,25 +276,6 @@ class Warehouse:
         with self._database.transaction(writes=False) as connection:
             return [RunRow(*values) for values in connection.execute(query)]
 
-    def _check_layout(self, connection: sa.Connection) -> None:
-        inspector = sa.inspect(connection)
-        for table in _TABLES:
-            if table is SENTIMENT_SOURCES and not self._keeps_origins:
-                continue
-            there = {column["name"] for column in inspector.get_columns(table.name)}
-            if missing := [c.name for c in table.columns if c.name not in there]:
-                raise self._database.refuse(
-                    f"the table {table.name} there has no column {', '.join(missing)}:"
-                    " rename it, or use another database"
-                )
-            key = inspector.get_pk_constraint(table.name)["constrained_columns"]
-            if set(key) != set(table.primary_key.columns.keys()):
-                raise self._database.refuse(
-                    f"the table {table.name} there is not keyed by"
-                    f" {', '.join(table.primary_key.columns.keys())}: rename it, or use another"
-                    " database"
-                )
-
 
 def _in_key_order(rows: Sequence[ScoredRow]) -> list[Record]:
     """One record per (source, review_id), the last of each, by the order of the keys."""
@@ -305,3 +284,10 @@ def _in_key_order(rows: Sequence[ScoredRow]) -> list[Record]:
     records: Iterable[Record] = map(attrgetter(*_SCORE_NAMES), rows)
     last = {record[:2]: record for record in records}
     return [last[key] for key in sorted(last)]
+
+
+def _origins(connection: sa.Connection, source: str) -> list[tuple[str, str]]:
+    """Key and place of each origin of the source, the first one first."""
+    table = SENTIMENT_SOURCES.c
+    query = sa.select(table.origin_digest, table.origin).where(table.source == source)
+    return [(key, place) for key, place in connection.execute(query.order_by(table.first_seen_at))]

@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.sentiment.reading.source import RawRow, open_source
+from tasks.sentiment.reading.raw_rows import RawRow
+from tasks.sentiment.reading.source import open_source
 
 ROWS = [("a1", "good, cheap"), ("a2", 'said "wow"\nand left'), ("a3", "schön – naïve"), ("a4", "")]
 

@@ -20,7 +20,7 @@ from tasks.sentiment.run.partitions import Outcome
 from tasks.sentiment.run.run_folder import RunFolder
 from tasks.sentiment.run.scoring_run import Request, ScoringRun
 from tasks.sentiment.run.window import Window
-from tasks.sentiment.scoring.precision_choice import Choice
+from tasks.sentiment.scoring.precision import Choice
 from tests.fakes import FakeScorer
 
 RUN_DATE = date(2026, 11, 22)

@@ -10,8 +10,7 @@ from tasks.sentiment.errors import GoldenError, ModelError, PrecisionError
 from tasks.sentiment.scoring import precision as module
 from tasks.sentiment.scoring.benchmark import ROUNDS, Candidate, compare
 from tasks.sentiment.scoring.model import find_model
-from tasks.sentiment.scoring.precision import choose_precision, measure, open_scorer
-from tasks.sentiment.scoring.precision_choice import Choice
+from tasks.sentiment.scoring.precision import Choice, choose_precision, measure, open_scorer
 from tests.tasks.sentiment.tiny_model import sample_texts, write_able_model, write_model
 
 
@@ -50,7 +49,7 @@ def timings(
     cpu: str = "some avx512_bf16",
 ) -> list[str]:
     """Let each precision take the given rate and flip the given number of 200 labels."""
-    monkeypatch.setattr(module, "_cpu", lambda: cpu)
+    monkeypatch.setattr(module, "describe_cpu", lambda: cpu)
     monkeypatch.setattr(module, "find_gpu", lambda: None)
     asked: list[str] = []
 
@@ -134,7 +133,7 @@ def test_choice_belongs_to_model_machine_and_threads(model, able, tmp_path, meas
         choose_precision(able, hundred, tmp_path, 2)
         choose_precision(model, hundred, tmp_path, 4)
     assert len(measured) == 3
-    monkeypatch.setattr(module, "_cpu", lambda: "another")
+    monkeypatch.setattr(module, "describe_cpu", lambda: "another")
     choose_precision(model, hundred, tmp_path, 2)
     assert len(measured) == 4
 
@@ -145,7 +144,7 @@ def test_remembered_choice_keeps_spread_and_differences(model, tmp_path, monkeyp
     first = choose_precision(model, lambda: sample_texts(200), tmp_path, 2)
     assert first.spread == {"float32": (10.0, 10.0), "int8": (40.0, 40.0)}
     assert first.largest_difference == {"float32": 0.0, "int8": 0.8}
-    assert choose_precision(model, None, tmp_path, 2) == first
+    assert choose_precision(model, list, tmp_path, 2) == first
 
 
 def test_memory_of_the_last_version_is_kept_beside_the_new(model, tmp_path, measured):
@@ -191,7 +190,7 @@ def test_precision_by_name_uses_what_auto_has_measured(model, tmp_path, monkeypa
     measured_once = list(asked)
     with pytest.raises(PrecisionError):
         choose_precision(model, lambda: sample_texts(200), tmp_path, 2, "int8")
-    assert choose_precision(model, None, tmp_path, 2, "bfloat16").precision == "bfloat16"
+    assert choose_precision(model, list, tmp_path, 2, "bfloat16").precision == "bfloat16"
     assert asked == measured_once
 
 
@@ -240,22 +239,20 @@ def test_known_texts_serve_where_there_is_no_sample(model, tmp_path, measured):
     assert len(measured[0]) == 10
 
 
-def test_scorer_is_opened_once_per_process(able, tmp_path, measured):
-    """Parts share one scorer, and auto shares it with its outcome."""
-    first = open_scorer(able, "auto", threads=1, cache=tmp_path)
-    assert first.precision == "int8"
-    assert open_scorer(able, "auto", threads=1, cache=tmp_path) is first
-    assert open_scorer(able, "int8", threads=1, cache=tmp_path) is first
-    assert open_scorer(able, "float32", threads=1, cache=tmp_path) is not first
+def test_scorer_is_opened_once_per_process(able):
+    """Partitions share one scorer; another precision is another one."""
+    first = open_scorer(able, "int8", threads=1)
+    assert open_scorer(able, "int8", threads=1) is first
+    assert open_scorer(able, "float32", threads=1) is not first
 
 
-def test_open_scorer_asks_the_known_texts(model, tmp_path):
+def test_open_scorer_asks_the_known_texts(model):
     """A model that fails them is not handed out."""
     with pytest.raises(GoldenError):
-        open_scorer(model, "float32", threads=1, cache=tmp_path)
+        open_scorer(model, "float32", threads=1)
 
 
-def test_unknown_precision_is_refused(model, tmp_path):
+def test_unknown_precision_is_refused(model):
     """The message names the four."""
     with pytest.raises(ModelError, match="auto, float32, bfloat16, int8"):
-        open_scorer(model, "float16", cache=tmp_path)
+        open_scorer(model, "float16")

@@ -15,7 +15,8 @@ from sqlalchemy.pool import NullPool
 
 from tasks.sentiment.errors import WarehouseBusy, WarehouseError
 from tasks.sentiment.reading.reviews import Rejected
-from tasks.sentiment.sql.warehouse import RunRow, ScoredRow, Warehouse
+from tasks.sentiment.sql.tables import RunRow, ScoredRow
+from tasks.sentiment.sql.warehouse import Warehouse
 
 NIGHT = date(2026, 11, 22)
 BEGUN = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tasks.sentiment.scoring.benchmark import ROUNDS, spread
-from tasks.sentiment.scoring.precision_choice import Choice, choose, describe_choice, is_faster
+from tasks.sentiment.scoring.precision import Choice, choose, describe_choice, is_faster
 
 SAME = {"float32": 1.0, "bfloat16": 1.0, "int8": 1.0}
 

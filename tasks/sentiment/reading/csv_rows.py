@@ -41,7 +41,7 @@ class CsvReader:
         self._records = _records(readline, file, delimiter)
         header = next(self._records, None)
         if header is None:
-            # Not a night without rows: that has a header, and a writer that broke off has none.
+            # Not a source without rows: that has a header, and a writer that broke off has none.
             raise SourceError(
                 f"{file} is empty: it has no header line, which a file without rows has too"
             )

@@ -105,7 +105,7 @@ def open_query(query: str, query_url: str) -> Iterator[QueryReader]:
         rows are read.
     """
     try:
-        with open_read_only(make_url(query_url), query) as connection, _telling(connection):
+        with open_read_only(make_url(query_url), query) as connection, _explaining(connection):
             streaming = connection.execution_options(
                 stream_results=True,
                 yield_per=_ROWS_PER_PAGE,
@@ -120,7 +120,7 @@ def open_query(query: str, query_url: str) -> Iterator[QueryReader]:
 
 
 @contextmanager
-def _telling(connection: Connection) -> Iterator[None]:
+def _explaining(connection: Connection) -> Iterator[None]:
     """Say why a connection that only reads was too little, where that is known."""
     try:
         yield

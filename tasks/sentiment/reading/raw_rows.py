@@ -67,15 +67,15 @@ def require_columns(asked: Sequence[str], present: Sequence[str], place: str) ->
     """
     missing = [name for name in asked if name not in present]
     if missing:
-        shown = ", ".join(map(_shown, present[:_COLUMNS_NAMED]))
+        shown = ", ".join(map(_quote, present[:_COLUMNS_NAMED]))
         more = f" and {len(present) - _COLUMNS_NAMED} more" if len(present) > _COLUMNS_NAMED else ""
         raise SourceError(
-            f"{place} has no column {', '.join(map(_shown, missing))}{_hint(missing[0], present)}; "
+            f"{place} has no column {', '.join(map(_quote, missing))}{_hint(missing[0], present)}; "
             f"its columns are: {shown}{more}"
         )
     repeated = [name for name in asked if list(present).count(name) > 1]
     if repeated:
-        raise SourceError(f"{place} has more than one column {_shown(repeated[0])}")
+        raise SourceError(f"{place} has more than one column {_quote(repeated[0])}")
 
 
 def refuse_repeated(columns: Sequence[str], place: str) -> None:
@@ -86,7 +86,7 @@ def refuse_repeated(columns: Sequence[str], place: str) -> None:
     named = [name for name in columns if name]
     repeated = sorted({name for name in named if named.count(name) > 1})
     if repeated:
-        raise SourceError(f"{place} has more than one column {', '.join(map(_shown, repeated))}")
+        raise SourceError(f"{place} has more than one column {', '.join(map(_quote, repeated))}")
 
 
 def _hint(missing: str, present: Sequence[str]) -> str:
@@ -94,8 +94,8 @@ def _hint(missing: str, present: Sequence[str]) -> str:
         return " (is it separated by something else? .csv means commas, .tsv tabs)"
     folded = {name.strip().casefold(): name for name in present}
     near = difflib.get_close_matches(missing.strip().casefold(), folded, n=1)
-    return f" (is it {_shown(folded[near[0]])}?)" if near else ""
+    return f" (is it {_quote(folded[near[0]])}?)" if near else ""
 
 
-def _shown(name: str) -> str:
+def _quote(name: str) -> str:
     return name if name.isprintable() and name.strip() == name and name else repr(name)

@@ -144,8 +144,8 @@ class ReviewChecker:
         cell = values[self._id_column] if self._id_column else None
         known, _ = identify(cell, keep_null_words=self._keep_null_words)
         review_id = beginning(_start(cell if known is None else self._seen.spelling(known))) or None
-        shown = beginning(remark + _start(text))
-        return Rejected(row.row_number, row.file, review_id, reason, shown)
+        excerpt = beginning(remark + _start(text))
+        return Rejected(row.row_number, row.file, review_id, reason, excerpt)
 
 
 def _start(value: object) -> str:

@@ -94,7 +94,7 @@ class FileSource:
             return {}
         agreed: dict[str, pa.DataType] | None = None
         for file in self.files:
-            with _blaming(file, [0]), open_reader(file, self._encoding) as reader:
+            with _locating(file, [0]), open_reader(file, self._encoding) as reader:
                 types = reader.types if isinstance(reader, ParquetReader) else {}
             known = types if agreed is None else agreed
             agreed = {name: kind for name, kind in known.items() if types.get(name) == kind}
@@ -104,7 +104,7 @@ class FileSource:
         """All rows of all files; every file is looked at before the first row is given."""
         for file in self.files:
             file.check_unchanged()
-            with _blaming(file, [0]), open_reader(file, self._encoding) as reader:
+            with _locating(file, [0]), open_reader(file, self._encoding) as reader:
                 reader.require(columns)
         return self._rows(columns)
 
@@ -112,7 +112,7 @@ class FileSource:
         for file in self.files:
             file.check_unchanged()
             read = [0]
-            with _blaming(file, read), open_reader(file, self._encoding) as reader:
+            with _locating(file, read), open_reader(file, self._encoding) as reader:
                 for row in reader.rows(columns):
                     read[0] = row.row_number
                     yield row
@@ -151,7 +151,7 @@ class QuerySource:
 
 
 @contextmanager
-def _blaming(file: InputFile, read: list[int]) -> Iterator[None]:
+def _locating(file: InputFile, read: list[int]) -> Iterator[None]:
     """Turn what goes wrong while reading `file` into an error that says where.
 
     Args: read: number of the last row that was read, as its only item.

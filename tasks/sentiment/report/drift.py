@@ -1,6 +1,6 @@
-"""How far a night is from the nights before it, and whether that is out of the ordinary.
+"""How far a run is from the runs before it, and whether that is out of the ordinary.
 
-Every warning needs a difference that matters and that chance does not explain: a night of forty
+Every warning needs a difference that matters and that chance does not explain: a run of forty
 reviews differs from the last one without anything being wrong.
 """
 
@@ -18,7 +18,7 @@ from tasks.sentiment.run.statistics import ScoreStatistics
 
 MAX_SHARE_CHANGE = 0.10  # of the positive share, as a difference of shares
 MAX_REJECTED_CHANGE = 0.01  # of the rejected share, as a difference of shares
-MIN_Z = 4.0  # chance exceeds this once in 16,000 nights
+MIN_Z = 4.0  # chance exceeds this once in 16,000 runs
 ONE_LABEL_SHARE = 0.99
 ONE_LABEL_SHARE_FIRST_RUN = 0.995
 ONE_LABEL_ROWS = 100
@@ -26,7 +26,7 @@ ONE_LABEL_ROWS = 100
 
 @dataclass(frozen=True, slots=True)
 class PreviousRun:
-    """An earlier night of the same source, as `sentiment_runs` tells it."""
+    """An earlier run of the same source, as `sentiment_runs` tells it."""
 
     run_id: str
     run_date: str  # YYYY-MM-DD
@@ -43,7 +43,7 @@ class PreviousRun:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A night beside the earlier ones taken together. Without any, the figures of then are None."""
+    """A run beside the earlier ones taken together. Without any, the figures of then are None."""
 
     previous: tuple[PreviousRun, ...]
     positive_share_then: float | None
@@ -73,7 +73,7 @@ def compare_to_previous(
     rejected: int,
     previous: Sequence[PreviousRun],
 ) -> Comparison:
-    """Compare a night with earlier ones of the same source, taken together.
+    """Compare a run with earlier ones of the same source, taken together.
 
     Earlier runs without rows, or with a histogram of other bins, are left out.
     """

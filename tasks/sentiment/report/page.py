@@ -1,4 +1,4 @@
-"""The page of a night; one of no rows has a page too."""
+"""The page of a run; one of no rows has a page too."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ _NUMBER = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,12})?")
 
 @dataclass(frozen=True)
 class RunReport:
-    """All that a reader of a night gets to see; nothing in it needs the data again."""
+    """All that the page and the summaries show of a run; nothing in it needs the data again."""
 
     source: str
     run_date: date
@@ -63,7 +63,7 @@ class RunReport:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is out of the ordinary: in itself, and beside the nights before."""
+        """What is out of the ordinary: in itself, and beside the runs before."""
         is_empty = self.status == "finished" and not self.rows_read
         empty = ("The source was empty: no rows were read.",) if is_empty else ()
         compared = self.comparison.warnings if self.comparison else ()
@@ -82,7 +82,7 @@ class RunReport:
 
     @property
     def left_over(self) -> str | None:
-        """What a stopped night leaves to the next one, in a sentence; None if it is finished."""
+        """What a stopped run leaves to the next one, in a sentence; None if it is finished."""
         if self.status == "finished":
             return None
         rows = f"{self.rows_waiting:,} review{'' if self.rows_waiting == 1 else 's'}"
@@ -224,7 +224,7 @@ def _histogram(report: RunReport) -> dict[str, Any] | None:
 
 
 def _throughput(parts: Sequence[PartitionResult]) -> dict[str, Any] | None:
-    """Rates of the parts in the order they were done, neighbours taken together when many."""
+    """Rates of the partitions in the order they were done, neighbours taken together when many."""
     timed = sorted(
         (part for part in parts if part.seconds > 0 and part.rows),
         key=lambda part: (part.finished_at, part.number),

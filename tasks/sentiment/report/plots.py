@@ -1,4 +1,4 @@
-"""The plots of a night's report. No word of the data gets in here, only counts and days."""
+"""The plots of a run's report. No word of the data gets in here, only counts and days."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -129,7 +129,7 @@ def probability_histogram(
 def throughput_over_time(
     finished_at: Sequence[datetime], rates: Sequence[float], typical: float, *, name: str
 ) -> str:
-    """Reviews per second of each part over the clock, and the typical rate as a dashed line.
+    """Reviews per second of each partition over the clock, and the typical rate as a dashed line.
 
     The arguments are parallel and in the order of time.
     """

@@ -1,4 +1,4 @@
-"""A night in short: for the artifacts of the Prefect UI and for the terminal.
+"""A run in short: for the artifacts of the Prefect UI and for the terminal.
 
 Promise: what comes from the data cannot end a table cell, begin a link, or style the terminal.
 """
@@ -19,7 +19,7 @@ BAR_CHARS = 24
 
 
 def render_table(report: RunReport) -> list[dict[str, object]]:
-    """The figures of the night, one row each, for a table artifact."""
+    """The figures of the run, one row each, for a table artifact."""
     comparison = report.comparison
     figures: list[tuple[str, str]] = [
         ("Source", excerpt(report.source, 200)),
@@ -50,7 +50,7 @@ def render_table(report: RunReport) -> list[dict[str, object]]:
 
 
 def render_markdown(report: RunReport) -> str:
-    """The night as unindented markdown, for an artifact."""
+    """The run as unindented markdown, for an artifact."""
     title = escape(report.source, 200)
     blocks = [f"# Sentiment of {title}, {report.run_date.isoformat()}"]
     blocks += [f"> **Warning:** {escape(text)}" for text in report.warnings]

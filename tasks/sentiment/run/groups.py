@@ -1,7 +1,7 @@
 """Rows and positives per group of a column chosen for the report: per day, or per value.
 
-Promises: memory is bounded whatever the column holds, and the tallies of parts add up to the same
-in any order.
+Promises: memory is bounded whatever the column holds, and the tallies of partitions add up to the
+same in any order.
 """
 
 import hashlib
@@ -36,11 +36,11 @@ _YEARS = range(1900, 2101)  # 0001 and 9999 stand for "unknown" in many systems
 
 @dataclass(frozen=True)
 class Groups:
-    """A column counted twice, since only the whole night shows whether it is one of dates.
+    """A column counted twice, since only all rows together show whether it is one of dates.
 
     Kept are at most `MAX_DAYS` days, the newest, and `MAX_VALUES` values, picked by their hash.
     These are counted exactly; the others share the group `(other)`. Choosing the largest values
-    instead would need all of them in memory, or depend on the order of the parts.
+    instead would need all of them in memory, or depend on the order of the partitions.
     """
 
     by_value: Tally = field(default_factory=dict)

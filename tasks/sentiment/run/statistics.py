@@ -1,8 +1,8 @@
-"""What a night's report is made of, counted part by part.
+"""What the report of a run is built from, counted partition by partition.
 
-Promises: the memory of one value does not grow with the rows counted; merging the parts in any
+Promises: the memory of one value does not grow with the rows counted; merging the partitions in any
 order and any grouping gives exactly the value of the whole; `from_json(to_json())` is the same
-value, so that each part can keep its own in its marker file.
+value, so that each partition can keep its own in its marker file.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -53,7 +53,7 @@ class ScoreStatistics:
         texts: Sequence[str],
         group_values: Sequence[object] | None = None,
     ) -> "ScoreStatistics":
-        """Count one part; the arguments are parallel.
+        """Count one partition; the arguments are parallel.
 
         Raises:
             ValueError: the lengths differ, or a probability is outside [0, 1] or not a number.

@@ -1,6 +1,6 @@
-"""The off-peak window: when it ends, and whether a part still fits into it.
+"""The off-peak window: when it ends, and whether a partition still fits into it.
 
-Decides from values alone; whoever asks brings the time.
+Decides from values alone; the caller brings the time.
 """
 
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-MARGIN = 1.2  # a part is expected to take this many times what the slowest so far took per row
+MARGIN = 1.2  # a partition is expected to take this many times what the slowest so far took per row
 
 
 @dataclass(frozen=True)
 class Pace:
-    """What a finished part took."""
+    """What a finished partition took."""
 
     rows: int
     seconds: float
@@ -44,10 +44,10 @@ class Window:
         raise AssertionError("a clock shows every time of day within three days")
 
     def fits(self, now: datetime, rows: int, paces: Sequence[Pace]) -> bool:
-        """Whether a part of `rows` rows that starts `now` would end in time.
+        """Whether a partition of `rows` rows that starts `now` would end in time.
 
-        Expects the pace per row of the slowest part so far, and a margin. Before any pace is
-        known, a part may start as long as the window is open.
+        Expects the pace per row of the slowest partition so far, and a margin. Before any pace is
+        known, a partition may start as long as the window is open.
         """
         if self.ends_at is None:
             return True

@@ -75,9 +75,9 @@ def check_golden(scorer: TextScorer) -> None:
         label = "POSITIVE" if probability >= 0.5 else "NEGATIVE"
         if label != golden.label:
             text = clean(golden.raw_text)
-            shown = text if len(text) <= 80 else f"{text[:30]} … {text[-45:]}"
+            quoted = text if len(text) <= 80 else f"{text[:30]} … {text[-45:]}"
             wrong.append(
-                f'"{shown}" should be {golden.label} and got {label} '
+                f'"{quoted}" should be {golden.label} and got {label} '
                 f"(positive probability {probability:.3f})"
             )
     if wrong:

@@ -41,9 +41,10 @@ from tasks.sentiment.run.plan import Plan
 from tasks.sentiment.run.run_folder import RunFolder, write_text
 from tasks.sentiment.run.scoring_run import Request, ScoringRun
 from tasks.sentiment.run.window import Window, describe_window
+from tasks.sentiment.scoring.known_words import KnownWords
 from tasks.sentiment.scoring.machine import usable_cores
 from tasks.sentiment.scoring.model import ModelFolder, find_model, find_same_model
-from tasks.sentiment.scoring.precision import Choice
+from tasks.sentiment.scoring.precision import Choice, choose_precision, open_scorer
 from tasks.settings import Settings
 
 ERRORS = (SentimentError,)
@@ -174,19 +175,14 @@ def announce_finished(run: ScoringRun, outcome: Outcome) -> Outcome:
 @task(**IO_RETRY, task_run_name="partition {run.folder.source}")
 def partition_source(run: ScoringRun) -> Plan:
     """Read and check the source, and partition it."""
-    from tasks.sentiment.scoring.known_words import KnownWords
-
-    return partitioner.partition_source(
-        run, _source(run), KnownWords(_model(run).tokenizer).in_text
-    )
+    known = KnownWords(_model(run).tokenizer)
+    return partitioner.partition_source(run, _source(run), known.in_text)
 
 
 @task(**PLAIN)
 def check_model(run: ScoringRun, plan: Plan) -> Choice:
     """Choose the precision on a sample of the input, or compare the one that was asked for with
-    float32; and check the known answers."""
-    from tasks.sentiment.scoring.precision import choose_precision, open_scorer
-
+    float32; and check the golden texts."""
     model, threads = _model(run), _threads_per_scorer() or usable_cores()
     choice = choose_precision(
         model,
@@ -204,7 +200,7 @@ def _model(run: ScoringRun) -> ModelFolder:
     return find_same_model(asked.model, asked.model_revision, asked.model_digest, cache=_cache(run))
 
 
-def _cache(run: ScoringRun) -> Any:
+def _cache(run: ScoringRun) -> Path:
     return run.folder.home / "cache"
 
 
@@ -212,8 +208,6 @@ def score_partition(
     run: ScoringRun, plan: Plan, number: int, precision: str
 ) -> PartitionResult | None:
     """Score one partition, if it would end within the window."""
-    from tasks.sentiment.scoring.precision import open_scorer
-
     threads = _threads_per_scorer()
     return steps.score(
         run, plan, number, lambda: open_scorer(_model(run), precision, threads=threads)

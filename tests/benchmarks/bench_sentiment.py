@@ -205,7 +205,7 @@ def _compared(
 def _flow(model: ModelFolder, name: str, texts: Sequence[str], scratch: Path) -> Result:
     """The flow against a local Prefect server, from its call to its return.
 
-    The precision is chosen beforehand, as it is on every night but the first.
+    The precision is chosen beforehand, as it is in every run but the first.
     """
     for name_of_setting in [n for n in os.environ if n.startswith(("TRIPTYCH_", "PREFECT_API_"))]:
         del os.environ[name_of_setting]  # the user's database and server stay as they are

@@ -82,7 +82,7 @@ def sql(home: Path, query: str) -> list[Any]:
 
 # 4 parts are cut into 4 files, a plan and the reserve; scoring writes two files for each.
 @pytest.mark.parametrize(("files", "finished"), [(2, 0), (4, 0), (6, 0), (10, 2), (14, 4)])
-def test_disk_that_fills_in_the_night_fails_the_run_and_keeps_what_is_done(
+def test_disk_that_fills_fails_the_run_and_keeps_what_is_done(
     prefect_api, tmp_path, monkeypatch, disk, files, finished
 ):
     """Whatever was being written: SQL says why, nothing half is left, the next run goes on."""
@@ -164,7 +164,7 @@ def the_line(status: object, errors: str) -> str:
 
 
 def test_full_disk_is_told_in_one_line(tmp_path):
-    """A real one, filled up while the night is scored: the server's database lies there as well."""
+    """A real one, filled up while the run is scored: the server's database lies there as well."""
     home = tmp_path / "disk"
     home.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(home)]

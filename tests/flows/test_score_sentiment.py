@@ -122,7 +122,7 @@ def test_texts_that_the_model_cannot_read_are_told_and_can_be_rejected(
     assert reasons == [("no word that the model knows",)]
 
 
-def test_second_run_of_the_same_night_scores_nothing(prefect_api, home):
+def test_second_run_of_the_same_run_date_scores_nothing(prefect_api, home):
     """The flow says so and leaves everything as it is."""
     first = run(demo())
     files = {f: f.stat().st_mtime_ns for f in (home / "sentiment").rglob("*") if f.is_file()}
@@ -184,7 +184,7 @@ def test_words_for_nothing_are_rejected_unless_they_are_meant(prefect_api, home,
     assert (outcome.scored, outcome.reused, outcome.rejected) == (2, 2, 1)
 
 
-def test_query_without_rows_is_a_finished_night(prefect_api, home, tmp_path, monkeypatch):
+def test_query_without_rows_is_a_finished_run(prefect_api, home, tmp_path, monkeypatch):
     """In SQL, in Parquet and in the report; with --min-rows it is an alarm instead."""
     shop = f"sqlite:///{tmp_path / 'shop.db'}"
     engine = sa.create_engine(shop)

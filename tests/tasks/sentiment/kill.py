@@ -1,4 +1,4 @@
-"""Runs a night in a child process and kills it at a chosen moment."""
+"""Starts a run in a child process and kills it at a chosen moment."""
 
 import os
 import random

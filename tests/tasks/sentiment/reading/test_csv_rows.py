@@ -34,7 +34,7 @@ def test_csv_without_a_usable_header_is_refused(tmp_path, content, says):
 
 
 def test_csv_with_a_header_only_has_no_rows(tmp_path):
-    """A header without rows is an empty night, not an error."""
+    """A header without rows is an empty source, not an error."""
     assert read(write_bytes(tmp_path / "a.csv", b"id,text\n")) == []
 
 

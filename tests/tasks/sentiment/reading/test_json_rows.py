@@ -29,7 +29,7 @@ def test_json_lines_columns_may_first_appear_in_a_later_object(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"\n\n"])
 def test_json_lines_without_a_line_have_no_rows(tmp_path, content):
-    """A night on which nothing was written."""
+    """A day on which nothing was written."""
     assert cells(read(write_bytes(tmp_path / "a.jsonl", content))) == []
 
 

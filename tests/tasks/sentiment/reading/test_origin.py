@@ -47,7 +47,7 @@ def other(job: PlacedJob, tmp_path: Path) -> PlacedJob:
 
 @pytest.mark.parametrize("run_date", [date(2026, 11, 22), NEXT])
 def test_second_input_of_a_name_is_refused_and_changes_nothing(job, other, run_date):
-    """On the same night and on another; the line says who has the name and what to give."""
+    """On the same run date and on another; the line says who has the name and what to give."""
     job.run()
     before = (published_rows(job.folder), sql_rows(job.url, "review_sentiment"), runs(job.url))
 
@@ -61,7 +61,7 @@ def test_second_input_of_a_name_is_refused_and_changes_nothing(job, other, run_d
     assert after == before
 
 
-def test_same_path_goes_on_with_other_content_and_another_night(job):
+def test_same_path_goes_on_with_other_content_and_another_run_date(job):
     """A nightly file, and a run that is started again."""
     job.run()
     job.run()
@@ -110,7 +110,7 @@ def test_run_that_stored_nothing_takes_no_name(job, other):
 
 
 def test_file_in_a_folder_of_the_day_is_one_feed(job, tmp_path):
-    """Night after night in a new folder; two of them do not make one night."""
+    """Day after day in a new folder; two of them do not make one run date."""
     for day in ("2026-11-22", "2026-11-23"):
         (tmp_path / f"in-{day}").mkdir()
         shutil.copy(job.source, tmp_path / f"in-{day}" / "shop.csv")
@@ -219,7 +219,7 @@ def test_places_of_one_feed_are_one_origin(one, another):
 
 
 def test_link_is_a_place_of_its_own(tmp_path):
-    """`latest.csv` leads elsewhere each night."""
+    """`latest.csv` leads elsewhere each day."""
     (tmp_path / "latest.csv").symlink_to(tmp_path / "2026-11-22.csv")
 
     assert place_of_files(str(tmp_path / "latest.csv")) == str(tmp_path / "latest.csv")

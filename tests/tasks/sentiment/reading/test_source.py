@@ -167,8 +167,8 @@ def test_missing_column_of_a_later_file_is_refused_before_the_first_row(tmp_path
 
 
 @pytest.mark.parametrize("suffix", [".csv.gz", ".tsv.gz", ".jsonl.gz"])
-def test_gzip_of_no_bytes_is_truncated_and_no_empty_night(tmp_path, suffix):
-    """An archive of nothing has a head; JSON Lines of nothing in one is a night without rows."""
+def test_gzip_of_no_bytes_is_truncated_and_no_empty_source(tmp_path, suffix):
+    """An archive of nothing has a head; JSON Lines of nothing in one is a source without rows."""
     (tmp_path / f"a{suffix}").touch()
     with pytest.raises(SourceError, match="truncated or damaged"):
         open_source(str(tmp_path / f"a{suffix}")).rows(["text"])
@@ -229,7 +229,7 @@ def test_file_that_grows_while_it_is_read_is_refused(tmp_path):
 
 @pytest.mark.parametrize("change", ["replaced", "removed", "touched"])
 def test_file_that_changes_in_any_way_is_refused(tmp_path, change):
-    """Another file under the name, none, or another time: the night is not what it was."""
+    """Another file under the name, none, or another time: the source is not what it was."""
     file = write_csv(tmp_path / "night" / "a.csv")
     write_csv(tmp_path / "night" / "b.csv")
     rows = open_source(str(tmp_path / "night")).rows(COLUMNS)

@@ -1,4 +1,4 @@
-"""What the report of a night is made of."""
+"""What the report of a run is made of."""
 
 import json
 from dataclasses import asdict, replace
@@ -15,24 +15,24 @@ from tests.fakes import FakeScorer
 from tests.tasks.sentiment.small_run import FLOAT32, Job, knows_all, write_source
 
 
-def test_stopped_night_is_compared_by_all_rows_that_were_read(tmp_path):
+def test_stopped_run_is_compared_by_all_rows_that_were_read(tmp_path):
     """Rejects are known of the whole input; its few scored rows do not make their share large."""
     source = write_source(tmp_path / "reviews.csv", 2_000)
     job = Job(tmp_path / "var", source, f"sqlite:///{tmp_path / 'warehouse.db'}")
     job.run()
-    tonight = job.again(
+    later = job.again(
         run_date=date(2026, 11, 23),
         rescore=True,
         window=Window(datetime(2026, 11, 23, 5, 30, tzinfo=UTC)),
         clock=lambda: datetime(2026, 11, 23, 1, 0, tzinfo=UTC),
     ).scoring_run()
-    steps.begin(tonight)
-    plan = partition_source(tonight, job.open(), knows_all)
-    steps.score(tonight, plan, 0, FakeScorer)
-    outcome = steps.stop(tonight, plan, "float32")
+    steps.begin(later)
+    plan = partition_source(later, job.open(), knows_all)
+    steps.score(later, plan, 0, FakeScorer)
+    outcome = steps.stop(later, plan, "float32")
     assert outcome.rejected > 0.3 * outcome.rows_read  # of what has a result by now
 
-    report = build_report(tonight, plan, FLOAT32, outcome)
+    report = build_report(later, plan, FLOAT32, outcome)
 
     assert report.comparison is not None
     assert not [text for text in report.comparison.warnings if "rejected" in text]
@@ -74,7 +74,7 @@ def test_texts_without_a_known_word_are_rejected_on_demand(tmp_path):
 
 
 def test_wish_to_reject_is_part_of_the_request_and_its_absence_is_not(tmp_path):
-    """Nights of the last version, which had no such wish, count as asked for the same."""
+    """Runs of the last version, which had no such wish, count as asked for the same."""
     request = Job(tmp_path, tmp_path / "r.csv", "sqlite://").scoring_run().request
     added = {"reject_unknown_text", "keep_null_words"}
     before = {k: v for k, v in asdict(request).items() if k not in added}

@@ -1,4 +1,4 @@
-"""Promises of the comparison with earlier nights."""
+"""Promises of the comparison with earlier runs."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from tasks.sentiment.run.statistics import ScoreStatistics
 
 
 def statistics(count: int, share: float, seed: int = 0) -> ScoreStatistics:
-    """Statistics of a night with about that share of positive reviews."""
+    """Statistics of a run with about that share of positive reviews."""
     rng = np.random.default_rng(seed)
     positive = rng.random(count) < share
     probabilities = np.where(positive, rng.uniform(0.7, 1, count), rng.uniform(0, 0.3, count))
@@ -36,8 +36,8 @@ def compared(now: ScoreStatistics, *previous: PreviousRun, rejected: int = 0) ->
     )
 
 
-def test_comparison_of_identical_nights_warns_of_nothing():
-    """The same night again is stable, also where nearly all reviews are positive anyway."""
+def test_comparison_of_identical_runs_warns_of_nothing():
+    """The same run again is stable, also where nearly all reviews are positive anyway."""
     for share in (0.8, 0.998):
         now = statistics(2_000, share)
         comparison = compared(now, run_of(now, rejected=3), rejected=3)
@@ -47,7 +47,7 @@ def test_comparison_of_identical_nights_warns_of_nothing():
         assert comparison.previous_run_ids == ("before",)
 
 
-def test_comparison_of_a_flipped_night_warns_loudly():
+def test_comparison_of_a_flipped_run_warns_loudly():
     """Labels the other way round: both the share and the distribution say so."""
     comparison = compared(statistics(2_000, 0.2), run_of(statistics(2_000, 0.8, seed=1)))
     assert any("positive share fell" in warning for warning in comparison.warnings)
@@ -55,20 +55,20 @@ def test_comparison_of_a_flipped_night_warns_loudly():
     assert comparison.psi_verdict == "large change"
 
 
-def test_comparison_of_a_small_night_blames_chance():
+def test_comparison_of_a_small_run_blames_chance():
     """Twenty reviews, a few points off: nothing that chance does not do."""
     assert compared(statistics(20, 0.6), run_of(statistics(20_000, 0.75, seed=1))).warnings == ()
 
 
 def test_comparison_warns_when_nearly_all_have_one_label():
-    """A green run with 99 % positive, after nights of 92 %."""
+    """A green run with 99 % positive, after runs of 92 %."""
     comparison = compared(statistics(5_000, 0.995), run_of(statistics(5_000, 0.92, seed=1)))
     assert any("nearly all have one label" in warning for warning in comparison.warnings)
 
 
 @pytest.mark.parametrize(("count", "share", "warned"), [(500, 1.0, 1), (50, 1.0, 0), (500, 0.9, 0)])
 def test_first_run_warns_of_one_label_only(count, share, warned):
-    """Without an earlier night only 99.5 % of one label, on enough rows, is suspicious."""
+    """Without an earlier run only 99.5 % of one label, on enough rows, is suspicious."""
     comparison = compared(statistics(count, share))
     assert len(comparison.warnings) == warned
     assert comparison.psi is None
@@ -83,8 +83,8 @@ def test_comparison_warns_when_rejects_jump():
     )
 
 
-def test_comparison_takes_earlier_nights_together():
-    """Two nights weigh by their rows; one without rows is left out."""
+def test_comparison_takes_earlier_runs_together():
+    """Two runs weigh by their rows; one without rows is left out."""
     small, large = statistics(100, 0.5), statistics(900, 0.9)
     empty = run_of(ScoreStatistics(), run_id="empty")
     comparison = compared(statistics(500, 0.85), run_of(small), run_of(large), empty)
@@ -93,7 +93,7 @@ def test_comparison_takes_earlier_nights_together():
     assert len(comparison.previous) == 2
 
 
-def test_comparison_of_an_empty_night_says_nothing():
-    """A night without rows has nothing to compare."""
+def test_comparison_of_an_empty_run_says_nothing():
+    """A run without rows has nothing to compare."""
     comparison = compared(ScoreStatistics(), run_of(statistics(100, 0.5)))
     assert (comparison.psi, comparison.warnings) == (None, ())

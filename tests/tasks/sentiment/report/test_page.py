@@ -28,7 +28,7 @@ def warning(text: str) -> Comparison:
 def a_report(
     cells: Sequence[object] | None = None, count: int = 400, text: str = "fine", **changes: Any
 ) -> RunReport:
-    """A finished night of `count` reviews."""
+    """A finished run of `count` reviews."""
     rng = np.random.default_rng(1)
     statistics = ScoreStatistics.of(
         [f"id {n}" for n in range(count)],
@@ -122,14 +122,14 @@ def test_report_has_no_id_twice():
     assert len(ids) == len(set(ids))
 
 
-def test_report_of_the_same_night_has_the_same_bytes():
+def test_report_of_the_same_run_has_the_same_bytes():
     """Nothing of the moment of rendering gets in."""
     report = a_report(days(400))
     assert render_html(report) == render_html(report)
 
 
 def test_report_of_no_rows_is_a_page():
-    """A night without a row has a report as well."""
+    """A run without a row has a report as well."""
     empty = a_report(
         count=0,
         rows_read=0,
@@ -141,7 +141,7 @@ def test_report_of_no_rows_is_a_page():
     assert "nothing to plot" in render_html(empty)
 
 
-def test_report_of_a_stopped_night_says_what_is_left():
+def test_report_of_a_stopped_run_says_what_is_left():
     """The reader learns how many reviews wait and what to do."""
     text = Page(render_html(a_report(status="stopped", rows_waiting=3_210))).text
     assert "3,210 reviews still wait" in text

@@ -59,14 +59,14 @@ def test_markdown_is_unindented():
 
 
 def test_summaries_of_no_rows_are_given():
-    """An empty night has all three forms."""
+    """An empty run has all three forms."""
     empty = a_report(count=0, rows_read=0, rejected=0, throughput=(), rejected_reasons={})
     assert "0 reviews" in render_markdown(empty)
     assert {"figure": "Scored", "value": "0"} in render_table(empty)
     assert "0 = 0 scored" in on_terminal(empty)
 
 
-def test_summaries_of_a_stopped_night_say_what_is_left():
+def test_summaries_of_a_stopped_run_say_what_is_left():
     """On the terminal and in the UI."""
     stopped = a_report(status="stopped", rows_waiting=3_210)
     assert "3,210 reviews still wait" in render_markdown(stopped)

@@ -1,4 +1,4 @@
-"""Nights without rows, or with too few: finished, or told, and never half."""
+"""Runs without rows, or with too few: finished, or told, and never half."""
 
 from datetime import date
 from pathlib import Path
@@ -49,8 +49,8 @@ def _nothing_in(kind: str, file: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "ndjson", "parquet"])
-def test_night_without_rows_is_finished(job, kind):
-    """It is published with its columns, is in SQL, and a night after it is compared as usual."""
+def test_run_without_rows_is_finished(job, kind):
+    """It is published with its columns, is in SQL, and a run after it is compared as usual."""
     outcome = job.run()
     empty = job.again(source=_nothing_in(kind, job.source), run_date=date(2026, 11, 23))
 
@@ -67,32 +67,32 @@ def test_night_without_rows_is_finished(job, kind):
     assert (again.run_id, again.scored) == (nothing.run_id, 0)
 
 
-def test_night_after_empty_ones_is_compared_with_one_that_had_rows(job):
-    """A week of empty nights does not make the next one the first."""
+def test_run_after_empty_ones_is_compared_with_one_that_had_rows(job):
+    """A week of empty runs does not make the next one the first."""
     first = job.run()
     nothing = job.again(source=_nothing_in("tsv", job.source))
     for day in range(1, 9):
         nothing.again(run_date=date(2026, 12, day)).run()
-    tonight = job.again(run_date=date(2026, 12, 24)).scoring_run()
-    steps.begin(tonight)
-    plan = partition_source(tonight, job.open(), knows_all)
+    later = job.again(run_date=date(2026, 12, 24)).scoring_run()
+    steps.begin(later)
+    plan = partition_source(later, job.open(), knows_all)
     for number in range(len(plan.parts)):
-        steps.score(tonight, plan, number, FakeScorer)
+        steps.score(later, plan, number, FakeScorer)
 
-    report = build_report(tonight, plan, FLOAT32, steps.publish(tonight, plan, "float32"))
+    report = build_report(later, plan, FLOAT32, steps.publish(later, plan, "float32"))
 
     assert report.comparison is not None
     assert report.comparison.previous_run_ids == (first.run_id,)
     assert report.warnings == ()
 
 
-def test_report_of_an_empty_night_says_so_and_compares_nothing(job):
+def test_report_of_an_empty_run_says_so_and_compares_nothing(job):
     """On the page and in short; no share is made of no rows."""
     job.run()
-    tonight = job.again(source=_nothing_in("jsonl", job.source), run_date=date(2026, 11, 23))
-    run = tonight.scoring_run()
+    later = job.again(source=_nothing_in("jsonl", job.source), run_date=date(2026, 11, 23))
+    run = later.scoring_run()
     steps.begin(run)
-    plan = partition_source(run, tonight.open(), knows_all)
+    plan = partition_source(run, later.open(), knows_all)
     steps.score(run, plan, 0, FakeScorer)
 
     report = build_report(run, plan, FLOAT32, steps.publish(run, plan, "float32"))
@@ -103,7 +103,7 @@ def test_report_of_an_empty_night_says_so_and_compares_nothing(job):
     assert {"figure": "Positive", "value": "–"} in render_table(report)
 
 
-def test_night_that_becomes_empty_replaces_its_rows(job):
+def test_run_that_becomes_empty_replaces_its_rows(job):
     """What was published for it is gone, as for any other change of the source."""
     job.run()
     job.source.write_text("id,day,review\r\n")
@@ -129,7 +129,7 @@ def test_fewer_rows_than_asked_for_fail_the_run(job, rows, least):
     assert job.again(min_rows=rows).run().rows_read == rows
 
 
-def test_finished_night_is_held_to_the_rows_asked_for_now(job):
+def test_finished_run_is_held_to_the_rows_asked_for_now(job):
     """Who asks afterwards gets the alarm too, and not that there is nothing to do."""
     write_source(job.source, 3)
     job.run()

@@ -1,4 +1,4 @@
-"""A night is done exactly once, whatever happens to the process that does it."""
+"""A run is done exactly once, whatever happens to the process that does it."""
 
 from pathlib import Path
 
@@ -50,9 +50,9 @@ def forget(job: Job) -> None:
 
 
 def assert_recovers(job: Job, undisturbed: tuple[object, ...], moment: str) -> None:
-    """After a kill, readers see nothing or the whole night, and a second run completes it."""
+    """After a kill, readers see nothing or the whole run, and a second run completes it."""
     before = published_rows(job.folder)
-    assert before in ([], undisturbed[0]), f"half a night published, killed at {moment}"
+    assert before in ([], undisturbed[0]), f"half a run published, killed at {moment}"
     outcome = job.run()
     assert outcome.status == "finished"
     assert result(job) == undisturbed, f"killed at {moment}"
@@ -71,7 +71,7 @@ def undisturbed(job: Job) -> tuple[object, ...]:
     return found
 
 
-def test_night_killed_at_any_step_boundary_is_finished_by_running_it_again(job, undisturbed):
+def test_run_killed_at_any_step_boundary_is_finished_by_running_it_again(job, undisturbed):
     """Killed before and after every visible change, the results equal an undisturbed run's."""
     boundaries = run_and_kill_at(job, NEVER)
     assert boundaries is not None and boundaries > 30
@@ -82,7 +82,7 @@ def test_night_killed_at_any_step_boundary_is_finished_by_running_it_again(job, 
         assert_recovers(job, undisturbed, f"boundary {boundary} of {boundaries}")
 
 
-def test_night_killed_at_random_moments_is_finished_by_running_it_again(job, undisturbed):
+def test_run_killed_at_random_moments_is_finished_by_running_it_again(job, undisturbed):
     """Twenty kills at random moments, some of them of a run that goes on after another kill."""
     killed = 0
     for i, moment in enumerate(random_moments(20, until_s=0.5, seed=7)):
@@ -109,7 +109,7 @@ def test_finished_parts_are_not_scored_again_after_a_kill(job, undisturbed):
     assert len(scorer.scored) == ROWS - ROWS // 25 - 2 * job.rows_per_part > 0
 
 
-def test_finished_night_run_again_changes_nothing(job):
+def test_finished_run_started_again_changes_nothing(job):
     """Not a row, not a run, not a file."""
     job.run()
     before = (result(job), runs(job.url), sorted(job.home.rglob("*")))

@@ -1,4 +1,4 @@
-"""A review keeps its id and its result from night to night, and from version to version."""
+"""A review keeps its id and its result from run to run, and from version to version."""
 
 import csv
 from dataclasses import replace
@@ -82,7 +82,7 @@ def test_file_that_pandas_wrote_around_a_missing_id_has_the_same_reviews(job):
 @pytest.mark.parametrize("form", ["%d", "%d.0", "%d.00"])
 @pytest.mark.parametrize("before", ["%d.0", "%d.00", "%d."])
 def test_home_of_an_earlier_version_keeps_its_ids_and_results(job, earlier_version, before, form):
-    """Its 5.0 stays 5.0, whatever form comes tonight; no review is doubled or done again."""
+    """Its 5.0 stays 5.0, whatever form comes next; no review is doubled or done again."""
     write(job.source, numbers(before))
     job.run()
     rows, published = sql_rows(job.url, "review_sentiment"), published_rows(job.folder)
@@ -100,7 +100,7 @@ def test_home_of_an_earlier_version_keeps_its_ids_and_results(job, earlier_versi
     ]
 
 
-def test_finished_night_of_an_earlier_version_is_left_alone(job, earlier_version):
+def test_finished_run_of_an_earlier_version_is_left_alone(job, earlier_version):
     """Run again with the same input, there is nothing to do."""
     write(job.source, numbers("%d.0"))
     job.run()
@@ -111,7 +111,7 @@ def test_finished_night_of_an_earlier_version_is_left_alone(job, earlier_version
     assert len(runs(job.url)) == 1
 
 
-def test_stopped_night_of_an_earlier_version_is_finished_with_its_ids(job, earlier_version):
+def test_stopped_run_of_an_earlier_version_is_finished_with_its_ids(job, earlier_version):
     """The parts that were cut are scored as they are."""
     write(job.source, numbers("%d.0"))
     job.again(window=Window(datetime(2026, 11, 22, tzinfo=UTC))).run()
@@ -158,8 +158,8 @@ def test_ids_of_other_sources_are_not_mistaken_for_the_own(job, earlier_version)
     }
 
 
-def test_switch_for_null_words_makes_another_night_and_its_absence_none(job):
-    """Without it the digest of a request is what it was; with it the night is done again."""
+def test_switch_for_null_words_makes_another_run_and_its_absence_none(job):
+    """Without it the digest of a request is what it was; with it the run is done again."""
     write(job.source, ["1", "NULL"])
     request = job.scoring_run().request
     assert replace(request, keep_null_words=True).digest != request.digest

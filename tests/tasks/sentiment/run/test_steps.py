@@ -1,4 +1,4 @@
-"""What one night after another does to the published results."""
+"""What one run after another does to the published results."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -35,7 +35,7 @@ def job(tmp_path: Path) -> Job:
     return Job(home=tmp_path / "var", source=source, url=f"sqlite:///{tmp_path}/triptych.db")
 
 
-def test_night_accounts_for_every_row(job):
+def test_run_accounts_for_every_row(job):
     """Rows read = scored + reused + rejected, in the outcome, in SQL and on disk."""
     outcome = job.run()
 
@@ -83,7 +83,7 @@ def test_whole_history_reads_as_one_data_set(job):
     assert frame["run_date"].value_counts().to_dict() == {"2026-11-22": GOOD, "2026-11-23": GOOD}
 
 
-def test_next_night_scores_only_what_is_new(job):
+def test_next_run_scores_only_what_is_new(job):
     """With 1 % new reviews, those are scored and all others taken over with their run and time."""
     job.run()
     before = {row["review_id"]: row for row in _full_rows(job)}
@@ -106,8 +106,8 @@ def _full_rows(job: Job) -> list[dict[str, object]]:
     return rows
 
 
-def test_same_night_with_a_longer_file_scores_only_what_is_new(job):
-    """The file has grown since the night was finished: the night is done again, cheaply."""
+def test_same_run_date_with_a_longer_file_scores_only_what_is_new(job):
+    """The file has grown since the run was finished: the work is done again, cheaply."""
     job.run()
     with job.source.open("a", newline="") as handle:
         handle.write("new1,2026-11-23,Brand new\r\n")
@@ -147,7 +147,7 @@ def test_changed_text_or_model_is_scored_again(job):
 
 
 def test_rescore_scores_everything_again(job):
-    """A finished night is scored anew when asked to."""
+    """A finished run is scored anew when asked to."""
     job.run()
 
     outcome = job.again(rescore=True).run()
@@ -156,7 +156,7 @@ def test_rescore_scores_everything_again(job):
     assert job.again(rescore=False).run().scored == 0
 
 
-def test_window_stops_the_run_and_the_next_night_goes_on(job):
+def test_window_stops_the_run_and_the_next_run_goes_on(job):
     """No part starts that would not end in time; what was done is not done again."""
     now = datetime(2026, 11, 22, 5, 29, 0, tzinfo=UTC)
     readings = iter(now + timedelta(seconds=25 * i) for i in range(100))
@@ -175,10 +175,10 @@ def test_window_stops_the_run_and_the_next_night_goes_on(job):
     assert (outcome.reused, outcome.scored) == (stopped.scored, stopped.rows_waiting)
     assert not set(first.scored) & set(second.scored) - {"Good"}
     assert len(published_rows(tomorrow.folder)) == GOOD
-    assert not job.folder.staging.exists()  # the night that was caught up with
+    assert not job.folder.staging.exists()  # the run date that was caught up with
 
 
-def test_run_killed_last_night_is_failed_and_one_at_work_is_left_alone(job):
+def test_run_killed_yesterday_is_failed_and_one_at_work_is_left_alone(job):
     """`running` is said only by runs that run."""
     killed, live = (job.again(run_date=date(2026, 11, day)).scoring_run() for day in (19, 20))
     steps.begin(killed)
@@ -190,7 +190,7 @@ def test_run_killed_last_night_is_failed_and_one_at_work_is_left_alone(job):
     assert runs(job.url)[0]["message"].startswith("killed; noticed by")
 
 
-def test_stopped_night_goes_on_under_its_own_date_too(job):
+def test_stopped_run_goes_on_under_its_own_date_too(job):
     """Run again for the same date, only the rest is scored."""
     job.again(window=Window(datetime(2026, 11, 22, tzinfo=UTC))).run()
     scorer = FakeScorer()
@@ -201,7 +201,7 @@ def test_stopped_night_goes_on_under_its_own_date_too(job):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"parts": 1}', "\udcff"])
-def test_night_whose_plan_is_damaged_is_cut_anew(job, content):
+def test_run_whose_plan_is_damaged_is_partitioned_anew(job, content):
     """As one that was killed while its source was cut: every row is scored or reused, once."""
     job.again(window=Window(datetime(2026, 11, 22, tzinfo=UTC))).run()
     plan = job.folder.staging / "plan.json"
@@ -230,7 +230,7 @@ def test_too_many_rejected_rows_leave_published_results_as_they_were(job):
     assert list(job.folder.staging.glob("rejected-*.parquet"))
 
 
-def test_finished_night_is_held_to_the_rejected_share_allowed_now(job):
+def test_finished_run_is_held_to_the_rejected_share_allowed_now(job):
     """Who asks afterwards is refused too, and not told that there is nothing to do."""
     finished = job.run()
     before = (published_rows(job.folder), sql_rows(job.url, "review_sentiment"))
@@ -264,7 +264,7 @@ def test_source_that_changes_while_it_is_read_fails_before_anything_is_written(j
     assert job.run().scored == GOOD + 1
 
 
-def test_another_request_killed_over_a_finished_night_is_put_right(job):
+def test_another_request_killed_over_a_finished_run_is_put_right(job):
     """SQL that a killed run of another model has begun to change is brought back."""
     job.run()
     before = (published_rows(job.folder), sql_rows(job.url, "review_sentiment"))
@@ -281,7 +281,7 @@ def test_another_request_killed_over_a_finished_night_is_put_right(job):
     assert {run["status"] for run in runs(job.url)} == {"finished", "failed"}
 
 
-def test_night_moved_to_another_database_in_the_middle_is_whole_there(job, tmp_path):
+def test_run_moved_to_another_database_in_the_middle_is_whole_there(job, tmp_path):
     """Parts that were loaded elsewhere are done again, so that no row is missing."""
     boundary = 0
     while not list(job.folder.staging.glob("scores-*.json")):
@@ -294,8 +294,8 @@ def test_night_moved_to_another_database_in_the_middle_is_whole_there(job, tmp_p
     assert len(sql_rows(moved.url, "review_sentiment")) == GOOD
 
 
-def test_later_night_leaves_an_earlier_one_at_work_alone(job):
-    """Staging of a live night is not cleaned up by another's end."""
+def test_later_run_leaves_an_earlier_one_at_work_alone(job):
+    """Staging of a live run is not cleaned up by another's end."""
     yesterday = job.again(run_date=date(2026, 11, 21))
     yesterday.again(window=Window(datetime(2026, 11, 21, tzinfo=UTC))).run()
     with yesterday.folder.lock():
@@ -305,7 +305,7 @@ def test_later_night_leaves_an_earlier_one_at_work_alone(job):
     assert not yesterday.folder.staging.exists()
 
 
-def test_query_is_read_anew_after_a_failed_night(tmp_path):
+def test_query_is_read_anew_after_a_failed_run(tmp_path):
     """What a query finds may have been mended; an old cut of it is not trusted."""
     url = f"sqlite:///{tmp_path}/triptych.db"
     engine = sa.create_engine(url)
@@ -328,8 +328,8 @@ def test_query_is_read_anew_after_a_failed_night(tmp_path):
     assert job.run().scored == 10
 
 
-def test_night_of_rejects_alone_is_finished_when_all_may_be_rejected(job):
-    """With a share of 1 even a file of blanks is a night: no scores, all rows in the rejects."""
+def test_run_of_rejects_alone_is_finished_when_all_may_be_rejected(job):
+    """With a share of 1 even a file of blanks is a run: no scores, all rows in the rejects."""
     job.source.write_text("id,day,review\r\na,2026-11-22,\r\nb,2026-11-22, \r\n")
 
     outcome = job.again(max_rejected_share=1.0).run()
@@ -361,7 +361,7 @@ def test_carried_values_become_plain_text(value, text):
 
 
 def test_two_sources_share_a_run_date(job, tmp_path):
-    """The folder of a date holds the parts of both, and one night leaves the other's alone."""
+    """The folder of a date holds the parts of both, and one run leaves the other's alone."""
     from dataclasses import replace
 
     from tests.tasks.sentiment import small_run
@@ -385,14 +385,14 @@ def test_two_sources_share_a_run_date(job, tmp_path):
     assert small_run.sql_rows(job.url, "review_sentiment")
 
 
-def test_second_live_run_of_a_night_is_refused(job):
-    """One line that names the process that holds the night."""
+def test_second_live_run_of_a_run_date_is_refused(job):
+    """One line that names the process that holds the run date."""
     with job.folder.lock(), pytest.raises(RunConflict, match=r"process \d+ is at work"):
         job.run()
 
 
-def test_reader_never_sees_half_a_night_while_it_is_replaced(job):
-    """A reader that lists the folder again and again finds whole nights only."""
+def test_reader_never_sees_half_a_run_while_it_is_replaced(job):
+    """A reader that lists the folder again and again finds whole runs only."""
     import threading
 
     job.run()
@@ -421,7 +421,7 @@ def test_reader_never_sees_half_a_night_while_it_is_replaced(job):
     assert seen <= whole
 
 
-def test_finished_night_whose_files_are_gone_is_published_again(job):
+def test_finished_run_whose_files_are_gone_is_published_again(job):
     """What the manifest names is looked at; all scores are taken over."""
     job.run()
     before = published_rows(job.folder)
@@ -434,7 +434,7 @@ def test_finished_night_whose_files_are_gone_is_published_again(job):
 
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1 not really", None])
-def test_night_with_a_damaged_part_leaves_what_is_published(job, monkeypatch, damage):
+def test_run_with_a_damaged_part_leaves_what_is_published(job, monkeypatch, damage):
     """Looked at before it takes the place of what readers see; one line says what to do."""
     job.run()
     before = published_rows(job.folder)
@@ -469,7 +469,7 @@ def test_damaged_manifest_is_named(job, content):
 
 
 def test_part_that_holds_too_few_rows_is_not_published(job, monkeypatch):
-    """A whole file of another night is none of this one."""
+    """A whole file of another run is none of this one."""
     publish = publication.publish
 
     def publish_short(folder, plan, entry):
@@ -485,7 +485,7 @@ def test_part_that_holds_too_few_rows_is_not_published(job, monkeypatch):
 
 
 def test_other_source_that_lost_a_file_is_named(job, tmp_path):
-    """Its night would lose what it still has."""
+    """Its run date would lose what it still has."""
     from dataclasses import replace
 
     class OtherJob(Job):

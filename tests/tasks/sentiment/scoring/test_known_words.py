@@ -151,7 +151,7 @@ def test_model_that_reads_letters_knows_words_of_its_letters():
 
 
 def test_memory_of_words_is_bounded(bundled, monkeypatch):
-    """A night of other scripts has millions of different words."""
+    """A run of other scripts has millions of different words."""
     monkeypatch.setattr(known_words, "REMEMBERED", 3)
     known = KnownWords(bundled)
     assert not known.in_text(" ".join("абвгдежзик"))

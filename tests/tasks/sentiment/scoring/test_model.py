@@ -65,7 +65,7 @@ def test_digest_is_of_the_content_not_of_the_place(folder, tmp_path):
 
 
 def test_digest_is_computed_once_while_the_folder_stays_as_it_is(folder, tmp_path, monkeypatch):
-    """Every part of a night opens the model anew; hashing it each time would take long."""
+    """Every part of a run opens the model anew; hashing it each time would take long."""
     first = find_model(str(folder), cache=tmp_path)
     monkeypatch.setattr(module, "folder_digest", lambda folder: pytest.fail("hashed again"))
     assert find_model(str(folder), cache=tmp_path) is first

@@ -120,7 +120,7 @@ def test_choice_is_remembered(model, tmp_path, measured):
 
 @pytest.mark.parametrize("sample", [None, list, lambda: ["a"] * 200, lambda: hundred()[1:]])
 def test_what_few_texts_show_is_not_remembered(model, tmp_path, measured, sample):
-    """A trial on five rows does not decide for all nights."""
+    """A trial on five rows does not decide for all runs."""
     for _ in range(2):
         choose_precision(model, sample, tmp_path, 2)
     assert len(measured) == 2
@@ -139,7 +139,7 @@ def test_choice_belongs_to_model_machine_and_threads(model, able, tmp_path, meas
 
 
 def test_remembered_choice_keeps_spread_and_differences(model, tmp_path, monkeypatch):
-    """What is told on the second night is what was measured on the first."""
+    """What is told on the second run is what was measured on the first."""
     timings(monkeypatch, {"float32": (10, 0), "int8": (40, 1), "bfloat16": (20, 0)})
     first = choose_precision(model, lambda: sample_texts(200), tmp_path, 2)
     assert first.spread == {"float32": (10.0, 10.0), "int8": (40.0, 40.0)}

@@ -18,7 +18,7 @@ from tasks.sentiment.reading.reviews import Rejected
 from tasks.sentiment.sql.tables import RunRow, ScoredRow
 from tasks.sentiment.sql.warehouse import Warehouse
 
-NIGHT = date(2026, 11, 22)
+RUN_DATE = date(2026, 11, 22)
 BEGUN = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 
 
@@ -42,7 +42,7 @@ def scored(review_id: str = "r1", **changes) -> ScoredRow:
         model_digest="m1",
         text_digest="t1",
         run_id="run-1",
-        run_date=NIGHT,
+        run_date=RUN_DATE,
         scored_at=datetime(2026, 11, 22, 1, 2, 3, 456789, tzinfo=UTC),
     )
     return replace(row, **changes)
@@ -52,7 +52,7 @@ def begun(run_id: str = "run-1", **changes) -> RunRow:
     run = RunRow(
         run_id=run_id,
         source="toys",
-        run_date=NIGHT,
+        run_date=RUN_DATE,
         status="running",
         model="musical",
         model_digest="m1",
@@ -215,12 +215,12 @@ def test_prepare_at_the_same_time_all_succeed(database_url):
     assert query(database_url, "SELECT count(*) FROM sentiment_runs") == [(0,)]
 
 
-def test_rejected_rows_are_replaced_per_night(warehouse, database_url):
-    """Loading a night again leaves its newest rejects, and those of other nights."""
-    later = NIGHT + timedelta(days=1)
+def test_rejected_rows_are_replaced_per_run_date(warehouse, database_url):
+    """Loading a run date again leaves its newest rejects, and those of others."""
+    later = RUN_DATE + timedelta(days=1)
     warehouse.load_rejected("toys", later, "run-0", [rejected(1)])
-    warehouse.load_rejected("toys", NIGHT, "run-1", (rejected(i) for i in range(1, 5_500)))
-    warehouse.load_rejected("toys", NIGHT, "run-2", [rejected(7, 'a "quoted" NUL 👀')])
+    warehouse.load_rejected("toys", RUN_DATE, "run-1", (rejected(i) for i in range(1, 5_500)))
+    warehouse.load_rejected("toys", RUN_DATE, "run-2", [rejected(7, 'a "quoted" NUL 👀')])
 
     rows = query(
         database_url, "SELECT run_id, file, row_number, review_id, reason FROM rejected_reviews"
@@ -233,14 +233,14 @@ def test_rejected_rows_are_replaced_per_night(warehouse, database_url):
 
 def test_rejected_rows_stay_when_reading_new_ones_fails(warehouse, database_url):
     """An error of the caller's iterable comes through as it is, and changes nothing."""
-    warehouse.load_rejected("toys", NIGHT, "run-1", [rejected(1)])
+    warehouse.load_rejected("toys", RUN_DATE, "run-1", [rejected(1)])
 
     def torn() -> Iterator[Rejected]:
         yield rejected(2)
         raise RuntimeError("the file ends here")
 
     with pytest.raises(RuntimeError, match="the file ends here"):
-        warehouse.load_rejected("toys", NIGHT, "run-2", torn())
+        warehouse.load_rejected("toys", RUN_DATE, "run-2", torn())
     assert query(database_url, "SELECT run_id FROM rejected_reviews") == [("run-1",)]
 
 
@@ -278,10 +278,10 @@ def test_run_update_refuses_unknown_runs_and_fields(warehouse):
 
 
 def test_killed_run_becomes_failed_when_taken_over(warehouse):
-    """Only the run of the same source and night, and only if it still says running."""
+    """Only the run of the same source and run date, and only if it still says running."""
     warehouse.begin_run(begun("killed"))
     warehouse.begin_run(begun("books", source="books"))
-    warehouse.begin_run(begun("later", run_date=NIGHT + timedelta(days=1)))
+    warehouse.begin_run(begun("later", run_date=RUN_DATE + timedelta(days=1)))
     warehouse.begin_run(begun("next", started_at=BEGUN + timedelta(hours=2)))
     warehouse.update_run("next", status="stopped")
     warehouse.begin_run(begun("last"))
@@ -309,7 +309,7 @@ def test_run_begun_twice_is_one_run(warehouse, database_url):
 def test_previous_runs_are_the_finished_ones_newest_first(warehouse):
     """Of the same source, begun before, at most as many as asked."""
     for hour, status in enumerate(["finished", "failed", "finished", "finished", "stopped"]):
-        run_date = NIGHT + timedelta(days=hour)
+        run_date = RUN_DATE + timedelta(days=hour)
         run = begun(f"run-{hour}", started_at=BEGUN + timedelta(hours=hour), run_date=run_date)
         warehouse.begin_run(replace(run, status=status))
     warehouse.begin_run(begun("books", source="books", status="finished"))
@@ -324,14 +324,14 @@ def test_previous_runs_are_the_finished_ones_newest_first(warehouse):
 
 
 def test_unfinished_run_after_another_is_found(warehouse):
-    """Only of the same night, only later, and only if it did not finish."""
+    """Only of the same run date, only later, and only if it did not finish."""
     first = begun("run-0", status="finished")
     warehouse.begin_run(first)
     assert not warehouse.has_unfinished_run_since(first)
 
     later = begun("run-1", started_at=BEGUN + timedelta(hours=1))
     warehouse.begin_run(replace(later, status="finished"))
-    warehouse.begin_run(replace(later, run_id="other", run_date=NIGHT + timedelta(days=1)))
+    warehouse.begin_run(replace(later, run_id="other", run_date=RUN_DATE + timedelta(days=1)))
     assert not warehouse.has_unfinished_run_since(first)
 
     warehouse.begin_run(replace(later, run_id="run-2", status="stopped"))
@@ -421,9 +421,9 @@ def test_postgres_connection_that_is_lost_is_busy(fresh_postgres_url):
         yield from (rejected(i) for i in range(2, 50_000))
 
     with pytest.raises(WarehouseBusy) as caught:
-        warehouse.load_rejected("toys", NIGHT, "run-1", cut())
+        warehouse.load_rejected("toys", RUN_DATE, "run-1", cut())
     assert "\n" not in str(caught.value)
-    warehouse.load_rejected("toys", NIGHT, "run-1", [rejected(1)])
+    warehouse.load_rejected("toys", RUN_DATE, "run-1", [rejected(1)])
     assert query(fresh_postgres_url, "SELECT count(*) FROM rejected_reviews") == [(1,)]
     warehouse.close()
 

@@ -38,13 +38,7 @@ def train(*, data: Path, output: Path | None, report_only: tuple[str, ...], seed
     print_notice(f"{len(corpus):,} texts; checkpoints in {state}")
     with locked(state / "training.lock", wait=False):
         with resumed_progress("train-sentiment-progress", "training", "steps") as reach:
-            model, tokenizer = fit(
-                corpus,
-                recipe,
-                state,
-                report=lambda progress: reach(progress.step, progress.steps),
-                announce=print_notice,
-            )
+            model, tokenizer = fit(corpus, recipe, state, reach, print_notice)
         card = package(model, tokenizer, corpus, recipe, digest, folder, print_notice)
     add_table("train-sentiment", _table(card), description=f"{folder}")
     print_result(f"model: {folder}")

@@ -45,15 +45,15 @@ class PreviousRun:
 class Comparison:
     """A run beside the earlier ones taken together. Without any, the figures of then are None."""
 
-    previous: tuple[PreviousRun, ...]
-    positive_share_then: float | None
-    positive_share_now: float | None
-    z: float | None  # of the two positive shares
-    psi: float | None
-    histogram_then: tuple[int, ...] | None
-    rejected_share_then: float | None
-    rejected_share_now: float | None
-    warnings: tuple[str, ...]
+    previous: tuple[PreviousRun, ...] = ()
+    positive_share_then: float | None = None
+    positive_share_now: float | None = None
+    z: float | None = None  # of the two positive shares
+    psi: float | None = None
+    histogram_then: tuple[int, ...] | None = None
+    rejected_share_then: float | None = None
+    rejected_share_now: float | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def previous_run_ids(self) -> tuple[str, ...]:
@@ -84,12 +84,7 @@ def compare_to_previous(
     if not runs or now is None:
         return Comparison(
             previous=runs,
-            positive_share_then=None,
             positive_share_now=now,
-            z=None,
-            psi=None,
-            histogram_then=None,
-            rejected_share_then=None,
             rejected_share_now=rejected_now,
             warnings=() if runs else _first_run_warnings(statistics),
         )

@@ -9,8 +9,6 @@ The replaced state stays beside it, hidden, until the next change, for readers t
 with it.
 """
 
-import ctypes
-import errno
 import json
 import os
 import shutil
@@ -21,12 +19,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from services.storage.exchange import exchange
+from services.storage.files import sync_folder
 from tasks.sentiment.errors import PublicationError, first_line
 from tasks.sentiment.run.plan import Plan
 from tasks.sentiment.run.run_folder import RunFolder, locked, write_json
 
 MANIFEST = "_manifest.json"
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -116,9 +115,9 @@ def _replace_source(
         _place(file, aside / name)
     sources[source] = {**entry, "files": sorted(files)}
     write_json(aside / MANIFEST, {"sources": sources})
-    _sync(aside)
+    sync_folder(aside)
     exchange(aside, folder)
-    _sync(folder.parent)
+    sync_folder(folder.parent)
 
 
 def _place(file: Path, target: Path) -> None:
@@ -126,39 +125,3 @@ def _place(file: Path, target: Path) -> None:
         os.link(file, target)
     except OSError:  # a file system without hard links
         shutil.copy2(file, target)
-
-
-def exchange(new: Path, current: Path) -> None:
-    """Put the folder `new` in the place of `current`; what was there, if anything, becomes `new`.
-
-    One step on Linux. Elsewhere, and on file systems that cannot, two renames with an instant
-    between them in which `current` is missing.
-    """
-    if not current.exists():
-        new.rename(current)
-        return
-    try:
-        libc = ctypes.CDLL(None, use_errno=True)
-        failed = libc.renameat2(
-            _AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(current), _RENAME_EXCHANGE
-        )
-    except AttributeError:  # no Linux, or a C library without it
-        failed = True
-        ctypes.set_errno(errno.ENOSYS)
-    if not failed:
-        return
-    if ctypes.get_errno() not in (errno.ENOSYS, errno.EINVAL):
-        raise OSError(ctypes.get_errno(), "cannot exchange", str(new), None, str(current))
-    old = current.with_name(f".{current.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    current.rename(old)
-    new.rename(current)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

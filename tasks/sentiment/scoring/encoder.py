@@ -172,9 +172,8 @@ def read_encoder(folder: Path, config: Mapping[str, Any], first_position: int) -
     if not is_known(config):
         return None
     names = _NAMES[config["model_type"]]
-    tensors: dict[str, Array] = {}
-    for file in weight_files(folder):
-        tensors |= _read_tensors(file)
+    read = map(_read_tensors, weight_files(folder))
+    tensors = {name: tensor for tensors in read for name, tensor in tensors.items()}
 
     def tensor(name: str) -> Array:
         if name not in tensors:

@@ -15,8 +15,8 @@ from torch.nn import functional
 from transformers import BertForSequenceClassification, PreTrainedTokenizerFast
 from transformers.utils.logging import disable_progress_bar
 
+from services.storage.exchange import exchange
 from tasks.sentiment.errors import ModelError
-from tasks.sentiment.run.publication import exchange
 from tasks.sentiment.scoring.model import folder_digest
 from tasks.sentiment.training.network import predict_logits
 from tasks.sentiment.training.recipe import Recipe

@@ -40,26 +40,19 @@ class Step:
     done: float
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where a training stands."""
-
-    step: int
-    steps: int
-
-
 def fit(
     corpus: pd.DataFrame,
     recipe: Recipe,
     folder: Path,
-    report: Callable[[Progress], None],
-    announce: Callable[[str], None] = lambda _: None,
+    report: Callable[[int, int], None],
+    announce: Callable[[str], None],
 ) -> tuple[BertForSequenceClassification, Tokenizer]:
     """Train on the corpus rows of role `train`; continue from `folder` where it has a checkpoint.
 
     Two calls with the same corpus and recipe give the same weights on the same machine,
-    interrupted or not. A GPU is used where torch sees one. `announce` hears what goes on before
-    the first step, which takes minutes on a large corpus.
+    interrupted or not. A GPU is used where torch sees one. `report` gets the steps done and all
+    steps after each one, `announce` what goes on before the first, which takes minutes on a large
+    corpus.
     """
     folder.mkdir(parents=True, exist_ok=True)
     train = corpus[corpus["role"] == "train"]
@@ -87,7 +80,7 @@ def fit(
         state.learn(step, batch, targets.probability[step.rows], shares)
         if state.step % CHECKPOINT_EVERY == 0 or state.step == len(plan):
             state.save()
-        report(Progress(state.step, len(plan)))
+        report(state.step, len(plan))
     return state.averaged(), tokenizer
 
 

@@ -22,7 +22,7 @@ START = datetime(2026, 11, 22, 2, tzinfo=UTC)
 
 def warning(text: str) -> Comparison:
     """A comparison that found something, with nothing to show beside it."""
-    return Comparison((), None, None, None, None, None, None, None, warnings=(text,))
+    return Comparison(warnings=(text,))
 
 
 def a_report(

@@ -16,7 +16,7 @@ from tasks.sentiment.training.card import calibration_error, fit_temperature, pa
 from tasks.sentiment.training.corpus import TokenTable, batches_by_length, draw_epoch, read_corpus
 from tasks.sentiment.training.network import predict_logits
 from tasks.sentiment.training.recipe import Recipe, fingerprint
-from tasks.sentiment.training.trainer import Progress, fit
+from tasks.sentiment.training.trainer import fit
 from tasks.sentiment.training.vocabulary import train_tokenizer
 
 pytestmark = pytest.mark.slow
@@ -74,7 +74,7 @@ def corpus(corpus_folder: Path) -> pd.DataFrame:
     return read_corpus(corpus_folder, ["gold"])[0]
 
 
-def ignore(_: Progress) -> None:
+def ignore(*_: object) -> None:
     """Reports nothing."""
 
 
@@ -186,21 +186,23 @@ def test_long_texts_are_read_from_both_ends():
 
 def test_training_interrupted_and_resumed_equals_training_in_one_go(corpus, tmp_path):
     """Killed between two checkpoints, the run ends with the very same weights."""
-    whole, _ = fit(corpus, TINY, tmp_path / "whole", ignore)
+    whole, _ = fit(corpus, TINY, tmp_path / "whole", ignore, ignore)
 
     class Interrupted(Exception):
         pass
 
-    def interrupt(progress: Progress) -> None:
-        if progress.step == 31:
+    def interrupt(step: int, _steps: int) -> None:
+        if step == 31:
             raise Interrupted
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer, "CHECKPOINT_EVERY", 10)
         with pytest.raises(Interrupted):
-            fit(corpus, TINY, tmp_path / "resumed", interrupt)
+            fit(corpus, TINY, tmp_path / "resumed", interrupt, ignore)
         steps: list[int] = []
-        resumed, _ = fit(corpus, TINY, tmp_path / "resumed", lambda p: steps.append(p.step))
+        resumed, _ = fit(
+            corpus, TINY, tmp_path / "resumed", lambda step, _: steps.append(step), ignore
+        )
 
     assert steps[0] == 31
     for name, weights in whole.state_dict().items():
@@ -215,6 +217,7 @@ def test_trained_model_is_packaged_with_a_card_that_tells_the_truth(corpus, tmp_
         corpus,
         replace(TINY, lengths=(24,) * 6),
         tmp_path / "state",
+        ignore,
         ignore,
     )
     folder = tmp_path / "model"
@@ -258,7 +261,7 @@ def test_calibration_error_is_zero_for_honest_and_large_for_boastful_probabiliti
 
 def test_logits_do_not_depend_on_the_order_of_texts(corpus, tmp_path):
     """Sorting by length is undone."""
-    model, tokenizer = fit(corpus, replace(TINY, lengths=(24,)), tmp_path, ignore)
+    model, tokenizer = fit(corpus, replace(TINY, lengths=(24,)), tmp_path, ignore, ignore)
     texts = [*corpus["text"].tolist()[:40], "a longer text " * 9]
 
     forward = predict_logits(model, tokenizer, texts, 24)

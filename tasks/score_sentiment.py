@@ -117,7 +117,7 @@ def _scoring_run(
         rescore=params.rescore,
         max_rejected_share=params.max_rejected_share,
         min_rows=params.min_rows,
-        window=Window.ending(params.stop_at, zone, scheduled),
+        window=Window.until(params.stop_at, zone, scheduled),
         warehouse_url=settings.warehouse_url,
     )
 

@@ -75,7 +75,7 @@ def test_nightly_begins_inside_its_window_on_every_night_of_the_year():
 
     assert len({night.astimezone(zone).date() for night in nights}) == 366
     for night in nights:
-        window = Window.ending(stop_at, zone, night)
+        window = Window.until(stop_at, zone, night)
         assert window.ends_at is not None
         assert 3 * 3600 <= (window.ends_at - night).total_seconds() <= 5 * 3600
 

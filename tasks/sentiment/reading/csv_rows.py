@@ -72,7 +72,7 @@ class CsvReader:
             if isinstance(fields, str):
                 yield RawRow(row_number, file, None, MISPLACED_QUOTE, beginning(fields))
             elif len(fields) != width:
-                fault = f"{_counted(len(fields), 'field')} where the header has {width}"
+                fault = f"{_count(len(fields), 'field')} where the header has {width}"
                 start = self._delimiter.join(cell[:200] for cell in fields[:200])
                 yield RawRow(row_number, file, None, fault, beginning(start))
             elif pick is not None:
@@ -81,7 +81,7 @@ class CsvReader:
                 yield RawRow(row_number, file, dict.fromkeys(names, fields[only]), None)
 
 
-def _counted(number: int, noun: str) -> str:
+def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 

@@ -46,7 +46,7 @@ class JsonReader:
         """
         ahead, self._ahead = self._ahead, []
         for row_number, line in enumerate(chain(ahead, self._rest), start=1):
-            found = _parsed(line)
+            found = _parse(line)
             if isinstance(found, dict):
                 values = {name: found.get(name) for name in columns}
                 yield RawRow(row_number, self._file, values, None)
@@ -62,7 +62,7 @@ def _look_ahead(lines: Iterator[str]) -> tuple[list[str], list[dict[str, object]
     for line in lines:
         ahead.append(line)
         characters += len(line)
-        found = _parsed(line)
+        found = _parse(line)
         if isinstance(found, dict):
             objects.append(found)
         if (
@@ -74,7 +74,7 @@ def _look_ahead(lines: Iterator[str]) -> tuple[list[str], list[dict[str, object]
     return ahead, objects
 
 
-def _parsed(line: str) -> dict[str, object] | str:
+def _parse(line: str) -> dict[str, object] | str:
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):

@@ -72,7 +72,7 @@ def _open_sqlite(address: sa.URL) -> sa.Connection:
     connection = engine.connect()
     driver = connection.connection.driver_connection
     assert driver is not None
-    driver.text_factory = _decoded  # a text that is not UTF-8 shall fail alone
+    driver.text_factory = _decode  # a text that is not UTF-8 shall fail alone
     driver.set_authorizer(_authorizer(connection.info))
     return connection
 
@@ -121,7 +121,7 @@ def _is_missing(database: str | None) -> bool:
     return not Path(database).exists()
 
 
-def _decoded(text: bytes) -> str:
+def _decode(text: bytes) -> str:
     return text.decode("utf-8", "surrogateescape")
 
 

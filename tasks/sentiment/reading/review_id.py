@@ -39,33 +39,33 @@ def identify(value: object, *, keep_null_words: bool = False) -> tuple[str | Non
     Args: keep_null_words: whether a word such as NULL is an id like any other.
     """
     if isinstance(value, str):
-        return _of_text(value.strip(), keep_null_words)
+        return _identify_text(value.strip(), keep_null_words)
     if value is None:
         return None, BLANK_ID
     if isinstance(value, Decimal):
-        return _of_decimal(value)
+        return _identify_decimal(value)
     if isinstance(value, float):
-        return _of_float(value)
+        return _identify_float(value)
     if isinstance(value, Number) or type(value).__name__ == "UUID":
-        return _fitting(str(value))
+        return _check_length(str(value))
     return None, WRONG_ID
 
 
-def _of_text(text: str, keep_null_words: bool) -> tuple[str | None, str | None]:
+def _identify_text(text: str, keep_null_words: bool) -> tuple[str | None, str | None]:
     if not text or is_blank(text, keep_null_words=keep_null_words):
         return None, BLANK_ID
     if text.isalnum() or len(text) > MAX_ID_CHARACTERS:
-        return _fitting(text)
+        return _check_length(text)
     if _WHOLE.fullmatch(text):
         exact = Decimal(text)
         from_float = abs(exact) >= _INEXACT_FROM and repr(float(text)) == text
-        return (None, INEXACT_ID) if from_float else _of_decimal(exact)
+        return (None, INEXACT_ID) if from_float else _identify_decimal(exact)
     if found := _SCIENTIFIC.fullmatch(text):
-        return _of_scientific(text, *found.groups())
+        return _identify_scientific(text, *found.groups())
     return (text.lower() if _UUID.fullmatch(text) else text), None
 
 
-def _of_scientific(
+def _identify_scientific(
     text: str, decimals: str | None, letter: str | None, exponent: str | None
 ) -> tuple[str | None, str | None]:
     """Args: the parts of the form with a sign; None of the form without, which hides nothing."""
@@ -78,10 +78,10 @@ def _of_scientific(
     )
     if in_short or abs(value) >= _INEXACT_FROM:
         return None, INEXACT_ID
-    return _of_decimal(value)
+    return _identify_decimal(value)
 
 
-def _of_decimal(value: Decimal) -> tuple[str | None, str | None]:
+def _identify_decimal(value: Decimal) -> tuple[str | None, str | None]:
     if value.is_nan():
         return None, BLANK_ID
     if value.is_infinite():
@@ -89,10 +89,10 @@ def _of_decimal(value: Decimal) -> tuple[str | None, str | None]:
     if value and value.adjusted() >= MAX_ID_CHARACTERS:
         return None, LONG_ID
     whole = int(value)
-    return _fitting(str(whole if whole == value else value))
+    return _check_length(str(whole if whole == value else value))
 
 
-def _of_float(value: float) -> tuple[str | None, str | None]:
+def _identify_float(value: float) -> tuple[str | None, str | None]:
     if math.isnan(value):  # how some readers say missing
         return None, BLANK_ID
     if math.isinf(value):
@@ -100,8 +100,8 @@ def _of_float(value: float) -> tuple[str | None, str | None]:
     exact_below = value.exact_below if isinstance(value, NarrowFloat) else _INEXACT_FROM
     if abs(value) >= exact_below:
         return None, INEXACT_ID
-    return _fitting(str(int(value) if value.is_integer() else value))
+    return _check_length(str(int(value) if value.is_integer() else value))
 
 
-def _fitting(text: str) -> tuple[str | None, str | None]:
+def _check_length(text: str) -> tuple[str | None, str | None]:
     return (None, LONG_ID) if len(text) > MAX_ID_CHARACTERS else (text, None)

@@ -111,13 +111,13 @@ class ReviewChecker:
             review_id, fault = self._identify(values[self._id_column])
         fault = fault or (_fault_of_carried(carried) if carried else None)
         if fault is not None or not isinstance(raw_text, str):
-            return self._rejected(row, values, fault or NOT_A_STRING)
+            return self._reject(row, values, fault or NOT_A_STRING)
         text = clean(raw_text)
         if is_blank(text, keep_null_words=self._keep_null_words):
-            return self._rejected(row, values, BLANK_TEXT)
+            return self._reject(row, values, BLANK_TEXT)
         is_known = self._knows(text)
         if self._reject_unknown and not is_known:
-            return self._rejected(row, values, UNKNOWN_TEXT)
+            return self._reject(row, values, UNKNOWN_TEXT)
         digest = text_digest(text)
         if review_id is None:
             number = self._seen.count(digest)
@@ -125,7 +125,7 @@ class ReviewChecker:
         elif first := self._seen.claim(review_id, row.file, row.row_number):
             file, row_number = first
             where = f"row {row_number}" if file == row.file else f"row {row_number} of {file}"
-            return self._rejected(row, values, DUPLICATE_ID, f"first seen in {where}: ")
+            return self._reject(row, values, DUPLICATE_ID, f"first seen in {where}: ")
         else:
             review_id = self._seen.spelling(review_id)
         return Review(row.row_number, row.file, review_id, text, digest, carried, is_known)
@@ -137,7 +137,7 @@ class ReviewChecker:
             fault = _fault_of_characters(review_id)
         return review_id, fault
 
-    def _rejected(
+    def _reject(
         self, row: RawRow, values: Mapping[str, object], reason: str, remark: str = ""
     ) -> Rejected:
         text = values[self._text_column]

@@ -168,8 +168,8 @@ def _groups(report: RunReport) -> dict[str, Any] | None:
     days = report.statistics.grouping.are_days
     if not days or len(named) < MIN_DAYS_FOR_A_CURVE:
         return {"unit": None, "days": days, **_bars(tally, days)}
-    unit, buckets = plots.bucketed(named)
-    drawn = plots.telling(buckets)
+    unit, buckets = plots.make_buckets(named)
+    drawn = plots.drawable(buckets)
     in_view = [b for b in buckets if drawn[0].start <= b.start <= drawn[-1].start]
     unplaced += sum(b.rows for b in buckets) - sum(b.rows for b in in_view)
     shares = [bucket.positive / bucket.rows for bucket in drawn]

@@ -34,7 +34,7 @@ class Bucket:
     positive: int
 
 
-def bucketed(days: Mapping[str, tuple[int, int]]) -> tuple[str, list[Bucket]]:
+def make_buckets(days: Mapping[str, tuple[int, int]]) -> tuple[str, list[Bucket]]:
     """The days as at most `MAX_BUCKETS` days, weeks, months, quarters or years without a gap.
 
     Keys of `days` are YYYY-MM-DD. Returns the unit in a word and the buckets in order.
@@ -54,7 +54,7 @@ def bucketed(days: Mapping[str, tuple[int, int]]) -> tuple[str, list[Bucket]]:
     return unit, [Bucket(start, rows, positive) for start, (rows, positive) in sums.items()]
 
 
-def telling(buckets: Sequence[Bucket]) -> list[Bucket]:
+def drawable(buckets: Sequence[Bucket]) -> list[Bucket]:
     """The buckets whose share is worth drawing: of 20 rows or more, if there are enough of them."""
     sure = [bucket for bucket in buckets if bucket.rows >= MIN_ROWS_FOR_A_SHARE]
     return sure if len(sure) >= MIN_SHARES else [bucket for bucket in buckets if bucket.rows]
@@ -66,7 +66,7 @@ def share_over_time(buckets: Sequence[Bucket], overall: float, *, width: int, na
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     dates: Any = matplotlib.dates  # its types are unfinished
-    drawn = set(telling(buckets))
+    drawn = set(drawable(buckets))
     step = (buckets[1].start - buckets[0].start).days if len(buckets) > 1 else 1
     with style():
         figure = open_figure(width, 320)

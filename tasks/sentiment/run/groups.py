@@ -76,13 +76,13 @@ class Groups:
                 dated += counts[0]
             _add(by_value, name, counts)
             _add(by_day, day or OTHER, counts)
-        return cls(_bounded_values(by_value), _bounded_days(by_day), dated, undated)
+        return cls(_bound_values(by_value), _bound_days(by_day), dated, undated)
 
-    def merged(self, other: "Groups") -> "Groups":
+    def merge(self, other: "Groups") -> "Groups":
         """The groups of both sets of rows together."""
         return Groups(
-            by_value=_bounded_values(_summed(self.by_value, other.by_value)),
-            by_day=_bounded_days(_summed(self.by_day, other.by_day)),
+            by_value=_bound_values(_add_up(self.by_value, other.by_value)),
+            by_day=_bound_days(_add_up(self.by_day, other.by_day)),
             dated=self.dated + other.dated,
             undated=self.undated + other.undated,
         )
@@ -132,12 +132,12 @@ def day_of(cell: str) -> str | None:
         return None
 
 
-def _bounded_values(tally: Tally) -> Tally:
-    return _bounded(tally, MAX_VALUES, _name_rank)
+def _bound_values(tally: Tally) -> Tally:
+    return _bound(tally, MAX_VALUES, _name_rank)
 
 
-def _bounded_days(tally: Tally) -> Tally:
-    return _bounded(tally, MAX_DAYS, _day_rank)
+def _bound_days(tally: Tally) -> Tally:
+    return _bound(tally, MAX_DAYS, _day_rank)
 
 
 def _group_name(text: str) -> str:
@@ -149,14 +149,14 @@ def _add(tally: dict[str, tuple[int, int]], name: str, counts: tuple[int, int]) 
     tally[name] = (rows + counts[0], positive + counts[1])
 
 
-def _summed(one: Tally, other: Tally) -> dict[str, tuple[int, int]]:
-    total = dict(one)
-    for name, counts in other.items():
+def _add_up(first: Tally, second: Tally) -> dict[str, tuple[int, int]]:
+    total = dict(first)
+    for name, counts in second.items():
         _add(total, name, counts)
     return total
 
 
-def _bounded(tally: Mapping[str, tuple[int, int]], limit: int, rank: Callable[[str], int]) -> Tally:
+def _bound(tally: Mapping[str, tuple[int, int]], limit: int, rank: Callable[[str], int]) -> Tally:
     """The `limit` groups of lowest rank; the others summed up as `(other)`.
 
     Ranks do not depend on the counts. So a group that is dropped anywhere is beaten by `limit`

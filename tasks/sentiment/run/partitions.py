@@ -185,7 +185,7 @@ def merged_statistics(folder: RunFolder, results: Iterable[PartitionResult]) -> 
     for result in results:
         content = _read_marker(folder, result.number)
         if content is not None:
-            merged = merged.merged(ScoreStatistics.from_json(content["statistics"]))
+            merged = merged.merge(ScoreStatistics.from_json(content["statistics"]))
     return merged
 
 

@@ -79,13 +79,13 @@ class ScoreStatistics:
             most_positive=_extremes(review_ids, p, texts, sign=-1),
         )
 
-    def merged(self, other: "ScoreStatistics") -> "ScoreStatistics":
+    def merge(self, other: "ScoreStatistics") -> "ScoreStatistics":
         """The statistics of both sets of rows together."""
         return ScoreStatistics(
             rows=self.rows + other.rows,
             positive=self.positive + other.positive,
             histogram=tuple(a + b for a, b in zip(self.histogram, other.histogram, strict=True)),
-            grouping=self.grouping.merged(other.grouping),
+            grouping=self.grouping.merge(other.grouping),
             most_negative=_strongest((*self.most_negative, *other.most_negative), sign=1),
             most_positive=_strongest((*self.most_positive, *other.most_positive), sign=-1),
         )

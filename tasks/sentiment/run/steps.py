@@ -50,10 +50,10 @@ def settle(run: ScoringRun, source: Source) -> Outcome | None:
     """
     _check_origin(run)
     fingerprint = source.fingerprint()
-    entry = _published(run)
+    entry = _find_published(run)
     if entry is None or fingerprint is None or entry["fingerprint"] != fingerprint:
         return None
-    return _settled(run, entry)
+    return _settle_published(run, entry)
 
 
 def _check_origin(run: ScoringRun) -> None:
@@ -65,7 +65,7 @@ def _check_origin(run: ScoringRun) -> None:
     refuse_taken_date(folder.source, run_date, run.origin, entry.get("origin"))
 
 
-def _published(run: ScoringRun) -> dict[str, Any] | None:
+def _find_published(run: ScoringRun) -> dict[str, Any] | None:
     """The manifest's entry of the source, if it answers the same request."""
     manifest = publication.read_manifest(run.folder.scores)
     entry: dict[str, Any] | None = manifest["sources"].get(run.folder.source)
@@ -78,7 +78,7 @@ def _published(run: ScoringRun) -> dict[str, Any] | None:
     return entry
 
 
-def _settled(run: ScoringRun, entry: Mapping[str, Any]) -> Outcome | None:
+def _settle_published(run: ScoringRun, entry: Mapping[str, Any]) -> Outcome | None:
     warehouse = run.warehouse()
     warehouse.prepare()
     row = warehouse.run(entry["run_id"])
@@ -87,7 +87,7 @@ def _settled(run: ScoringRun, entry: Mapping[str, Any]) -> Outcome | None:
     if row is None or warehouse.has_unfinished_run_since(row):
         return None  # another run was killed or stopped since, perhaps in the middle of loading
     if row.status != "finished":
-        warehouse.update_run(row.run_id, **_finishing(entry))
+        warehouse.update_run(row.run_id, **_finished_values(entry))
     discard(run.folder)
     counts = entry["counts"]
     return Outcome(
@@ -186,11 +186,11 @@ def publish(run: ScoringRun, plan: Plan, precision: str) -> Outcome:
         "ended_at": run.clock().isoformat(),
     }
     publication.publish(folder, plan, entry)
-    warehouse.update_run(run.run_id, **_finishing(entry))
+    warehouse.update_run(run.run_id, **_finished_values(entry))
     return outcome
 
 
-def _finishing(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _finished_values(entry: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a finished run's row, from the manifest's entry."""
     return {
         "status": "finished",

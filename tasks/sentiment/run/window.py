@@ -26,7 +26,7 @@ class Window:
     ends_at: datetime | None = None
 
     @classmethod
-    def ending(cls, stop_at: time | None, zone: ZoneInfo, begins_at: datetime) -> "Window":
+    def until(cls, stop_at: time | None, zone: ZoneInfo, begins_at: datetime) -> "Window":
         """The window that begins at `begins_at` (aware) and ends when clocks of `zone` next
         show `stop_at`.
 

@@ -55,10 +55,10 @@ def build_graph(encoder: Encoder, *, int8: bool, unsigned_weights: bool = False)
         helper.make_tensor_value_info("mask", TensorProto.FLOAT, ["texts", 1, 1, "tokens"]),
     ]
     output = helper.make_tensor_value_info(logits, TensorProto.FLOAT, ["texts", "classes"])
-    return _serialised(graph, inputs, output)
+    return _serialise(graph, inputs, output)
 
 
-def _serialised(graph: "_Graph", inputs: Sequence[ValueInfoProto], output: ValueInfoProto) -> bytes:
+def _serialise(graph: "_Graph", inputs: Sequence[ValueInfoProto], output: ValueInfoProto) -> bytes:
     model = helper.make_model(
         helper.make_graph(graph.nodes, "sentiment", inputs, [output], graph.constants),
         opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)],
@@ -83,7 +83,7 @@ def build_product(weight: Array) -> bytes:
     )
     rows = helper.make_tensor_value_info("rows", TensorProto.UINT8, ["texts", width])
     answer = helper.make_tensor_value_info(product, TensorProto.FLOAT, ["texts", outputs])
-    return _serialised(graph, [rows], answer)
+    return _serialise(graph, [rows], answer)
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def choose_precision(
     if precision != "auto":
         for entry in (remembered.get(key), remembered.get(named_key)):
             if entry is not None and precision in entry.largest_difference:
-                return _checked(replace(entry, precision=precision))
+                return _check_agreement(replace(entry, precision=precision))
     texts = list(dict.fromkeys(sample()))
     asked = texts or [clean(golden.raw_text) for golden in GOLDEN_TEXTS]
     if precision == "auto":
@@ -120,10 +120,10 @@ def choose_precision(
         key, choice = named_key, compare_precision(model, precision, asked, threads)
     if len(texts) >= ENOUGH:
         _write(file, {**_read(file), key: choice})
-    return choice if precision == "auto" else _checked(choice)
+    return choice if precision == "auto" else _check_agreement(choice)
 
 
-def _checked(choice: Choice) -> Choice:
+def _check_agreement(choice: Choice) -> Choice:
     precision = choice.precision
     agreement = choice.agreement[precision]
     if agreement < AGREEMENT:

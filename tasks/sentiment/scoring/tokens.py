@@ -47,16 +47,16 @@ class TokenReader:
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._before, self._after = _frame(self._tokenizer)
+        self._before, self._after = _special_tokens(self._tokenizer)
         self._room = max_tokens - len(self._before) - len(self._after)
         self._max_tokens, self._pad_id = max_tokens, pad_id
 
     def read(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Ids of each text, int32, cut to what the model reads, special tokens included."""
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [self._framed(np.array(encoding.ids, dtype=np.int32)) for encoding in encodings]
+        return [self._frame(np.array(encoding.ids, dtype=np.int32)) for encoding in encodings]
 
-    def _framed(self, tokens: np.ndarray) -> np.ndarray:
+    def _frame(self, tokens: np.ndarray) -> np.ndarray:
         kept = keep_head_and_tail(tokens, self._room)
         return np.concatenate([self._before, kept, self._after])
 
@@ -78,7 +78,7 @@ class TokenReader:
         return batches
 
 
-def _frame(tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
+def _special_tokens(tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
     """The special tokens that the tokenizer puts before and after a text."""
     encoding = tokenizer.encode("a")
     inner = [i for i, special in enumerate(encoding.special_tokens_mask) if not special]

@@ -37,7 +37,7 @@ def test_statistics_merged_in_any_order_equal_the_whole(order):
     random.Random(order).shuffle(parts)
     while len(parts) > 1:
         pair = parts[: order + 1]
-        parts = [*parts[order + 1 :], reduce(ScoreStatistics.merged, pair)]
+        parts = [*parts[order + 1 :], reduce(ScoreStatistics.merge, pair)]
     assert parts[0] == ScoreStatistics.of(*columns)
 
 
@@ -62,7 +62,7 @@ def test_statistics_refuse_another_document(document):
 def test_statistics_of_nothing_change_nothing():
     """The empty value is the start of every sum."""
     statistics = ScoreStatistics.of(*rows(50))
-    assert ScoreStatistics().merged(statistics) == statistics
+    assert ScoreStatistics().merge(statistics) == statistics
     assert ScoreStatistics.of([], np.array([]), []) == ScoreStatistics()
     assert ScoreStatistics().positive_share is None
 
@@ -116,8 +116,8 @@ def test_groups_stay_bounded_and_equal_in_any_order():
     cells = [f"product {n % (2 * groups.MAX_VALUES)}" for n in range(count)]
     columns = [str(n) for n in range(count)], np.full(count, 0.75), ["t"] * count, cells
     parts = in_parts(columns, 1_000)
-    forward = reduce(ScoreStatistics.merged, parts)
-    backward = reduce(ScoreStatistics.merged, reversed(parts))
+    forward = reduce(ScoreStatistics.merge, parts)
+    backward = reduce(ScoreStatistics.merge, reversed(parts))
     assert forward == backward == ScoreStatistics.of(*columns)
     assert len(forward.groups) == groups.MAX_VALUES + 1
     assert sum(rows for rows, _ in forward.groups.values()) == count

@@ -31,7 +31,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 )
 def test_window_ends_when_the_clock_on_the_wall_says_so(begins_at, stop_at, ends_at):
     """The end is the wall-clock time asked for, also in the nights when clocks change."""
-    window = Window.ending(time.fromisoformat(stop_at), BERLIN, datetime.fromisoformat(begins_at))
+    window = Window.until(time.fromisoformat(stop_at), BERLIN, datetime.fromisoformat(begins_at))
 
     assert window.ends_at == datetime.fromisoformat(ends_at)
 
@@ -40,7 +40,7 @@ def test_window_ends_when_the_clock_on_the_wall_says_so(begins_at, stop_at, ends
 def test_window_lets_no_part_start_that_would_end_late_when_clocks_change(night):
     """Walked minute by minute with a fake clock, every started part ends inside the window."""
     begins_at = datetime.fromisoformat(night)
-    window = Window.ending(time(5, 30), BERLIN, begins_at)
+    window = Window.until(time(5, 30), BERLIN, begins_at)
     paces = [Pace(rows=100, seconds=600.0)]
 
     now, ended = begins_at.astimezone(UTC), []
@@ -73,7 +73,7 @@ def test_window_that_is_over_admits_nothing():
 
 def test_window_without_end_admits_everything():
     """Without --stop-at there is no window."""
-    window = Window.ending(None, BERLIN, datetime(2026, 11, 22, tzinfo=UTC))
+    window = Window.until(None, BERLIN, datetime(2026, 11, 22, tzinfo=UTC))
 
     assert window.fits(datetime(2030, 1, 1, tzinfo=UTC), 10**9, [Pace(1, 1e9)])
 

@@ -18,33 +18,36 @@ _DEVICE_ID_FILE = "device-id"
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """The options of any command, by the names that `options` lists, with `-` as `_`."""
+    """The options of any command, by the names that `options` lists, with `-` as `_`.
+
+    Those that a command does not have are at their defaults.
+    """
 
     home: Path
-    source: str = "0"
-    frames: int | None = None
-    threads: int = 1
-    runtime: str = "auto"
-    threshold: float | None = None
+    source: str
+    frames: int | None
+    threads: int
+    runtime: str
+    threshold: float | None
     label_threshold: Mapping[str, float]
-    include: frozenset[str] | None = None
-    headless: bool = False
-    output: Path | None = None
-    events: Path | None = None
-    contact_sheet: Path | None = None
-    preview: int | None = None
-    preview_host: str = "127.0.0.1"
-    releases: str | None = None
-    channel: str = "stable"
-    name: str | None = None
-    root: Path | None = None
-    device_id: str | None = None
-    update_every: float = 900.0  # seconds
-    watchdog: float = 10.0  # seconds
-    telemetry: str | None = None
-    telemetry_every: float = 60.0  # seconds
-    again: bool = False
-    json: bool = False
+    include: frozenset[str] | None
+    headless: bool
+    output: Path | None
+    events: Path | None
+    contact_sheet: Path | None
+    preview: int | None
+    preview_host: str
+    releases: str | None
+    channel: str
+    name: str | None
+    root: Path | None
+    device_id: str | None
+    update_every: float  # seconds
+    watchdog: float  # seconds
+    telemetry: str | None
+    telemetry_every: float  # seconds
+    again: bool
+    json: bool
 
 
 def read_config(given: Mapping[str, Any]) -> Config:

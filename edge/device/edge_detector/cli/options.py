@@ -21,10 +21,9 @@ from edge_detector.cli.values import (
     read_text,
     whole,
 )
+from edge_detector.contract.channel import CHANNELS, STABLE
 from edge_detector.errors import ConfigError
 from edge_detector.inference.runtime import AUTO, MAX_THREADS, RUNTIMES
-
-CHANNELS = ("stable", "canary")
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ JSON = Option("json", "general", read_switch, False, "print JSON, for programs")
 
 UPDATES = (
     Option("releases", "updates", read_text, None, _RELEASES, "URL", "none: what is installed"),
-    Option("channel", "updates", choice(*CHANNELS), "stable", _CHANNEL, "NAME"),
+    Option("channel", "updates", choice(*CHANNELS), STABLE, _CHANNEL, "NAME"),
     Option("name", "updates", read_text, None, "name of the model", "NAME", "the only one"),
     Option("root", "updates", read_path, None, _ROOT, "FILE", _PINNED),
     Option("device-id", "updates", read_text, None, _ID, "ID", _ID_DEFAULT),

@@ -5,8 +5,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tasks import audit_fraud as steps
 from tasks.orchestration.command_line import run_flow
-from tasks.orchestration.day import Day
-from tasks.orchestration.local_path import LocalPath
+from tasks.orchestration.parameters import Day, LocalPath
 
 
 class AuditFraud(BaseModel):

@@ -7,8 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tasks import collect_telemetry as steps
 from tasks.orchestration.command_line import run_flow
-from tasks.orchestration.day import Moment
-from tasks.orchestration.local_path import LocalPath
+from tasks.orchestration.parameters import LocalPath, Moment
 
 FIRST_YEAR = 2024  # of telemetry
 

@@ -1,32 +1,40 @@
 """From a trained or ready-made detector to a signed release that devices can trust."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
 from prefect import flow
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
 from tasks import publish_detector as steps
 from tasks.orchestration.command_line import run_flow
-from tasks.orchestration.local_path import LocalName, LocalPath
+from tasks.orchestration.parameters import LocalName, LocalPath, MovedOptions
 
 _VERSION = r"^(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){2}$"  # as a device's manifest has it
-_ACTIONS = ("model", "withdraw", "promote", "roll_out", "rotate", "renew", "list_releases")
-_MAINTENANCE = {*_ACTIONS, "name", "reason", "channel", "share"} - {"model"}
 
 
-class PublishDetector(BaseModel):
+class PublishDetector(MovedOptions):
     """Convert a detector, validate each form of it on pictures, and publish the best one, signed.
 
-    Nothing is published that fails the gate; the report is written either way. Instead of
-    --model: --withdraw, --promote, --roll-out, --rotate, --renew or --list-releases, for what is
-    published already.
+    Nothing is published that fails the gate; the report is written either way. What is published
+    already is looked after by manage_releases.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
-    model: LocalName | None = Field(
-        None,
+    moved_to: ClassVar[str] = "manage_releases"
+    moved: ClassVar[tuple[str, ...]] = (
+        "withdraw",
+        "reason",
+        "promote",
+        "roll_out",
+        "rotate",
+        "renew",
+        "list_releases",
+    )
+    moved_with: ClassVar[tuple[str, ...]] = ("name", "channel", "share")
+
+    model: LocalName = Field(
         min_length=1,
         description="a .keras or .h5 file, a SavedModel folder, a ready .tflite, or bundled",
     )
@@ -118,40 +126,12 @@ class PublishDetector(BaseModel):
     )
     timing_s: float = Field(1.5, gt=0, le=60, description="how long each timing takes, in rounds")
     dry_run: bool = Field(False, description="do everything but publish")
-    withdraw: str | None = Field(
-        None, min_length=1, description="take this version back; devices go to another"
-    )
-    reason: str | None = Field(None, min_length=1, max_length=500, description="of withdraw")
-    promote: str | None = Field(
-        None, min_length=1, description="put this published version into the channel as it is"
-    )
-    roll_out: str | None = Field(
-        None, min_length=1, description="let the share of the channel take this version"
-    )
-    rotate: Literal["root", "targets", "snapshot", "timestamp"] | None = Field(
-        None, description="replace the keys of this role"
-    )
-    renew: bool = Field(False, description="sign again what would expire; meant for every day")
-    list_releases: bool = Field(False, description="show what is published")
-
-    @model_validator(mode="after")
-    def _one_action(self) -> Self:
-        chosen = [name for name in _ACTIONS if getattr(self, name)]
-        if len(chosen) != 1:
-            options = ", ".join(f"--{name.replace('_', '-')}" for name in _ACTIONS)
-            raise ValueError(f"give exactly one of {options}")
-        if (self.withdraw is None) != (self.reason is None):
-            raise ValueError("withdraw and reason go together: say why a release is taken back")
-        return self
 
 
 @flow(name="publish-detector", flow_run_name=steps.name_run)
-def publish_detector(params: PublishDetector) -> steps.Outcome | None:
-    """Open, gather, convert, measure, judge, publish, report; or look after what is published."""
-    if params.model is None:
-        steps.maintain(**params.model_dump(include=_MAINTENANCE))
-        return None
-    request = steps.open_request(**params.model_dump(exclude=_MAINTENANCE - {*steps.RELEASE}))
+def publish_detector(params: PublishDetector) -> steps.Outcome:
+    """Open, gather, convert, measure, judge, publish, report."""
+    request = steps.open_request(**dict(params))
     model = steps.open_model(request)
     images = steps.gather(request)
     with steps.alone_in_folder(request, model):

@@ -1,76 +1,64 @@
-"""Register a fraud model that somebody already has, and say which of the models answers."""
+"""Package and register a fraud model that somebody already has."""
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from prefect import flow
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
+from tasks import manage_models as models
 from tasks import register_fraud as steps
 from tasks.orchestration.command_line import run_flow
-from tasks.orchestration.local_path import LocalPath
-
-_ACTIONS = ("model_file", "model", "rollback", "end_shadow", "unblock", "list_models")
-_ORIGIN = ("model", "model_file", "threshold", "evaluate_on")
+from tasks.orchestration.parameters import LocalPath, MovedOptions
 
 
-class RegisterFraud(BaseModel):
-    """Package a Keras network for the service, or give a role to a model in the store.
+class RegisterFraud(MovedOptions):
+    """Package a Keras network for the service, and make it champion.
 
-    Exactly one of --model-file, --model, --rollback, --end-shadow, --unblock and --list-models.
-    What --model-file or --model names becomes champion; with --shadow it scores along unheard.
+    With --shadow it scores along unheard. A role is given to a model that is in the store already
+    by manage_models.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
-    model_file: LocalPath | None = Field(
-        None, description=".keras or .h5 file with a network from the 15 features to a probability"
+    moved_to: ClassVar[str] = "manage_models"
+    moved: ClassVar[tuple[str, ...]] = ("model", "rollback", "end_shadow", "unblock", "list_models")
+
+    model_file: LocalPath = Field(
+        description=".keras or .h5 file with a network from the 15 features to a probability"
     )
-    threshold: float | None = Field(
-        None, ge=0, le=1, description="from which probability on it is fraud, for model_file"
-    )
+    threshold: float = Field(ge=0, le=1, description="from which probability on it is fraud")
     evaluate_on: LocalPath | None = Field(
         None,
-        description="labelled transactions for model_file's figures, of which the last week"
-        " tests; columns as in train_fraud",
-    )
-    model: str | None = Field(
-        None, min_length=1, description="tag of a model in the store, or latest"
+        description="labelled transactions for the model's figures, of which the last week tests;"
+        " columns as in train_fraud",
     )
     promote: bool = Field(True, description="make it champion")
     shadow: bool = Field(False, description="let it score along unheard, instead of promoting it")
     override_block: bool = Field(False, description="promote although an audit has blocked it")
-    rollback: bool = Field(False, description="go back to the champion before")
-    end_shadow: bool = Field(False, description="let no model score along any more")
-    unblock: bool = Field(False, description="allow promotion again that an audit has blocked")
-    list_models: bool = Field(False, description="show all models in the store")
 
-    @model_validator(mode="after")
-    def _one_action(self) -> Self:
-        chosen = [name for name in _ACTIONS if getattr(self, name)]
-        if len(chosen) != 1:
-            options = ", ".join(f"--{name.replace('_', '-')}" for name in _ACTIONS)
-            raise ValueError(f"give exactly one of {options}")
-        if self.model_file and self.threshold is None:
-            raise ValueError("a model file needs a threshold, such as --threshold 0.5")
-        if not self.model_file and (self.threshold is not None or self.evaluate_on):
-            raise ValueError("threshold and evaluate_on go with a model file alone")
-        return self
+    @classmethod
+    def renamed(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What was done with --model has an option of its own for each role."""
+        options = dict(super().renamed(given))
+        if tag := options.pop("model", None):
+            promoted = given.get("promote", True) and not given.get("no_promote")
+            role = "shadow" if given.get("shadow") else "promote" if promoted else "check"
+            options = {role: tag, **options}
+            if role == "promote":
+                options["override_block"] = given.get("override_block")
+        return options
 
 
 @flow(name="register-fraud", flow_run_name=steps.name_run)
-def register_fraud(params: RegisterFraud) -> str | None:
-    """Package and register if it is a file, then give the model its role; its tag."""
-    if params.list_models:
-        return steps.list_models()
-    if params.rollback:
-        return steps.roll_back()
-    if params.unblock:
-        return steps.unblock()
-    if params.end_shadow:
-        return steps.end_shadow()
-    tag = steps.obtain(**params.model_dump(include={*_ORIGIN}))
-    steps.give_role(tag, params.promote, params.shadow, params.override_block)
-    return steps.show(tag)
+def register_fraud(params: RegisterFraud) -> str:
+    """Package, put into the store, give the model its role, show it; its tag."""
+    tag: str = steps.register(params.model_file, params.threshold, params.evaluate_on)
+    if params.shadow:
+        models.shadow(tag)
+    elif params.promote:
+        models.promote(tag, params.override_block)
+    return models.show(tag)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tasks import score_sentiment as steps
 from tasks.orchestration.command_line import run_flow
-from tasks.orchestration.day import Day
+from tasks.orchestration.parameters import Day
 
 
 def _known_zone(name: str) -> str:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tasks import train_detector as steps
 from tasks.orchestration.command_line import run_flow
-from tasks.orchestration.local_path import LocalPath
+from tasks.orchestration.parameters import LocalPath
 
 
 class TrainDetector(BaseModel):

@@ -1,15 +1,16 @@
 """Train the fraud model, and let it answer if it is good enough."""
 
+from typing import ClassVar
+
 from prefect import flow
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
 from tasks import train_fraud as steps
 from tasks.orchestration.command_line import run_flow
-from tasks.orchestration.day import Day
-from tasks.orchestration.local_path import LocalPath
+from tasks.orchestration.parameters import Day, LocalPath, MovedOptions
 
 
-class TrainFraud(BaseModel):
+class TrainFraud(MovedOptions):
     """Train a network on card transactions, evaluate it on the days after, and make it champion.
 
     Without --transactions they are simulated. The champion is replaced only by a model that is
@@ -17,6 +18,9 @@ class TrainFraud(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    moved_to: ClassVar[str] = "manage_models"
+    moved: ClassVar[tuple[str, ...]] = ("rollback",)
 
     transactions: LocalPath | None = Field(
         None,
@@ -58,21 +62,12 @@ class TrainFraud(BaseModel):
     promote: bool = Field(True, description="make it champion if it passes")
     shadow: bool = Field(False, description="let it score along unheard, instead of promoting it")
     override_block: bool = Field(False, description="promote although an audit has blocked it")
-    rollback: bool = Field(False, description="train nothing, and go back to the champion before")
-
-    @model_validator(mode="after")
-    def _rollback_alone(self) -> "TrainFraud":
-        if self.rollback and self.model_fields_set - {"rollback"}:
-            raise ValueError("rollback goes with no other parameter")
-        return self
 
 
 @flow(name="train-fraud", flow_run_name=steps.name_run)
 def train_fraud(params: TrainFraud) -> str:
     """Read, train, gate, register, promote; the tag of the model."""
-    if params.rollback:
-        return steps.roll_back()
-    with steps.workshop(**params.model_dump(exclude={"rollback"})) as job:
+    with steps.training_run(**dict(params)) as job:
         steps.read(job)
         steps.compute_features(job)
         steps.train(job)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tasks import train_sentiment as steps
 from tasks.orchestration.command_line import run_flow
-from tasks.orchestration.local_path import LocalPath
+from tasks.orchestration.parameters import LocalPath
 
 
 class TrainSentiment(BaseModel):

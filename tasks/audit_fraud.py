@@ -1,4 +1,4 @@
-"""The roster of `audit_fraud`: plain functions of the fraud room, hired as tasks.
+"""The task module of `audit_fraud`: plain functions of services.fraud, run as tasks.
 
 Pandas, Matplotlib and BentoML are loaded by the functions that need them, and by nothing that
 `--help` runs through.

@@ -1,6 +1,6 @@
-"""The roster of `collect_telemetry`: plain functions of the fleet room, hired as tasks.
+"""The task module of `collect_telemetry`: plain functions of edge.fleet, run as tasks.
 
-SQLAlchemy and the rest of the room are loaded by the functions that need them.
+SQLAlchemy and the rest of the package are loaded by the functions that need them.
 """
 
 from __future__ import annotations

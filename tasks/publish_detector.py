@@ -1,4 +1,4 @@
-"""The roster of `publish_detector`: plain functions of the release room, hired as tasks.
+"""The task module of `publish_detector`: plain functions of edge.release, run as tasks.
 
 TensorFlow, OpenCV and the signing of releases are loaded by the steps that need them.
 """
@@ -7,46 +7,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import prefect.runtime
 from edge_detector.errors import EdgeError
 from prefect import task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from rich.console import Console
 
 from edge.release import naming
 from edge.release.errors import PublisherError, RefusedError
-from services.reporting.markdown import escape
 from tasks.orchestration.policies import PLAIN
 from tasks.orchestration.progress import RunProgress
+from tasks.orchestration.reporting import add_markdown, add_table, print_result, run_parameters
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from edge.release.publishing.images import Images
-    from edge.release.publishing.maintenance import Done
     from edge.release.publishing.measurement import Converted, Measurement
     from edge.release.publishing.model import SourceModel
     from edge.release.publishing.release import Published
-    from edge.release.publishing.request import Place, Request
+    from edge.release.publishing.request import Request
     from edge.release.validation.gate import Decision
 
 ERRORS = (PublisherError, EdgeError)
 NAME = naming.NAME  # pattern
-RELEASE = ("name", "channel", "share")  # parameters that a publishing and its upkeep share
-_LIMITS = (
-    *("max_map_loss", "max_map_50_95_loss", "min_map_50", "min_agreement"),
-    *("max_float32_difference", "max_float16_difference", "max_latency_ms"),
-)
-_HINTS = ("mean", "std", "colour_order")
-_PLAIN = (
-    *("model", "labels", "name", "version", "channel", "share", "variant", "evaluate_on"),
-    *("golden", "calibrate_on", "scenes", "score_threshold", "overlap", "max_detections"),
-    *("threads", "dry_run"),
-)
 
 
 @dataclass(frozen=True)
@@ -62,40 +49,38 @@ class Outcome:
 
 def name_run() -> str:
     """The run's name in the UI: flow and what it is about."""
-    given = dict(prefect.runtime.flow_run.parameters["params"])  # a dict if deployed
-    if given.get("model"):
-        return f"publish-detector {Path(given['model']).name}"
-    actions = ("withdraw", "promote", "roll_out", "rotate", "renew", "list_releases")
-    action = next(name for name in actions if given.get(name))
-    value = "" if given[action] is True else f" {given[action]}"
-    return f"publish-detector {action.replace('_', '-')}{value}"
+    given = run_parameters()
+    return f"publish-detector {Path(given['model']).name}"
 
 
 def open_request(**given: Any) -> Request:
-    """What was asked for, and where things lie."""
+    """What was asked for, by the flow's parameters, and where things lie."""
     from edge.release.conversion.inspection import ModelHints
-    from edge.release.publishing.request import Request
+    from edge.release.publishing.request import Place, Request
     from edge.release.validation.gate import Limits
 
-    size, megabytes = given["input_size"], given["max_size_mb"]
+    settings = Settings()
+    size, megabytes = given.pop("input_size"), given.pop("max_size_mb")
     height, _, width = (size or "").partition("x")
+    given |= {name: None for name in ("layout", "fit") if given[name] == "auto"}
     return Request(
-        home=Settings().home,
-        place=_place(),
-        hints=ModelHints(
-            layout=None if given["layout"] == "auto" else given["layout"],
-            fit=None if given["fit"] == "auto" else given["fit"],
-            **{name: given[name] for name in _HINTS},
-        ),
+        home=settings.home,
+        place=Place(settings.releases_url, settings.release_keys),
+        hints=ModelHints(**_taken(given, ModelHints)),
         limits=Limits(
             max_bytes=None if megabytes is None else round(megabytes * 1e6),
-            **{name: given[name] for name in _LIMITS},
+            **_taken(given, Limits),
         ),
         input_size=(int(height), int(width)) if size else None,
-        pythons=given["device_pythons"],
-        seconds=given["timing_s"],
-        **{name: given[name] for name in _PLAIN},
+        pythons=given.pop("device_pythons"),
+        seconds=given.pop("timing_s"),
+        **given,
     )
+
+
+def _taken(given: dict[str, Any], kind: type[DataclassInstance]) -> dict[str, Any]:
+    """Take those parameters out that are fields of a dataclass."""
+    return {field.name: given.pop(field.name) for field in fields(kind) if field.name in given}
 
 
 @task(**PLAIN)
@@ -198,9 +183,9 @@ def report(
         ended_at=datetime.now(UTC),
     )
     write_html(found, file)
-    create_table_artifact(summary.render_table(found), key="publish-detector-figures")
-    create_markdown_artifact(summary.render_markdown(found), key="publish-detector")
-    Console().print(summary.render_terminal(found), soft_wrap=True)
+    add_table("publish-detector-figures", summary.render_table(found))
+    add_markdown("publish-detector", summary.render_markdown(found))
+    print_result(summary.render_terminal(found))
     return Outcome(found.title, published is not None, decision.chosen, decision.reasons, file)
 
 
@@ -215,52 +200,6 @@ def conclude(outcome: Outcome) -> Outcome:
             f" {' | '.join(outcome.reasons)} (report: {outcome.report})"
         )
     return outcome
-
-
-@task(**PLAIN)
-def maintain(
-    *,
-    name: str | None,
-    channel: str,
-    share: float,
-    withdraw: str | None,
-    reason: str | None,
-    promote: str | None,
-    roll_out: str | None,
-    rotate: str | None,
-    renew: bool,
-    list_releases: bool,
-) -> None:
-    """Look after what is published; exactly one of the actions is given."""
-    from edge.release.publishing import maintenance
-
-    place = _place()
-    if list_releases:
-        Console().print(maintenance.render_status(place), soft_wrap=True)
-    elif withdraw is not None and reason is not None:
-        _tell(maintenance.withdraw(place, name, withdraw, reason))
-    elif promote is not None:
-        _tell(maintenance.promote(place, name, promote, channel, share))
-    elif roll_out is not None:
-        _tell(maintenance.roll_out(place, name, roll_out, channel, share))
-    elif rotate is not None:
-        _tell(maintenance.rotate(place, rotate))
-    elif renew:
-        _tell(maintenance.renew(place))
-
-
-def _tell(done: Done) -> None:
-    lines = [*done.sentences, *(f"note: {warning}" for warning in done.warnings)]
-    create_markdown_artifact("\n\n".join(map(escape, lines)), key="publish-detector-upkeep")
-    for line in lines:
-        Console(highlight=False, markup=False).print(line, soft_wrap=True)
-
-
-def _place() -> Place:
-    from edge.release.publishing.request import Place
-
-    settings = Settings()
-    return Place(settings.releases_url, settings.release_keys)
 
 
 def _folder(request: Request, model: SourceModel) -> Path:

@@ -1,4 +1,4 @@
-"""What changes per environment: variables named TRIPTYCH_…, read by rosters and entry points."""
+"""What changes per environment: variables named TRIPTYCH_…, read by tasks and entry points."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The roster of `train_detector`: plain functions of the release room, hired as tasks.
+"""The task module of `train_detector`: plain functions of edge.release, run as tasks.
 
 TensorFlow, OpenCV and Matplotlib are loaded by the steps that need them.
 """
@@ -10,15 +10,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import prefect.runtime
 from prefect import task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from rich.console import Console
 
 from edge.release import naming
 from edge.release.errors import PublisherError
 from tasks.orchestration.policies import PLAIN
 from tasks.orchestration.progress import RunProgress
+from tasks.orchestration.reporting import (
+    add_markdown,
+    add_table,
+    print_notice,
+    print_result,
+    run_parameters,
+)
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,7 +65,7 @@ class Job:
 
 def name_run() -> str:
     """The run's name in the UI: flow and data."""
-    given = dict(prefect.runtime.flow_run.parameters["params"])  # a dict if deployed
+    given = run_parameters()
     return f"train-detector {Path(given['dataset']).name if given.get('dataset') else RENDERED}"
 
 
@@ -115,15 +119,15 @@ def gather(job: Job) -> None:
 
     check_output(job.output)  # told before the wait
     if job.dataset is None:
-        _say(f"rendering {job.scenes:,} scenes, unless they are there")
+        print_notice(f"rendering {job.scenes:,} scenes, unless they are there")
         images = render_images(job.home / "detectors" / "scenes", job.scenes, job.seed)
     else:
         images = read_images(job.dataset, job.labels or None, job.hold_out, job.seed)
     job.images.extend(images)
     train, val = images
-    _say(f"{len(train):,} images to train on, {len(val):,} to validate with")
+    print_notice(f"{len(train):,} images to train on, {len(val):,} to validate with")
     for warning in (*train.warnings, *val.warnings):
-        _say(f"note: {warning}")
+        print_notice(f"note: {warning}")
 
 
 @task(**PLAIN)
@@ -163,9 +167,9 @@ def train(job: Job) -> Path:
         with held_output(job.output):
             card = package(plan, trained, job.name, job.data, job.output, code_version(), now)
             write_report(job.output / "report.html", plan, trained, card)
-    create_table_artifact(_table(card), key="train-detector", description=str(job.output))
-    create_markdown_artifact(_text(job, card), key="train-detector-report")
-    Console().print(_text(job, card), soft_wrap=True, highlight=False)
+    add_table("train-detector", _table(card), description=str(job.output))
+    add_markdown("train-detector-report", _text(job, card))
+    print_result(_text(job, card))
     return job.output
 
 
@@ -184,7 +188,3 @@ def _text(job: Job, card: Card) -> str:
         f"model: {job.output}\n"
         f"report: {job.output / 'report.html'}"
     )
-
-
-def _say(message: str) -> None:
-    Console(stderr=True, highlight=False, markup=False).print(message, soft_wrap=True)

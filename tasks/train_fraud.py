@@ -1,4 +1,4 @@
-"""The roster of `train_fraud`: plain functions of the fraud room, hired as tasks.
+"""The task module of `train_fraud`: plain functions of services.fraud, run as tasks.
 
 TensorFlow and BentoML are loaded by the steps that need them.
 """
@@ -11,8 +11,6 @@ from pathlib import Path
 
 import prefect.runtime
 from prefect import task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from rich.console import Console
 
 from services.fraud.errors import FraudError, ModelError, PromotionRefused
 from services.fraud.scoring.evaluation import Metrics
@@ -21,6 +19,14 @@ from services.fraud.training.gate import Gate
 from services.fraud.training.training_folder import Periods, Workbench, World
 from tasks.orchestration.policies import IO_RETRY, PLAIN
 from tasks.orchestration.progress import RunProgress
+from tasks.orchestration.reporting import (
+    add_markdown,
+    add_table,
+    print_notice,
+    print_result,
+    run_parameters,
+    scheduled_time,
+)
 from tasks.settings import Settings
 
 ERRORS = (FraudError,)
@@ -53,15 +59,13 @@ class Verdict:
 
 def name_run() -> str:
     """The run's name in the UI: flow and source."""
-    given = dict(prefect.runtime.flow_run.parameters["params"])  # a dict if deployed
-    if given.get("rollback"):
-        return "train-fraud rollback"
+    given = run_parameters()
     source = given.get("transactions")
     return f"train-fraud {Path(source).name if source else 'simulated'}"
 
 
 @contextmanager
-def workshop(
+def training_run(
     *,
     transactions: Path | None,
     customers: int,
@@ -86,7 +90,7 @@ def workshop(
     """A folder for this run, deleted after it."""
     home = Settings().home
     bench = Workbench(home / "fraud" / "training" / str(prefect.runtime.flow_run.id))
-    day = run_date or _scheduled().date()
+    day = run_date or scheduled_time().date()
     try:
         yield Job(
             home=home,
@@ -109,17 +113,12 @@ def workshop(
         bench.clear()
 
 
-def _scheduled() -> datetime:
-    scheduled: datetime | None = prefect.runtime.flow_run.scheduled_start_time
-    return scheduled or datetime.now(UTC)
-
-
 @task(**IO_RETRY)
 def read(job: Job) -> int:
     """Read or simulate the transactions."""
     rows = job.bench.read(job.source, datetime.now(UTC))
     what = job.source.name if isinstance(job.source, Path) else "simulated"
-    _announce(f"{rows:,} transactions, {what}")
+    print_notice(f"{rows:,} transactions, {what}")
     return rows
 
 
@@ -134,7 +133,7 @@ def train(job: Job) -> None:
     """Train, convert, prove and evaluate a candidate."""
     material = job.bench.material(job.periods)  # a fault in the data is told before the wait
     rows = int(material.split.train.sum())
-    _announce(f"training on {rows:,} transactions")
+    print_notice(f"training on {rows:,} transactions")
     from services.fraud.training.candidate import make_candidate
     from services.fraud.training.network import Recipe
 
@@ -233,9 +232,9 @@ def write_report(job: Job, tag: str, role: str, verdict: Verdict) -> None:
             "registry": str(Registry(job.home).file),
         },
     )
-    create_table_artifact(metrics.render_table(result), key="train-fraud-figures")
-    create_markdown_artifact(metrics.render_markdown(result), key="train-fraud")
-    Console().print(metrics.render_terminal(result), soft_wrap=True, highlight=False)
+    add_table("train-fraud-figures", metrics.render_table(result))
+    add_markdown("train-fraud", metrics.render_markdown(result))
+    print_result(metrics.render_terminal(result))
 
 
 def settle(job: Job, tag: str, role: str, verdict: Verdict) -> str:
@@ -246,20 +245,6 @@ def settle(job: Job, tag: str, role: str, verdict: Verdict) -> str:
     if role != job.wanted:
         raise PromotionRefused(
             f"{tag} is not promoted: {'; '.join(verdict.faults)}. It is kept in the store:"
-            f" python -m flows.register_fraud --model {tag} promotes it all the same"
+            f" python -m flows.manage_models --promote {tag} promotes it all the same"
         )
     return tag
-
-
-@task(**IO_RETRY)
-def roll_back() -> str:
-    """Make the champion before answer again."""
-    from services.fraud.scoring.model_check import checked_registry
-
-    tag = checked_registry(Settings().home).rollback()
-    Console().print(f"champion: {tag}", soft_wrap=True, highlight=False)
-    return tag
-
-
-def _announce(message: str) -> None:
-    Console(stderr=True, highlight=False, markup=False).print(message, soft_wrap=True)

@@ -24,6 +24,7 @@ from pydantic_settings.exceptions import SettingsError
 from rich.console import Console
 
 from services.reporting.arguments import complaint
+from tasks.orchestration.parameters import MovedOptions, options_in
 
 Parameters = TypeVar("Parameters", bound=BaseModel)
 
@@ -44,6 +45,10 @@ def parse(parameters: type[Parameters], program: str, arguments: Sequence[str]) 
 
     Wrong arguments end the process with status 2 and one line for each of them.
     """
+    moved = issubclass(parameters, MovedOptions) and parameters.where_moved(options_in(arguments))
+    if moved:
+        fail(moved, program=program)
+        sys.exit(2)
 
     class Arguments(BaseSettings, parameters):  # type: ignore[misc, valid-type]
         """The parameters, read from the command line and from nowhere else."""

@@ -62,6 +62,14 @@ def test_deployments_have_names_of_their_own():
     assert {"score_sentiment-nightly", "score_sentiment-on-demand"} <= set(names(DEPLOYMENTS))
 
 
+def test_signatures_are_renewed_every_day():
+    """Devices take nothing from a repository whose metadata has expired."""
+    (daily,) = [each for each in DEPLOYMENTS if names([each]) == ["manage_releases-daily"]]
+    assert daily["parameters"] == {"params": {"renew": True}}
+    (schedule,) = daily["schedules"]
+    assert schedule["cron"].split()[2:] == ["*", "*", "*"]
+
+
 def test_nightly_begins_inside_its_window_on_every_night_of_the_year():
     """Once a night, with at least three hours to go, daylight-saving changes included."""
     (schedule,) = NIGHTLY["schedules"]

@@ -23,7 +23,8 @@ FLOWS = [
     ("score_sentiment", "--source", str(DEMO), "--text-column", "review"),
     ("train_sentiment", "--data", "{data}"),
     ("train_fraud", "--customers", "50", "--terminals", "100"),
-    ("register_fraud", "--unblock"),
+    ("manage_models", "--unblock"),
+    ("manage_releases", "--renew"),
     ("audit_fraud",),
     ("train_detector", "--scenes", "10", "--steps", "10"),
     ("publish_detector", "--model", "bundled", "--scenes", "5"),
@@ -128,7 +129,7 @@ def test_home_that_cannot_be_written_is_told_before_a_server_is_started(tmp_path
     home = tmp_path / "var"
     home.write_text("a file")
 
-    told = tell("flows.register_fraud", home, "--unblock", own_server=True)
+    told = tell("flows.manage_models", home, "--unblock", own_server=True)
 
     assert str(home) in told and "Not a directory" in told and "TRIPTYCH_HOME" in told
 
@@ -137,7 +138,7 @@ def test_prefect_server_that_is_away_is_told_in_one_line(tmp_path):
     """One that is configured is not replaced by another."""
     nowhere = {"PREFECT_API_URL": "http://127.0.0.1:1/api", "PREFECT_CLIENT_MAX_RETRIES": "0"}
 
-    told = tell("flows.register_fraud", tmp_path / "var", "--unblock", environment=nowhere)
+    told = tell("flows.manage_models", tmp_path / "var", "--unblock", environment=nowhere)
 
     assert "http://127.0.0.1:1/api" in told and "PREFECT_API_URL" in told
 

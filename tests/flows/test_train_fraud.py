@@ -1,4 +1,4 @@
-"""The flows that train and register fraud models."""
+"""The flows that train, register and manage fraud models."""
 
 import re
 import shutil
@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import Artifact
 from prefect.client.schemas.sorting import ArtifactSort
 from pydantic import ValidationError
 
+from flows.manage_models import ManageModels, manage_models
 from flows.register_fraud import RegisterFraud, register_fraud
 from flows.train_fraud import TrainFraud, train_fraud
 from services.fraud.errors import FraudError, PromotionRefused
@@ -41,6 +42,10 @@ def train(**parameters: Any) -> Any:
 
 def register(**parameters: Any) -> Any:
     return register_fraud(RegisterFraud(**parameters))
+
+
+def manage(**parameters: Any) -> Any:
+    return manage_models(ManageModels(**parameters))
 
 
 def newest_artifacts() -> list[Artifact]:
@@ -112,10 +117,10 @@ def test_models_take_their_roles_in_turn(home, transactions, network, capsys):
 
     Registry(home).block("average precision fell")
     with pytest.raises(PromotionRefused, match="blocked: average precision fell"):
-        register(model=second)
-    assert register(model="latest", override_block=True) == second
-    register(unblock=True)
-    assert train(rollback=True) == first
+        manage(promote=second)
+    assert manage(promote="latest", override_block=True) == second
+    manage(unblock=True)
+    assert manage(rollback=True) == first
 
     third = register(model_file=network, threshold=0.4, evaluate_on=transactions, shadow=True)
     standing = Registry(home).read()
@@ -125,27 +130,32 @@ def test_models_take_their_roles_in_turn(home, transactions, network, capsys):
     assert card.metrics is not None and card.metrics.auc_roc is not None
 
     capsys.readouterr()
-    register(list_models=True)
+    manage(list_models=True)
     listed = capsys.readouterr().out
     assert re.search(rf"{third} +shadow.*\n{second} +candidate.*\n{first} +champion", listed)
-    register(end_shadow=True)
+    manage(end_shadow=True)
     assert Registry(home).read().shadow is None
+    assert manage(shadow=second) == second
+    assert manage(check=third) == third
+    standing = Registry(home).read()
+    assert (standing.champion, standing.shadow) == (first, second)
 
 
 def test_rollback_to_a_model_that_has_gone_changes_nothing(home, network, capsys):
-    """By either command; the list says that it has gone, and that the champion is damaged."""
+    """The list says that it has gone, and that the champion is damaged."""
     first, second = (register(model_file=network, threshold=0.5) for _ in range(2))
     shutil.rmtree(store.folder(first, home))
-    for flow in (register, train):
-        with pytest.raises(FraudError, match=f"{second} stays champion, for {first} cannot answer"):
-            flow(rollback=True)
+    with pytest.raises(FraudError, match=f"{second} stays champion, for {first} cannot answer"):
+        manage(rollback=True)
     with pytest.raises(FraudError, match=f"no model {first}"):
-        register(model=first, override_block=True)
+        manage(promote=first, override_block=True)
     assert Registry(home).read().champion == second
 
     (store.folder(second, home) / "card.json").write_text("{}")
+    with pytest.raises(FraudError, match=f"model {second} in"):
+        manage(check=second)
     capsys.readouterr()
-    register(list_models=True)
+    manage(list_models=True)
     listed = capsys.readouterr().out
     assert re.search(rf"{second} +champion, cannot answer", listed)
     assert f"Warning: the champion {second} cannot answer: model {second} in" in listed
@@ -168,10 +178,10 @@ def test_candidate_that_is_not_to_be_promoted_changes_nothing(home, transactions
     [
         (train, {"transactions": "nowhere.csv"}, r"nowhere\.csv"),
         (train, {"customers": 10, "days": 20}, "take fewer --train-days"),
-        (train, {"rollback": True}, "no earlier champion"),
+        (manage, {"rollback": True}, "no earlier champion"),
         (register, {"model_file": "nowhere.h5", "threshold": 0.5}, "does not exist"),
-        (register, {"model": "latest"}, "no model in"),
-        (register, {"model": "fraud_detector:1"}, "newest there: none"),
+        (manage, {"promote": "latest"}, "no model in"),
+        (manage, {"shadow": "fraud_detector:1"}, "newest there: none"),
     ],
 )
 def test_fault_is_told_and_nobody_becomes_champion(home, flow, parameters, message):
@@ -184,14 +194,16 @@ def test_fault_is_told_and_nobody_becomes_champion(home, flow, parameters, messa
 @pytest.mark.parametrize(
     ("parameters", "given", "message"),
     [
-        (TrainFraud, {"rollback": True, "days": 60}, "rollback goes with no other parameter"),
+        (TrainFraud, {"rollback": True, "days": 60}, "python -m flows.manage_models --rollback$"),
         (TrainFraud, {"alerts_per_day": 0}, "greater than 0"),
         (TrainFraud, {"epochs": 1}, "Extra inputs are not permitted"),
-        (RegisterFraud, {}, "give exactly one of --model-file, --model"),
-        (RegisterFraud, {"rollback": True, "unblock": True}, "give exactly one of"),
-        (RegisterFraud, {"model_file": "a.h5"}, "needs a threshold"),
+        (RegisterFraud, {}, "model_file\n  Field required"),
+        (RegisterFraud, {"model_file": "a.h5"}, "threshold\n  Field required"),
         (RegisterFraud, {"model_file": "a.h5", "threshold": 1.5}, "less than or equal to 1"),
-        (RegisterFraud, {"model": "a", "threshold": 0.5}, "with a model file alone"),
+        (RegisterFraud, {"model": "a", "threshold": 0.5}, "manage_models --promote a$"),
+        (ManageModels, {}, "give exactly one of --promote, --shadow, --check, --rollback"),
+        (ManageModels, {"rollback": True, "unblock": True}, "give exactly one of"),
+        (ManageModels, {"rollback": True, "override_block": True}, "goes with promote alone"),
     ],
 )
 def test_parameters_that_do_not_go_together_are_refused(parameters, given, message):

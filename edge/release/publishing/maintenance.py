@@ -131,7 +131,9 @@ def find_name(repository: Repository, name: str | None, version: str) -> str:
     if len(names) == 1:
         return names[0]
     if not names:
-        raise RepositoryError(f"no release has the version {version}; see --list-releases")
+        raise RepositoryError(
+            f"no release has the version {version}; see manage_releases --list-releases"
+        )
     raise RepositoryError(f"{version} is a version of {', '.join(names)}: say which by --name")
 
 

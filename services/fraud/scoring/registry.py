@@ -172,16 +172,18 @@ class Registry:
     def _refuse_unable(self, tag: str, role: str, holder: str | None) -> None:
         if fault := self._fault(tag):
             kept = f"{holder} stays" if holder else "there is none as before"
-            raise ModelError(f"{tag} does not become {role}: {fault}; {kept} (see --list-models)")
+            raise ModelError(
+                f"{tag} does not become {role}: {fault}; {kept} (see manage_models --list-models)"
+            )
 
     def _no_way_back(self, standing: Standing, fault: str) -> str:
         tag, *rest = standing.previous
         able = [earlier for earlier in rest if self._fault(earlier) is None]
         choice = (
-            f"of the champions before it {', '.join(able[:3])} can answer: register_fraud --model"
+            f"of the champions before it {', '.join(able[:3])} can answer: manage_models --promote"
             f" {able[0]} promotes the newest"
             if able
-            else "no champion before it can answer either: see register_fraud --list-models"
+            else "no champion before it can answer either: see manage_models --list-models"
         )
         return f"{standing.champion} stays champion, for {tag} cannot answer: {fault}; {choice}"
 

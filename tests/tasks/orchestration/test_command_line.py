@@ -3,12 +3,14 @@
 import argparse
 import importlib
 import re
+import shlex
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from tasks.orchestration.command_line import parse
+from tasks.orchestration.parameters import options_in
 
 FLOWS = sorted(
     file.stem for file in (Path(__file__).parents[3] / "flows").glob("*.py") if file.stem[0] != "_"
@@ -105,9 +107,10 @@ def test_address_for_a_file_of_this_machine_is_refused_by_its_kind(capsys, flow)
     """Every parameter that is a path, without the address, which may hold a password."""
     fields = parameters_of(flow).model_fields
     paths = [name for name, field in fields.items() if "Path" in str(field.annotation)]
+    required = [name for name, field in fields.items() if field.is_required()]
     for name in {*paths} - {"device_pythons"}:
         option = f"--{name.replace('_', '-')}"
-        needed = ("--data", "a") if flow == "train_sentiment" and name != "data" else ()
+        needed = [f"--{each.replace('_', '-')}=0" for each in required if each != name]
         line = told(capsys, flow, option, "https://user:secret@host/a.csv", *needed)
         assert f"{option}: https:// addresses are not read: copy it" in line
         assert "secret" not in line
@@ -120,6 +123,50 @@ def test_model_may_be_a_name_or_a_path_and_no_address(capsys):
     assert "--model: s3:// addresses are not read" in line
     given = parse(parameters_of("publish_detector"), "prog", ["--model", "a/b.tflite"])
     assert given.model_dump()["model"] == "a/b.tflite"
+
+
+@pytest.mark.parametrize(
+    ("flow", "words", "command"),
+    [
+        ("publish_detector", "--renew", "manage_releases --renew"),
+        ("publish_detector", "--list-releases", "manage_releases --list-releases"),
+        ("publish_detector", "--rotate=root", "manage_releases --rotate root"),
+        (
+            "publish_detector",
+            "--reason 'misses [2] nuts' --withdraw 1.2.0 --name parts",
+            "manage_releases --withdraw 1.2.0 --reason 'misses [2] nuts' --name parts",
+        ),
+        (
+            "publish_detector",
+            "--roll-out 1.2.0 --share 0.5 --channel canary",
+            "manage_releases --roll-out 1.2.0 --channel canary --share 0.5",
+        ),
+        ("train_fraud", "--rollback", "manage_models --rollback"),
+        ("register_fraud", "--rollback", "manage_models --rollback"),
+        ("register_fraud", "--list-models", "manage_models --list-models"),
+        ("register_fraud", "--end-shadow", "manage_models --end-shadow"),
+        ("register_fraud", "--unblock", "manage_models --unblock"),
+        ("register_fraud", "--model latest", "manage_models --promote latest"),
+        (
+            "register_fraud",
+            "--model a:1 --override-block",
+            "manage_models --promote a:1 --override-block",
+        ),
+        ("register_fraud", "--model a:1 --shadow", "manage_models --shadow a:1"),
+        ("register_fraud", "--model a:1 --no-promote", "manage_models --check a:1"),
+    ],
+)
+def test_option_that_has_moved_is_told_with_the_new_command(capsys, flow, words, command):
+    """Whole, to be copied, and right: the other flow takes it. In a deployment's form likewise."""
+    given = shlex.split(words)
+
+    line = told(capsys, flow, *given)
+
+    assert line.endswith(f" has moved to {command.split()[0]}: python -m flows.{command}")
+    new, *options = shlex.split(command)
+    parse(parameters_of(new), new, options)
+    with pytest.raises(ValidationError, match=re.escape(f"python -m flows.{new} {options[0]}")):
+        parameters_of(flow)(**options_in(given))
 
 
 def test_right_words_are_read_as_before():

@@ -136,7 +136,7 @@ def checking(tmp_path: Path, unable: set[str]) -> Registry:
         (
             lambda registry: registry.rollback(),
             r"m:3 stays champion, for m:2 cannot answer: no model m:2 in the store; of the"
-            r" champions before it m:1 can answer: register_fraud --model m:1 promotes the newest",
+            r" champions before it m:1 can answer: manage_models --promote m:1 promotes the newest",
         ),
     ],
 )

@@ -1,0 +1,121 @@
+"""Types of flow parameters: a day, a moment, a path of this machine, and options that moved.
+
+Each refuses what pydantic alone would read as something else: a bare number is no day, though
+pydantic takes it for seconds, and an address is no path.
+"""
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, model_validator
+
+_NUMBER = re.compile(r"\s*[-+]?[0-9][0-9_.]*\s*")
+_SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+def _refuse_number(given: Any, what: str) -> Any:
+    """What was given, unless it is a number, which would be read as seconds since 1970.
+
+    Raises: ValueError: says how it is written.
+    """
+    is_number = isinstance(given, int | float) or (
+        isinstance(given, str) and _NUMBER.fullmatch(given) is not None
+    )
+    if is_number:
+        raise ValueError(f"{given} is no {what}")
+    return given
+
+
+def _day(given: Any) -> Any:
+    return _refuse_number(given, "day: write it as 2026-11-22")
+
+
+def _moment(given: Any) -> Any:
+    return _refuse_number(given, "moment: write it as 2026-11-22T08:00")
+
+
+def _no_address(given: Any) -> Any:
+    """What was given, unless it is an address, which may hold a password: it is not repeated.
+
+    Raises: ValueError: names the scheme and the way out.
+    """
+    found = _SCHEME.match(given) if isinstance(given, str) else None
+    if found is None or Path(str(given)).exists():
+        return given
+    scheme = found[1].lower()
+    if scheme == "file":
+        raise ValueError("give the path alone, without file://")
+    raise ValueError(f"{scheme}:// addresses are not read: copy it to this machine first")
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+LocalPath = Annotated[Path, BeforeValidator(_no_address)]
+LocalName = Annotated[str, AfterValidator(_no_address)]  # a path, or a name of ours
+
+
+class MovedOptions(BaseModel):
+    """Base of a parameter model some of whose options another flow has now.
+
+    A run that asks for one of them is refused with the command that takes its place.
+    """
+
+    moved_to: ClassVar[str]  # the flow that has them
+    moved: ClassVar[tuple[str, ...]]  # their names
+    moved_with: ClassVar[tuple[str, ...]] = ()  # options of both flows, to be handed on
+
+    @classmethod
+    def renamed(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The options under the names that the other flow has for them."""
+        return {name: given[name] for name in (*cls.moved, *cls.moved_with) if name in given}
+
+    @classmethod
+    def where_moved(cls, given: Mapping[str, Any]) -> str | None:
+        """Where the first moved option went, with the new command; None: none was given."""
+        asked = [name for name in cls.moved if given.get(name) not in (None, False)]
+        if not asked:
+            return None
+        words = ["python", "-m", f"flows.{cls.moved_to}"]
+        for name, value in cls.renamed(given).items():
+            if value not in (None, False):
+                words += [_option(name)] if value is True else [_option(name), str(value)]
+        return f"{_option(asked[0])} has moved to {cls.moved_to}: {shlex.join(words)}"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_moved(cls, given: Any) -> Any:
+        if isinstance(given, dict) and (line := cls.where_moved(given)):
+            raise ValueError(line)
+        return given
+
+
+def require_one(params: BaseModel, actions: Sequence[str]) -> None:
+    """Raises: ValueError: not exactly one of these parameters is given."""
+    if sum(bool(getattr(params, name)) for name in actions) != 1:
+        raise ValueError(f"give exactly one of {', '.join(map(_option, actions))}")
+
+
+def name_action(given: Mapping[str, Any], actions: Sequence[str]) -> str:
+    """The action that was asked for and what it is about, for the name of a run."""
+    name = next(name for name in actions if given.get(name))
+    action, value = name.replace("_", "-"), given[name]
+    return action if value is True else f"{action} {value}"
+
+
+def options_in(arguments: Sequence[str]) -> dict[str, str | bool]:
+    """The options among the words of a command line, by name; True: without a value."""
+    found: dict[str, str | bool] = {}
+    for word, following in zip(arguments, [*arguments, "--"][1:], strict=True):
+        if word.startswith("--"):
+            name, equals, value = word[2:].partition("=")
+            bare = following.startswith("--")
+            found[name.replace("-", "_")] = value if equals else bare or following
+    return found
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

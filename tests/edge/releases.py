@@ -1,13 +1,15 @@
 """Releases to publish, a clock to move, and a repository in a folder, for tests of both sides."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from edge_detector.contract.manifest import Golden, ModelFile
+from edge_detector.contract.manifest import MANIFEST_FILE, Golden, Manifest, ModelFile
+from edge_detector.slots.slot import Slot
+from edge_detector.slots.slots import Slots
 
 from edge.release.repository.keys import Keys
 from edge.release.repository.publication import Release
@@ -51,6 +53,16 @@ def make_release(
         }
     )
     return Release(manifest, {"model.tflite": model, "golden-0.png": golden})
+
+
+def install(slots: Slots, manifest: Manifest, files: Mapping[str, bytes | Path]) -> Slot:
+    """Make a slot of a release, as an update does; it does not run yet."""
+    with slots.store.incoming() as folder:
+        (folder / MANIFEST_FILE).write_bytes(manifest.to_json())
+        for name, content in files.items():
+            data = content.read_bytes() if isinstance(content, Path) else content
+            (folder / name).write_bytes(data)
+        return slots.store.adopt(folder)
 
 
 def open_repository(folder: Path, clock: Callable[[], datetime] | None = None) -> Repository:

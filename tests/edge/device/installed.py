@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from edge_detector.capture.source import Image
 from edge_detector.contract.manifest import Golden, Manifest, ModelFile
-from edge_detector.slots.slots import Slot, Slots
+from edge_detector.slots.slot import Slot
+from edge_detector.slots.slots import Slots
 
 from tests.edge.device.tiny import (
     GOLDEN_CELLS,
@@ -18,6 +19,7 @@ from tests.edge.device.tiny import (
     paint,
     tiny_manifest,
 )
+from tests.edge.releases import install
 
 
 def tiny_release(version: str, **changes: Any) -> tuple[Manifest, dict[str, bytes]]:
@@ -46,7 +48,7 @@ def install_tiny(home: Path, version: str = "1.0.0", activate: bool = True, **ch
     """Put the tiny model into a home, proved and current."""
     manifest, files = tiny_release(version, **changes)
     slots = Slots(home)
-    slot = slots.install(manifest.to_json(), files)
+    slot = install(slots, manifest, files)
     if activate:
         slots.activate(slot)
         slots.commit()

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from edge_detector.errors import ConfigError, EdgeError, ModelError
 from edge_detector.inference.detector import Detector
 from edge_detector.loop.pipeline import Pipeline
-from edge_detector.slots.slots import Slot, Slots
+from edge_detector.slots.slot import Slot
+from edge_detector.slots.slots import Slots
 
 GOOD_S = 60.0
 GOOD_FRAMES = 10  # fewer prove nothing: the camera may have been away

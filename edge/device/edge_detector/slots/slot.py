@@ -8,10 +8,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_detector.contract.limits import Limits
 from edge_detector.contract.manifest import MANIFEST_FILE, Manifest
 from edge_detector.errors import ReleaseError
-
-MANIFEST_BYTES = 256 * 1024  # at most
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,18 @@ def slot_id(manifest: Manifest, content: bytes) -> str:
     return f"{manifest.name}-{manifest.version}-{digest[:12]}"
 
 
+def release_of(slot: str) -> tuple[str, str]:
+    """Name and version that a slot's id begins with, also where its manifest is damaged."""
+    release, _, _ = slot.rpartition("-")
+    name, _, version = release.rpartition("-")
+    return name, version
+
+
+def format_release(slot: str) -> str:
+    """The release of a slot's id, for people: "parts 1.2.0"."""
+    return " ".join(release_of(slot))
+
+
 def files_of(manifest: Manifest) -> dict[str, tuple[str, int]]:
     """The files of a release beside its manifest: name to sha256 and size in bytes."""
     model = manifest.model
@@ -62,7 +73,7 @@ def read_files(folder: Path) -> tuple[Manifest, str]:
     """
     try:
         with (folder / MANIFEST_FILE).open("rb") as file:
-            content = file.read(MANIFEST_BYTES + 1)
+            content = file.read(Limits().manifest_bytes + 1)
     except OSError as error:
         raise ReleaseError(f"{folder / MANIFEST_FILE}: {error.strerror or error}") from error
     manifest = Manifest.from_json(content)

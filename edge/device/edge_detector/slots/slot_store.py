@@ -7,7 +7,7 @@ begins with a dot, is never taken for a slot, and is swept up by the next update
 import os
 import shutil
 import tempfile
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class SlotStore:
     def ids(self) -> list[str]:
         """Of all slots, whole or damaged."""
         with suppress(OSError):
-            return sorted(one.name for one in self.folder.iterdir() if one.name[0] != ".")
+            return sorted(slot.name for slot in self.folder.iterdir() if slot.name[0] != ".")
         return []
 
     @contextmanager
@@ -85,20 +85,6 @@ class SlotStore:
         self._step("slot: renamed")
         sync_folder(self.folder)
         return Slot(place, manifest)
-
-    def install(self, manifest: bytes, files: Mapping[str, bytes | Path]) -> Slot:
-        """Make a slot of copies.
-
-        Raises:
-            ReleaseError: a file is missing or not as the manifest says.
-            ConfigError: the home cannot be written.
-        """
-        with self.incoming() as folder:
-            (folder / MANIFEST_FILE).write_bytes(manifest)
-            for name, content in files.items():
-                data = content.read_bytes() if isinstance(content, Path) else content
-                (folder / name).write_bytes(data)
-            return self.adopt(folder)
 
     def mark(self, slot: str) -> None:
         """Note that a slot becomes the current one, should the pointer get lost.

@@ -19,20 +19,19 @@ The life of a `run`, which has the home for itself:
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from edge_detector.errors import NoModelError, ReleaseError
 from edge_detector.slots.pointer import PATIENCE_S, Pointer
-from edge_detector.slots.slot import Slot
+from edge_detector.slots.recovery import heal, settle
+from edge_detector.slots.slot import Slot, format_release, release_of
 from edge_detector.slots.slot_store import SlotStore
 from edge_detector.slots.state import BY_HAND, Refusal, State
 from edge_detector.system.atomic import Step, no_step
 from edge_detector.system.locks import BusyError, FileLock, locked
-
-__all__ = ["Slot", "Slots"]
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -64,7 +63,11 @@ class Slots:
         clock: Callable[[], datetime] = utc_now,
         step: Step = no_step,
     ) -> None:
-        """Nothing is read or written yet. boot, clock, step: for tests."""
+        """Nothing is read or written yet.
+
+        boot, clock: fakes of the machine. step: called before each step that changes the disk,
+        where a test may kill the process.
+        """
         self.home = home
         self.store = SlotStore(home / "slots", step)
         self._pointer = Pointer(home, step)
@@ -91,7 +94,7 @@ class Slots:
             NoModelError: all that was activated is damaged; says what to do.
         """
         with self._pointer.locked():
-            return self._heal()
+            return heal(self._pointer, self.store, self._now())
 
     def on_probation(self) -> bool:
         """Whether the current slot has still to prove itself."""
@@ -105,10 +108,6 @@ class Slots:
         return None
 
     # --- what runs ---
-
-    def install(self, manifest: bytes, files: Mapping[str, bytes | Path]) -> Slot:
-        """Make a slot of copies; it does not run yet. See `SlotStore.install`."""
-        return self.store.install(manifest, files)
 
     def activate(self, slot: Slot, *, running: bool = False) -> None:
         """Make a slot that passed its self-test the current one, on probation.
@@ -157,24 +156,22 @@ class Slots:
             state = self.state()
             if state.current is None:
                 raise NoModelError("no release is installed: there is nothing to go back from")
+            left = format_release(state.current)
             if state.previous is None:
-                raise NoModelError(
-                    f"{_spoken(state.current)} is the only release here: nothing to go back to"
-                )
+                raise NoModelError(f"{left} is the only release here: nothing to go back to")
             try:
                 previous = self.store.read(state.previous)
             except ReleaseError as error:
                 raise NoModelError(
-                    f"the previous release is damaged ({error}): staying with"
-                    f" {_spoken(state.current)}"
+                    f"the previous release is damaged ({error}): staying with {left}"
                 ) from error
-            name, version = _name_and_version(state.current)
+            name, version = release_of(state.current)
             refusal = Refusal(name, version, reason, self._now()) if refuse else None
             self.store.mark(previous.id)
             self._pointer.write(state.rolled_back(refusal))
             if refuse:
                 self.store.unmark(state.current)
-        logger.warning("back to %s from %s: %s", previous.release, _spoken(state.current), reason)
+        logger.warning("back to %s from %s: %s", previous.release, left, reason)
         return previous
 
     # --- the life of a run ---
@@ -200,8 +197,8 @@ class Slots:
         try:
             with self._pointer.locked():
                 self._ending = False
-                self._settle()
-                return self._heal()
+                settle(self._pointer, self.store, self._boot(), self._now())
+                return heal(self._pointer, self.store, self._now())
         except NoModelError as error:
             logger.error("%s", error)
             return None
@@ -264,75 +261,5 @@ class Slots:
             if state is not None:  # else nobody knows which ones those are
                 self.store.keep([slot for slot in (state.current, state.previous) if slot])
 
-    # --- with the pointer's lock held ---
-
     def _now(self) -> str:
         return self._clock().isoformat(timespec="seconds")
-
-    def _settle(self) -> None:
-        state = self.state()
-        if state.probation is not None and state.previous is not None:
-            try:
-                self.store.read(state.previous)
-            except ReleaseError as error:  # going back to it would leave nothing to run
-                logger.error("%s is damaged: %s", _spoken(state.previous), error)
-                state = state.without(state.previous)
-        name, version = _name_and_version(state.current or "")
-        settled = state.settled(self._boot(), name, version, self._now())
-        if settled.current != state.current and state.current is not None:
-            reason = settled.refused[state.current].reason
-            logger.error("%s %s was rolled back: %s", name, version, reason)
-            self.store.unmark(state.current)
-        if settled != state:
-            self._pointer.try_to_write(settled)
-
-    def _heal(self) -> Slot | None:
-        """The first of current, previous, and all others once current that is whole."""
-        found = self._pointer.read()
-        state = found or State()
-        damaged: list[str] = []
-        while state.current is not None:
-            try:
-                slot = self.store.read(state.current)
-            except ReleaseError as error:
-                logger.error("%s is damaged: %s", _spoken(state.current), error)
-                damaged.append(str(error))
-                state = state.without(state.current)
-                continue
-            if damaged:
-                logger.warning("going on with %s", slot.release)
-                self._pointer.try_to_write(state)
-            return slot
-        if found is not None and not damaged:
-            return None
-        return self._salvage(state, damaged)
-
-    def _salvage(self, state: State, damaged: list[str]) -> Slot | None:
-        """The pointer leads nowhere: the slot that was activated last."""
-        for candidate in self.store.marked():
-            try:
-                slot = self.store.read(candidate)
-            except ReleaseError as error:
-                damaged.append(str(error))
-                continue
-            logger.warning("going on with %s", slot.release)
-            found = State(current=slot.id, activated_at=self._now(), refused=state.refused)
-            self._pointer.try_to_write(found)
-            return slot
-        if not damaged:
-            return None
-        raise NoModelError(
-            f"no release in {self.store.folder} is whole: {'; '.join(dict.fromkeys(damaged))}."
-            " Fetch one with `edge-detector update`"
-        )
-
-
-def _name_and_version(slot: str) -> tuple[str, str]:
-    """What a slot's id begins with, also where its manifest is damaged."""
-    release, _, _ = slot.rpartition("-")
-    name, _, version = release.rpartition("-")
-    return name, version
-
-
-def _spoken(slot: str) -> str:
-    return " ".join(_name_and_version(slot))

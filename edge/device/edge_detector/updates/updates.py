@@ -6,32 +6,27 @@ before it passed its self-test in a process of its own.
 """
 
 import logging
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from tuf.api.metadata import TargetFile
-
 from edge_detector.contract.channel import ChannelRelease, read_channel
 from edge_detector.contract.limits import Limits
-from edge_detector.contract.manifest import MANIFEST_FILE, Manifest
-from edge_detector.errors import DownloadError, EdgeError, ModelError, NoModelError, ReleaseError
+from edge_detector.contract.manifest import MANIFEST_FILE
+from edge_detector.errors import EdgeError, ModelError, NoModelError, ReleaseError
 from edge_detector.inference.runtime import AUTO
 from edge_detector.slots.slot import Slot, files_of, slot_id
 from edge_detector.slots.slots import Slots, utc_now
 from edge_detector.system.atomic import Step, no_step
 from edge_detector.updates.address import parse_address
-from edge_detector.updates.fetcher import BoundedFetcher
 from edge_detector.updates.journal import Journal
+from edge_detector.updates.release_files import check_space, find_files, read_manifest
 from edge_detector.updates.rollout import Choice, channels_of, choose
 from edge_detector.updates.self_test_process import run_self_test, self_test_command
-from edge_detector.updates.session import Session, check_length, disk_fault
+from edge_detector.updates.session import Session, disk_fault
 from edge_detector.updates.trust import Trust
-
-__all__ = ["Limits", "Updates"]
 
 DEFAULT_LIMITS = Limits()
 
@@ -54,7 +49,6 @@ class Updates:
         threads: int = 1,
         runtime: str = AUTO,
         slots: Slots | None = None,
-        fetcher: BoundedFetcher | None = None,
         clock: Callable[[], datetime] = utc_now,
         self_test: Callable[[Slot], None] | None = None,
         step: Step = no_step,
@@ -64,7 +58,8 @@ class Updates:
         releases: a folder, a file:// or an http(s):// address. name: of the model; needed only if
         the channel has several. root: a file with the root to trust; without one, the first use
         trusts what it finds. threads, runtime: of the interpreter that is to run releases, for
-        their self-tests. fetcher, clock, self_test, step: for tests.
+        their self-tests. self_test, clock: fakes of that process and of the clock. step: called
+        before each step, where a test may kill this process.
 
         Raises:
             ConfigError: releases is no such address.
@@ -72,53 +67,18 @@ class Updates:
         self.slots = slots or Slots(home, step=step)
         self.home = home
         self._address = parse_address(releases)
-        self._fetcher = fetcher or self._address.open(limits)
+        self._fetcher = self._address.open(limits)
         self._trust = Trust(home, root, step)
         self._channel = channel
         self._device_id = device_id
         self._name = name
         self._limits = limits
         self._clock = clock
-        self._try_out = self_test or self._self_test
+        self._self_test = self_test or self._run_self_test
         self._step = step
-        self._self_test_with = (threads, runtime)
+        self._threads, self._runtime = threads, runtime
         self._passed_over: set[tuple[str, str]] = set()
         self._cancelled = False
-
-    def check(self) -> Manifest | None:
-        """The release that `fetch` would take; None: the device has what it should have.
-
-        Raises:
-            ReleaseError: the repository or the release cannot be trusted.
-            DownloadError: it could not be fetched; a later try may work.
-            ConfigError: an argument or the home is wrong.
-            BusyError: another process updates all the time.
-        """
-        with self._session() as session:
-            listed = self._choose(session).take
-            return None if listed is None else self._read_manifest(session, listed)[0]
-
-    def fetch(self) -> Slot | None:
-        """Fetch, verify and install that release; nothing runs it yet.
-
-        Raises:
-            ReleaseError, DownloadError, ConfigError, BusyError: as `check`.
-        """
-        with self._session() as session:
-            return self._fetch(session)
-
-    def self_test(self, slot: Slot) -> None:
-        """Run a slot's self-test in a process of its own. If it fails, the slot is refused.
-
-        Raises:
-            ModelError: it failed, crashed or took too long.
-            EdgeError: it could not be run here; nothing is said of the slot.
-        """
-        try:
-            self._try_out(slot)
-        except ModelError as error:
-            self.slots.refuse(slot, str(error))
-            raise ModelError(f"{slot.release} was refused: {error}") from error
 
     def update(self, *, running: bool = False) -> Slot | None:
         """Fetch, try and activate. None: there is nothing to take.
@@ -126,8 +86,13 @@ class Updates:
         running: this process, a `run`, goes on with the new slot now; see `Slots.activate`.
 
         Raises:
-            ModelError: the release was refused; the device goes on with what it has.
-            ReleaseError, DownloadError, ConfigError, BusyError: as `check`.
+            ModelError: the release failed its self-test, and was refused; the device goes on with
+                what it has.
+            ReleaseError: the repository or the release cannot be trusted.
+            DownloadError: it could not be fetched; a later try may work.
+            ConfigError: an argument or the home is wrong.
+            BusyError: another process updates all the time.
+            EdgeError: the self-test cannot be run here; nothing is said of the release.
         """
         with self._session() as session:
             slot = self._fetch(session)
@@ -135,10 +100,11 @@ class Updates:
                 return None
             self._fetcher.close()
             try:
-                self.self_test(slot)
-            except ModelError:
+                self._self_test(slot)
+            except ModelError as error:
+                self.slots.refuse(slot, str(error))
                 self.slots.prune()
-                raise
+                raise ModelError(f"{slot.release} was refused: {error}") from error
             self._step("self-test passed")
             self.slots.activate(slot, running=running)
             self._step("activated")
@@ -195,7 +161,10 @@ class Updates:
         for channel in channels_of(self._channel):
             content = session.read(f"channels/{channel}.json", self._limits.channel_bytes)
             listed += read_channel(content, channel) if content is not None else ()
-        state = self.slots.state()
+        reasons = {
+            (refusal.name, refusal.version): f"{refusal.reason} ({refusal.at})"
+            for refusal in self.slots.state().refused.values()
+        }
         try:
             current = self.slots.current()
         except NoModelError as error:  # what is there is damaged: as if there were nothing
@@ -206,31 +175,18 @@ class Updates:
             self._device_id,
             name=self._name,
             current=None if current is None else (current.manifest.name, current.manifest.version),
-            refused={(one.name, one.version) for one in state.refused.values()} | self._passed_over,
-            reasons={
-                (one.name, one.version): f"{one.reason} ({one.at})"
-                for one in state.refused.values()
-            },
+            refused=reasons.keys() | self._passed_over,
+            reasons=reasons,
         )
         replace(Journal.read(self.home), found=choice.why).write(self.home)
         self._step("chosen")
         return choice
 
-    def _read_manifest(self, session: Session, listed: ChannelRelease) -> tuple[Manifest, bytes]:
-        path = f"{listed.name}/{listed.version}/{MANIFEST_FILE}"
-        content = session.read(path, self._limits.manifest_bytes)
-        if content is None:
-            raise ReleaseError(f"the channel lists {path}, but it was not signed")
-        manifest = Manifest.from_json(content)
-        if (manifest.name, manifest.version) != listed.release:
-            raise ReleaseError(f"{path} is the manifest of {manifest.name} {manifest.version}")
-        return manifest, content
-
     def _fetch(self, session: Session) -> Slot | None:
         listed = self._choose(session).take
         if listed is None:
             return None
-        manifest, content = self._read_manifest(session, listed)
+        manifest, content = read_manifest(session, listed.release, self._limits)
         self._step("manifest read")
         try:
             return self.slots.store.read(slot_id(manifest, content))
@@ -239,8 +195,8 @@ class Updates:
             logger.info(
                 "fetching %s %s (%.1f MB) from %s", *listed.release, size_mb, self._address.base
             )
-        targets = self._find_files(session, manifest)
-        self._check_space(manifest)
+        targets = find_files(session, manifest, self._limits)
+        check_space(self.home, manifest, self._limits.spare_bytes)
         with self.slots.store.incoming() as folder:
             self._fetcher.scratch = str(folder)
             try:
@@ -255,40 +211,8 @@ class Updates:
             finally:
                 self._fetcher.scratch = None
 
-    def _find_files(self, session: Session, manifest: Manifest) -> dict[str, TargetFile]:
-        """The signed files of a release: as the manifest says, and within the limits."""
-        limits = self._limits
-        if len(manifest.golden) > limits.golden_frames:
-            raise ReleaseError(
-                f"{manifest.name} {manifest.version} has {len(manifest.golden)} golden frames;"
-                f" {limits.golden_frames} is the most it may have"
-            )
-        targets = {}
-        for file, (sha256, size) in files_of(manifest).items():
-            path = f"{manifest.name}/{manifest.version}/{file}"
-            target = session.find(path)
-            if target is None:
-                raise ReleaseError(f"the manifest names {path}, but it was not signed")
-            check_length(
-                target, limits.model_bytes if file == manifest.model.file else limits.golden_bytes
-            )
-            if (target.length, target.hashes.get("sha256")) != (size, sha256):
-                raise ReleaseError(f"{path} was signed as another file than the manifest names")
-            targets[file] = target
-        return targets
-
-    def _check_space(self, manifest: Manifest) -> None:
-        sizes = [size for _, size in files_of(manifest).values()]
-        needed = sum(sizes) + max(sizes) + self._limits.spare_bytes  # the largest is there twice
-        free = shutil.disk_usage(self.home).free
-        if free < needed:
-            raise DownloadError(
-                f"{manifest.name} {manifest.version} needs {needed / 1e6:,.0f} MB of free space in"
-                f" {self.home}; there are {free / 1e6:,.0f}"
-            )
-
-    def _self_test(self, slot: Slot) -> None:
-        command = self_test_command(slot.folder, *self._self_test_with)
+    def _run_self_test(self, slot: Slot) -> None:
+        command = self_test_command(slot.folder, self._threads, self._runtime)
         run_self_test(slot.folder, self._limits.self_test_s, lambda: self._cancelled, command)
 
     def _now(self) -> str:

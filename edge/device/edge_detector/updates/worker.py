@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from edge_detector.errors import EdgeError, ModelError
-from edge_detector.slots.slots import Slot
+from edge_detector.slots.slot import Slot
 from edge_detector.updates.updates import Updates
 
 POLL_S = 2.0  # how soon a change by another process is seen

@@ -24,7 +24,7 @@ from edge_detector.slots.state import (
 )
 from edge_detector.system.locks import BusyError
 
-from tests.edge.releases import make_release
+from tests.edge.releases import install, make_release
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -42,7 +42,7 @@ class Machine:
 
     def install(self, version: str) -> Slot:
         release = make_release(version, model=f"model {version}".encode())
-        return self.slots().install(release.manifest.to_json(), release.files)
+        return install(self.slots(), release.manifest, release.files)
 
     def activate(self, version: str, *, commit: bool = True) -> Slot:
         slot = self.install(version)
@@ -149,14 +149,14 @@ class TestInstall:
         files = {**release.files, name: b"another"}
 
         with pytest.raises(ReleaseError, match=name):
-            machine.slots().install(release.manifest.to_json(), files)
+            install(machine.slots(), release.manifest, files)
 
         assert list((machine.home / "slots").iterdir()) == []
 
     def test_missing_file_is_refused(self, machine: Machine):
         """The message says which."""
         with pytest.raises(ReleaseError, match=r"golden-0\.png"):
-            machine.slots().install(make_release().manifest.to_json(), {"model.tflite": b"a model"})
+            install(machine.slots(), make_release().manifest, {"model.tflite": b"a model"})
 
     def test_installing_again_is_harmless(self, machine: Machine):
         """The same slot, once."""
@@ -226,7 +226,7 @@ class TestCurrent:
         """A run that could not begin keeps no other one out."""
         only = machine.activate("1.0.0")
         with monkeypatch.context() as patches:
-            patches.setattr(Slots, "_settle", lambda _self: 1 / 0)
+            patches.setattr("edge_detector.slots.slots.settle", lambda *_arguments: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 machine.slots().begin_run()
 

@@ -13,10 +13,12 @@ from pathlib import Path
 import cv2
 import pytest
 from edge_detector.errors import EdgeError, ModelError
-from edge_detector.slots.slots import Slot, Slots
+from edge_detector.slots.slot import Slot
+from edge_detector.slots.slots import Slots
 from edge_detector.updates.self_test_process import NICENESS, run_self_test, self_test_command
 
 from tests.edge.device.tiny import GOLDEN_CELLS, build_tiny, paint, tiny_manifest
+from tests.edge.releases import install
 
 LONG_S = 60.0
 
@@ -149,7 +151,7 @@ class TestRealRelease:
         )
         manifest = replace(manifest, model=model_file, golden=(golden,))
         files = {model_file.file: model, golden.file: picture}
-        return Slots(folder / "home").install(manifest.to_json(), files)
+        return install(Slots(folder / "home"), manifest, files)
 
     def test_good_release_passes(self, slot: Slot, caplog):
         """And the log has what the test said."""

@@ -44,6 +44,10 @@ def fails(_slot: Slot) -> None:
     raise ModelError("the self-test failed: no bolt")
 
 
+def cannot_run(_slot: Slot) -> None:
+    raise EdgeError("no TFLite runtime")
+
+
 class Device:
     """A home, and the updates of it as each new process makes them."""
 
@@ -124,19 +128,15 @@ class TestUpdate:
         assert device.slots.rollback().manifest.version == "1.1.0"
         assert device.update() is None, "what was rolled back is not taken again"
 
-    def test_check_fetches_no_model(self, device: Device):
-        """It says what there is."""
-        manifest = device.updates().check()
+    def test_release_is_not_activated_before_its_self_test(self, device: Device):
+        """The new slot lies beside the one that runs; here, none does yet."""
+        seen = []
 
-        assert manifest is not None and manifest.version == "1.0.0"
-        assert device.version is None and device.slots.store.ids() == []
+        def look(slot: Slot) -> None:
+            seen.append((slot.folder.is_dir(), device.version))
 
-    def test_fetch_activates_nothing(self, device: Device):
-        """The new slot lies beside the one that runs."""
-        slot = device.updates().fetch()
-
-        assert slot is not None and slot.folder.is_dir()
-        assert device.version is None
+        assert device.update(self_test=look) == "1.0.0"
+        assert seen == [(True, None)]
 
     def test_withdrawn_release_is_left_for_the_older_one(self, device, repository):
         """The only case in which a device goes back by itself."""
@@ -165,7 +165,8 @@ class TestUpdate:
 
     def test_model_that_is_here_already_is_not_fetched_again(self, device, repository):
         """An update that was cut off before the end goes on with what it has."""
-        device.updates().fetch()
+        with pytest.raises(EdgeError, match="no TFLite runtime"):
+            device.update(self_test=cannot_run)
         shutil.rmtree(device.releases / "targets" / "parts" / "1.0.0" / "x", ignore_errors=True)
         for model in device.releases.glob("targets/parts/1.0.0/*model.tflite"):
             model.unlink()
@@ -224,12 +225,8 @@ class TestSelfTest:
 
     def test_test_that_cannot_be_run_says_nothing_of_the_release(self, device: Device):
         """It will be tried again, without another download."""
-
-        def breaks(_slot: Slot) -> None:
-            raise EdgeError("no TFLite runtime")
-
         with pytest.raises(EdgeError, match="no TFLite runtime"):
-            device.update(self_test=breaks)
+            device.update(self_test=cannot_run)
 
         assert device.slots.state().refused == {}
         assert device.update() == "1.0.0"
@@ -248,10 +245,11 @@ class TestSelfTest:
 
     def test_release_that_does_not_fit_is_passed_over_by_its_process_only(self, device):
         """It is not refused: the next process may have other options."""
-        updates = device.updates()
-        slot = updates.fetch()
-        assert slot is not None
-        updates.pass_over(slot)
+        updates = device.updates(self_test=cannot_run)
+        with pytest.raises(EdgeError, match="no TFLite runtime"):
+            updates.update()
+        (slot,) = device.slots.store.ids()
+        updates.pass_over(device.slots.store.read(slot))
 
         assert updates.update() is None
         assert device.update() == "1.0.0"

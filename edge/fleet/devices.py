@@ -60,8 +60,8 @@ def read_devices(
         .order_by(table.device, table.hour)
     )
     fields = [name for name in Device.__dataclass_fields__ if name != "hours"]
-    shown = _newest_until(as_of, fields) if looking_back else DEVICES
-    query = sa.select(*[shown.c[name] for name in fields]).order_by(shown.c.device)
+    newest = _newest_until(as_of, fields) if looking_back else DEVICES
+    query = sa.select(*[newest.c[name] for name in fields]).order_by(newest.c.device)
     hours: defaultdict[str, list[Hour]] = defaultdict(list)
     with database.transaction(writes=False) as connection:
         for device, hour, seconds, p99, celsius, *counts in connection.execute(by_hour):
@@ -109,8 +109,8 @@ def write_judgements(
         )
     )
     rows = [
-        {"judged": device, "found": one.health, "why": one.reason, "when": judged_at}
-        for device, one in judgements.items()
+        {"judged": device, "found": judgement.health, "why": judgement.reason, "when": judged_at}
+        for device, judgement in judgements.items()
     ]
     with database.transaction(writes=True) as connection:
         connection.execute(update, rows)

@@ -89,10 +89,10 @@ def judge(device: Device, limits: Limits, as_of: datetime) -> Judgement:
     """Say how a device is at an instant."""
     age = as_of - device.last_seen
     if age > limits.silent:
-        return Judgement("silent", f"last heard of {spoken(age)} ago")
+        return Judgement("silent", f"last heard of {format_age(age)} ago")
     due = max(limits.late, INTERVALS_LATE * timedelta(seconds=device.interval_s))
     if age > due:
-        return Judgement("late", f"last heard of {spoken(age)} ago")
+        return Judgement("late", f"last heard of {format_age(age)} ago")
     reasons = list(_complaints(device, limits))
     return Judgement("degraded", "; ".join(reasons)) if reasons else Judgement("ok")
 
@@ -128,7 +128,7 @@ def _usual_fps(hours: Sequence[Hour]) -> float:
     return rates[len(rates) // 2] if len(rates) >= HOURS_TO_COMPARE else 0.0
 
 
-def spoken(age: timedelta) -> str:
+def format_age(age: timedelta) -> str:
     """A length of time for people: 45 s, 12 min, 3 h, 5 days."""
     seconds = max(0.0, age.total_seconds())
     for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):

@@ -10,7 +10,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from edge.fleet.devices import Rejection
-from edge.fleet.health import WORST_FIRST, Device, Hour, Judgement, spoken
+from edge.fleet.health import WORST_FIRST, Device, Hour, Judgement, format_age
 from edge.fleet.load import Loaded
 from services.reporting.page import render
 
@@ -84,10 +84,10 @@ def render_html(report: FleetReport) -> str:
     """The page as text, to be written as UTF-8."""
     return render(
         Path(__file__).with_name("fleet.html"),
-        filters={"figure": figure, "instant": instant, "plot": _plot, "told": _told},
+        filters={"figure": figure, "instant": instant, "plot": _plot, "rates": _describe_rates},
         values={
             "report": report,
-            "age": lambda device: spoken(report.as_of - device.last_seen),
+            "age": lambda device: format_age(report.as_of - device.last_seen),
         },
     )
 
@@ -118,11 +118,11 @@ def _plot(hours: Sequence[Hour]) -> Markup:
         )
     return Markup(
         f'<svg viewBox="0 0 {WIDE} {TALL}" width="{WIDE}" height="{TALL}" role="img"'
-        f' aria-label="{_told(hours)}">{"".join(bars)}</svg>'
+        f' aria-label="{_describe_rates(hours)}">{"".join(bars)}</svg>'
     )
 
 
-def _told(hours: Sequence[Hour]) -> str:
+def _describe_rates(hours: Sequence[Hour]) -> str:
     """A device's day in words."""
     rates = [hour.fps for hour in hours]
     if not rates:

@@ -126,20 +126,20 @@ def _serve(host: str, port: int, settings: ServerSettings) -> None:
         timeout_graceful_shutdown=CLOSING_S,
     )
     server = _Announcing(config)
-    server.told = (str(settings.releases or "no releases"), str(settings.inbox))
+    server.places = (str(settings.releases or "no releases"), str(settings.inbox))
     server.run()
 
 
 class _Announcing(uvicorn.Server):
     """Says where it listens, once it does."""
 
-    told: tuple[str, str]
+    places: tuple[str, str]
 
     async def startup(self, sockets: object = None) -> None:
         await super().startup(sockets)  # type: ignore[arg-type]
         for server in self.servers:
             host, port = server.sockets[0].getsockname()[:2]
-            releases, inbox = self.told
+            releases, inbox = self.places
             _say(f"http://{host}:{port}/releases from {releases}; telemetry into {inbox}")
 
 

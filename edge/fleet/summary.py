@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edge.fleet.health import spoken
+from edge.fleet.health import format_age
 from edge.fleet.report import FleetReport, figure, instant
 from services.reporting.markdown import escape, format_table
 
@@ -85,7 +85,7 @@ def render_terminal(report: FleetReport) -> RenderableType:
             Text(device.device),
             Text(judgement.health, _STYLES[judgement.health]),
             Text(device.release),
-            f"{spoken(report.as_of - device.last_seen)} ago",
+            f"{format_age(report.as_of - device.last_seen)} ago",
             figure(device.fps, 1),
             figure(device.p99_ms, 1),
             figure(device.temperature_c),

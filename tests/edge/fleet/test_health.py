@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from edge.fleet.health import Device, Hour, Limits, judge, spoken
+from edge.fleet.health import Device, Hour, Limits, format_age, judge
 from tests.edge.fleet.records import NOON
 
 WELL = Device(
@@ -69,7 +69,7 @@ def test_age_of_the_last_record_decides_first(age, interval_s, health):
     assert judgement.health == health
     if health in ("late", "silent"):
         assert judge(device, Limits(), NOON).health == health
-        assert spoken(age) in judgement.reason
+        assert format_age(age) in judgement.reason
 
 
 @pytest.mark.parametrize(
@@ -128,4 +128,4 @@ def test_limit_that_is_not_set_is_not_judged():
     [(45, "45 s"), (119, "119 s"), (600, "10 min"), (10_800, "3 h"), (5 * 86_400, "5 days")],
 )
 def test_ages_are_told_in_a_fitting_unit(seconds, words):
-    assert spoken(timedelta(seconds=seconds)) == words
+    assert format_age(timedelta(seconds=seconds)) == words

@@ -86,19 +86,19 @@ class HttpDelivery:
 
     def __init__(self, address: str, key: str | None = None) -> None:
         """Raises: ConfigError: no host, a port that is none, or what would be a secret in it."""
-        shown = hide_secrets(address)
+        hidden = hide_secrets(address)
         try:
             parts = urlsplit(address)
             usable = bool(parts.hostname) and parts.port != 0
         except ValueError:
             usable = False
-        if shown != address:  # it is in every message, and the device's name goes at its end
+        if hidden != address:  # it is in every message, and the device's name goes at its end
             raise ConfigError(
-                f"telemetry cannot go to {shown}: write http(s)://HOST/telemetry, without user,"
+                f"telemetry cannot go to {hidden}: write http(s)://HOST/telemetry, without user,"
                 " password, ? and #; the device's key is asked of EDGE_DETECTOR_TELEMETRY_KEY"
             )
         if not usable:
-            raise ConfigError(f"telemetry cannot go to {shown}: use http(s)://HOST/telemetry")
+            raise ConfigError(f"telemetry cannot go to {hidden}: use http(s)://HOST/telemetry")
         self._address = address.rstrip("/")
         self._headers = {"Content-Type": "application/x-ndjson"}
         if key:

@@ -45,25 +45,25 @@ def parse_address(releases: str) -> Address:
         if not releases.strip():
             raise ConfigError("the address of the releases is empty: give a folder or https://…")
         return _folder(Path(releases).expanduser().absolute())
-    shown = hide_secrets(releases)
+    address = hide_secrets(releases)
     try:
         parts = urlsplit(releases)
         host, _ = parts.hostname, parts.port
     except ValueError:  # which may say the password
         raise ConfigError(
-            f"{shown} is no address: write https://host:port/folder, and in a password %2F for /"
+            f"{address} is no address: write https://host:port/folder, and in a password %2F for /"
         ) from None
     if parts.scheme == "file":
         if parts.netloc not in ("", "localhost") or not parts.path:
-            raise ConfigError(f"{shown}: write file:///folder, with three slashes")
+            raise ConfigError(f"{address}: write file:///folder, with three slashes")
         return _folder(Path(unquote(parts.path)))
     if parts.scheme == "s3":
-        raise ConfigError(f"{shown}: give the https:// address at which the bucket is served")
+        raise ConfigError(f"{address}: give the https:// address at which the bucket is served")
     if parts.scheme not in ("http", "https"):
-        raise ConfigError(f"{shown}: give a folder, file://, http:// or https://")
+        raise ConfigError(f"{address}: give a folder, file://, http:// or https://")
     userinfo, _, server = parts.netloc.rpartition("@")
     if not host or parts.query or parts.fragment:
-        raise ConfigError(f"{shown}: give https://host/folder, without ? and #")
+        raise ConfigError(f"{address}: give https://host/folder, without ? and #")
     return Address(f"{parts.scheme}://{server}{parts.path.rstrip('/')}", None, userinfo)
 
 

@@ -41,7 +41,9 @@ class Journal:
         try:
             raw_journal = json.loads((home / FILE).read_bytes())
             journal = cls(**raw_journal)
-            if not all(one is None or isinstance(one, str) for one in asdict(journal).values()):
+            if not all(
+                entry is None or isinstance(entry, str) for entry in asdict(journal).values()
+            ):
                 raise TypeError("an entry is no text")
         except FileNotFoundError:
             return cls()

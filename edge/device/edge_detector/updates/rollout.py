@@ -11,6 +11,7 @@
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from types import MappingProxyType
 
 from edge_detector.contract.channel import CANARY, STABLE, ChannelRelease
@@ -64,24 +65,30 @@ def choose(
         ConfigError: there are several models, and none was named.
     """
     name = name or _only_name(listed, current)
-    named = [one for one in listed if one.name == name]
-    withdrawn = {one.release: one.withdrawn for one in named if one.withdrawn is not None}
-    open_ = [one for one in named if one.release not in withdrawn]
-    left = [one for one in open_ if one.release not in refused]
-    candidates = [one for one in left if is_included(device_id, one.release, one.share)]
-    newest = max(candidates, key=lambda one: one.age_key, default=None)
+    named = [listing for listing in listed if listing.name == name]
+    withdrawn = {
+        listing.release: listing.withdrawn for listing in named if listing.withdrawn is not None
+    }
+    open_ = [listing for listing in named if listing.release not in withdrawn]
+    left = [listing for listing in open_ if listing.release not in refused]
+    candidates = [
+        listing for listing in left if is_included(device_id, listing.release, listing.share)
+    ]
+    newest = max(candidates, key=attrgetter("age_key"), default=None)
     choice = _decide(name, current, named, withdrawn, newest)
     has = newest.release if choice is not None and choice.take and newest else current
     held = [
-        _why_held(one.release, withdrawn, refused, reasons)
-        for one in sorted(named, key=lambda one: one.age_key, reverse=True)
-        if one not in candidates and one.release != current and _is_newer(one, has, name)
+        _why_held(listing.release, withdrawn, refused, reasons)
+        for listing in sorted(named, key=attrgetter("age_key"), reverse=True)
+        if listing not in candidates
+        and listing.release != current
+        and _is_newer(listing, has, name)
     ]
     if choice is None:
         choice = Choice(None, _why_none(name, named, open_, left))
         held = [] if left or not open_ else held
-    shown = list(dict.fromkeys(held))[:MOST_HELD]
-    return Choice(choice.take, "; ".join([choice.why, *shown]))
+    named_held = list(dict.fromkeys(held))[:MOST_HELD]
+    return Choice(choice.take, "; ".join([choice.why, *named_held]))
 
 
 def _decide(
@@ -101,15 +108,15 @@ def _decide(
         return Choice(newest, f"{because}: {format_release(newest.release)} instead")
     if newest is None or newest.release == current:
         return Choice(None, f"{format_release(current)} is up to date")
-    if current not in [one.release for one in named]:
+    if current not in [listing.release for listing in named]:
         return Choice(newest, f"{format_release(current)} is not in the channel: {_why(newest)}")
     if newest.age_key > parse_version(current[1]):
         return Choice(newest, _why(newest))
     return Choice(None, f"{format_release(current)} is up to date")
 
 
-def _is_newer(one: ChannelRelease, has: Release | None, name: str) -> bool:
-    return has is None or (has[0] == name and one.age_key > parse_version(has[1]))
+def _is_newer(listing: ChannelRelease, has: Release | None, name: str) -> bool:
+    return has is None or (has[0] == name and listing.age_key > parse_version(has[1]))
 
 
 def _why_held(
@@ -129,7 +136,7 @@ def _why_held(
 
 
 def _only_name(listed: Sequence[ChannelRelease], current: Release | None) -> str:
-    names = sorted({one.name for one in listed})
+    names = sorted({listing.name for listing in listed})
     if current is not None and (current[0] in names or not names):
         return current[0]
     if len(names) > 1:

@@ -23,7 +23,7 @@ from edge_detector.inference.runtime import AUTO
 FAILED = 1  # exit status: the release's fault; any other one but 0: ours
 NICENESS = 10  # the camera goes first
 ASK_EVERY_S = 0.05
-TOLD_BYTES = 4096  # of the end of what the test says
+OUTPUT_BYTES = 4096  # of the end of what the test says
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def run_self_test(
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        _judge(process.returncode, _told(output))
+        _judge(process.returncode, _describe_output(output))
 
 
 def _wait(
@@ -85,9 +85,9 @@ def _wait(
             raise ModelError(f"the self-test did not end within {limit_s:g} s")
 
 
-def _judge(status: int, told: str) -> None:
+def _judge(status: int, output: str) -> None:
     if status == 0:
-        logger.info("self-test: %s", told)
+        logger.info("self-test: %s", output)
     elif status == -signal.SIGKILL:
         raise EdgeError("the self-test cannot be run here now: it was killed (out of memory?)")
     elif status < 0:
@@ -95,15 +95,15 @@ def _judge(status: int, told: str) -> None:
             raise ModelError(f"the self-test crashed ({signal.Signals(-status).name})")
         raise ModelError(f"the self-test crashed (signal {-status})")
     elif status == FAILED:
-        raise ModelError(f"the self-test failed: {told}")
+        raise ModelError(f"the self-test failed: {output}")
     else:
-        raise EdgeError(f"the self-test cannot be run here: {told}")
+        raise EdgeError(f"the self-test cannot be run here: {output}")
 
 
-def _told(output: IO[bytes]) -> str:
+def _describe_output(output: IO[bytes]) -> str:
     """The last error that the test named, or else the last line that it printed."""
-    output.seek(max(output.seek(0, os.SEEK_END) - TOLD_BYTES, 0))
+    output.seek(max(output.seek(0, os.SEEK_END) - OUTPUT_BYTES, 0))
     lines = output.read().decode("utf-8", "replace").strip().splitlines()
     errors = [line for line in lines if line.startswith("error: ")]  # the outputs may be mixed
-    told = (errors or lines or ["it says nothing"])[-1]
-    return told.removeprefix("error: ")
+    last = (errors or lines or ["it says nothing"])[-1]
+    return last.removeprefix("error: ")

@@ -89,8 +89,8 @@ class Trust:
             " answers there now"
         )
 
-    def pin(self, root: bytes, shown: str) -> None:
-        """Trust a root from now on. shown: the address that it is good for, for people.
+    def pin(self, root: bytes, address: str) -> None:
+        """Trust a root from now on. address: what it is good for, for people.
 
         Raises:
             OSError: the home cannot be written.
@@ -106,7 +106,7 @@ class Trust:
             logger.warning(
                 "first use: trusting the publisher of %s from now on. The fingerprint of its root"
                 " is %s; compare it with what the publisher's side shows",
-                shown,
+                address,
                 digest,
             )
         elif before != digest:

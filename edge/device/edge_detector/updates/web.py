@@ -51,9 +51,9 @@ class ConnectionCutter:
         """Cut all connections, so that who reads from them fails at once."""
         self.cut = True
         with self._lock:
-            for one in list(self._sockets):
+            for connection in list(self._sockets):
                 with suppress(OSError):  # the other side was faster
-                    one.shutdown(socket.SHUT_RDWR)
+                    connection.shutdown(socket.SHUT_RDWR)
 
     @contextmanager
     def after(self, seconds: float) -> Iterator[None]:
@@ -70,8 +70,8 @@ class ConnectionCutter:
     def forget(self) -> None:
         """Let go of connections that are no longer used."""
         with self._lock:
-            for one in self._sockets:
-                one.close()
+            for connection in self._sockets:
+                connection.close()
             self._sockets.clear()
         self.cut = False
 

@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 from edge_detector.cli.config import Config
 from edge_detector.errors import EdgeError, NoModelError
-from edge_detector.slots.slots import Slot, Slots
+from edge_detector.slots.slot import Slot
+from edge_detector.slots.slots import Slots
 from edge_detector.slots.state import MAX_CRASHES
 from edge_detector.system.systemd import Systemd
 from edge_detector.updates.journal import Journal

@@ -33,7 +33,6 @@ from edge_detector.loop.watchdog import Heartbeat, Watchdog
 from edge_detector.outputs.window import Window
 from edge_detector.slots.slot import Slot
 from edge_detector.slots.slots import Slots
-from edge_detector.slots.state import MAX_CRASHES
 from edge_detector.system.systemd import Systemd
 from edge_detector.telemetry.no_telemetry import NoTelemetry
 from edge_detector.telemetry.telemetry import Telemetry

@@ -22,10 +22,9 @@ from edge_detector.telemetry.telemetry import Telemetry
 from starlette.testclient import TestClient
 
 from edge.fleet.database import Database
-from edge.fleet.keys import device_key, is_allowed
 from edge.fleet.load import load
 from edge.fleet.server import PatientProtocol, main
-from edge.fleet.web import Ceilings, build
+from edge.fleet.web import Ceilings, build, device_key, is_allowed
 from tests.edge.fleet.records import NOON, a_record, line
 
 ROOT = Path(__file__).parents[3]

@@ -13,9 +13,15 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 
 from tasks.sentiment.errors import SourceError
-from tasks.sentiment.reading.raw_rows import RawRow, beginning, refuse_repeated, require_columns
+from tasks.sentiment.reading.raw_rows import (
+    MAX_LINE_CHARACTERS,
+    RawRow,
+    beginning,
+    read_line,
+    refuse_repeated,
+    require_columns,
+)
 
-MAX_LINE_CHARACTERS = 32_000_000  # a longer line is not text that anybody wrote
 MAX_OPEN_CHARACTERS = 16_000_000  # a quoted record over several lines; more means a lost quote
 MISPLACED_QUOTE = "unbalanced or misplaced quote"
 
@@ -109,11 +115,7 @@ def _records(readline: ReadLine, file: str, delimiter: str) -> Iterator[list[str
 
 def _lines(readline: ReadLine, file: str, backlog: deque[str], pending: list[str]) -> Iterator[str]:
     characters = 0
-    while line := backlog.popleft() if backlog else readline(MAX_LINE_CHARACTERS):
-        if len(line) == MAX_LINE_CHARACTERS:
-            raise SourceError(
-                f"{file} has a line longer than {MAX_LINE_CHARACTERS:,} characters: is it text?"
-            )
+    while line := backlog.popleft() if backlog else read_line(readline, file):
         if pending:
             characters += len(line)
             pending.append(line)

@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
 from tasks.sentiment.errors import SourceError
-from tasks.sentiment.reading.raw_rows import RawRow, beginning, require_columns
+from tasks.sentiment.reading.raw_rows import RawRow, beginning, read_line, require_columns
 
-MAX_LINE_CHARACTERS = 32_000_000
 OBJECTS_LOOKED_AT = 100  # an object need not have every key: those of the first ones count
 LINES_LOOKED_AT = 1_000
 CHARACTERS_LOOKED_AT = 4_000_000
@@ -83,10 +82,6 @@ def _parse(line: str) -> dict[str, object] | str:
 
 
 def _lines(readline: Callable[[int], str], file: str) -> Iterator[str]:
-    while line := readline(MAX_LINE_CHARACTERS):
-        if len(line) == MAX_LINE_CHARACTERS:
-            raise SourceError(
-                f"{file} has a line longer than {MAX_LINE_CHARACTERS:,} characters: is it text?"
-            )
+    while line := read_line(readline, file):
         if not line.isspace():
             yield line

@@ -1,12 +1,13 @@
 """Raw rows: what every reader hands on before anything is believed about it."""
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from tasks.sentiment.errors import SourceError
 
+MAX_LINE_CHARACTERS = 32_000_000
 EXCERPT_CHARACTERS = 200
 _COLUMNS_NAMED = 60  # of a wider table the error names the first ones
 
@@ -50,6 +51,19 @@ class RowReader(Protocol):
 
     def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
         """All rows, once, in their order."""
+
+
+def read_line(readline: Callable[[int], str], file: str) -> str:
+    """The next line of a text; "" at its end.
+
+    Raises: SourceError: it is longer than any text that anybody wrote.
+    """
+    line = readline(MAX_LINE_CHARACTERS)
+    if len(line) == MAX_LINE_CHARACTERS:
+        raise SourceError(
+            f"{file} has a line longer than {MAX_LINE_CHARACTERS:,} characters: is it text?"
+        )
+    return line
 
 
 def beginning(text: str) -> str:

@@ -3,7 +3,6 @@
 import sqlite3
 from hashlib import blake2b
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 _CACHE_KIB = 8 * 1024
@@ -47,12 +46,7 @@ class SeenIds:
         self._execute = self._connection.cursor().execute
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Remove the scratch file."""
         self._connection.close()
         self._path.unlink(missing_ok=True)

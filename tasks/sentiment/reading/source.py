@@ -8,7 +8,6 @@ whole input (a missing column, a broken archive, a file that changes under the r
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
 
 import pyarrow as pa
 
@@ -25,54 +24,8 @@ from tasks.sentiment.reading.query_rows import is_query, open_query, refuse_stat
 from tasks.sentiment.reading.raw_rows import RawRow
 
 
-class Source(Protocol):
-    """An input that can be read any number of times."""
-
-    @property
-    def name(self) -> str:
-        """Default name of the source."""
-
-    def fingerprint(self) -> str | None:
-        """Equal for an unchanged input; None where that cannot be known without reading."""
-
-    def types(self) -> dict[str, pa.DataType]:
-        """Types of the columns where the input has any: Parquet. Elsewhere empty."""
-
-    def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
-        """All rows with the values of `columns`.
-
-        Raises:
-            SourceError: at once if a column is missing from any file; while reading if the input
-                turns out to be broken.
-            SourceChanged: while reading, at the latest after the last row.
-        """
-
-
-def open_source(reference: str, *, encoding: str = "utf-8", query_url: str | None = None) -> Source:
-    """Find out what `reference` means; no row is read yet.
-
-    Args:
-        encoding: of text files without a byte-order mark.
-        query_url: database address on which a query is run.
-    Raises: SourceError: there is no such input, or it is of a kind that is not understood.
-    """
-    if not is_query(reference):
-        refuse_address(reference)
-        refuse_statement(reference)
-        try:
-            name, files = find_files(reference)
-            return FileSource(name, files, encoding=encoding)
-        except OSError as error:
-            raise SourceError(f"{reference} cannot be read: {error.strerror}") from error
-        except RuntimeError as error:  # ~ and a user who is not there
-            raise SourceError(f"{reference} cannot be read: {error}") from error
-    if query_url is None:
-        raise SourceError("a query needs the address of the database to run on")
-    return QuerySource(reference.strip(), query_url)
-
-
 class FileSource:
-    """One file or several, read one after another."""
+    """One file or several, read one after another; any number of times."""
 
     def __init__(self, name: str, files: Sequence[InputFile], *, encoding: str) -> None:
         """Args: files: at least one."""
@@ -101,7 +54,13 @@ class FileSource:
         return agreed or {}
 
     def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
-        """All rows of all files; every file is looked at before the first row is given."""
+        """All rows of all files; every file is looked at before the first row is given.
+
+        Raises:
+            SourceError: at once if a column is missing from any file; while reading if a file
+                turns out to be broken.
+            SourceChanged: while reading, at the latest after the last row.
+        """
         for file in self.files:
             file.check_unchanged()
             with _locating(file, [0]), open_reader(file, self._encoding) as reader:
@@ -138,7 +97,10 @@ class QuerySource:
         return {}
 
     def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
-        """All rows of the result."""
+        """All rows of the result.
+
+        Raises: SourceError: a column is missing, or the database refuses.
+        """
         rows = self._rows(columns)
         next(rows)
         return rows  # type: ignore[return-value]
@@ -148,6 +110,32 @@ class QuerySource:
             reader.require(columns)
             yield None
             yield from reader.rows(columns)
+
+
+Source = FileSource | QuerySource
+
+
+def open_source(reference: str, *, encoding: str = "utf-8", query_url: str | None = None) -> Source:
+    """Find out what `reference` means; no row is read yet.
+
+    Args:
+        encoding: of text files without a byte-order mark.
+        query_url: database address on which a query is run.
+    Raises: SourceError: there is no such input, or it is of a kind that is not understood.
+    """
+    if not is_query(reference):
+        refuse_address(reference)
+        refuse_statement(reference)
+        try:
+            name, files = find_files(reference)
+            return FileSource(name, files, encoding=encoding)
+        except OSError as error:
+            raise SourceError(f"{reference} cannot be read: {error.strerror}") from error
+        except RuntimeError as error:  # ~ and a user who is not there
+            raise SourceError(f"{reference} cannot be read: {error}") from error
+    if query_url is None:
+        raise SourceError("a query needs the address of the database to run on")
+    return QuerySource(reference.strip(), query_url)
 
 
 @contextmanager

@@ -87,18 +87,9 @@ class Groups:
             undated=self.undated + other.undated,
         )
 
-    def to_json(self) -> dict[str, object]:
-        """A value for `json.dumps`; `from_json` reads it back."""
-        return {
-            "by_value": {name: list(counts) for name, counts in self.by_value.items()},
-            "by_day": {name: list(counts) for name, counts in self.by_day.items()},
-            "dated": self.dated,
-            "undated": self.undated,
-        }
-
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Groups":
-        """Read what `to_json` gave; a KeyError, TypeError or ValueError for anything else."""
+        """Read what `asdict` gave; a KeyError, TypeError or ValueError for anything else."""
         return cls(
             by_value={name: (rows, hits) for name, (rows, hits) in document["by_value"].items()},
             by_day={name: (rows, hits) for name, (rows, hits) in document["by_day"].items()},

@@ -6,7 +6,7 @@ value, so that each partition can keep its own in its marker file.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -106,9 +106,9 @@ class ScoreStatistics:
             "rows": self.rows,
             "positive": self.positive,
             "histogram": list(self.histogram),
-            "groups": self.grouping.to_json(),
-            "most_negative": [_example_to_json(example) for example in self.most_negative],
-            "most_positive": [_example_to_json(example) for example in self.most_positive],
+            "groups": asdict(self.grouping),
+            "most_negative": [astuple(example) for example in self.most_negative],
+            "most_positive": [astuple(example) for example in self.most_positive],
         }
 
     @classmethod
@@ -163,7 +163,3 @@ def _strongest(examples: Iterable[Example], sign: int) -> tuple[Example, ...]:
 
 def _order(example: Example, sign: int) -> tuple[float, str, str]:
     return (sign * example.positive_probability, example.text, example.review_id)
-
-
-def _example_to_json(example: Example) -> list[object]:
-    return [example.review_id, example.positive_probability, example.text]

@@ -116,18 +116,7 @@ def begin(run: ScoringRun) -> None:
             model=run.request.model,
             model_digest=run.request.model_digest,
             precision=run.request.precision,
-            rows_read=0,
-            scored=0,
-            reused=0,
-            rejected=0,
-            rows_waiting=0,
-            parts=0,
-            parts_done=0,
-            positive_share=None,
-            histogram=None,
             started_at=run.started_at,
-            ended_at=None,
-            message="",
         )
     )
     for row in warehouse.running(run.folder.source):

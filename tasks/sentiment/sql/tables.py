@@ -38,9 +38,9 @@ class ScoredRow:
     scored_at: datetime  # aware
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunRow:
-    """A row of `sentiment_runs`; the fields are its columns, in order."""
+    """A row of `sentiment_runs`; the fields are its columns."""
 
     run_id: str
     source: str
@@ -49,18 +49,18 @@ class RunRow:
     model: str
     model_digest: str
     precision: str
-    rows_read: int
-    scored: int
-    reused: int
-    rejected: int
-    rows_waiting: int  # accepted rows that have no result yet
-    parts: int
-    parts_done: int
-    positive_share: float | None
-    histogram: list[int] | None  # of positive_probability, equal bins over [0, 1]
+    rows_read: int = 0
+    scored: int = 0
+    reused: int = 0
+    rejected: int = 0
+    rows_waiting: int = 0  # accepted rows that have no result yet
+    parts: int = 0
+    parts_done: int = 0
+    positive_share: float | None = None
+    histogram: list[int] | None = None  # of positive_probability, equal bins over [0, 1]
     started_at: datetime  # aware
-    ended_at: datetime | None
-    message: str
+    ended_at: datetime | None = None
+    message: str = ""
 
     def check(self) -> None:
         """Raises: ValueError: the rows do not add up, or the status is none of the four."""

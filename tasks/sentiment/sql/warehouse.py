@@ -239,7 +239,7 @@ class Warehouse:
             recorded = connection.execute(query).one_or_none()
             if recorded is None:
                 raise ValueError(f"no run {run_id} is recorded")
-            replace(RunRow(*recorded), **values).check()
+            replace(RunRow(**recorded._mapping), **values).check()
             connection.execute(sa.update(table).where(table.c.run_id == run_id).values(**values))
 
     def run(self, run_id: str) -> RunRow | None:
@@ -274,7 +274,7 @@ class Warehouse:
         newest_first = (SENTIMENT_RUNS.c.started_at.desc(), SENTIMENT_RUNS.c.run_id)
         query = sa.select(SENTIMENT_RUNS).where(*conditions).order_by(*newest_first).limit(limit)
         with self._database.transaction(writes=False) as connection:
-            return [RunRow(*values) for values in connection.execute(query)]
+            return [RunRow(**row._mapping) for row in connection.execute(query)]
 
 
 def _in_key_order(rows: Sequence[ScoredRow]) -> list[Record]:

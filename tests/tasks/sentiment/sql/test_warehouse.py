@@ -57,18 +57,7 @@ def begun(run_id: str = "run-1", **changes) -> RunRow:
         model="musical",
         model_digest="m1",
         precision="float32",
-        rows_read=0,
-        scored=0,
-        reused=0,
-        rejected=0,
-        rows_waiting=0,
-        parts=0,
-        parts_done=0,
-        positive_share=None,
-        histogram=None,
         started_at=BEGUN,
-        ended_at=None,
-        message="",
     )
     return replace(run, **changes)
 

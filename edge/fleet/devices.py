@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -12,7 +13,6 @@ from edge.fleet.health import Device, Hour, Judgement
 from edge.fleet.tables import DEVICE_TELEMETRY, DEVICES, REJECTED_TELEMETRY
 
 WINDOW = timedelta(hours=24)
-TROUBLES = ("stuck", "rolled-back")  # in the order of the fields of an hour
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,15 @@ def read_devices(
         sa.select(
             table.device,
             table.hour,
-            sa.func.sum(table.interval_s),
-            sa.func.max(table.p99_ms),
-            sa.func.max(table.temperature_c),
-            sa.func.sum(table.frames),
-            sa.func.sum(table.dropped),
+            sa.func.sum(table.interval_s).label("seconds"),
+            sa.func.max(table.p99_ms).label("p99_ms"),
+            sa.func.max(table.temperature_c).label("temperature_c"),
+            sa.func.sum(table.frames).label("frames"),
+            sa.func.sum(table.dropped).label("dropped"),
             # The first record of a process reports on all of its life so far.
-            sa.func.sum(sa.case((table.uptime_s <= table.interval_s * 1.01 + 0.5, 1), else_=0)),
-            *(sa.func.sum(sa.case((table.state == s, 1), else_=0)) for s in TROUBLES),
+            _count(table.uptime_s <= table.interval_s * 1.01 + 0.5).label("starts"),
+            _count(table.state == "stuck").label("stuck"),
+            _count(table.state == "rolled-back").label("rolled_back"),
         )
         .where(table.hour > as_of - WINDOW, table.hour <= as_of, *until)
         .group_by(table.device, table.hour)
@@ -64,14 +65,29 @@ def read_devices(
     query = sa.select(*[newest.c[name] for name in fields]).order_by(newest.c.device)
     hours: defaultdict[str, list[Hour]] = defaultdict(list)
     with database.transaction(writes=False) as connection:
-        for device, hour, seconds, p99, celsius, *counts in connection.execute(by_hour):
-            # PostgreSQL's sums of whole numbers are decimals.
-            frames, dropped, starts, stuck, rolled_back = (int(count) for count in counts)
-            hours[device].append(
-                Hour(hour, frames, seconds, dropped, starts, stuck, rolled_back, p99, celsius)
-            )
+        for row in connection.execute(by_hour):
+            hours[row.device].append(_hour(row))
         rows = connection.execute(query).mappings().all()
     return [Device(**row, hours=tuple(hours[row["device"]])) for row in rows]
+
+
+def _count(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    return sa.func.sum(sa.case((condition, 1), else_=0))
+
+
+def _hour(row: sa.Row[Any]) -> Hour:
+    return Hour(
+        hour=row.hour,
+        seconds=row.seconds,
+        p99_ms=row.p99_ms,
+        temperature_c=row.temperature_c,
+        # PostgreSQL's sums of whole numbers are decimals.
+        frames=int(row.frames),
+        dropped=int(row.dropped),
+        starts=int(row.starts),
+        stuck=int(row.stuck),
+        rolled_back=int(row.rolled_back),
+    )
 
 
 def _newest_until(as_of: datetime, fields: Sequence[str]) -> sa.Subquery:

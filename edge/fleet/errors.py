@@ -12,7 +12,7 @@ from services.storage.errors import StorageBusy, StorageError
 
 
 class FleetError(Exception):
-    """Base of all errors that this room raises on purpose; the message is fit for a user."""
+    """Base of all errors that this package raises on purpose; the message is fit for a user."""
 
 
 class InboxError(FleetError):

@@ -25,6 +25,7 @@ from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
+from edge_detector.telemetry.delivery import open_delivery
 from edge_detector.telemetry.telemetry import Telemetry
 
 from edge.fleet.database import Database
@@ -32,7 +33,7 @@ from edge.fleet.load import load
 from edge.fleet.tables import DEVICE_TELEMETRY
 
 folder, now = Path(sys.argv[1]), datetime.fromisoformat(sys.argv[2])
-telemetry = Telemetry(str(folder / "sent"), folder / "home", "camera-7")
+telemetry = Telemetry(open_delivery(str(folder / "sent")), folder / "home", "camera-7")
 telemetry.flush()
 telemetry.send_waiting()
 database = Database(sys.argv[3])

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+from edge_detector.telemetry.delivery import open_delivery
 from edge_detector.telemetry.interval import Sample
 from edge_detector.telemetry.telemetry import Telemetry
 from starlette.testclient import TestClient
@@ -216,7 +217,7 @@ def test_device_reports_through_a_real_server_into_sql(server, tmp_path):
     """The device's own package, HTTP, the inbox, and the database: nothing lost on the way."""
     key = device_key(KEY, "camera-7")
     address = f"{server}/telemetry"
-    with Telemetry(address, tmp_path / "device", "camera-7", 60, key=key) as telemetry:
+    with Telemetry(open_delivery(address, key), tmp_path / "device", "camera-7", 60) as telemetry:
         telemetry.frame(Sample({"total": 12.0, "infer": 8.0}, ["bolt", "bolt"]))
     assert httpx.post(f"{address}/camera-7", content=b"{}\n").status_code == 401
 

@@ -34,6 +34,7 @@ from edge_detector.outputs.window import Window
 from edge_detector.slots.slot import Slot
 from edge_detector.slots.slots import Slots
 from edge_detector.system.systemd import Systemd
+from edge_detector.telemetry.delivery import open_delivery
 from edge_detector.telemetry.no_telemetry import NoTelemetry
 from edge_detector.telemetry.telemetry import Telemetry
 
@@ -236,13 +237,8 @@ def _open_telemetry(config: Config, device_id: str) -> Telemetry | NoTelemetry:
     """Raises: ConfigError, EdgeError: as `Telemetry`."""
     if config.telemetry is None:
         return NoTelemetry()
-    return Telemetry(
-        config.telemetry,
-        config.home,
-        device_id,
-        config.telemetry_every,
-        key=os.environ.get("EDGE_DETECTOR_TELEMETRY_KEY"),
-    )
+    delivery = open_delivery(config.telemetry, os.environ.get("EDGE_DETECTOR_TELEMETRY_KEY"))
+    return Telemetry(delivery, config.home, device_id, config.telemetry_every)
 
 
 def run(config: Config, progress: Progress) -> str:

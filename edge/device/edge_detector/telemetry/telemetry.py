@@ -32,7 +32,7 @@ from edge_detector.contract.telemetry import (
 from edge_detector.errors import ConfigError
 from edge_detector.system.disk import disk_error
 from edge_detector.system.temperature import read_temperature
-from edge_detector.telemetry.delivery import Delivery, Refused, Unsent, open_delivery
+from edge_detector.telemetry.delivery import Delivery, Refused, Unsent
 from edge_detector.telemetry.interval import Interval, Sample
 from edge_detector.telemetry.spool import Spool
 
@@ -48,34 +48,31 @@ class Telemetry:
 
     def __init__(
         self,
-        destination: str,
+        delivery: Delivery,
         home: Path,
         device_id: str,
         every_s: float = 60.0,
         *,
-        key: str | None = None,
-        delivery: Delivery | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take up what an earlier run could not send; no thread runs yet.
 
         Args:
-            destination: a folder, or an http(s) address.
+            delivery: the way to the collector; see `open_delivery`.
             home: the device's folder; records wait in `telemetry` below it.
             every_s: length of an interval.
-            key: what the collector asks this device for.
-            delivery: used in the place of what `destination` says.
+            now, monotonic: fakes of the clocks.
 
         Raises:
-            ConfigError: a wrong address, device id or interval, or a folder that cannot be used.
+            ConfigError: a wrong device id or interval, or a folder that cannot be used.
             EdgeError: the folder cannot be used now, as on a broken disk. A full one is waited for.
         """
         if not DEVICE_ID.accepts(device_id):
             raise ConfigError(f"device id {device_id!r}: use {DEVICE_ID.right}")
         if not 0.05 <= every_s <= 86_400:
             raise ConfigError(f"telemetry every {every_s:g} s: use 0.05 to 86400")
-        self._delivery = delivery or open_delivery(destination, key)
+        self._delivery = delivery
         try:
             self._spool = Spool(home / "telemetry", MAX_BYTES)
         except OSError as error:

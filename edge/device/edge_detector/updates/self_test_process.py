@@ -30,10 +30,8 @@ logger = logging.getLogger(__name__)
 
 def self_test_command(folder: Path, threads: int = 1, runtime: str = AUTO) -> tuple[str, ...]:
     """What tests the release in a folder, with the interpreter that is to run it."""
-    return (
-        *(sys.executable, "-m", "edge_detector", "self-test", str(folder)),
-        *("--threads", str(threads), "--runtime", runtime),
-    )
+    command = (sys.executable, "-m", "edge_detector", "self-test", str(folder))
+    return (*command, "--threads", str(threads), "--runtime", runtime)
 
 
 def run_self_test(

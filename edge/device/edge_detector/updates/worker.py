@@ -34,14 +34,11 @@ class UpdateWorker:
         updates: Updates,
         on_new: Callable[[Slot], None],
         every_s: float = 900.0,
-        *,
-        poll_s: float = POLL_S,
     ) -> None:
-        """every_s: 0 looks once, at the start. poll_s: for tests."""
+        """every_s: 0 looks once, at the start."""
         self._updates = updates
         self._on_new = on_new
         self._every_s = every_s
-        self._poll_s = poll_s
         self._failures = 0
         self._said: str | None = None
         self._known = updates.slots.state().current
@@ -84,7 +81,7 @@ class UpdateWorker:
                     logger.exception("the updates have failed in a way that was not foreseen")
                 self._failures += 1
                 look_at = time.monotonic() + self._pause_s()
-            self._stopped.wait(self._poll_s)
+            self._stopped.wait(POLL_S)
 
     def _follow(self) -> None:
         """Take over what another process has activated, or has gone back to."""

@@ -99,10 +99,9 @@ def delivery() -> FakeDelivery:
 def telemetry(tmp_path, clock, delivery) -> Telemetry:
     """Without its threads: tests end the intervals, and send."""
     return Telemetry(
-        "unused",
+        delivery,
         tmp_path,
         "camera-7",
-        delivery=delivery,
         now=lambda: NOON,
         monotonic=clock,
     )
@@ -244,7 +243,7 @@ def test_answer_that_comes_while_a_record_is_written_is_no_negative_time(tmp_pat
         answered.contact()
         return NOON
 
-    answered = Telemetry("x", tmp_path, "a", delivery=delivery, now=now, monotonic=clock)
+    answered = Telemetry(delivery, tmp_path, "a", now=now, monotonic=clock)
     answered.flush()
     answered.send_waiting()
 
@@ -260,7 +259,7 @@ def test_full_disk_at_the_start_stops_no_run(tmp_path, monkeypatch, delivery, co
 
     with monkeypatch.context() as full:
         full.setattr("pathlib.Path.mkdir", refuse)
-        telemetry = Telemetry("unused", tmp_path, "a", delivery=delivery)
+        telemetry = Telemetry(delivery, tmp_path, "a")
         telemetry.flush()
         telemetry.send_waiting()
     telemetry.flush()
@@ -278,7 +277,7 @@ def test_folder_that_cannot_be_used_is_told_apart(tmp_path, monkeypatch, code, w
 
     monkeypatch.setattr("pathlib.Path.mkdir", refuse)
     with pytest.raises(EdgeError, match="telemetry cannot be kept") as refused:
-        Telemetry("unused", tmp_path, "a", delivery=FakeDelivery())
+        Telemetry(FakeDelivery(), tmp_path, "a")
 
     assert isinstance(refused.value, ConfigError) == wrong
 
@@ -307,7 +306,7 @@ def test_frame_does_not_wait_for_a_delivery_that_hangs(tmp_path):
             release.wait(20)
 
     entered = threading.Event()
-    telemetry = Telemetry("unused", tmp_path, "a", 0.05, delivery=Hanging())
+    telemetry = Telemetry(Hanging(), tmp_path, "a", 0.05)
     with telemetry:
         assert entered.wait(10)
         for _ in range(2_000):
@@ -325,7 +324,7 @@ def test_frame_does_not_wait_for_a_delivery_that_hangs(tmp_path):
 def test_threads_report_by_themselves_and_end(tmp_path, delivery):
     """Records arrive while it runs, the last one at the end; no thread stays."""
     before = threading.active_count()
-    with Telemetry("unused", tmp_path, "a", 0.05, delivery=delivery) as telemetry:
+    with Telemetry(delivery, tmp_path, "a", 0.05) as telemetry:
         telemetry.frame(Sample({"total": 1.0}))
         assert delivery.arrived.wait(10)
         telemetry.frame(Sample({"total": 1.0}))
@@ -340,12 +339,12 @@ def test_threads_report_by_themselves_and_end(tmp_path, delivery):
 def test_what_could_not_be_sent_goes_with_the_next_run(tmp_path, delivery):
     """A run that ends off-line leaves its records to the next one."""
     delivery.fault = Unsent("no route")
-    with Telemetry("unused", tmp_path, "a", 60, delivery=delivery) as telemetry:
+    with Telemetry(delivery, tmp_path, "a", 60) as telemetry:
         telemetry.frame(Sample({"total": 1.0}))
     assert delivery.records == []
 
     delivery.fault = None
-    with Telemetry("unused", tmp_path, "a", 60, delivery=delivery):
+    with Telemetry(delivery, tmp_path, "a", 60):
         pass
 
     assert [(record["seq"], record["frames"]) for record in delivery.records] == [(1, 1), (2, 0)]
@@ -354,7 +353,7 @@ def test_what_could_not_be_sent_goes_with_the_next_run(tmp_path, delivery):
 def test_pauses_grow_while_the_collector_is_away(tmp_path, delivery):
     """A fleet does not storm a server that comes back: attempts become rare."""
     delivery.fault = Unsent("no route")
-    with Telemetry("unused", tmp_path, "a", 0.05, delivery=delivery):
+    with Telemetry(delivery, tmp_path, "a", 0.05):
         deadline = time.monotonic() + 0.9
         while time.monotonic() < deadline:
             time.sleep(0.02)
@@ -366,13 +365,13 @@ def test_pauses_grow_while_the_collector_is_away(tmp_path, delivery):
 def test_device_id_is_a_plain_name(tmp_path, device):
     """It becomes part of an address and the name of a folder."""
     with pytest.raises(ConfigError, match="letters, digits"):
-        Telemetry("unused", tmp_path, device, delivery=FakeDelivery())
+        Telemetry(FakeDelivery(), tmp_path, device)
 
 
 @pytest.mark.parametrize("every_s", [0, -1, float("nan"), 1e9])
 def test_interval_that_makes_no_sense_is_refused(tmp_path, every_s):
     with pytest.raises(ConfigError, match="every"):
-        Telemetry("unused", tmp_path, "a", every_s, delivery=FakeDelivery())
+        Telemetry(FakeDelivery(), tmp_path, "a", every_s)
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,20 @@ ROOT = Path(__file__).parents[4]
 OLD = ["1.0.0", "the old model"]
 NEW = ["1.1.0", "the new model"]
 STEPS = {  # the least that there must be, or else the test looks at nothing
-    *("started", "trust: refreshed", "chosen", "manifest read", "fetching model.tflite"),
-    *("fetching golden-0.png", "fetched", "slot: on the disk", "slot: renamed", "self-test"),
-    *("self-test passed", "state.json: written beside", "state.json: renamed", "activated"),
+    "started",
+    "trust: refreshed",
+    "chosen",
+    "manifest read",
+    "fetching model.tflite",
+    "fetching golden-0.png",
+    "fetched",
+    "slot: on the disk",
+    "slot: renamed",
+    "self-test",
+    "self-test passed",
+    "state.json: written beside",
+    "state.json: renamed",
+    "activated",
 }
 RANDOM_MOMENTS = 20
 

@@ -33,8 +33,15 @@ def run(
 def test_self_test_is_the_command_of_this_package():
     """Of this Python, with the slot's folder, on the interpreter that will run it."""
     assert self_test_command(Path("/home/slots/x"), 3, "litert") == (
-        *(sys.executable, "-m", "edge_detector", "self-test", "/home/slots/x"),
-        *("--threads", "3", "--runtime", "litert"),
+        sys.executable,
+        "-m",
+        "edge_detector",
+        "self-test",
+        "/home/slots/x",
+        "--threads",
+        "3",
+        "--runtime",
+        "litert",
     )
 
 

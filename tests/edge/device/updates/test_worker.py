@@ -40,7 +40,7 @@ class Run:
 
     @contextmanager
     def worker(self, updates: Updates, every_s: float = 900.0) -> Iterator[UpdateWorker]:
-        worker = UpdateWorker(updates, self.came.put, every_s, poll_s=0.02)
+        worker = UpdateWorker(updates, self.came.put, every_s)
         with worker:
             yield worker
         assert not worker._thread.is_alive()
@@ -52,6 +52,11 @@ class Run:
 @pytest.fixture(autouse=True)
 def no_power_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.fsync", lambda _handle: None)
+
+
+@pytest.fixture(autouse=True)
+def short_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_detector.updates.worker.POLL_S", 0.02)
 
 
 @pytest.fixture
@@ -160,7 +165,7 @@ def test_loop_that_fails_to_take_a_release_over_does_not_end_the_updates(
         raise RuntimeError("no memory left")
 
     updates = run.updates(tmp_path / "releases")
-    with UpdateWorker(updates, take, 0.05, poll_s=0.02):
+    with UpdateWorker(updates, take, 0.05):
         assert came.get(timeout=SOON_S) == "1.0.0"
         open_repository(tmp_path).publish(make_release("1.1.0"))
         assert came.get(timeout=SOON_S) == "1.1.0"

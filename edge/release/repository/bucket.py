@@ -140,7 +140,7 @@ class BucketStorage:
 
     def _get(self, name: str) -> tuple[bytes, str] | None:
         """Content and ETag."""
-        with _in_our_words(f"{self.url}/{name} cannot be read") as errors:
+        with _repository_errors(f"{self.url}/{name} cannot be read") as errors:
             try:
                 answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
                 return answer["Body"].read(), answer["ETag"]
@@ -156,7 +156,7 @@ class BucketStorage:
 
     def _put(self, name: str, content: bytes, caching: str, **condition: str) -> str | None:
         """Write an object if the condition holds; its ETag, or None."""
-        with _in_our_words(f"{self.url}/{name} cannot be written") as errors:
+        with _repository_errors(f"{self.url}/{name} cannot be written") as errors:
             try:
                 answer = self._client.put_object(
                     Bucket=self._bucket,
@@ -200,7 +200,7 @@ def open_bucket(url: str) -> BucketStorage:
 
 
 @contextmanager
-def _in_our_words(what: str) -> Iterator[Any]:
+def _repository_errors(what: str) -> Iterator[Any]:
     """Turns botocore's errors into ours; gives their module."""
     from botocore import exceptions
 

@@ -55,7 +55,7 @@ class AuditFraud(BaseModel):
 @flow(name="audit-fraud", flow_run_name=steps.name_run)
 def audit_fraud(params: AuditFraud) -> steps.Outcome:
     """Load late labels, write the snapshot, measure, judge, report."""
-    run = steps.open_run(**dict(params))
+    run = steps.open_run(params)
     labels = steps.load_labels(run)
     snapshot = steps.write_snapshot(run)
     audit = steps.measure(run)

@@ -68,7 +68,7 @@ class CollectTelemetry(BaseModel):
 @flow(name="collect-telemetry", flow_run_name=steps.name_run)
 def collect_telemetry(params: CollectTelemetry) -> steps.Outcome:
     """Load what has arrived, judge each device, report."""
-    run = steps.open_run(**dict(params))
+    run = steps.open_run(params)
     loaded = steps.load_records(run)
     devices = steps.judge_devices(run)
     outcome: steps.Outcome = steps.write_report(run, loaded, devices)

@@ -131,7 +131,7 @@ class PublishDetector(MovedOptions):
 @flow(name="publish-detector", flow_run_name=steps.name_run)
 def publish_detector(params: PublishDetector) -> steps.Outcome:
     """Open, gather, convert, measure, judge, publish, report."""
-    request = steps.open_request(**dict(params))
+    request = steps.open_request(params)
     model = steps.open_model(request)
     images = steps.gather(request)
     with steps.alone_in_folder(request, model):

@@ -123,4 +123,10 @@ def score_sentiment(params: ScoreSentiment) -> steps.Outcome:
 
 
 if __name__ == "__main__":
-    run_flow(ScoreSentiment, "python -m flows.score_sentiment", score_sentiment, steps.ERRORS)
+    run_flow(
+        ScoreSentiment,
+        "python -m flows.score_sentiment",
+        score_sentiment,
+        steps.ERRORS,
+        check=steps.check_source,
+    )

@@ -67,9 +67,9 @@ class TrainDetector(BaseModel):
 @flow(name="train-detector", flow_run_name=steps.name_run)
 def train_detector(params: TrainDetector) -> Path:
     """Gather images, train, package, report; the model's folder."""
-    job = steps.open_job(**dict(params))
-    steps.gather(job)
-    return steps.train(job)
+    run = steps.open_run(params)
+    steps.gather(run)
+    return steps.train(run)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ class TrainFraud(MovedOptions):
 @flow(name="train-fraud", flow_run_name=steps.name_run)
 def train_fraud(params: TrainFraud) -> str:
     """Read, train, gate, register, promote; the tag of the model."""
-    with steps.training_run(**dict(params)) as job:
+    with steps.open_run(params) as job:
         steps.read(job)
         steps.compute_features(job)
         steps.train(job)

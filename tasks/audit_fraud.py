@@ -7,9 +7,9 @@ Pandas, Matplotlib and BentoML are loaded by the functions that need them, and b
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import prefect.runtime
 from prefect import task
@@ -50,32 +50,24 @@ def name_run() -> str:
     return f"audit-fraud {run_parameters().get('run_date') or scheduled_time().date()}"
 
 
-def open_run(
-    *,
-    run_date: date | None,
-    days: int,
-    delay_days: int,
-    labels: Path | None,
-    transactions: Path | None,
-    max_ap_drop: float,
-    max_auc_drop: float,
-    max_alert_ratio: float,
-    min_frauds: int,
-) -> AuditRun:
-    """What is audited, and where things lie."""
+def open_run(params: Any) -> AuditRun:
+    """What is audited, and where things lie. params: the flow's AuditFraud."""
     from services.fraud.audit.measures import Period
     from services.fraud.audit.run import AuditRun
     from services.fraud.audit.verdict import Limits
 
     settings = Settings()
+    day = params.run_date or scheduled_time().astimezone(UTC).date()
     return AuditRun(
         home=settings.home,
         url=settings.warehouse_url,
         run_id=prefect.runtime.flow_run.id,
-        period=Period(run_date or scheduled_time().astimezone(UTC).date(), days, delay_days),
-        limits=Limits(max_ap_drop, max_auc_drop, max_alert_ratio, min_frauds),
-        labels=labels,
-        transactions=transactions,
+        period=Period(day, params.days, params.delay_days),
+        limits=Limits(
+            params.max_ap_drop, params.max_auc_drop, params.max_alert_ratio, params.min_frauds
+        ),
+        labels=params.labels,
+        transactions=params.transactions,
         longest_pause_s=settings.fraud_max_state_age_h * 3_600,
     )
 

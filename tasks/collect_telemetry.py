@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import prefect.runtime
 from prefect import task
@@ -45,45 +45,35 @@ def name_run() -> str:
     return f"collect-telemetry {scheduled_time():%Y-%m-%d %H:%M}"
 
 
-def open_run(
-    *,
-    telemetry: Path | None,
-    as_of: datetime | None,
-    late_minutes: float,
-    silent_hours: float,
-    max_temperature_c: float | None,
-    max_p99_ms: float | None,
-    min_fps: float | None,
-    keep_days: int,
-) -> CollectionRun:
-    """What is collected, and where things lie."""
+def open_run(params: Any) -> CollectionRun:
+    """What is collected, and where things lie. params: the flow's CollectTelemetry."""
     from edge.fleet.database import Database
     from edge.fleet.health import Limits
     from edge.fleet.inbox import list_devices
     from edge.fleet.run import CollectionRun
 
     settings = Settings()
-    inbox = (telemetry or settings.telemetry).absolute()
+    inbox = (params.telemetry or settings.telemetry).absolute()
     # A wrong address or folder fails here, where nothing is retried.
     Database(settings.warehouse_url).close()
     list_devices(inbox)
     # A run that comes late tells how the fleet is, not how it was when the run was due.
-    instant = as_of or datetime.now(UTC)
+    instant = params.as_of or datetime.now(UTC)
     return CollectionRun(
         inbox=inbox,
         home=settings.home,
         url=settings.warehouse_url,
         run_id=prefect.runtime.flow_run.id,
         as_of=instant.astimezone(UTC),
-        looking_back=as_of is not None,
+        looking_back=params.as_of is not None,
         limits=Limits(
-            late=timedelta(minutes=late_minutes),
-            silent=timedelta(hours=silent_hours),
-            max_temperature_c=max_temperature_c,
-            max_p99_ms=max_p99_ms,
-            min_fps=min_fps,
+            late=timedelta(minutes=params.late_minutes),
+            silent=timedelta(hours=params.silent_hours),
+            max_temperature_c=params.max_temperature_c,
+            max_p99_ms=params.max_p99_ms,
+            min_fps=params.min_fps,
         ),
-        keep=timedelta(days=keep_days),
+        keep=timedelta(days=params.keep_days),
     )
 
 

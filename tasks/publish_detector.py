@@ -53,13 +53,14 @@ def name_run() -> str:
     return f"publish-detector {Path(given['model']).name}"
 
 
-def open_request(**given: Any) -> Request:
-    """What was asked for, by the flow's parameters, and where things lie."""
+def open_request(params: Any) -> Request:
+    """What was asked for, and where things lie. params: the flow's PublishDetector."""
     from edge.release.conversion.inspection import ModelHints
     from edge.release.publishing.request import Place, Request
     from edge.release.validation.gate import Limits
 
     settings = Settings()
+    given = dict(params)
     size, megabytes = given.pop("input_size"), given.pop("max_size_mb")
     height, _, width = (size or "").partition("x")
     given |= {name: None for name in ("layout", "fit") if given[name] == "auto"}

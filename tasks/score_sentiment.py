@@ -65,6 +65,14 @@ def name_run() -> str:
     return f"score-sentiment {day} {name}"
 
 
+def check_source(params: Any) -> None:
+    """Look for the source, before anything is started. params: the flow's ScoreSentiment.
+
+    Raises: SourceError: there is none.
+    """
+    open_source(params.source, encoding=params.encoding, query_url=Settings().query_url)
+
+
 @contextmanager
 def open_run(params: Any) -> Iterator[ScoringRun]:
     """Hold the run's folders for this process; a run that does not end well is marked as failed.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prefect import task
 
@@ -35,32 +35,26 @@ RENDERED = "triptych-parts"
 
 
 @dataclass
-class Job:
-    """All that the steps need to know, and what they find on the way."""
+class TrainingRun:
+    """All that the steps need to know, and what they find on the way.
+
+    params: the flow's TrainDetector.
+    """
 
     home: Path
-    dataset: Path | None
-    labels: tuple[str, ...]
+    params: Any
     name: str
     output: Path
-    scenes: int
-    hold_out: float
-    height: int
-    width: int
-    channels: int
-    steps: int
-    batch: int
-    learning_rate: float
-    scale: float
-    mosaic: float
-    any_orientation: bool
-    seed: int
     images: list[Dataset] = field(default_factory=list)
 
     @property
     def data(self) -> str:
         """What was trained on, in words."""
-        return str(self.dataset) if self.dataset else "rendered scenes of parts on a conveyor"
+        return (
+            str(self.params.dataset)
+            if self.params.dataset
+            else "rendered scenes of parts on a conveyor"
+        )
 
 
 def name_run() -> str:
@@ -69,61 +63,32 @@ def name_run() -> str:
     return f"train-detector {Path(given['dataset']).name if given.get('dataset') else RENDERED}"
 
 
-def open_job(
-    *,
-    dataset: Path | None,
-    labels: tuple[str, ...],
-    name: str | None,
-    output: Path | None,
-    scenes: int,
-    hold_out: float,
-    height: int,
-    width: int,
-    channels: int,
-    steps: int,
-    batch: int,
-    learning_rate: float,
-    scale: float,
-    mosaic: float,
-    any_orientation: bool,
-    seed: int,
-) -> Job:
-    """What is trained, and where it will lie."""
-    home = Settings().home
-    name = name or (naming.fitting_name(dataset.resolve().name) if dataset else RENDERED)
-    return Job(
-        home=home,
-        dataset=dataset,
-        labels=labels,
-        name=name,
-        output=(output or home / "detectors" / name).resolve(),
-        scenes=scenes,
-        hold_out=hold_out,
-        height=height,
-        width=width,
-        channels=channels,
-        steps=steps,
-        batch=batch,
-        learning_rate=learning_rate,
-        scale=scale,
-        mosaic=mosaic,
-        any_orientation=any_orientation or dataset is None,
-        seed=seed,
-    )
+def open_run(params: Any) -> TrainingRun:
+    """What is trained, and where it will lie. params: the flow's TrainDetector."""
+    home, name = Settings().home, params.name
+    if name is None:
+        dataset = params.dataset
+        name = naming.fitting_name(dataset.resolve().name) if dataset else RENDERED
+    output = (params.output or home / "detectors" / name).resolve()
+    return TrainingRun(home, params, name, output)
 
 
 @task(**PLAIN)
-def gather(job: Job) -> None:
+def gather(run: TrainingRun) -> None:
     """Read the labelled images, or render scenes."""
     from edge.release.training.training_run import check_output, read_images, render_images
 
-    check_output(job.output)  # told before the wait
-    if job.dataset is None:
-        print_notice(f"rendering {job.scenes:,} scenes, unless they are there")
-        images = render_images(job.home / "detectors" / "scenes", job.scenes, job.seed)
+    check_output(run.output)  # told before the wait
+    if run.params.dataset is None:
+        print_notice(f"rendering {run.params.scenes:,} scenes, unless they are there")
+        images = render_images(
+            run.home / "detectors" / "scenes", run.params.scenes, run.params.seed
+        )
     else:
-        images = read_images(job.dataset, job.labels or None, job.hold_out, job.seed)
-    job.images.extend(images)
+        images = read_images(
+            run.params.dataset, run.params.labels or None, run.params.hold_out, run.params.seed
+        )
+    run.images.extend(images)
     train, val = images
     print_notice(f"{len(train):,} images to train on, {len(val):,} to validate with")
     for warning in (*train.warnings, *val.warnings):
@@ -131,7 +96,7 @@ def gather(job: Job) -> None:
 
 
 @task(**PLAIN)
-def train(job: Job) -> Path:
+def train(run: TrainingRun) -> Path:
     """Train, package, report; the model's folder."""
     from edge.release.training.augmentation import Augmentation
     from edge.release.training.network import Shape
@@ -141,13 +106,17 @@ def train(job: Job) -> Path:
     from services.modelling.provenance import code_version
 
     plan = Plan(
-        Shape(job.height, job.width, job.channels),
-        Recipe(job.steps, job.learning_rate, seed=job.seed),
-        Augmentation(job.scale, any_orientation=job.any_orientation, mosaic=job.mosaic),
-        job.batch,
-        *job.images,
+        Shape(run.params.height, run.params.width, run.params.channels),
+        Recipe(run.params.steps, run.params.learning_rate, seed=run.params.seed),
+        Augmentation(
+            run.params.scale,
+            any_orientation=run.params.any_orientation or run.params.dataset is None,
+            mosaic=run.params.mosaic,
+        ),
+        run.params.batch,
+        *run.images,
     )
-    state = job.home / "detectors" / "training" / plan.fingerprint
+    state = run.home / "detectors" / "training" / plan.fingerprint
     with held_state(state):
         bars: list[RunProgress] = []
 
@@ -155,7 +124,9 @@ def train(job: Job) -> Path:
             if bars:
                 bars[0].advance(1)
             else:  # told first where it goes on
-                bar = RunProgress("train-detector-progress", "training", "steps", job.steps, step)
+                bar = RunProgress(
+                    "train-detector-progress", "training", "steps", run.params.steps, step
+                )
                 bars.append(bar.__enter__())
 
         try:
@@ -164,13 +135,13 @@ def train(job: Job) -> Path:
             for bar in bars:
                 bar.__exit__(None, None, None)
         now = datetime.now(UTC)
-        with held_output(job.output):
-            card = package(plan, trained, job.name, job.data, job.output, code_version(), now)
-            write_report(job.output / "report.html", plan, trained, card)
-    add_table("train-detector", _table(card), description=str(job.output))
-    add_markdown("train-detector-report", _text(job, card))
-    print_result(_text(job, card))
-    return job.output
+        with held_output(run.output):
+            card = package(plan, trained, run.name, run.data, run.output, code_version(), now)
+            write_report(run.output / "report.html", plan, trained, card)
+    add_table("train-detector", _table(card), description=str(run.output))
+    add_markdown("train-detector-report", _text(run, card))
+    print_result(_text(run, card))
+    return run.output
 
 
 def _table(card: Card) -> list[dict[str, object]]:
@@ -180,11 +151,11 @@ def _table(card: Card) -> list[dict[str, object]]:
     ]
 
 
-def _text(job: Job, card: Card) -> str:
+def _text(run: TrainingRun, card: Card) -> str:
     labels = ", ".join(f"{label} {ap:.3f}" for label, ap in card.per_label.items())
     return (
         f"{card.name}: mAP@0.5 {card.map_50:.3f}, mAP@[.5:.95] {card.map_50_95:.3f}"
         f" on {card.val_images:,} images ({labels}); {card.weights:,} weights\n"
-        f"model: {job.output}\n"
-        f"report: {job.output / 'report.html'}"
+        f"model: {run.output}\n"
+        f"report: {run.output / 'report.html'}"
     )

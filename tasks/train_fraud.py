@@ -6,8 +6,9 @@ TensorFlow and BentoML are loaded by the steps that need them.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import prefect.runtime
 from prefect import task
@@ -65,49 +66,31 @@ def name_run() -> str:
 
 
 @contextmanager
-def training_run(
-    *,
-    transactions: Path | None,
-    customers: int,
-    terminals: int,
-    days: int,
-    run_date: date | None,
-    test_start: date | None,
-    train_days: int,
-    delay_days: int,
-    test_days: int,
-    alerts_per_day: float,
-    seed: int,
-    max_ap_loss: float,
-    min_floor_gain: float,
-    min_auc_roc: float | None,
-    min_average_precision: float | None,
-    min_card_precision: float | None,
-    promote: bool,
-    shadow: bool,
-    override_block: bool,
-) -> Iterator[Job]:
-    """A folder for this run, deleted after it."""
+def open_run(params: Any) -> Iterator[Job]:
+    """A folder for this run, deleted after it. params: the flow's TrainFraud."""
     home = Settings().home
     bench = Workbench(home / "fraud" / "training" / str(prefect.runtime.flow_run.id))
-    day = run_date or scheduled_time().date()
+    day = params.run_date or scheduled_time().date()
     try:
         yield Job(
             home=home,
             bench=bench,
-            source=transactions or World(customers, terminals, days, day, seed),
-            periods=Periods(train_days, delay_days, test_days, test_start),
-            alerts_per_day=alerts_per_day,
-            seed=seed,
-            gate=Gate(
-                max_ap_loss=max_ap_loss,
-                min_floor_gain=min_floor_gain,
-                min_auc_roc=min_auc_roc,
-                min_average_precision=min_average_precision,
-                min_card_precision=min_card_precision,
+            source=params.transactions
+            or World(params.customers, params.terminals, params.days, day, params.seed),
+            periods=Periods(
+                params.train_days, params.delay_days, params.test_days, params.test_start
             ),
-            wanted="shadow" if shadow else "champion" if promote else "candidate",
-            override_block=override_block,
+            alerts_per_day=params.alerts_per_day,
+            seed=params.seed,
+            gate=Gate(
+                max_ap_loss=params.max_ap_loss,
+                min_floor_gain=params.min_floor_gain,
+                min_auc_roc=params.min_auc_roc,
+                min_average_precision=params.min_average_precision,
+                min_card_precision=params.min_card_precision,
+            ),
+            wanted="shadow" if params.shadow else "champion" if params.promote else "candidate",
+            override_block=params.override_block,
         )
     finally:
         bench.clear()

@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 from pydantic_settings.exceptions import SettingsError
 from rich.console import Console
+from rich.text import Text
 
 from services.reporting.arguments import complaint
 from tasks.orchestration.parameters import MovedOptions, options_in
@@ -108,10 +109,12 @@ def run_flow(
     program: str,
     flow: Callable[[Parameters], Any],
     errors: tuple[type[Exception], ...],
+    check: Callable[[Parameters], object] = lambda given: None,
 ) -> NoReturn:
     """Parse the command line, run the flow against a Prefect API, and end the process.
 
     errors: those that the flow raises on purpose; each is answered by its message alone.
+    check: raises one of them where the flow could only fail; no server is started then.
     """
     given = parse(parameters, program, sys.argv[1:])
     from tasks.settings import Settings
@@ -123,24 +126,26 @@ def run_flow(
         for fault in error.errors():
             fail(f"TRIPTYCH_{str(fault['loc'][0]).upper()}: {fault['msg']}")
         sys.exit(2)
-    sys.exit(_run(flow, given, home, errors))
 
+    def run() -> None:
+        from tasks.orchestration.prefect_api import prefect_api
 
-def _run(
-    flow: Callable[[Parameters], Any],
-    given: Parameters,
-    home: Path,
-    errors: tuple[type[Exception], ...],
-) -> int:
-    """The exit status of a run of the flow; what ended it is told."""
-    from tasks.orchestration import faults
-    from tasks.orchestration.prefect_api import ApiError, prefect_api
-
-    deliberate: tuple[type[Exception], ...] = (ApiError, *errors)
-    try:
+        check(given)
         with prefect_api(home, _announce):
             quieten_prefect()
             flow(given)
+
+    sys.exit(_status_of(run, home, errors))
+
+
+def _status_of(run: Callable[[], None], home: Path, errors: tuple[type[Exception], ...]) -> int:
+    """The exit status of a run; what ended it is told."""
+    from tasks.orchestration import faults
+    from tasks.orchestration.prefect_api import ApiError
+
+    deliberate: tuple[type[Exception], ...] = (ApiError, *errors)
+    try:
+        run()
     except deliberate as error:
         fail(faults.advise(str(error), home))
         return 1
@@ -157,7 +162,7 @@ def _run(
 
 
 def _announce(message: str) -> None:
-    Console(stderr=True, highlight=False).print(f"[dim]{message}[/dim]")
+    Console(stderr=True, highlight=False).print(Text(message, style="dim"))
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -56,6 +56,7 @@ _WORDS = (
     (re.compile(r"unable to open database file", re.I), errno.EACCES),
     (re.compile(r"disk i/o error|input/output error", re.I), errno.EIO),
 )
+_SQLITE_FILE = re.compile(r"sqlite:///(.+?): ")
 
 
 def describe(error: BaseException, home: Path) -> str | None:
@@ -126,7 +127,10 @@ def _number(error: BaseException) -> int | None:
 
 
 def _number_in(text: str) -> int | None:
-    return next((number for words, number in _WORDS if words.search(text)), None)
+    number = next((number for words, number in _WORDS if words.search(text)), None)
+    if number == errno.EACCES and (database := _SQLITE_FILE.search(text)):
+        return errno.EISDIR if Path(database[1]).is_dir() else number  # SQLite says the same of it
+    return number
 
 
 def _line(error: BaseException, number: int | None, home: Path) -> str:

@@ -383,3 +383,15 @@ def test_command_refuses_a_precision_that_gives_other_labels(home, tmp_path, run
     assert not (home / "sentiment" / "scores").exists()
     assert sql(home, "SELECT count(*) FROM review_sentiment") == [(0,)]
     assert find_model(str(model), cache=tmp_path)  # the model itself is fine
+
+
+def test_source_that_is_not_there_is_told_before_a_server_is_started(tmp_path):
+    """In a second, and nothing is left behind."""
+    home = tmp_path / "var"
+    arguments = ("--source", "nowhere.csv", "--text-column", "review")
+    process = command("flows.score_sentiment", home, *arguments, own_server=True)
+    _, errors = process.communicate(timeout=120)
+
+    assert process.returncode == 1
+    assert errors.startswith("error: nowhere.csv does not exist")
+    assert not home.exists()

@@ -173,6 +173,15 @@ def test_advice_is_given_behind_what_a_database_says(message, advised):
     assert faults.advise(line) == line
 
 
+def test_folder_in_the_place_of_a_database_is_named_as_what_it_is(tmp_path):
+    """SQLite tells it in the same words as a missing right."""
+    (tmp_path / "triptych.db").mkdir()
+    message = f"database sqlite:///{tmp_path}/triptych.db: unable to open database file"
+
+    assert "; a folder stands where a file is needed: move it away" in faults.advise(message)
+    assert "; give this user the right" in faults.advise(message.replace("triptych", "other"))
+
+
 @pytest.mark.parametrize(("free", "helps"), [(0, "make room"), (1 << 30, "the disk fails")])
 def test_disk_that_seems_to_fail_is_looked_at_for_room(monkeypatch, tmp_path, free, helps):
     """SQLite says the same of a log's index that finds no room and of a broken disk."""

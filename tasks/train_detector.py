@@ -14,8 +14,9 @@ from prefect import task
 
 from edge.release import naming
 from edge.release.errors import PublisherError
+from services.reporting.markdown import escape
 from tasks.orchestration.policies import PLAIN
-from tasks.orchestration.progress import RunProgress
+from tasks.orchestration.progress import resumed_progress
 from tasks.orchestration.reporting import (
     add_markdown,
     add_table,
@@ -118,29 +119,16 @@ def train(run: TrainingRun) -> Path:
     )
     state = run.home / "detectors" / "training" / plan.fingerprint
     with held_state(state):
-        bars: list[RunProgress] = []
-
-        def advance(step: int) -> None:
-            if bars:
-                bars[0].advance(1)
-            else:  # told first where it goes on
-                bar = RunProgress(
-                    "train-detector-progress", "training", "steps", run.params.steps, step
-                )
-                bars.append(bar.__enter__())
-
-        try:
-            trained = fit(plan, state, advance)
-        finally:
-            for bar in bars:
-                bar.__exit__(None, None, None)
+        with resumed_progress("train-detector-progress", "training", "steps") as reach:
+            trained = fit(plan, state, lambda step: reach(step, plan.recipe.steps))
         now = datetime.now(UTC)
         with held_output(run.output):
             card = package(plan, trained, run.name, run.data, run.output, code_version(), now)
             write_report(run.output / "report.html", plan, trained, card)
     add_table("train-detector", _table(card), description=str(run.output))
-    add_markdown("train-detector-report", _text(run, card))
-    print_result(_text(run, card))
+    lines = _describe(run, card)
+    add_markdown("train-detector-report", "\n".join(escape(line, 10_000) for line in lines))
+    print_result("\n".join(lines))
     return run.output
 
 
@@ -151,11 +139,11 @@ def _table(card: Card) -> list[dict[str, object]]:
     ]
 
 
-def _text(run: TrainingRun, card: Card) -> str:
+def _describe(run: TrainingRun, card: Card) -> tuple[str, ...]:
     labels = ", ".join(f"{label} {ap:.3f}" for label, ap in card.per_label.items())
     return (
         f"{card.name}: mAP@0.5 {card.map_50:.3f}, mAP@[.5:.95] {card.map_50_95:.3f}"
-        f" on {card.val_images:,} images ({labels}); {card.weights:,} weights\n"
-        f"model: {run.output}\n"
-        f"report: {run.output / 'report.html'}"
+        f" on {card.val_images:,} images ({labels}); {card.weights:,} weights",
+        f"model: {run.output}",
+        f"report: {run.output / 'report.html'}",
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from services.fraud.errors import FraudError
 from services.fraud.http.web import Limits, Web
-from services.fraud.log.log_process import LogProcess
+from services.fraud.log.log import AnswerLog
 from services.fraud.metrics import Metrics
 from services.fraud.metrics_folder import MetricsFolder
 from services.fraud.scoring import store
@@ -22,7 +22,6 @@ from services.fraud.state.state import State
 from services.fraud.supervisor import Watch
 
 OFTEN_S, SELDOM_S = 0.5, 10.0
-LOG_TIMEOUT_S = 5.0  # for the database to take what is left when the worker ends
 logger = logging.getLogger(__name__)
 
 
@@ -48,7 +47,7 @@ class Worker:
         """
         self._home, self._packed = settings.home, packed
         self._state_path = settings.home / "fraud" / "state.db"
-        self._log = LogProcess(settings.log_url, settings.home / "fraud" / "spill")
+        self._log = AnswerLog(settings.log_url, settings.home / "fraud" / "spill")
         self._folder = MetricsFolder(settings.home, server) if server else None
         self._metrics = Metrics(self._folder.path if self._folder else None)
         self._watch = Watch(server) if server else None
@@ -99,7 +98,7 @@ class Worker:
         """Write what has been answered, to the database or, failing that, into a file."""
         for periodic in self._beside:
             periodic.stop()
-        self._log.close(LOG_TIMEOUT_S)
+        self._log.close()
         self._report()
         self._state.close()
         if self._folder:

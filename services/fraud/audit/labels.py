@@ -13,7 +13,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from services.fraud.log.database import Database
-from services.fraud.log.log_rows import LABELS
+from services.fraud.log.rows import LABELS
 from services.fraud.log.tables import FRAUD_PREDICTIONS, Label
 from services.fraud.transactions.columns import MICROSECONDS, Column, Integers
 from services.fraud.transactions.fields import LABEL_AHEAD

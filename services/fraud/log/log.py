@@ -1,251 +1,271 @@
-"""The log of answers: written to SQL off the request path, in batches, by a thread.
+"""The log of answers: appended to a file by a thread, written to SQL by a process beside.
 
 - Adding a row costs well under a microsecond; it never waits, and never fails.
 - A row is written once, however often it is tried or added: its id is its key.
-- What the database does not take, since it is locked, full or away, waits and is tried again.
-  Beyond `capacity` the oldest rows go to a file, and from there into the database when it is
-  back, by this process or by the next one. Only what no file takes either is dropped.
-- All is counted: `written`, `waiting`, `spilled`, `dropped`, `failures`; what is counted as
-  failed or dropped has been told before.
-- A process that is killed loses the rows of its last `every_s`; `close` loses none.
+- What the database does not take, since it is locked, full or away, stays in files, and gets in
+  when it is back, by the process of this worker or of any other. Rows that the disk does not take
+  wait in memory, and go straight to the database; beyond `CAPACITY` they are dropped.
+- All is counted: `written`, `waiting`, `spilled`, `dropped`, `failures`.
+- A worker that is killed loses the rows of its last `EVERY_S`; `close` loses none, nor does the
+  end of the process that writes.
 """
 
+import contextlib
 import logging
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
+import orjson
 
-from services.fraud.log.database import Database, create_tables
-from services.fraud.log.log_rows import (
-    BATCHES,
-    KINDS,
-    LABELS,
-    PREDICTIONS,
-    Kind,
-    Row,
-    latest_labels,
-)
-from services.fraud.log.spill import SpillFile, orphans, read_lines
-from services.fraud.log.tables import Batch, Label, Prediction
-from services.storage.database import begin
+from services.fraud.log.database import Database
+from services.fraud.log.loader import LAST_S
+from services.fraud.log.rows import BATCHES, LABELS, PREDICTIONS, Kind, Row
+from services.fraud.log.spill import SpillFile, as_line
 
-ROWS_PER_TRANSACTION = 5_000
-LONGEST_PAUSE_S = 5.0  # between two attempts
-PATIENCE_S = 2.0  # with a locked database
-
+EVERY_S = 0.05
+ROWS_AT_ONCE = 50  # prepared holding Python's lock, in a tenth of a millisecond
+CAPACITY = 200_000  # rows that wait in memory, should the disk take none
+RELEASE_EVERY_S = 0.5  # a file is left to the process
+FILE_BYTES = 16 * 2**20  # of a file, while the process has not taken the one before
+PATIENCE_S = 20  # with the process, on a machine that is busy
+RESTART_S = 1.0  # between two tries to start the process
 logger = logging.getLogger(__name__)
 
 
-class PredictionLog:
-    """Takes rows from one event loop; a thread of its own writes them."""
+@dataclass
+class _Released:
+    """A file that was left to the process.
 
-    def __init__(
-        self, url: str, spill: Path, every_s: float = 0.5, capacity: int = 100_000
-    ) -> None:
-        """Start the thread. Nothing is waited for: the database may be away.
+    failures: that the process had counted by then.
+    """
 
-        Args:
-            url: of a SQLite file or a PostgreSQL database.
-            spill: folder for the rows that the database does not take.
-            every_s: how often is written.
-            capacity: rows that may wait in memory, of all kinds together.
+    path: Path
+    rows: int
+    failures: int
+    is_refused: bool = False
 
-        Raises:
-            LogError: not an address, another kind of database, or no driver.
+
+class AnswerLog:
+    """Takes rows from any thread."""
+
+    def __init__(self, url: str, spill: Path) -> None:
+        """Start the process; the database is not waited for.
+
+        spill: folder for the files.
+
+        Raises: LogError: the address is none, or of another kind of database.
         """
-        self.written = self.spilled = self.failures = 0
-        self._lost = self._refused = 0  # two, since each belongs to one thread
-        self._every_s, self._capacity = every_s, capacity
-        self._most = 2 * capacity  # where the thread itself hangs
-        self._database = Database(url, patience_s=PATIENCE_S)
-        self._spill = SpillFile(spill)
-        self._rows: dict[Kind, deque[Row]] = {k: deque() for k in (LABELS, PREDICTIONS, BATCHES)}
-        self._predictions = self._rows[PREDICTIONS]
-        self._taken: tuple[Kind, list[Row]] | None = None  # in the thread's hands
-        self._prepared = False
-        self._spilled_waits = True  # perhaps, from processes before
-        self._stop, self._left = threading.Event(), threading.Event()
-        self._deadline = 0.0
-        self._fault: str | None = None  # as it was told last
-        self._thread = threading.Thread(target=self._run, name="fraud-log", daemon=True)
+        Database(url, patience_s=1).close()  # here an error has somebody to tell
+        self._greeting = orjson.dumps({"url": url, "folder": str(spill)}) + b"\n"
+        self._rows: deque[tuple[Kind, Row]] = deque()
+        self._file, self._file_rows = SpillFile(spill), 0
+        self._released: list[_Released] = []
+        self._files_lock = threading.Lock()  # of the three above
+        self._counted = {"written": 0, "dropped": 0, "failures": 0}  # by the processes
+        self._spilled = self._lost = self._refused = 0  # two, since each belongs to one thread
+        self._fault: str | None = None  # of the disk, as it was logged last
+        self._release_at = 0.0
+        self._stop, self._is_idle = threading.Event(), threading.Event()
+        self._process, self._listener = self._start()
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
-    def add(self, row: Prediction | Row) -> None:
-        """Log an answer: a `Prediction`, or a plain tuple of the same values."""
-        if len(self._predictions) < self._most:
-            self._predictions.append(row)
+    def add(self, row: Row) -> None:
+        """Log an answer: the values of a `Prediction`, as a plain tuple."""
+        self._put(PREDICTIONS, row)
+
+    def add_labels(self, rows: Iterable[Row]) -> None:
+        """Log what transactions have turned out to be: the values of a `Label` each."""
+        for row in rows:
+            self._put(LABELS, row)
+
+    def add_batch(self, row: Row) -> None:
+        """Log the summary of a batch: the values of a `Batch`."""
+        self._put(BATCHES, row)
+
+    def _put(self, kind: Kind, row: Row) -> None:
+        if len(self._rows) < CAPACITY:
+            self._rows.append((kind, row))
         else:
             self._refused += 1
 
-    def add_labels(self, rows: Iterable[Label | Row]) -> None:
-        """Log what transactions have turned out to be; the latest label of each counts."""
-        self._extend(LABELS, list(rows))
+    def await_start(self, timeout_s: float = 30.0) -> bool:
+        """Wait until the process takes rows; whether it does."""
+        return self._is_idle.wait(timeout_s)
 
-    def add_batch(self, row: Batch | Row) -> None:
-        """Log the summary of a batch."""
-        self._extend(BATCHES, [row])
+    def counted(self) -> dict[str, int]:
+        """Rows by what has become of them.
 
-    @property
-    def waiting(self) -> int:
-        """Rows in memory that are neither in the database nor in a file."""
-        taken = self._taken
-        return sum(map(len, self._rows.values())) + (len(taken[1]) if taken else 0)
-
-    @property
-    def dropped(self) -> int:
-        """Rows that are lost: no room anywhere, or a value that no database takes."""
-        return self._lost + self._refused
-
-    def close(self, timeout_s: float = 5.0) -> None:
-        """Write what is waiting; what is left after `timeout_s` goes to a file.
-
-        Rows that are added from now on are lost.
+        `waiting`: neither in the database nor dropped. `spilled`: in a file that the database did
+        not take when it was asked first. `failures` are attempts, not rows.
         """
-        self._deadline = time.monotonic() + timeout_s
-        self._stop.set()
-        self._thread.join(timeout_s)
-        self._left.set()  # a thread that still hangs puts nothing back
-        taken, self._taken = self._taken, None
-        if taken is not None:
-            self._rows[taken[0]].extendleft(reversed(taken[1]))
-        self._spill_oldest(self.waiting)
-        self._spill.release()
-        self._database.close()
+        with self._files_lock:
+            in_files = self._file_rows + self._look_at_files()
+        counted = {**self._counted, "waiting": len(self._rows) + in_files, "spilled": self._spilled}
+        counted["dropped"] += self._lost + self._refused
+        return counted
 
-    def _extend(self, kind: Kind, rows: list[Row]) -> None:
-        room = max(0, self._most - len(self._rows[kind]))
-        self._rows[kind].extend(rows[:room])
-        self._refused += len(rows[room:])
+    def close(self) -> None:
+        """Leave all rows to the process, and wait until it has written what the database takes."""
+        self._stop.set()
+        self._thread.join(PATIENCE_S)
+        if self._thread.is_alive():  # the process hangs, and the disk is full
+            self._process.kill()
+            self._thread.join()
+        if self._rows:
+            logger.error("%d rows of the log are lost", len(self._rows))
+        self._release()
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(LAST_S + PATIENCE_S)
+            self._listener.join()
 
     def _run(self) -> None:
-        pause_s = self._every_s
+        pause_s = EVERY_S
         while not self._stop.wait(pause_s):
-            if self._attempt():
-                pause_s = self._every_s
-            else:
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-                self._spill_oldest(self.waiting - self._capacity)
-        while self.waiting and time.monotonic() < self._deadline and not self._attempt():
-            time.sleep(0.05)
+            pause_s = EVERY_S if self._hand_over() and self._ask_to_load() else RESTART_S
+        self._hand_over()
 
-    def _attempt(self) -> bool:
-        """Write all that waits; whether the database took it."""
-        if not self.waiting and not self._spilled_waits:
-            return True
-        try:
-            with self._database.connect() as connection:
-                if not self._prepared:
-                    with begin(connection, writes=True):
-                        create_tables(connection)
-                    self._prepared = True
-                self._write_waiting(connection)
-                if self._spilled_waits and not self._stop.is_set():
-                    self._load_spilled(connection)
-        except Exception as error:  # nothing may end the thread
-            self._put_back()
-            self._prepared = False  # the file may have been taken away
-            fault = " ".join(str(error).split()) or type(error).__name__
-            if fault != self._fault:
-                logger.warning("the log waits: %s", fault)
-            self._fault = fault
-            self.failures += 1  # last: whoever sees the count finds the reason in the log
-            return False
-        self._fault = None
+    def _hand_over(self) -> bool:
+        """Put all rows that wait into the file; False if neither it nor the process takes them."""
+        while self._rows:
+            part = [self._rows.popleft() for _ in range(min(len(self._rows), ROWS_AT_ONCE))]
+            lines, lost = _as_lines(part)
+            try:
+                with self._files_lock:
+                    self._file.append(b"".join(lines))
+                    self._file_rows += len(part) - lost
+                self._fault = None
+            except OSError as error:
+                if str(error) != self._fault:
+                    logger.error("the log's folder takes no rows: %s", error)
+                self._fault = str(error)
+                if not all(map(self._write_now, lines)):
+                    self._rows.extendleft(reversed(part))
+                    return self._is_running()
+            self._lost += lost
         return True
 
-    def _write_waiting(self, connection: sa.Connection) -> None:
-        for kind, waiting in self._rows.items():
-            while waiting and not self._left.is_set():
-                rows: list[Row] = []
-                self._taken = (kind, rows)  # first, so that no row is ever out of sight
-                rows += (waiting.popleft() for _ in range(_at_most(waiting)))
-                self._write(connection, kind, rows)
-                self._taken = None
+    def _ask_to_load(self) -> bool:
+        """Have the process load what waits in files, if it is time; False if there is none."""
+        if not self._is_running():
+            return False
+        if self._is_idle.is_set() and time.monotonic() >= self._release_at:
+            self._release_at = time.monotonic() + RELEASE_EVERY_S
+            with self._files_lock:
+                is_behind = bool(self._look_at_files())
+            if not is_behind:  # else one file grows, instead of thousands coming about
+                self._release()
+            self._send(b"\n")
+        elif self._file.size > FILE_BYTES:
+            self._release()
+        return True
 
-    def _put_back(self) -> None:
-        taken = self._taken
-        if taken is not None and not self._left.is_set():
-            self._rows[taken[0]].extendleft(reversed(taken[1]))
-            self._taken = None
+    def _release(self) -> None:
+        with self._files_lock:
+            path = self._file.release()
+            if self._file_rows:
+                failures = self._counted["failures"]
+                self._released.append(_Released(path, self._file_rows, failures))
+            self._file_rows = 0
 
-    def _write(self, connection: sa.Connection, kind: Kind, rows: Sequence[Row]) -> None:
-        """Write rows in a transaction; those that no database would take are told apart."""
+    def _look_at_files(self) -> int:
+        """How many rows the files hold that were left to the process and are still there."""
+        self._released = [file for file in self._released if file.path.exists()]
+        for file in self._released:
+            if not file.is_refused and self._counted["failures"] > file.failures:
+                file.is_refused = True
+                self._spilled += file.rows
+        return sum(file.rows for file in self._released)
+
+    def _write_now(self, line: bytes) -> bool:
+        """Have the process write a line that the disk does not take; whether it did."""
+        if not self._is_idle.wait(PATIENCE_S):
+            return False
+        failures = self._counted["failures"]
+        return (
+            self._send(line)
+            and self._is_idle.wait(PATIENCE_S)
+            and self._counted["failures"] == failures
+        )
+
+    def _send(self, line: bytes) -> bool:
+        """Hand a line to the process, which is idle; whether it takes one."""
+        self._is_idle.clear()
+        assert self._process.stdin is not None
+        left = memoryview(line)
         try:
-            unique = latest_labels(rows) if kind is LABELS else rows
-            with begin(connection, writes=True):
-                kind.insert(connection, unique)
-            self.written += len(rows)
-        except Exception as error:
-            if not _blames_row(error):
-                raise
-            if len(rows) == 1:
-                # The type alone: the message may show values.
-                logger.warning("a row of %s was dropped: %s", kind.table.name, type(error).__name__)
-                self._lost += 1
-                return
-            for half in (rows[: len(rows) // 2], rows[len(rows) // 2 :]):
-                self._write(connection, kind, half)
+            while left:
+                left = left[self._process.stdin.write(left) :]
+        except OSError:
+            return False
+        return True
 
-    def _spill_oldest(self, count: int) -> None:
-        """Move the oldest rows from memory to the file."""
-        for kind, waiting in self._rows.items():
-            while count > 0 and waiting:
-                size = min(count, _at_most(waiting))
-                rows = [waiting.popleft() for _ in range(size)]
-                count -= size
+    def _is_running(self) -> bool:
+        """Whether the process runs; if it does not, another one is started."""
+        if self._process.poll() is None:
+            return True
+        self._listener.join()
+        logger.error("the log's process has ended; another one is started")
+        with contextlib.suppress(OSError):
+            self._process, self._listener = self._start()
+        return False
+
+    def _start(self) -> "tuple[subprocess.Popen[bytes], threading.Thread]":
+        process = subprocess.Popen(
+            [sys.executable, "-m", "services.fraud.log.loader"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            start_new_session=True,  # Ctrl-C is for the worker, which closes the pipe
+        )
+        listener = threading.Thread(
+            target=self._listen, args=(process, self._counted), name="log-counters", daemon=True
+        )
+        listener.start()
+        assert process.stdin is not None
+        with contextlib.suppress(OSError):
+            process.stdin.write(self._greeting)
+        return process, listener
+
+    def _listen(self, process: "subprocess.Popen[bytes]", before: dict[str, int]) -> None:
+        """Keep the counters of a process, on top of those of the ones before it."""
+        assert process.stdout is not None
+        with process.stdout as lines:
+            for line in lines:
+                told = orjson.loads(line)
+                self._counted = {name: before[name] + told[name] for name in before}
+                self._is_idle.set()
+        if not self._stop.is_set():  # what it was doing has failed
+            self._counted = {**self._counted, "failures": self._counted["failures"] + 1}
+            self._is_idle.set()
+
+
+def _as_lines(part: Iterable[tuple[Kind, Row]]) -> tuple[list[bytes], int]:
+    """Rows as lines, and how many are none in JSON, which no database would take either."""
+    by_kind: dict[Kind, list[Any]] = {}
+    for kind, row in part:
+        by_kind.setdefault(kind, []).append(row)
+    lines, lost = [], 0
+    for kind, rows in by_kind.items():
+        try:
+            lines.append(as_line(kind, rows))
+        except TypeError:
+            for row in rows:
                 try:
-                    self._spill.append(_as_object(kind, row) for row in rows)
-                except (OSError, ValueError, TypeError) as error:
-                    logger.error("%d rows of the log are lost: %s", size, error)
-                    self._lost += size
-                else:
-                    self.spilled += size
-                    self._spilled_waits = True
-
-    def _load_spilled(self, connection: sa.Connection) -> None:
-        """Write the rows of all files that nobody holds any more, and delete these."""
-        self._spill.release()
-        for path, file in orphans(self._spill.folder):
-            lines = read_lines(file)
-            while part := list(islice(lines, ROWS_PER_TRANSACTION)):
-                rows = [_as_row(line) for line in part]
-                self._lost += rows.count(None)
-                for kind in KINDS.values():
-                    if of_kind := [row for row in rows if row is not None and row[0] is kind]:
-                        self._write(connection, kind, [row for _, row in of_kind])
-            path.unlink()
-            logger.info("the rows of %s are in the database", path)
-        self._spilled_waits = False
-
-
-def _at_most(waiting: deque[Row]) -> int:
-    return min(len(waiting), ROWS_PER_TRANSACTION)
-
-
-def _blames_row(error: Exception) -> bool:
-    """Whether a value is at fault and not the database, so that it would fail for ever."""
-    if isinstance(error, sa.exc.ProgrammingError):  # of PostgreSQL, if it has a state
-        return getattr(error.orig, "sqlstate", None) is None
-    values = (UnicodeError, OverflowError, TypeError, ValueError, IndexError)
-    return isinstance(error, (sa.exc.DataError, sa.exc.IntegrityError, *values))
-
-
-def _as_object(kind: Kind, row: Row) -> dict[str, Any]:
-    named = dict(zip(kind.fields, row, strict=True))
-    if kind is PREDICTIONS and named["features"] is not None:
-        named["features"] = [float(value) for value in named["features"]]
-    return {"table": kind.table.name, **named}
-
-
-def _as_row(line: dict[str, Any] | None) -> tuple[Kind, Row] | None:
-    """The row that a line holds; None if it holds none."""
-    kind = KINDS.get(str(line.get("table"))) if line else None
-    if line is None or kind is None or not set(kind.fields) <= line.keys():
-        return None
-    return kind, tuple(line[name] for name in kind.fields)
+                    lines.append(as_line(kind, [row]))
+                except TypeError as error:
+                    logger.warning("a row of the log was dropped: %s", type(error).__name__)
+                    lost += 1
+    return lines, lost

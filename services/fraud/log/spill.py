@@ -1,55 +1,87 @@
-"""Rows that the database did not take, on disk until it does: JSON lines, a file per process.
+"""Rows of the log on disk until the database has them: a folder of files of JSON lines.
 
 - A file belongs to the process that holds its lock; without a holder it is anybody's to load.
 - A file comes into the folder under its lock, so that nobody takes it for a dead process's.
-- Rows are added as a whole or not at all. A line that is not whole, as a power cut leaves, is
+- Lines are added as a whole or not at all. A line that is not whole, as a power cut leaves, is
   told from the others.
+- A line holds some rows of one table, and the names of their values. In files of earlier versions
+  it is one row, by name.
 """
 
 import errno
 import fcntl
-import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
+
+import orjson
+
+from services.fraud.log.rows import KINDS, Kind, Row
 
 SUFFIX = ".jsonl"
 
 
 class SpillFile:
-    """The file of this process in a folder; nothing is made before the first row."""
+    """The file of this process in a folder; nothing is made before the first line."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self._folder = folder
         self._file: FileIO | None = None
+        self._path = folder
 
-    def append(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Add rows, each an object of JSON.
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        return self._file.tell() if self._file else 0
+
+    def append(self, lines: bytes) -> None:
+        """Add lines. They outlive this process, and may not outlive a power cut.
 
         Raises:
             OSError: the disk is full, or the folder cannot be written.
         """
-        lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
         if self._file is None:
-            self._file = _create(self.folder)
+            self._path, self._file = _create(self._folder)
         end = self._file.tell()
         try:
             if self._file.write(lines) != len(lines):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._file.name))
-            os.fsync(self._file.fileno())
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
         except OSError:
             self._file.truncate(end)
             self._file.seek(end)
             raise
 
-    def release(self) -> None:
-        """Leave what was written to whoever loads it next."""
+    def release(self) -> Path:
+        """Leave what was written to whichever process loads it; the next line begins a new file."""
         if self._file is not None:
             self._file.close()
             self._file = None
+        return self._path
+
+
+def as_line(kind: Kind, rows: Sequence[Row]) -> bytes:
+    """A line that holds rows of one kind.
+
+    Raises: TypeError: a value that JSON does not know.
+    """
+    line = {"table": kind.table.name, "fields": kind.fields, "rows": rows}
+    return orjson.dumps(line, default=tuple) + b"\n"  # a named tuple is no tuple to it
+
+
+def read_line(line: bytes) -> tuple[Kind | None, list[Row]]:
+    """The rows of a line; of one that is damaged no kind and one empty row."""
+    try:
+        found = orjson.loads(line)
+        kind = KINDS[found["table"]]
+        if "fields" not in found:  # of an earlier version
+            found = {"fields": list(found), "rows": [list(found.values())]}
+        places = [found["fields"].index(name) for name in kind.fields]
+        return kind, [tuple(row[place] for place in places) for row in found["rows"]]
+    except (ValueError, KeyError, TypeError, LookupError):
+        return None, [()]
 
 
 def orphans(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
@@ -68,17 +100,7 @@ def orphans(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
                 yield path, file
 
 
-def read_lines(file: IO[bytes]) -> Iterator[dict[str, Any] | None]:
-    """The rows of a file in their order; None stands for a line that is none."""
-    for line in file:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            row = None
-        yield row if isinstance(row, dict) else None
-
-
-def _create(folder: Path) -> FileIO:
+def _create(folder: Path) -> tuple[Path, FileIO]:
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
     aside = folder / f".{name}.tmp"
@@ -89,7 +111,7 @@ def _create(folder: Path) -> FileIO:
     except OSError:
         file.close()
         raise
-    return file
+    return folder / name, file
 
 
 def _age(path: Path) -> float:

@@ -16,7 +16,7 @@ import orjson
 from numpy.typing import NDArray
 
 from services.fraud.errors import StateUnavailable
-from services.fraud.log.log_process import LogProcess
+from services.fraud.log.log import AnswerLog
 from services.fraud.log.tables import Batch
 from services.fraud.log.tables import Label as LabelRow
 from services.fraud.metrics import Metrics
@@ -53,7 +53,7 @@ class Detector:
         self,
         champion: Champion,
         state: HeldState,
-        log: LogProcess,
+        log: AnswerLog,
         metrics: Metrics,
         *,
         max_state_age_s: float,

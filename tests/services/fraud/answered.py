@@ -11,7 +11,7 @@ import pandas as pd
 
 from services.fraud.audit.answers import epoch_s
 from services.fraud.log.database import Database
-from services.fraud.log.log_rows import LABELS, PREDICTIONS
+from services.fraud.log.rows import LABELS, PREDICTIONS
 from services.fraud.log.tables import Label, Prediction
 from services.fraud.scoring.card import Canary, Card, Parity, describe_features
 from services.fraud.scoring.evaluation import Metrics

@@ -13,7 +13,7 @@ from services.fraud.audit.answers import epoch_s, read_day
 from services.fraud.audit.measures import Audit, Period, audit
 from services.fraud.audit.results import write_audit
 from services.fraud.log.database import Database
-from services.fraud.log.log_rows import LABELS, PREDICTIONS
+from services.fraud.log.rows import LABELS, PREDICTIONS
 from services.fraud.log.tables import Label, Prediction
 from services.fraud.scoring.card import Card
 from services.fraud.scoring.evaluation import (

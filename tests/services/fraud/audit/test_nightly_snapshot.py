@@ -14,7 +14,7 @@ from services.fraud.audit.answers import (
 from services.fraud.audit.nightly_snapshot import snapshot_of_file, snapshot_of_log
 from services.fraud.errors import TransactionsError
 from services.fraud.log.database import Database
-from services.fraud.log.log_rows import LABELS
+from services.fraud.log.rows import LABELS
 from services.fraud.log.tables import Label
 from services.fraud.state.completeness import Coverage
 from services.fraud.state.snapshot import COLUMNS, coverage_of, read_pointer, read_snapshot

@@ -13,13 +13,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import sqlalchemy as sa
 
 from services.fraud.errors import LogError
+from services.fraud.log import loader as loader_module
+from services.fraud.log import log as log_module
 from services.fraud.log.database import Database
-from services.fraud.log.log import PredictionLog
-from services.fraud.log.spill import SpillFile
+from services.fraud.log.loader import Loader
+from services.fraud.log.log import AnswerLog
+from services.fraud.log.rows import LABELS, PREDICTIONS, Kind, Row
+from services.fraud.log.spill import SpillFile, as_line
 from services.fraud.log.tables import Batch, Label, Prediction
 
 ROOT = Path(__file__).parents[4]
@@ -72,18 +77,45 @@ def await_true(condition: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
-@pytest.fixture
-def open_log(tmp_path: Path) -> Iterator[Callable[..., PredictionLog]]:
-    """Opens logs with a quick thread, and ends them after the test."""
-    logs: list[PredictionLog] = []
+def counters(**others: int) -> dict[str, int]:
+    """What a log counts where all but these are 0."""
+    names = ("written", "waiting", "spilled", "dropped", "failures")
+    return {**dict.fromkeys(names, 0), **others}
 
-    def open_log(url: str, **options: Any) -> PredictionLog:
-        logs.append(PredictionLog(url, tmp_path / "spill", **{"every_s": 0.02, **options}))
+
+@pytest.fixture
+def open_log(tmp_path: Path) -> Iterator[Callable[[str], AnswerLog]]:
+    """Opens logs, and ends them after the test."""
+    logs: list[AnswerLog] = []
+
+    def open_log(url: str) -> AnswerLog:
+        logs.append(AnswerLog(url, tmp_path / "spill"))
         return logs[-1]
 
     yield open_log
     for log in logs:
-        log.close(0)
+        log.close()
+
+
+@pytest.fixture
+def open_loader(tmp_path: Path) -> Iterator[Callable[[str], Loader]]:
+    """Opens what the process runs, in this one, and ends it after the test."""
+    loaders: list[Loader] = []
+
+    def open_loader(url: str) -> Loader:
+        loaders.append(Loader(url, tmp_path / "spill"))
+        return loaders[-1]
+
+    yield open_loader
+    for loader in loaders:
+        loader.close()
+
+
+def spill(folder: Path, *parts: tuple[Kind, list[Row]]) -> SpillFile:
+    """A file that is still held, with these rows."""
+    file = SpillFile(folder / "spill")
+    file.append(b"".join(as_line(kind, rows) for kind, rows in parts))
+    return file
 
 
 @pytest.fixture
@@ -110,7 +142,7 @@ def test_log_writes_each_answer_once(database_url, open_log):
     log.close()
 
     assert count(database_url) == 1_235
-    assert (log.written, log.waiting, log.spilled, log.dropped) == (1_236, 0, 0, 0)
+    assert log.counted() == counters(written=1_236)
     (kept,) = query(
         database_url,
         "SELECT endpoint, transaction_time, probability, is_fraud, shadow_model, tx_amount,"
@@ -125,13 +157,11 @@ def test_log_writes_each_answer_once(database_url, open_log):
     assert other == (True, "s", 0.5)
 
 
-def test_log_keeps_instants_to_the_microsecond(database_url, open_log):
+def test_log_keeps_instants_to_the_microsecond(database_url, open_loader):
     """What is written by position reads back through the table's own types."""
     from services.fraud.log.tables import FRAUD_PREDICTIONS
 
-    log = open_log(database_url)
-    log.add(a_row(1))
-    log.close()
+    assert open_loader(database_url).take([as_line(PREDICTIONS, [a_row(1)])])
 
     database = Database(database_url)
     with database.transaction(writes=False) as connection:
@@ -140,27 +170,28 @@ def test_log_keeps_instants_to_the_microsecond(database_url, open_log):
     assert instant == datetime(2026, 11, 22, 12, 0, 0, 250_000, tzinfo=UTC)
 
 
-def test_log_keeps_the_latest_label(database_url, open_log):
+def test_log_keeps_the_latest_label(database_url, open_loader):
     """By the time of the label, in one go or in several, whatever arrives last."""
-    log = open_log(database_url)
-    log.add_labels([Label("a", True, 200.0, 300.0), Label("a", False, 100.0, 301.0)])
-    log.add_labels([Label("b", False, 100.0, 300.0)])
-    await_true(lambda: log.written == 3)
-    log.add_labels([Label("b", True, 150.0, 400.0), Label("a", False, 150.0, 400.0)])
-    log.close()
+    loader = open_loader(database_url)
+    first = [Label("a", True, 200.0, 300.0), Label("a", False, 100.0, 301.0)]
+    loader.take([as_line(LABELS, first), as_line(LABELS, [Label("b", False, 100.0, 300.0)])])
+    later = [Label("b", True, 150.0, 400.0), Label("a", False, 150.0, 400.0)]
+    loader.take([as_line(LABELS, later)])
 
     rows = query(database_url, "SELECT transaction_id, is_fraud FROM fraud_labels ORDER BY 1")
     assert rows == [("a", True), ("b", True)]
 
 
-def test_log_keeps_the_summary_of_a_batch(database_url, open_log):
+def test_log_keeps_labels_and_the_summary_of_a_batch(sqlite_url, open_log):
     """A batch leaves one row, however many transactions it had."""
-    log = open_log(database_url)
+    log = open_log(sqlite_url)
     log.add_batch(Batch("r", 10_000, 3, 55, "fraud_detector:one", NOON, 81.5, "ab" * 32))
+    log.add_labels([Label("a", True, 200.0, 300.0)])
     log.close()
 
-    rows = query(database_url, "SELECT request_id, rows, rejected, flagged FROM fraud_batches")
+    rows = query(sqlite_url, "SELECT request_id, rows, rejected, flagged FROM fraud_batches")
     assert rows == [("r", 10_000, 3, 55)]
+    assert query(sqlite_url, "SELECT transaction_id FROM fraud_labels") == [("a",)]
 
 
 def test_adding_costs_about_a_microsecond_and_never_waits(sqlite_url, open_log, locked):
@@ -175,40 +206,40 @@ def test_adding_costs_about_a_microsecond_and_never_waits(sqlite_url, open_log, 
         slowest = max(slowest, time.perf_counter() - before)
         if time.monotonic() - began > 1 or row is rows[-1]:
             break
-    cost_us = (time.monotonic() - began) / log.waiting * 1e6
+    waiting = log.counted()["waiting"]
+    cost_us = (time.monotonic() - began) / waiting * 1e6
     time.sleep(max(0.0, 1 - (time.monotonic() - began)))
-    assert log.written == 0
-    waiting = log.waiting
+    assert log.counted()["written"] == 0
     locked.execute("ROLLBACK")
-    await_true(lambda: log.written == waiting)
+    await_true(lambda: log.counted()["written"] == waiting)
 
     assert slowest < 0.1  # two seconds, had it waited for the lock
     assert cost_us < 20  # measured above with its clock: about 1
     assert count(sqlite_url) == waiting
-    assert log.dropped == 0
+    assert log.counted()["dropped"] == 0
 
 
 def test_log_outlasts_a_database_that_refuses(sqlite_url, open_log, tmp_path):
-    """A table of another shape, a file that is no database: kept, counted, tried again."""
+    """A file that is no database: rows are kept, counted, and tried again."""
     (tmp_path / "log.db").write_bytes(b"this is no database" * 100)
     log = open_log(sqlite_url)
     log.add(a_row(1))
-    await_true(lambda: log.failures >= 2)
-    assert log.waiting == 1
+    await_true(lambda: log.counted()["failures"] >= 2)
+    assert (log.counted()["waiting"], log.counted()["spilled"]) == (1, 1)
     (tmp_path / "log.db").unlink()
-    await_true(lambda: log.written == 1)
+    await_true(lambda: log.counted()["written"] == 1)
     assert count(sqlite_url) == 1
+    assert log.counted()["waiting"] == 0
 
 
-def test_log_makes_its_tables_again_when_the_file_was_taken_away(sqlite_url, open_log, tmp_path):
+def test_log_makes_its_tables_again_when_the_file_was_taken_away(sqlite_url, open_loader, tmp_path):
     """Somebody deletes the database under a running service."""
-    log = open_log(sqlite_url)
-    log.add(a_row(1))
-    await_true(lambda: log.written == 1)
+    loader = open_loader(sqlite_url)
+    assert loader.take([as_line(PREDICTIONS, [a_row(1)])])
     for file in tmp_path.glob("log.db*"):
         file.unlink()
-    log.add(a_row(2))
-    await_true(lambda: log.written == 2)
+    second = as_line(PREDICTIONS, [a_row(2)])
+    assert loader.take([second]) or loader.take([second])
     assert query(sqlite_url, "SELECT transaction_id FROM fraud_predictions") == [("t2",)]
 
 
@@ -217,20 +248,20 @@ def test_log_survives_a_server_that_is_not_there(open_log, tmp_path):
     log = open_log("postgresql://nobody:secret@127.0.0.1:1/none")
     log.add(a_row(1))
     log.add_labels([Label("a", True, 1.0, 2.0)])
-    await_true(lambda: log.failures >= 1)
-    log.close(0.2)
+    await_true(lambda: log.counted()["failures"] >= 1)
+    log.close()
 
-    assert (log.spilled, log.waiting, log.dropped) == (2, 0, 0)
+    counted = log.counted()
+    assert (counted["spilled"], counted["waiting"], counted["dropped"]) == (2, 2, 0)
     (file,) = (tmp_path / "spill").iterdir()
     tables = {json.loads(line)["table"] for line in file.read_text().splitlines()}
     assert tables == {"fraud_predictions", "fraud_labels"}
 
 
-def test_log_hides_the_password(open_log, caplog):
+def test_log_hides_the_password(open_loader, caplog):
     """The reason of a failure is logged, without what the address keeps secret."""
-    log = open_log("postgresql://nobody:s3cr3t@127.0.0.1:1/none")
-    log.add(a_row(1))
-    await_true(lambda: log.failures >= 1)
+    loader = open_loader("postgresql://nobody:s3cr3t@127.0.0.1:1/none")
+    assert not loader.take([as_line(PREDICTIONS, [a_row(1)])])
     assert "127.0.0.1" in caplog.text and "s3cr3t" not in caplog.text
 
 
@@ -238,45 +269,43 @@ def test_log_hides_the_password(open_log, caplog):
     ("counter", "poison"), [("failures", False), ("dropped", True)], ids=["failed", "dropped"]
 )
 def test_what_is_counted_has_been_told(
-    counter, poison, sqlite_url, tmp_path, monkeypatch, open_log
+    counter, poison, sqlite_url, tmp_path, monkeypatch, open_loader
 ):
-    """Who sees a failure or a loss in the figures finds its reason in the log, however slow."""
-    from services.fraud.log import log as module
-
+    """Who sees a failure or a loss in the metrics finds its reason in the log."""
     seen_while_telling = []
 
-    def slowly(*_: object) -> None:
-        time.sleep(0.05)
-        seen_while_telling.append(getattr(log, counter))
+    def look(*_: object) -> None:
+        seen_while_telling.append(getattr(loader, counter))
 
-    monkeypatch.setattr(module.logger, "warning", slowly)
+    monkeypatch.setattr(loader_module.logger, "warning", look)
     if not poison:
         (tmp_path / "log.db").write_bytes(b"this is no database" * 100)
-    log = open_log(sqlite_url)
-    log.add(a_row(1, amount=object()) if poison else a_row(1))
-    await_true(lambda: getattr(log, counter) >= 1)
+    loader = open_loader(sqlite_url)
+    loader.take([as_line(PREDICTIONS, [a_row(1, amount={}) if poison else a_row(1)])])
 
-    assert seen_while_telling[0] == 0
+    assert seen_while_telling == [0]
+    assert getattr(loader, counter) == 1
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://a/b", "sqlite://", "nonsense:s3cr3t@", "sqlite:///:memory:"]
+    "url", ["mysql://a:s3cr3t@b/c", "sqlite://", "nonsense:s3cr3t@", "sqlite:///:memory:"]
 )
 def test_log_refuses_an_address_that_it_cannot_use(url, tmp_path):
     """A mistake in the settings is said at the start."""
     with pytest.raises(LogError, match=r"use sqlite|is not of the form") as caught:
-        PredictionLog(url, tmp_path)
+        AnswerLog(url, tmp_path)
     assert "s3cr3t" not in str(caught.value)
 
 
-@pytest.mark.parametrize("poison", ["nul", "surrogate", "type", "number"])
+@pytest.mark.parametrize("poison", ["nul", "surrogate", "type", "number", "object"])
 def test_row_that_no_database_takes_does_not_hold_up_the_others(database_url, open_log, poison):
     """It alone is dropped, and counted."""
     poisons: dict[str, dict[str, Any]] = {
         "nul": {"degraded": "a\0b"},
         "surrogate": {"customer_id": "\ud800"},
-        "type": {"amount": object()},
+        "type": {"amount": {}},
         "number": {"transaction_time": 2**70},
+        "object": {"amount": object()},
     }
     changes = poisons[poison]
     log = open_log(database_url)
@@ -286,35 +315,37 @@ def test_row_that_no_database_takes_does_not_hold_up_the_others(database_url, op
 
     may_be_taken = poison == "nul" and database_url.startswith("sqlite")
     assert count(database_url) == 100 if may_be_taken else 99
-    assert log.dropped == 0 if may_be_taken else 1
+    assert log.counted()["dropped"] == (0 if may_be_taken else 1)
 
 
-def test_rows_beyond_the_capacity_go_to_a_file_and_come_back(sqlite_url, open_log, locked):
-    """The oldest first; when the database is back, this process itself loads them."""
-    log = open_log(sqlite_url, capacity=50)
-    for number in range(80):
-        log.add(a_row(number))
-    await_true(lambda: log.spilled == 30)
-    assert log.waiting == 50
-    locked.execute("ROLLBACK")
-    await_true(lambda: log.written == 80)
-
-    assert count(sqlite_url) == 80
-    assert (log.waiting, log.dropped) == (0, 0)
-    assert list(log._spill.folder.iterdir()) == []
-
-
-def test_rows_are_dropped_and_counted_where_there_is_room_nowhere(sqlite_url, tmp_path, locked):
-    """Memory stays bounded: neither the database nor the disk takes anything."""
+def test_rows_that_the_disk_does_not_take_go_straight_to_the_database(
+    sqlite_url, open_log, tmp_path
+):
+    """The folder cannot be written: rows are in the database all the same."""
     (tmp_path / "spill").write_text("a file where the folder should be")
-    log = PredictionLog(sqlite_url, tmp_path / "spill", every_s=0.02, capacity=10)
+    log = open_log(sqlite_url)
+    for number in range(300):
+        log.add(a_row(number))
+    await_true(lambda: log.counted()["written"] == 300)
+    log.close()
+
+    assert count(sqlite_url) == 300
+    assert log.counted() == counters(written=300)
+
+
+def test_rows_are_dropped_and_counted_where_there_is_room_nowhere(
+    sqlite_url, open_log, tmp_path, locked, monkeypatch
+):
+    """Memory stays bounded: neither the database nor the disk takes anything."""
+    monkeypatch.setattr(log_module, "CAPACITY", 20)
+    (tmp_path / "spill").write_text("a file where the folder should be")
+    log = open_log(sqlite_url)
     for number in range(25):
         log.add(a_row(number))
-    assert (log.waiting, log.dropped) == (20, 5)
-    await_true(lambda: log.dropped == 15)
-    assert log.waiting == 10
-    log.close(0)
-    assert (log.written, log.spilled, log.dropped) == (0, 0, 25)
+    await_true(lambda: log.counted()["failures"] >= 1)
+    assert (log.counted()["waiting"], log.counted()["dropped"]) == (20, 5)
+    log.close()
+    assert (log.counted()["written"], log.counted()["dropped"]) == (0, 25)
 
 
 def test_full_disk_leaves_no_half_a_row(tmp_path):
@@ -330,10 +361,10 @@ def test_full_disk_leaves_no_half_a_row(tmp_path):
         "from pathlib import Path\n"
         "from services.fraud.log.spill import SpillFile\n"
         "file = SpillFile(Path(sys.argv[1]))\n"
-        "file.append([{'n': 1}])\n"
-        "try:\n    file.append([{'n': 2, 'x': 'x' * 5_000}])\n"
+        "file.append(b'1\\n')\n"
+        "try:\n    file.append(b'2' * 5_000)\n"
         "except OSError as error:\n    print('full', error.errno)\n"
-        "file.append([{'n': 3}])\n"
+        "file.append(b'3\\n')\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)],
@@ -344,111 +375,178 @@ def test_full_disk_leaves_no_half_a_row(tmp_path):
     )
     assert done.stdout.startswith("full"), done.stderr
     (file,) = tmp_path.iterdir()
-    assert [json.loads(line)["n"] for line in file.read_text().splitlines()] == [1, 3]
+    assert file.read_text() == "1\n3\n"
 
 
 def test_close_while_the_database_is_locked_loses_nothing(sqlite_url, open_log, locked, tmp_path):
     """It returns in time; the next process writes the rows and deletes the file."""
     log = open_log(sqlite_url)
+    assert log.await_start()
     for number in range(300):
         log.add(a_row(number))
     log.add_labels([Label("t1", True, 1.0, 2.0)])
     began = time.monotonic()
-    log.close(0.3)
-    assert time.monotonic() - began < 1.5
-    assert (log.spilled, log.waiting) == (301, 0)
+    log.close()
+    assert time.monotonic() - began < 15  # five seconds, and an attempt that has begun
+    assert log.counted()["spilled"] == 301
     locked.execute("ROLLBACK")
 
     successor = open_log(sqlite_url)
-    await_true(lambda: successor.written == 301)
+    await_true(lambda: successor.counted()["written"] == 301)
     successor.close()
     assert count(sqlite_url) == 300
     assert query(sqlite_url, "SELECT * FROM fraud_labels")[0][0] == "t1"
     assert list((tmp_path / "spill").iterdir()) == []
 
 
-def test_file_of_a_live_process_is_left_alone(sqlite_url, open_log, tmp_path):
-    """It holds its lock; only when it is gone are its rows anybody's."""
-    theirs = SpillFile(tmp_path / "spill")
-    theirs.append([{"table": "fraud_predictions", **a_row(1)._asdict()}])
+def test_files_do_not_multiply_while_the_database_refuses(
+    sqlite_url, open_log, locked, tmp_path, monkeypatch
+):
+    """One waits for the database and one grows, however long that takes."""
+    monkeypatch.setattr(log_module, "RELEASE_EVERY_S", 0.1)
     log = open_log(sqlite_url)
-    log.add(a_row(2))
-    await_true(lambda: log.written == 1)
-    log.close()
-    assert count(sqlite_url) == 1
+    for number in range(20):
+        log.add(a_row(number))
+        time.sleep(0.1)
+    assert len(list((tmp_path / "spill").iterdir())) <= 2
+    locked.execute("ROLLBACK")
+    await_true(lambda: log.counted()["written"] == 20)
+    assert count(sqlite_url) == 20
+
+
+def test_file_of_a_live_process_is_left_alone(sqlite_url, open_loader, tmp_path):
+    """It holds its lock; only when it is gone are its rows anybody's."""
+    theirs = spill(tmp_path, (PREDICTIONS, [a_row(1)]))
+    loader = open_loader(sqlite_url)
+    assert loader.load() and loader.written == 0
 
     theirs.release()
-    log = open_log(sqlite_url)
-    await_true(lambda: log.written == 1)
-    assert count(sqlite_url) == 2
-
-
-def test_damaged_line_of_a_file_is_skipped_and_counted(sqlite_url, open_log, tmp_path):
-    """A power cut may leave half a line; all others are loaded."""
-    whole = json.dumps({"table": "fraud_predictions", **a_row(1)._asdict()})
-    (tmp_path / "spill").mkdir()
-    lines = [whole, '{"table": "other"}', "[1]", whole[: len(whole) // 2]]
-    (tmp_path / "spill" / "77-ab.jsonl").write_text("\n".join(lines))
-    log = open_log(sqlite_url)
-    await_true(lambda: (log.written, log.dropped) == (1, 3))
+    assert loader.load() and loader.written == 1
     assert count(sqlite_url) == 1
+
+
+def test_file_of_an_earlier_version_is_loaded(sqlite_url, open_loader, tmp_path):
+    """It holds one row a line, by name; of each table, and with damage that a power cut leaves."""
+    rows = (
+        ("fraud_predictions", a_row(1)),
+        ("fraud_labels", Label("t1", True, 1.0, 2.0)),
+        ("fraud_batches", Batch("r", 10, 0, 1, "fraud_detector:one", NOON, 8.5, "ab" * 32)),
+    )
+    whole = [json.dumps({"table": table, **row._asdict()}) for table, row in rows]
+    (tmp_path / "spill").mkdir()
+    lines = [*whole, '{"table": "other"}', "[1]", whole[0][: len(whole[0]) // 2]]
+    (tmp_path / "spill" / "77-ab.jsonl").write_text("\n".join(lines))
+    loader = open_loader(sqlite_url)
+    assert loader.load()
+
+    assert (loader.written, loader.dropped) == (3, 3)
+    for table, _ in rows:
+        assert query(sqlite_url, f"SELECT count(*) FROM {table}") == [(1,)]
+    assert list((tmp_path / "spill").iterdir()) == []
 
 
 def test_many_workers_start_at_once(database_url, tmp_path):
     """Each finds or makes the tables, and none fails."""
-    barrier, logs = threading.Barrier(8), []
+    barrier, loaders = threading.Barrier(8), []
 
     def work(number: int) -> None:
+        loader = Loader(database_url, tmp_path / str(number))
         barrier.wait()
-        log = PredictionLog(database_url, tmp_path / str(number), every_s=0.01)
-        log.add(a_row(number))
-        logs.append(log)
+        loader.take([as_line(PREDICTIONS, [a_row(number)])])
+        loaders.append(loader)
 
     workers = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    for log in logs:
-        log.close(30)
-    assert [log.written for log in logs] == [1] * 8
-    assert sum(log.failures for log in logs) == 0
+    for loader in loaders:
+        loader.close()
+    assert [loader.written for loader in loaders] == [1] * 8
+    assert sum(loader.failures for loader in loaders) == 0
     assert count(database_url) == 8
+
+
+def test_adding_never_waits_for_a_process_that_hangs(sqlite_url, open_log):
+    """While it is stopped rows wait; when it goes on they are written."""
+    log = open_log(sqlite_url)
+    log.add(a_row(0))
+    await_true(lambda: log.counted()["written"] == 1)
+    os.kill(log._process.pid, signal.SIGSTOP)
+    began = time.perf_counter()
+    for number in range(1, 20_000):
+        log.add(a_row(number))
+    took_s = time.perf_counter() - began
+    waiting = log.counted()["waiting"]
+    os.kill(log._process.pid, signal.SIGCONT)
+
+    assert took_s < 5
+    assert waiting > 10_000
+    await_true(lambda: log.counted()["written"] == 20_000)
+
+
+def test_killed_process_is_replaced_and_loses_nothing(sqlite_url, open_log):
+    """The worker goes on; what the process had in hand is written by the next one."""
+    log = open_log(sqlite_url)
+    log.add(a_row(1))
+    await_true(lambda: log.counted()["written"] == 1)
+    for number in range(2, 5_000):
+        log.add(a_row(number))
+    os.kill(log._process.pid, signal.SIGKILL)
+    log._process.wait()
+    for number in range(5_000, 6_000):
+        log.add(a_row(number))
+
+    await_true(lambda: count(sqlite_url) == 5_999)
+    await_true(lambda: log.counted()["waiting"] == 0)
+    assert log.counted()["dropped"] == 0
 
 
 _WORKER = """
 import sys, time
 from pathlib import Path
-from services.fraud.log.log import PredictionLog
+from services.fraud.log.log import AnswerLog
 from tests.services.fraud.log.test_log import a_row
 
-log = PredictionLog(sys.argv[1], Path(sys.argv[2]))
-number = 0
-while True:
+log = AnswerLog(sys.argv[1], Path(sys.argv[2]))
+for number in range(100_000):
     log.add(a_row(number))
     print(number, time.time(), flush=True)
-    number += 1
-    time.sleep(0.002)
+    time.sleep(0.0005)
 """
 
 
-def test_killed_process_loses_at_most_the_last_second(database_url, tmp_path):
-    """SIGKILL in the middle of work: everything that is older is in the database."""
+@pytest.mark.parametrize("is_away", [False, True], ids=["there", "away"])
+def test_killed_worker_loses_at_most_the_last_second(database_url, tmp_path, is_away):
+    """SIGKILL in the middle of work: what is older is in the database, or in files while it is
+    away; the process ends.
+    """
+    url = "postgresql://nobody:secret@127.0.0.1:1/none" if is_away else database_url
     output = tmp_path / "added"
-    with output.open("w") as added:
-        worker = subprocess.Popen(
-            [sys.executable, "-c", _WORKER, database_url, str(tmp_path / "spill")],
+    with (
+        output.open("w") as added_lines,
+        subprocess.Popen(
+            [sys.executable, "-c", _WORKER, url, str(tmp_path / "spill")],
             cwd=ROOT,
-            stdout=added,
+            stdout=added_lines,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-        await_true(lambda: count(database_url) > 1_000, 60)
+        ) as worker,
+    ):
+        # However slow the machine: some rows are written, and some are more than a second old.
+        await_true(lambda: output.read_bytes().count(b"\n") > 1_000, 60)
+        time.sleep(1.5)
+        [writer] = psutil.Process(worker.pid).children()
         worker.kill()
         killed_at = time.time()
-        worker.wait()
+    psutil.wait_procs([writer], timeout=20)
+    assert not writer.is_running()
+    if is_away:
+        loader = Loader(database_url, tmp_path / "spill")
+        assert loader.load()
+        loader.close()
 
-    lines = [line.split() for line in output.read_text().splitlines()[:-1]]
-    old = {f"t{number}" for number, at in lines if float(at) < killed_at - 1}
+    added = [line.split() for line in output.read_text().splitlines()[:-1]]
+    old = {f"t{number}" for number, at in added if float(at) < killed_at - 1}
     there = {row[0] for row in query(database_url, "SELECT transaction_id FROM fraud_predictions")}
     assert len(old) > 100
     assert old <= there

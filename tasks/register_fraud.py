@@ -26,11 +26,11 @@ def name_run() -> str:
 def register(model_file: Path, threshold: float, evaluate_on: Path | None) -> str:
     """Check and convert a network, and put it into the store; its tag."""
     from services.fraud.scoring import store
-    from services.fraud.training.candidate import gather
+    from services.fraud.training.candidate import prepare_data
     from services.fraud.training.network_file import package_network
     from services.fraud.transactions.transactions import read_transactions
 
-    material = None if evaluate_on is None else gather(read_transactions(evaluate_on))
+    data = None if evaluate_on is None else prepare_data(read_transactions(evaluate_on))
     with tempfile.TemporaryDirectory(prefix="fraud-model-") as folder:
-        package_network(model_file, threshold, Path(folder), material)
+        package_network(model_file, threshold, Path(folder), data)
         return store.save(Path(folder), Settings().home, {"origin": "registered"})

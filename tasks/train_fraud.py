@@ -17,7 +17,7 @@ from services.fraud.errors import FraudError, ModelError, PromotionRefused
 from services.fraud.scoring.evaluation import Metrics
 from services.fraud.scoring.registry import Registry
 from services.fraud.training.gate import Gate
-from services.fraud.training.training_folder import Periods, Workbench, World
+from services.fraud.training.training_folder import Periods, SimulationSpec, TrainingFolder
 from tasks.orchestration.policies import IO_RETRY, PLAIN
 from tasks.orchestration.progress import RunProgress
 from tasks.orchestration.reporting import (
@@ -38,8 +38,8 @@ class Job:
     """All that the steps need to know."""
 
     home: Path
-    bench: Workbench
-    source: Path | World
+    folder: TrainingFolder
+    source: Path | SimulationSpec
     periods: Periods
     alerts_per_day: float
     seed: int
@@ -69,14 +69,16 @@ def name_run() -> str:
 def open_run(params: Any) -> Iterator[Job]:
     """A folder for this run, deleted after it. params: the flow's TrainFraud."""
     home = Settings().home
-    bench = Workbench(home / "fraud" / "training" / str(prefect.runtime.flow_run.id))
+    folder = TrainingFolder(home / "fraud" / "training" / str(prefect.runtime.flow_run.id))
     day = params.run_date or scheduled_time().date()
     try:
         yield Job(
             home=home,
-            bench=bench,
+            folder=folder,
             source=params.transactions
-            or World(params.customers, params.terminals, params.days, day, params.seed),
+            or SimulationSpec(
+                params.customers, params.terminals, params.days, day, params.seed
+            ),
             periods=Periods(
                 params.train_days, params.delay_days, params.test_days, params.test_start
             ),
@@ -84,7 +86,7 @@ def open_run(params: Any) -> Iterator[Job]:
             seed=params.seed,
             gate=Gate(
                 max_ap_loss=params.max_ap_loss,
-                min_floor_gain=params.min_floor_gain,
+                min_baseline_gain=params.min_floor_gain,
                 min_auc_roc=params.min_auc_roc,
                 min_average_precision=params.min_average_precision,
                 min_card_precision=params.min_card_precision,
@@ -93,13 +95,13 @@ def open_run(params: Any) -> Iterator[Job]:
             override_block=params.override_block,
         )
     finally:
-        bench.clear()
+        folder.clear()
 
 
 @task(**IO_RETRY)
 def read(job: Job) -> int:
     """Read or simulate the transactions."""
-    rows = job.bench.read(job.source, datetime.now(UTC))
+    rows = job.folder.read(job.source, datetime.now(UTC))
     what = job.source.name if isinstance(job.source, Path) else "simulated"
     print_notice(f"{rows:,} transactions, {what}")
     return rows
@@ -108,14 +110,14 @@ def read(job: Job) -> int:
 @task(**PLAIN)
 def compute_features(job: Job) -> None:
     """Compute the features."""
-    job.bench.compute_features()
+    job.folder.compute_features()
 
 
 @task(**PLAIN)
 def train(job: Job) -> None:
     """Train, convert, prove and evaluate a candidate."""
-    material = job.bench.material(job.periods)  # a fault in the data is told before the wait
-    rows = int(material.split.train.sum())
+    data = job.folder.data(job.periods)  # a fault in the data is told before the wait
+    rows = int(data.split.train.sum())
     print_notice(f"training on {rows:,} transactions")
     from services.fraud.training.candidate import make_candidate
     from services.fraud.training.network import Recipe
@@ -123,9 +125,9 @@ def train(job: Job) -> None:
     recipe = Recipe(seed=job.seed)
     with RunProgress("train-fraud-progress", "training", "epochs", recipe.epochs(rows)) as progress:
         make_candidate(
-            material,
+            data,
             recipe,
-            job.bench.candidate,
+            job.folder.candidate,
             alerts_per_day=job.alerts_per_day,
             show=lambda _epochs: progress.advance(1),
         )
@@ -139,23 +141,23 @@ def compare(job: Job) -> Verdict:
     from services.fraud.training.candidate import TFLITE_FILE, history_missing
     from services.fraud.training.conversion import tflite_probabilities
 
-    material = job.bench.material(job.periods)
+    data = job.folder.data(job.periods)
     champion = Registry(job.home).read().champion
     metrics, notes = None, []
     if champion is not None:
         try:
             tflite = store.folder(champion, job.home) / TFLITE_FILE
-            tested = material.rows[material.split.test]
-            metrics = material.evaluate(tflite_probabilities(tflite, tested))
+            tested = data.rows[data.split.test]
+            metrics = data.evaluate(tflite_probabilities(tflite, tested))
         except ModelError as error:  # it must not keep its own replacement out
             notes.append(f"the champion was not compared: {error}")
-    if missing := history_missing(material):
+    if missing := history_missing(data):
         notes.append(
             f"the transactions begin {missing} days too late for the longest windows to be full"
         )
-    card = Card.read(job.bench.candidate)
-    assert card.metrics is not None and card.floor_metrics is not None
-    faults = job.gate.faults(card.metrics, card.floor_metrics, metrics)
+    card = Card.read(job.folder.candidate)
+    assert card.metrics is not None and card.baseline_metrics is not None
+    faults = job.gate.faults(card.metrics, card.baseline_metrics, metrics)
     block = Registry(job.home).blocked()
     if block is not None and not job.override_block:
         faults.append(f"promotion is blocked: {block} (--override-block promotes all the same)")
@@ -167,13 +169,13 @@ def register(job: Job) -> str:
     """Put the candidate into the store, whatever the gate says."""
     from services.fraud.scoring import store
 
-    return store.save(job.bench.candidate, job.home)
+    return store.save(job.folder.candidate, job.home)
 
 
 @task(**IO_RETRY)
 def write_snapshot(job: Job) -> Path:
     """Hand the last weeks to the service, as the history that its state starts from."""
-    return job.bench.write_snapshot(job.home, job.source)
+    return job.folder.write_snapshot(job.home, job.source)
 
 
 @task(**PLAIN)
@@ -199,7 +201,7 @@ def write_report(job: Job, tag: str, role: str, verdict: Verdict) -> None:
     from services.fraud.state import snapshot
     from services.fraud.training import metrics
 
-    card = Card.read(job.bench.candidate)
+    card = Card.read(job.folder.candidate)
     pointer = snapshot.read_pointer(job.home)
     result = metrics.Result(
         tag=tag,

@@ -1,4 +1,4 @@
-"""What can go wrong in the fraud room, named by whose fault it is.
+"""What can go wrong in the fraud service, named by whose fault it is.
 
 FraudError
 ├── TransactionsError   the transactions that were given
@@ -15,7 +15,7 @@ from services.storage.errors import StorageBusy, StorageError
 
 
 class FraudError(Exception):
-    """Base of all errors that this room raises on purpose; the message is fit for a user."""
+    """Base of all errors that this panel raises on purpose; the message is fit for a user."""
 
 
 class TransactionsError(FraudError):
@@ -27,7 +27,7 @@ class ModelError(FraudError):
 
 
 class PromotionRefused(FraudError):
-    """A candidate does not become champion; the message holds the figures."""
+    """A candidate does not become champion; the message holds the metrics."""
 
 
 class StateUnavailable(FraudError):

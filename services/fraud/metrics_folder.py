@@ -1,4 +1,4 @@
-"""The folder in which the workers of one server put their figures, and who may delete it.
+"""The folder in which the workers of one server put their metrics, and who may delete it.
 
 Each server has its own. It is in use while somebody holds a lock on it, in whichever container
 and under whatever number; what nobody holds was left by a server that has ended, and is removed

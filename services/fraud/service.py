@@ -65,7 +65,7 @@ class FraudDetector:
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod
     def prepare() -> None:
-        """What the server does before it listens; it holds the figures while it lives."""
+        """What the server does before it listens; it holds the metrics while it lives."""
         global _held
         supervisor.explain_binding(CircusSocket)
         try:

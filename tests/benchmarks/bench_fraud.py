@@ -109,12 +109,12 @@ def train(home: Path) -> Path:
     from services.fraud.scoring import store
     from services.fraud.scoring.registry import Registry
     from services.fraud.simulator import simulate
-    from services.fraud.training.candidate import gather, make_candidate
+    from services.fraud.training.candidate import make_candidate, prepare_data
     from services.fraud.training.network import Recipe
 
     folder = home / "model"
-    material = gather(simulate(customers=500, terminals=1_500, days=60))
-    make_candidate(material, Recipe(updates=500), folder, alerts_per_day=20)
+    data = prepare_data(simulate(customers=500, terminals=1_500, days=60))
+    make_candidate(data, Recipe(updates=500), folder, alerts_per_day=20)
     Registry(home).promote(store.save(folder, home), "benchmark")
     return folder
 

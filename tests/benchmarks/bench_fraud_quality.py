@@ -17,8 +17,8 @@ import numpy as np
 
 from services.fraud.scoring.evaluation import Metrics, baseline_split
 from services.fraud.simulator import simulate
-from services.fraud.training.baseline import logistic_floor
-from services.fraud.training.candidate import Material
+from services.fraud.training.baseline import logistic_baseline
+from services.fraud.training.candidate import TrainingData
 from services.fraud.training.conversion import keras_probabilities
 from services.fraud.training.network import Recipe, fit
 from services.fraud.transactions.features import table_features
@@ -37,20 +37,20 @@ PUBLISHED = {  # AUC ROC, average precision, card precision@100
 }
 
 
-def folds(material: Material, train_days: int) -> Iterator[tuple[date, Material]]:
+def folds(data: TrainingData, train_days: int) -> Iterator[tuple[date, TrainingData]]:
     """The same tests for each number of days, which end where the delay begins."""
     for start in FOLDS:
-        split = baseline_split(material.table, start)
+        split = baseline_split(data.table, start)
         earlier = start - timedelta(days=train_days - 7)
-        train = baseline_split(material.table, earlier, train_days).train
-        yield start, replace(material, split=replace(split, train=train))
+        train = baseline_split(data.table, earlier, train_days).train
+        yield start, replace(data, split=replace(split, train=train))
 
 
-def measure(fold: Material, seed: int) -> tuple[Metrics, Metrics]:
+def measure(fold: TrainingData, seed: int) -> tuple[Metrics, Metrics]:
     """Of the network and of the floor."""
     train, test = fold.split.train, fold.split.test
     network = fit(fold.rows[train], fold.is_fraud[train], Recipe(seed=seed))
-    floor = logistic_floor(fold.rows[train], fold.is_fraud[train], fold.rows[test])
+    floor = logistic_baseline(fold.rows[train], fold.is_fraud[train], fold.rows[test])
     return fold.evaluate(keras_probabilities(network, fold.rows[test])), fold.evaluate(floor)
 
 
@@ -86,9 +86,9 @@ def main() -> None:
         parser.error("--seeds: give 1 or more")
     seeds = range(given.seeds)
     table = simulate()
-    material = Material(table, table_features(table), baseline_split(table, BASELINE), "")
-    train, test = material.split.train, material.split.test
-    counts = [(m.sum(), material.is_fraud[m].sum()) for m in (train, test)]
+    data = TrainingData(table, table_features(table), baseline_split(table, BASELINE), "")
+    train, test = data.split.train, data.split.test
+    counts = [(m.sum(), data.is_fraud[m].sum()) for m in (train, test)]
     print("baseline week: train {:,} / {:,}, test {:,} / {:,} frauds".format(*sum(counts, ())))
     for train_days in WEEKS:
         began = time.perf_counter()
@@ -96,7 +96,7 @@ def main() -> None:
         print(LINE.format("", "AUC", "AP", "CP@100", "oracle", "ECE"))
         ours: list[Metrics] = []
         floors: list[Metrics] = []
-        for start, fold in folds(material, train_days):
+        for start, fold in folds(data, train_days):
             measured = [measure(fold, seed) for seed in seeds]
             ours += [network for network, _ in measured]
             floors += [floor for _, floor in measured]

@@ -10,12 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.services.fraud.conftest import material, model_folder, transactions
+from tests.services.fraud.conftest import model_folder, training_data, transactions
 from tests.services.fraud.running import GENUINE, await_ready, free_port, promoted
 
 pytestmark = pytest.mark.slow
 
-__all__ = ["material", "model_folder", "transactions"]  # fixtures
+__all__ = ["model_folder", "training_data", "transactions"]  # fixtures
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

@@ -85,7 +85,7 @@ def calibration(bins: Sequence[tuple[float, float, int]], *, name: str) -> str:
     """
     from matplotlib.ticker import FuncFormatter, NullLocator
 
-    shown = [one for one in bins if one[2]]
+    shown = [part for part in bins if part[2]]
     floor = _decade(min([0.01, *(max(p, 1e-5) for p, _, _ in shown)]))
     with style():
         figure = open_figure(460, 280)

@@ -66,8 +66,8 @@ def measure(
             span = WEEK if feature.name in WEEKLY else 1
             days = [day - timedelta(days=n) for n in range(span)]
             there = [counted[d][feature.name] for d in days if feature.name in counted.get(d, {})]
-            if len(there) == span and (one := compare(day, feature, there)):
-                found.append(one)
+            if len(there) == span and (drift := compare(day, feature, there)):
+                found.append(drift)
     return found
 
 
@@ -81,7 +81,7 @@ def measure_last_week(
         there = [counted[day][feature.name] for day in days if feature.name in counted[day]]
         if (feature.name not in WEEKLY or len(there) == WEEK) and there:
             found.append(compare(days[-1], feature, there))
-    return sorted(filter(None, found), key=lambda one: (-one.psi, FEATURES.index(one.feature)))
+    return sorted(filter(None, found), key=lambda week: (-week.psi, FEATURES.index(week.feature)))
 
 
 def compare(day: date, feature: FeatureRange, counts: Sequence[Counts]) -> Drift | None:

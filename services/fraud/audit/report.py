@@ -49,7 +49,7 @@ class AuditReport:
     @property
     def drifted(self) -> list[Drift]:
         """The features that changed much over the last week, the largest first."""
-        return [one for one in self.audit.last_week if one.verdict == "large change"]
+        return [week for week in self.audit.last_week if week.verdict == "large change"]
 
     @property
     def warnings(self) -> list[str]:
@@ -234,8 +234,8 @@ def _drift(audit: Audit) -> dict[str, Any] | None:
     """A row per feature, the most changed first: the week's index, and a cell per day."""
     if not audit.last_week:
         return None
-    days = sorted({one.day for one in audit.drift}) or [audit.last_week[0].day]
-    by_place = {(one.feature, one.day): one for one in audit.drift}
+    days = sorted({drift.day for drift in audit.drift}) or [audit.last_week[0].day]
+    by_place = {(drift.feature, drift.day): drift for drift in audit.drift}
     rows: Sequence[tuple[Drift, list[Drift | None]]] = [
         (week, [by_place.get((week.feature, day)) for day in days]) for week in audit.last_week
     ]

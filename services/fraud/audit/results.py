@@ -1,4 +1,4 @@
-"""The audit's figures in SQL: one row per day and model, and per day and feature."""
+"""The audit's metrics in SQL: one row per day and model, and per day and feature."""
 
 from dataclasses import asdict
 
@@ -10,7 +10,7 @@ from services.fraud.log.tables import FRAUD_DAILY_METRICS, FRAUD_DRIFT
 
 
 def write_audit(database: Database, audit: Audit, run_id: str) -> None:
-    """Replace the figures of the days that were measured; the same audit again changes nothing.
+    """Replace the metrics of the days that were measured; the same audit again changes nothing.
 
     Raises:
         LogError: the database refused.

@@ -77,7 +77,7 @@ def snapshot(run: AuditRun, now: datetime | None = None) -> WrittenSnapshot | No
 
 
 def measure(run: AuditRun, advance: Callable[[], None]) -> Audit:
-    """Measure the days of the period, and write the figures; `advance` is called after each.
+    """Measure the days of the period, and write the metrics; `advance` is called after each.
 
     Raises:
         ModelError: the registry is damaged.

@@ -19,24 +19,24 @@ DRIFT_SHOWN = 5
 
 
 def render_table(report: AuditReport) -> list[dict[str, object]]:
-    """The figures of each day and model, one row each, for a table artifact."""
+    """The metrics of each day and model, one row each, for a table artifact."""
     return [
         {
-            "day": one.day.isoformat(),
-            "model": one.model,
-            "role": one.role,
-            "answers": one.answers,
-            "labelled": one.labelled,
-            "frauds": one.frauds,
-            "AUC ROC": figure(one.auc_roc),
-            "average precision": figure(one.average_precision),
-            "card precision@100": figure(one.card_precision_100),
-            "calibration error": percent(one.calibration_error),
-            "flagged": percent(one.flagged / one.answers),
-            "cards flagged": one.alerts,
-            "budget": one.alert_budget,
+            "day": row.day.isoformat(),
+            "model": row.model,
+            "role": row.role,
+            "answers": row.answers,
+            "labelled": row.labelled,
+            "frauds": row.frauds,
+            "AUC ROC": figure(row.auc_roc),
+            "average precision": figure(row.average_precision),
+            "card precision@100": figure(row.card_precision_100),
+            "calibration error": percent(row.calibration_error),
+            "flagged": percent(row.flagged / row.answers),
+            "cards flagged": row.alerts,
+            "budget": row.alert_budget,
         }
-        for one in report.audit.days
+        for row in report.audit.days
     ]
 
 
@@ -55,8 +55,8 @@ def render_markdown(report: AuditReport) -> str:
     blocks += _shadows(report)
     if report.audit.last_week:
         drift = [
-            (escape(one.feature), figure(one.psi), one.verdict)
-            for one in report.audit.last_week[:DRIFT_SHOWN]
+            (escape(week.feature), figure(week.psi), week.verdict)
+            for week in report.audit.last_week[:DRIFT_SHOWN]
         ]
         blocks += [
             "## Drift in the last week",

@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from services.fraud.http.arrow_body import STREAM, TABLES, Unreadable, read_table
 from services.fraud.http.header_values import prefers_json
 from services.fraud.http.json_list import PIECE_BYTES, OtherShape, pieces
-from services.fraud.http.problem import Refusal, too_large
+from services.fraud.http.problem import HttpProblem, too_large
 from services.fraud.scoring.schema import LARGEST, MOST_JSON_ROWS, FeatureRow
 from services.fraud.transactions.features import FEATURES
 
@@ -54,7 +54,7 @@ def read(body: bytes, media_type: str) -> Batch:
 
     Raises:
         Unreadable: no row can be told from another.
-        Refusal: it is no JSON, or too large for JSON.
+        HttpProblem: it is no JSON, or too large for JSON.
     """
     if media_type in TABLES:
         return _check(read_table(body, media_type))
@@ -81,9 +81,9 @@ def _read_json(body: bytes) -> Batch:
 def _lists(body: bytes) -> Iterator[list[Any]]:
     """The rows of a JSON body, whatever they are, some at a time."""
     if len(body) > JSON_MAX_BYTES:
-        refusal = too_large("/score_batch", JSON_MAX_BYTES)
-        refusal.message += " as JSON; send more rows as an Arrow table"
-        raise refusal
+        problem = too_large("/score_batch", JSON_MAX_BYTES)
+        problem.message += " as JSON; send more rows as an Arrow table"
+        raise problem
     # An empty list is two bytes here and eighty in memory: they are counted while they are bytes.
     if body.count(b"[") + body.count(b"{") > 2 * MOST_JSON_ROWS:
         raise _wrong_count()
@@ -96,7 +96,7 @@ def _lists(body: bytes) -> Iterator[list[Any]]:
     except OtherShape:
         raise Unreadable("body", 'give an object {"transaction_data": [[15 numbers], …]}') from None
     except ValueError as error:
-        raise Refusal(400, "invalid_json", f"Invalid JSON: {error}") from None
+        raise HttpProblem(400, "invalid_json", f"Invalid JSON: {error}") from None
 
 
 def _wrong_count() -> Unreadable:
@@ -179,7 +179,7 @@ def write(
     return b'{"results":[%b],%b' % (b",".join(parts), orjson.dumps(rest)[1:]), b"application/json"
 
 
-def _told(error: dict[str, str]) -> str:
+def _format_error(error: dict[str, str]) -> str:
     return f"{error['field']}: {error['message']}"
 
 
@@ -188,7 +188,7 @@ def _write_arrow(batch: Batch, found: "Rows", request_id: str) -> bytes:
 
     # Each text once, and for each refused row which: a million rows take no list in Python.
     explained = list(batch.errors)
-    texts = [UNEXPLAINED, *(_told(batch.errors[number]) for number in explained)]
+    texts = [UNEXPLAINED, *(_format_error(batch.errors[number]) for number in explained)]
     which = np.zeros(len(batch.refused), np.int32)
     which[explained] = np.arange(1, len(texts))
     columns = {

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 from services.fraud.http.loopback import is_own_address, is_own_authority, is_own_origin
-from services.fraud.http.problem import CLOSE, Refusal
+from services.fraud.http.problem import CLOSE, HttpProblem
 
 _ELSEWHERE = (
     "this service answers callers on its own machine alone until TRIPTYCH_API_KEYS names keys"
@@ -36,7 +36,7 @@ class Callers:
 
         asked: its headers. is_open: needs no key where others do.
 
-        Raises: Refusal: it may not.
+        Raises: HttpProblem: it may not.
         """
         if not self._digests:
             _check_own_machine(scope, asked)
@@ -48,7 +48,7 @@ class Callers:
         digest = sha256(given).digest()
         # All are compared, so that the time tells nothing about which one is close.
         if not sum(hmac.compare_digest(digest, known) for known in self._digests):
-            raise Refusal(
+            raise HttpProblem(
                 401,
                 "no_valid_key",
                 "give a valid key: Authorization: Bearer KEY, or X-API-Key: KEY",
@@ -62,18 +62,18 @@ def _check_own_machine(scope: MutableMapping[str, Any], asked: Mapping[bytes, by
     if server is None:  # a socket in the file system
         return
     if not is_own_address(str(server[0])):
-        raise Refusal(403, "no_keys_set", _ELSEWHERE)
+        raise HttpProblem(403, "no_keys_set", _ELSEWHERE)
     headers = scope["headers"]
     host = asked.get(b"host")
     is_repeated = len(asked) < len(headers) and sum(name == b"host" for name, _ in headers) > 1
     if is_repeated or (host is None and scope.get("http_version", "1.1") >= "1.1"):
-        raise Refusal(400, "invalid_host", "give one Host header", headers=CLOSE)
+        raise HttpProblem(400, "invalid_host", "give one Host header", headers=CLOSE)
     if host is not None and not is_own_authority(host):
-        raise Refusal(403, "no_keys_set", _OTHER_NAME)
+        raise HttpProblem(403, "no_keys_set", _OTHER_NAME)
     if b"origin" in asked and scope["method"] == "POST":
         for name, value in headers:
             if name == b"origin" and not is_own_origin(value):
-                raise Refusal(403, "no_keys_set", _OTHER_PAGE)
+                raise HttpProblem(403, "no_keys_set", _OTHER_PAGE)
 
 
 def _bearer(authorization: bytes) -> bytes:

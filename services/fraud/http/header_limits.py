@@ -11,15 +11,15 @@ import httptools
 import uvicorn.protocols.http.auto
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from services.fraud.http.problem import Refusal
+from services.fraud.http.problem import HttpProblem
 
 HEAD_S = 10.0
 HEAD_BYTES = 64 * 2**10
 _PHRASES = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
-_REFUSALS = {
-    400: Refusal(400, "invalid_http", "no valid HTTP request"),
-    408: Refusal(408, "too_slow", f"the head did not arrive within {HEAD_S:g} s"),
-    431: Refusal(
+_PROBLEMS = {
+    400: HttpProblem(400, "invalid_http", "no valid HTTP request"),
+    408: HttpProblem(408, "too_slow", f"the head did not arrive within {HEAD_S:g} s"),
+    431: HttpProblem(
         431, "too_large", f"a head, and what follows a body, may have {HEAD_BYTES:,} bytes"
     ),
 }
@@ -128,7 +128,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Say why, in the shape of all errors, and hang up."""
         if self.transport.is_closing():
             return
-        body = _REFUSALS[status].body(request_id="")
+        body = _PROBLEMS[status].body(request_id="")
         self.transport.write(
             b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
             b"connection: close\r\n\r\n%s" % (status, _PHRASES[status], len(body), body)

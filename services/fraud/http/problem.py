@@ -9,7 +9,7 @@ CLOSE: Headers = ((b"connection", b"close"),)  # what else the caller sends is n
 
 
 @dataclass
-class Refusal(Exception):
+class HttpProblem(Exception):
     """A request that is not answered: status, stable code, and what to do."""
 
     status: int
@@ -32,13 +32,13 @@ class Refusal(Exception):
         )
 
 
-def too_large(path: str, max_bytes: int) -> Refusal:
+def too_large(path: str, max_bytes: int) -> HttpProblem:
     """A body over the limit of its path."""
-    return Refusal(
+    return HttpProblem(
         413, "too_large", f"{path} takes bodies of at most {max_bytes:,} bytes", headers=CLOSE
     )
 
 
-def wait(code: str, message: str, seconds: int) -> Refusal:
+def wait(code: str, message: str, seconds: int) -> HttpProblem:
     """An answer may be had later."""
-    return Refusal(503, code, message, headers=((b"retry-after", b"%d" % seconds),))
+    return HttpProblem(503, code, message, headers=((b"retry-after", b"%d" % seconds),))

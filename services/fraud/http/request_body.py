@@ -1,4 +1,4 @@
-"""Bodies of requests in JSON as the types in `schema`; what is wrong becomes a refusal."""
+"""Bodies of requests in JSON as the types in `schema`; what is wrong becomes a problem."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -8,13 +8,13 @@ from pydantic_core import from_json
 
 from services.fraud.http.header_values import Pairs, is_identity, joined, media_type
 from services.fraud.http.json_list import PIECE_BYTES, NoJson, OtherShape, pieces
-from services.fraud.http.problem import CLOSE, Refusal, too_large
+from services.fraud.http.problem import CLOSE, HttpProblem, too_large
 from services.fraud.http.repeated_keys import count_names, repeated_name
 from services.fraud.scoring.schema import MOST_LABELS, GivenLabel, Label, LabelsRequest
 
 Request = TypeVar("Request", bound=BaseModel)
 
-MOST_FIELDS = 20  # that a refusal names
+MOST_FIELDS = 20  # that a problem names
 LABELS = "labels"
 SEE_FIELDS = "the request is not as documented; see fields"
 _labels = TypeAdapter(list[Label])
@@ -25,18 +25,18 @@ def check_head(
 ) -> str:
     """The media type of a body that may be read.
 
-    Raises: Refusal: it is of another type, packed, or too large.
+    Raises: HttpProblem: it is of another type, packed, or too large.
     """
     given_type = media_type(asked.get(b"content-type", b"").decode("latin-1"))
     if given_type not in types:
-        raise Refusal(
+        raise HttpProblem(
             415,
             "unsupported_media_type",
             f"send {' or '.join(types)} in Content-Type",
             headers=CLOSE,
         )
     if b"content-encoding" in asked and not is_identity(joined(headers, b"content-encoding")):
-        raise Refusal(
+        raise HttpProblem(
             415, "unsupported_media_type", "send the body without Content-Encoding", headers=CLOSE
         )
     length = asked.get(b"content-length", b"0")
@@ -48,12 +48,12 @@ def check_head(
 def parsed(request: type[Request], body: bytes) -> Request:
     """A body that is parsed at once, for it is small.
 
-    Raises: Refusal: it is no JSON, not as documented, or holds a field twice.
+    Raises: HttpProblem: it is no JSON, not as documented, or holds a field twice.
     """
     try:
         found = request.model_validate_json(body)
     except ValidationError as error:
-        raise _refusal(_faults(error)) from None
+        raise _problem(_faults(error)) from None
     _check_names(body, _fields_set(found))
     return found
 
@@ -61,7 +61,7 @@ def parsed(request: type[Request], body: bytes) -> Request:
 def parsed_labels(body: bytes) -> list[GivenLabel]:
     """The labels of a body, which may be many.
 
-    Raises: Refusal: as `parsed`.
+    Raises: HttpProblem: as `parsed`.
     """
     if len(body) <= PIECE_BYTES:
         return _light(parsed(LabelsRequest, body).labels)
@@ -79,9 +79,9 @@ def parsed_labels(body: bytes) -> list[GivenLabel]:
     except OtherShape:
         raise _wrong_field("body", 'give an object {"labels": […]}') from None
     except NoJson as error:
-        raise Refusal(400, "invalid_json", f"Invalid JSON: {error}") from None
+        raise HttpProblem(400, "invalid_json", f"Invalid JSON: {error}") from None
     if faults:
-        raise _refusal(faults)
+        raise _problem(faults)
     if not 0 < count <= MOST_LABELS:
         raise _wrong_field(LABELS, f"give 1 to {MOST_LABELS:,} labels")
     return labels
@@ -97,7 +97,7 @@ def _labels_of(piece: bytes, before: int) -> tuple[list[GivenLabel], list[dict[s
         _check_names(piece, sum(map(_fields_set, labels)))
         return _light(labels), []
     if faults[0]["type"] == "json_invalid":
-        raise _refusal(faults)
+        raise _problem(faults)
     for fault in faults:
         number, *rest = fault["loc"]
         fault["loc"] = (LABELS, before + number, *rest)
@@ -111,7 +111,7 @@ def _fields_set(found: BaseModel) -> int:
 
 
 def _check_names(body: bytes, fields: int) -> None:
-    """Raises: Refusal: an object of the body holds a field twice."""
+    """Raises: HttpProblem: an object of the body holds a field twice."""
     if body.count(b":") <= fields:  # a colon follows each name: there cannot be more
         return
     if count_names(body) > fields and (name := repeated_name(body)):
@@ -127,9 +127,9 @@ def _faults(error: ValidationError) -> list[dict[str, Any]]:
     return [dict(fault) for fault in found]
 
 
-def _refusal(faults: Sequence[dict[str, Any]]) -> Refusal:
+def _problem(faults: Sequence[dict[str, Any]]) -> HttpProblem:
     if faults[0]["type"] == "json_invalid":
-        return Refusal(400, "invalid_json", faults[0]["msg"])
+        return HttpProblem(400, "invalid_json", faults[0]["msg"])
     fields = [
         {
             "field": ".".join(str(part) for part in fault["loc"]) or "body",
@@ -137,8 +137,8 @@ def _refusal(faults: Sequence[dict[str, Any]]) -> Refusal:
         }
         for fault in faults[:MOST_FIELDS]
     ]
-    return Refusal(422, "invalid_request", SEE_FIELDS, fields)
+    return HttpProblem(422, "invalid_request", SEE_FIELDS, fields)
 
 
-def _wrong_field(field: str, message: str) -> Refusal:
-    return Refusal(422, "invalid_request", SEE_FIELDS, [{"field": field, "message": message}])
+def _wrong_field(field: str, message: str) -> HttpProblem:
+    return HttpProblem(422, "invalid_request", SEE_FIELDS, [{"field": field, "message": message}])

@@ -21,7 +21,7 @@ from services.fraud.http.callers import Callers
 from services.fraud.http.header_values import joined
 from services.fraud.http.openapi import document
 from services.fraud.http.page import PAGE
-from services.fraud.http.problem import CLOSE, Headers, Refusal, too_large, wait
+from services.fraud.http.problem import CLOSE, Headers, HttpProblem, too_large, wait
 from services.fraud.http.request_body import check_head, parsed, parsed_labels
 from services.fraud.metrics import Metrics
 from services.fraud.scoring.detector import Detector, NotReady
@@ -96,7 +96,7 @@ class Web:
             Endpoint("/labels", "POST", self._labels, (JSON,), LABELS_BYTES, True),
             Endpoint("/livez", "GET", self._livez),
             Endpoint("/readyz", "GET", self._readyz),
-            Endpoint("/metrics", "GET", self._figures, is_long=True),
+            Endpoint("/metrics", "GET", self._metrics_text, is_long=True),
             Endpoint("/docs.json", "GET", self._docs),
             Endpoint("/", "GET", self._page),
         )
@@ -114,15 +114,15 @@ class Web:
             asked = dict(scope["headers"])  # in lower case, says ASGI
             self._callers.check(scope, asked, is_open=_is_open(scope["path"]))
             if endpoint is None:
-                raise Refusal(404, "not_found", "no such path; /docs.json lists all")
+                raise HttpProblem(404, "not_found", "no such path; /docs.json lists all")
             if endpoint is _ASSETS:
                 _check_method(endpoint, scope["method"])
                 await behind(scope, receive, send)
                 return
             status, answer, media = await self._process(endpoint, scope, asked, receive, request_id)
-        except Refusal as refusal:
-            status, headers, media = refusal.status, refusal.headers, JSON_MEDIA
-            answer = refusal.body(request_id)
+        except HttpProblem as problem:
+            status, headers, media = problem.status, problem.headers, JSON_MEDIA
+            answer = problem.body(request_id)
         except Exception as error:  # its text may hold what the caller sent: the place alone
             logger.error("%s: %s at %s", request_id, type(error).__name__, _place(error))
             status, media = 500, JSON_MEDIA
@@ -186,7 +186,7 @@ class Web:
         self._metrics.took(endpoint.path, time.perf_counter() - began)
         return 200, answer, media
 
-    def _busy(self) -> Refusal:
+    def _busy(self) -> HttpProblem:
         self._metrics.shed.inc()
         return wait("busy", "too many requests in flight; try again in a second", 1)
 
@@ -200,7 +200,7 @@ class Web:
                     return body
                 return await self._rest(endpoint, message, receive)
         except TimeoutError:
-            raise Refusal(
+            raise HttpProblem(
                 408,
                 "too_slow",
                 f"the body did not arrive within {patience_s:g} s",
@@ -224,7 +224,7 @@ class Web:
                 if self._buffered > (LONG_AT_ONCE + 1) * self._limits.batch_max_bytes:
                     raise self._busy()
                 if message["type"] == "http.disconnect":
-                    raise Refusal(400, "disconnected", "the body did not arrive whole")
+                    raise HttpProblem(400, "disconnected", "the body did not arrive whole")
                 if not message.get("more_body"):
                     return b"".join(parts)
                 message = await receive()
@@ -244,7 +244,7 @@ class Web:
         try:
             rows = batch.read(body, given_type)
         except Unreadable as error:
-            raise Refusal(422, "invalid_request", "see fields", [error.field()]) from None
+            raise HttpProblem(422, "invalid_request", "see fields", [error.field()]) from None
         found = self._detector.score_rows(rows.features, rows.refused, body, request_id, began)
         return batch.write(rows, found, given_type, accept, request_id)
 
@@ -263,7 +263,7 @@ class Web:
         found = Readiness(**self._detector.readiness())
         return (200 if found.ready else 503), found.model_dump_json().encode(), JSON_MEDIA
 
-    def _figures(self) -> tuple[int, bytes, bytes]:
+    def _metrics_text(self) -> tuple[int, bytes, bytes]:
         return 200, self._metrics.render(), b"text/plain; version=0.0.4; charset=utf-8"
 
     def _docs(self) -> tuple[int, bytes, bytes]:
@@ -278,17 +278,17 @@ def _nothing() -> None:
 
 
 _ASSETS = Endpoint(ASSETS, "GET", _nothing)
-_FAULT = Refusal(500, "internal", "a fault of the service, which has been logged")
+_FAULT = HttpProblem(500, "internal", "a fault of the service, which has been logged")
 
 
 def _called(answer: Callable[..., Any], *arguments: Any) -> Any:
-    """What an endpoint answers; the errors of the room become refusals."""
+    """What an endpoint answers; errors of the panel become problems."""
     try:
         return answer(*arguments)
     except NotReady as error:
         raise wait("not_ready", str(error), 5) from None
     except TransactionConflict as error:
-        raise Refusal(409, "conflict", str(error)) from None
+        raise HttpProblem(409, "conflict", str(error)) from None
     except StateUnavailable as error:
         logger.error("%s", error)
         raise wait(
@@ -314,7 +314,7 @@ def _is_open(path: str) -> bool:
 
 def _check_method(endpoint: Endpoint, method: str) -> None:
     if method != endpoint.method and not (method == "HEAD" and endpoint.method == "GET"):
-        raise Refusal(
+        raise HttpProblem(
             405,
             "method_not_allowed",
             f"use {endpoint.method}",

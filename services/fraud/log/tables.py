@@ -1,4 +1,4 @@
-"""The SQL tables of the fraud room, and the rows of its log as typed values.
+"""The SQL tables of the fraud service, and the rows of its log as typed values.
 
 - `fraud_predictions`: one row per answer, with the features it was given for;
 - `fraud_labels`: one row per transaction whose truth is known, the latest one;

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from services.fraud.errors import ModelError
 from services.fraud.scoring.evaluation import Metrics
@@ -53,7 +53,7 @@ class FeatureRange(_Part):
         return bins
 
 
-class Canary(_Part):
+class GoldenAnswer(_Part):
     """A transaction's features, and the answer of the TFLite form to them."""
 
     features: Row
@@ -68,21 +68,32 @@ class Parity(_Part):
 
 
 class Card(_Part):
-    """All that travels with a version of the model."""
+    """All that travels with a version of the model.
+
+    In the file, the baseline's metrics are `floor_metrics` and the golden answers `canary`.
+    """
 
     name: str = "fraud_detector"
     features: tuple[FeatureRange, ...]
     threshold: Probability
     alerts_per_day: float | None = None  # the budget the threshold came from
     metrics: Metrics | None = None
-    floor_metrics: Metrics | None = None  # a logistic regression on the same transactions
+    baseline_metrics: Metrics | None = Field(  # a logistic regression on the same transactions
+        None,
+        validation_alias=AliasChoices("floor_metrics", "baseline_metrics"),
+        serialization_alias="floor_metrics",
+    )
     periods: dict[str, str] = Field(default_factory=dict)  # train and test, as dates
     recipe: dict[str, Any] = Field(default_factory=dict)
     data_digest: str | None = None
     code_version: str
     trained_at: datetime | None = None  # when registered, where somebody else trained it
     parity: Parity
-    canary: tuple[Canary, ...] = Field(min_length=1)
+    golden: tuple[GoldenAnswer, ...] = Field(
+        min_length=1,
+        validation_alias=AliasChoices("canary", "golden"),
+        serialization_alias="canary",
+    )
 
     @field_validator("features")
     @classmethod
@@ -109,7 +120,9 @@ class Card(_Part):
 
     def write(self, folder: Path) -> None:
         """Write the card into a model folder."""
-        (folder / FILE).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        (folder / FILE).write_text(
+            self.model_dump_json(indent=1, by_alias=True) + "\n", encoding="utf-8"
+        )
 
 
 def describe_features(rows: np.ndarray[Any, Any], is_fraud: Any) -> tuple[FeatureRange, ...]:

@@ -19,7 +19,7 @@ from services.fraud.transactions.features import FEATURES
 
 WIDTH = len(FEATURES)
 BATCH = 1_024  # rows at once: larger ones are no faster
-CANARY_TOLERANCE = 1e-5
+GOLDEN_TOLERANCE = 1e-5
 LEAST_EFFECT = 1e-4  # log-odds
 
 
@@ -65,14 +65,14 @@ class FraudScorer:
         Raises:
             ModelError: an answer is another, so this is not the model that the card describes.
         """
-        for canary in self.card.canary:
-            found = self.probability(canary.features)
-            if abs(found - canary.probability) > CANARY_TOLERANCE:
+        for known in self.card.golden:
+            found = self.probability(known.features)
+            if abs(found - known.probability) > GOLDEN_TOLERANCE:
                 raise ModelError(
                     f"{self.tag} answers {found:.6f} where its card says"
-                    f" {canary.probability:.6f}: model.tflite and card.json do not belong together"
+                    f" {known.probability:.6f}: model.tflite and card.json do not belong together"
                 )
-            self.causes(canary.features, found)
+            self.causes(known.features, found)
 
     def probability(self, features: Sequence[float]) -> float:
         """The probability of fraud of one transaction.

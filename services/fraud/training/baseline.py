@@ -1,4 +1,4 @@
-"""The floor that a network has to beat: a logistic regression on the standardised features."""
+"""The baseline that a network has to beat: a logistic regression on the standardised features."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ RIDGE = 1.0  # on the coefficients, not on the intercept
 Array = np.ndarray[Any, Any]
 
 
-def logistic_floor(rows: Array, is_fraud: Array, test_rows: Array) -> Array:
+def logistic_baseline(rows: Array, is_fraud: Array, test_rows: Array) -> Array:
     """Probabilities of the test rows, fitted on the others by Newton's method."""
     mean, spread = rows.mean(axis=0), rows.std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)

@@ -24,8 +24,13 @@ from services.fraud.scoring.evaluation import (
     day_of,
     evaluate,
 )
-from services.fraud.training.baseline import logistic_floor
-from services.fraud.training.conversion import canaries, check_parity, convert, tflite_probabilities
+from services.fraud.training.baseline import logistic_baseline
+from services.fraud.training.conversion import (
+    check_parity,
+    convert,
+    golden_answers,
+    tflite_probabilities,
+)
 from services.fraud.training.network import Recipe, fit
 from services.fraud.transactions.features import HISTORY_DAYS, table_features
 from services.fraud.transactions.transactions import data_digest
@@ -38,7 +43,7 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """Labelled transactions with their features, and what is done with which of them."""
 
     table: pd.DataFrame
@@ -76,7 +81,7 @@ def _period(start: date, days: int) -> str:
     return f"{start} to {start + timedelta(days=days - 1)}"
 
 
-def gather(
+def prepare_data(
     table: pd.DataFrame,
     *,
     rows: Array | None = None,
@@ -84,7 +89,7 @@ def gather(
     train_days: int = 7,
     delay_days: int = 7,
     test_days: int = 7,
-) -> Material:
+) -> TrainingData:
     """Compute the features and choose what trains and what tests.
 
     Args:
@@ -116,17 +121,17 @@ def gather(
             f" {start_train}, hold no fraud or nothing else"
         )
     rows = table_features(table) if rows is None else rows
-    return Material(table, rows, split, data_digest(table))
+    return TrainingData(table, rows, split, data_digest(table))
 
 
-def history_missing(material: Material) -> int:
+def history_missing(data: TrainingData) -> int:
     """Days that are missing before the first train day for its windows to be full."""
-    first = day_of(day_numbers(material.table["time"].to_numpy()[:1])[0])
-    return max(0, HISTORY_DAYS - (material.split.start_train - first).days)
+    first = day_of(day_numbers(data.table["time"].to_numpy()[:1])[0])
+    return max(0, HISTORY_DAYS - (data.split.start_train - first).days)
 
 
 def make_candidate(
-    material: Material,
+    data: TrainingData,
     recipe: Recipe,
     folder: Path,
     *,
@@ -139,35 +144,35 @@ def make_candidate(
 
     Raises: ModelError: the TFLite form answers otherwise than the network.
     """
-    train = material.split.train
-    network = fit(material.rows[train], material.is_fraud[train], recipe, show)
+    train = data.split.train
+    network = fit(data.rows[train], data.is_fraud[train], recipe, show)
     tflite = write_forms(network, folder)
-    tested = material.rows[material.split.test]
+    tested = data.rows[data.split.test]
     probabilities = tflite_probabilities(tflite, tested)
     card = Card(
-        threshold=material.threshold(probabilities, alerts_per_day),
+        threshold=data.threshold(probabilities, alerts_per_day),
         alerts_per_day=alerts_per_day,
         recipe=asdict(recipe),
         trained_at=datetime.now(UTC),
         code_version=code_version(),
         parity=check_parity(network, tflite, tested),
-        canary=canaries(tflite, tested),
-        **known_from(material, probabilities),
+        golden=golden_answers(tflite, tested),
+        **known_from(data, probabilities),
     )
     card.write(folder)
     return card
 
 
-def known_from(material: Material, probabilities: Array) -> dict[str, Any]:
+def known_from(data: TrainingData, probabilities: Array) -> dict[str, Any]:
     """What a card says from the transactions: features, and quality on the test rows."""
-    train, test, is_fraud = material.split.train, material.split.test, material.is_fraud
-    floor = logistic_floor(material.rows[train], is_fraud[train], material.rows[test])
+    train, test, is_fraud = data.split.train, data.split.test, data.is_fraud
+    baseline = logistic_baseline(data.rows[train], is_fraud[train], data.rows[test])
     return {
-        "features": describe_features(material.rows[train], is_fraud[train]),
-        "metrics": material.evaluate(probabilities),
-        "floor_metrics": material.evaluate(floor),
-        "periods": material.periods(),
-        "data_digest": material.digest,
+        "features": describe_features(data.rows[train], is_fraud[train]),
+        "metrics": data.evaluate(probabilities),
+        "baseline_metrics": data.evaluate(baseline),
+        "periods": data.periods(),
+        "data_digest": data.digest,
     }
 
 

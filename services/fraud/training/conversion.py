@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from services.fraud.errors import ModelError
-from services.fraud.scoring.card import Canary, Parity
+from services.fraud.scoring.card import GoldenAnswer, Parity
 from services.modelling.keras import open_keras, open_tensorflow, quiet
 
 TOLERANCE = 1e-5
@@ -106,13 +106,13 @@ def _run(tflite: Path, rows: Array) -> Array:
     return found
 
 
-def canaries(tflite: Path, rows: Array, count: int = 8) -> tuple[Canary, ...]:
+def golden_answers(tflite: Path, rows: Array, count: int = 8) -> tuple[GoldenAnswer, ...]:
     """Some of the rows with their answers, from the least to the most suspicious."""
     answers = tflite_probabilities(tflite, rows)
     order = np.argsort(answers, kind="stable")
     places = order[np.linspace(0, len(order) - 1, min(count, len(order))).astype(int)]
     return tuple(
-        Canary(
+        GoldenAnswer(
             features=tuple(np.asarray(rows[i], np.float32).astype(float).tolist()),
             probability=float(np.clip(answers[i], 0, 1)),
         )

@@ -1,4 +1,4 @@
-"""Whether a candidate may become champion, from its figures beside those of others.
+"""Whether a candidate may become champion, from its metrics beside those of others.
 
 All three are measured on the same transactions.
 """
@@ -14,26 +14,28 @@ class Gate:
     """What is asked of a candidate; None asks nothing."""
 
     max_ap_loss: float = 0.02  # of average precision, to the champion
-    min_floor_gain: float = 0.0  # of average precision, over the logistic regression
+    min_baseline_gain: float = 0.0  # of average precision, over the logistic regression
     min_auc_roc: float | None = None
     min_average_precision: float | None = None
     min_card_precision: float | None = None
 
-    def faults(self, candidate: Metrics, floor: Metrics, champion: Metrics | None) -> list[str]:
+    def faults(self, candidate: Metrics, baseline: Metrics, champion: Metrics | None) -> list[str]:
         """Why the candidate may not; empty if it may."""
         if candidate.average_precision is None or candidate.auc_roc is None:
             return ["the test transactions hold no fraud, or nothing else: nothing is proven"]
         return [
-            *self._beside(candidate.average_precision, floor, champion),
+            *self._beside(candidate.average_precision, baseline, champion),
             *self._absolute(candidate),
         ]
 
-    def _beside(self, precision: float, floor: Metrics, champion: Metrics | None) -> Iterator[str]:
-        least = (floor.average_precision or 0.0) + self.min_floor_gain
+    def _beside(
+        self, precision: float, baseline: Metrics, champion: Metrics | None
+    ) -> Iterator[str]:
+        least = (baseline.average_precision or 0.0) + self.min_baseline_gain
         if precision <= least:
             yield (
                 f"average precision {precision:.3f} is not above {least:.3f}: that of a logistic"
-                f" regression plus {self.min_floor_gain:g} (--min-floor-gain)"
+                f" regression plus {self.min_baseline_gain:g} (--min-floor-gain)"
             )
         if champion is not None and champion.average_precision is not None:
             lost = champion.average_precision - precision

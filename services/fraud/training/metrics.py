@@ -1,4 +1,4 @@
-"""A candidate's figures in short: for the terminal and for the artifacts of the Prefect UI.
+"""A candidate's metrics in short: for the terminal and for the artifacts of the Prefect UI.
 
 AUC: area under the ROC curve. AP: average precision. CP@k: card precision, and beside it which
 share that is of what perfect foresight would reach. ECE: expected calibration error.
@@ -32,7 +32,7 @@ class Result:
         """Measured on the same test transactions."""
         found = {
             "this model": self.card.metrics,
-            "logistic regression": self.card.floor_metrics,
+            "logistic regression": self.card.baseline_metrics,
             f"champion ({self.champion})": self.champion_metrics,
         }
         return {name: metrics for name, metrics in found.items() if metrics is not None}
@@ -48,10 +48,12 @@ class Unable:
 
 def render_table(result: Result) -> list[dict[str, str]]:
     """One row for each model that was measured."""
-    return [{"model": name, **_figures(metrics)} for name, metrics in result.compared().items()]
+    return [
+        {"model": name, **_format_metrics(metrics)} for name, metrics in result.compared().items()
+    ]
 
 
-def _figures(metrics: Metrics) -> dict[str, str]:
+def _format_metrics(metrics: Metrics) -> dict[str, str]:
     return {
         "AUC": _number(metrics.auc_roc),
         "AP": _number(metrics.average_precision),
@@ -102,13 +104,13 @@ def render_list(models: Sequence[Result | Unable], warnings: Sequence[str] = ())
     rows = []
     for model in models:
         card = model.card if isinstance(model, Result) else None
-        figures = _figures(card.metrics) if card and card.metrics else {}
+        shown = _format_metrics(card.metrics) if card and card.metrics else {}
         rows.append(
             {
                 "tag": model.tag,
                 "role": model.role if card else f"{model.role}, cannot answer",
                 "threshold": f"{card.threshold:.4g}" if card else "-",
-                **{name: figures.get(name, "-") for name in ("AUC", "AP", "ECE")},
+                **{name: shown.get(name, "-") for name in ("AUC", "AP", "ECE")},
                 "tested on": card.periods.get("test", "-") if card else "-",
             }
         )

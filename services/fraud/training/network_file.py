@@ -13,11 +13,11 @@ import numpy as np
 
 from services.fraud.errors import ModelError
 from services.fraud.scoring.card import Card, unknown_features
-from services.fraud.training.candidate import Material, known_from, write_forms
+from services.fraud.training.candidate import TrainingData, known_from, write_forms
 from services.fraud.training.conversion import (
     PARITY_ROWS,
-    canaries,
     check_parity,
+    golden_answers,
     keras_probabilities,
     tflite_probabilities,
 )
@@ -43,27 +43,27 @@ Array = np.ndarray[Any, Any]
 
 
 def package_network(
-    file: Path, threshold: float, folder: Path, material: Material | None = None
+    file: Path, threshold: float, folder: Path, data: TrainingData | None = None
 ) -> Card:
     """Turn a network into a model folder for the store.
 
-    material: labelled transactions, for the figures and the ranges of the features.
+    data: labelled transactions, for the metrics and the ranges of the features.
 
     Raises: ModelError: no network that the service could run; says what is wrong with it.
     """
     network = open_network(file)
-    rows = _made_up_rows() if material is None else material.rows[material.split.test]
+    rows = _made_up_rows() if data is None else data.rows[data.split.test]
     tflite = write_forms(network, folder)
-    if material is None:
+    if data is None:
         known: dict[str, Any] = {"features": unknown_features()}
     else:
-        known = known_from(material, tflite_probabilities(tflite, rows))
+        known = known_from(data, tflite_probabilities(tflite, rows))
     card = Card(
         name=file.stem,
         threshold=threshold,
         code_version=code_version(),
         parity=check_parity(network, tflite, rows),
-        canary=canaries(tflite, rows),
+        golden=golden_answers(tflite, rows),
         **known,
     )
     card.write(folder)
@@ -107,11 +107,12 @@ def _check_shape(file: Path, network: Any) -> None:
         )
     if inputs != [(None, width)]:
         raise ModelError(
-            f"{file} reads {_shown(inputs)}, not {width} features a row: {', '.join(FEATURES)}"
+            f"{file} reads {_format_shapes(inputs)}, not {width} features a row:"
+            f" {', '.join(FEATURES)}"
         )
     if outputs != [(None, 1)]:
         raise ModelError(
-            f"{file} answers with {_shown(outputs)}, not one probability a row: end it with"
+            f"{file} answers with {_format_shapes(outputs)}, not one probability a row: end it with"
             ' Dense(1, activation="sigmoid")'
         )
     output = getattr(network, "output", None)  # a Sequential from an .h5 file may have none
@@ -129,7 +130,7 @@ def _shapes(network: Any, end: str) -> list[tuple[int | None, ...]]:
     return [tuple(tensor.shape) for tensor in getattr(network, end, None) or []]
 
 
-def _shown(shapes: list[tuple[int | None, ...]]) -> str:
+def _format_shapes(shapes: list[tuple[int | None, ...]]) -> str:
     return " and ".join(str(shape) for shape in shapes) or "nothing known"
 
 

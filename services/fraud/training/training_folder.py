@@ -16,13 +16,13 @@ import pandas as pd
 from services.fraud.simulator import simulate
 from services.fraud.state.completeness import Coverage
 from services.fraud.state.snapshot import coverage_of_table, write_snapshot
-from services.fraud.training.candidate import Material, gather
+from services.fraud.training.candidate import TrainingData, prepare_data
 from services.fraud.transactions.features import DAY_S, table_features
 from services.fraud.transactions.transactions import read_transactions
 
 
 @dataclass(frozen=True)
-class World:
+class SimulationSpec:
     """What is simulated where no transactions are given."""
 
     customers: int
@@ -34,7 +34,7 @@ class World:
 
 @dataclass(frozen=True)
 class Periods:
-    """Which days train and which test; see `gather`."""
+    """Which days train and which test; see `prepare_data`."""
 
     train_days: int
     delay_days: int
@@ -43,7 +43,7 @@ class Periods:
 
 
 @dataclass(frozen=True)
-class Workbench:
+class TrainingFolder:
     """The folder, and the steps that need nothing else."""
 
     folder: Path
@@ -53,12 +53,12 @@ class Workbench:
         """The model folder."""
         return self.folder / "candidate"
 
-    def read(self, source: Path | World, now: datetime | None = None) -> int:
+    def read(self, source: Path | SimulationSpec, now: datetime | None = None) -> int:
         """Read or simulate the transactions; how many.
 
         now: as in `read_transactions`.
         """
-        if isinstance(source, World):
+        if isinstance(source, SimulationSpec):
             start = source.end - timedelta(days=source.days)
             table = simulate(source.customers, source.terminals, source.days, start, source.seed)
         else:
@@ -70,16 +70,16 @@ class Workbench:
     def compute_features(self) -> None:
         """The features of all transactions that are labelled."""
         table = self._table()
-        if "is_fraud" in table:  # else `material` says what is missing
+        if "is_fraud" in table:  # else `data` says what is missing
             np.save(self.folder / "features.npy", table_features(table))
 
-    def material(self, periods: Periods) -> Material:
+    def data(self, periods: Periods) -> TrainingData:
         """Transactions, features and split.
 
         Raises: TransactionsError: they cannot be split like that.
         """
         file = self.folder / "features.npy"
-        return gather(
+        return prepare_data(
             self._table(),
             rows=np.load(file) if file.exists() else None,
             start_test=periods.start_test,
@@ -88,10 +88,10 @@ class Workbench:
             test_days=periods.test_days,
         )
 
-    def write_snapshot(self, home: Path, source: Path | World) -> Path:
+    def write_snapshot(self, home: Path, source: Path | SimulationSpec) -> Path:
         """Hand the last weeks to the service, as the history that its state starts from."""
         table = self._table()
-        if isinstance(source, World):  # nothing is missing of its first and last day
+        if isinstance(source, SimulationSpec):  # nothing is missing of its first and last day
             end = (source.end - date(1970, 1, 1)).days * DAY_S
             covered = Coverage(end - source.days * DAY_S, end - 1, end - 1)
         else:

@@ -13,7 +13,7 @@ from services.fraud.audit.answers import epoch_s
 from services.fraud.log.database import Database
 from services.fraud.log.rows import LABELS, PREDICTIONS
 from services.fraud.log.tables import Label, Prediction
-from services.fraud.scoring.card import Canary, Card, Parity, describe_features
+from services.fraud.scoring.card import Card, GoldenAnswer, Parity, describe_features
 from services.fraud.scoring.evaluation import Metrics
 from services.fraud.transactions.features import FEATURES
 
@@ -144,7 +144,7 @@ def a_card(
         code_version="test",
         trained_at=datetime(2026, 11, 1, tzinfo=UTC),
         parity=Parity(rows=100, largest_difference=1e-7),
-        canary=(Canary(features=tuple(rows[0].tolist()), probability=0.1),),
+        golden=(GoldenAnswer(features=tuple(rows[0].tolist()), probability=0.1),),
     )
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from services.fraud.simulator import simulate
-from services.fraud.training.candidate import Material, gather, make_candidate
+from services.fraud.training.candidate import TrainingData, make_candidate, prepare_data
 from services.fraud.training.network import Recipe
 
 TINY = Recipe(widths=(16,), branches=2, max_epochs=6, batch_rows=64, learning_rate=5e-3)
@@ -19,17 +19,17 @@ def transactions() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def material(transactions: pd.DataFrame) -> Material:
+def training_data(transactions: pd.DataFrame) -> TrainingData:
     """The transactions with features, a week to train on and one to test."""
-    return gather(transactions)
+    return prepare_data(transactions)
 
 
 @pytest.fixture(scope="session")
-def model_folder(material: Material, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model_folder(training_data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """model.keras, model.tflite and card.json of a network that has learnt a little.
 
     Never write to it.
     """
     folder = tmp_path_factory.mktemp("model") / "candidate"
-    make_candidate(material, TINY, folder, alerts_per_day=10)
+    make_candidate(training_data, TINY, folder, alerts_per_day=10)
     return folder

@@ -10,7 +10,7 @@ import pytest
 
 from services.fraud.http import batch
 from services.fraud.http.arrow_body import FILE, MAX_SCHEMA_BYTES, STREAM, Unreadable
-from services.fraud.http.problem import Refusal
+from services.fraud.http.problem import HttpProblem
 from services.fraud.scoring.detector import Rows
 from services.fraud.scoring.schema import MOST_JSON_ROWS, MOST_ROWS
 from services.fraud.transactions.features import FEATURES
@@ -85,7 +85,7 @@ body = Path({str(tmp_path / "body")!r}).read_bytes()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     answer = batch.read(body, {media_type!r}).features.shape
-except (arrow_body.Unreadable, problem.Refusal) as error:
+except (arrow_body.Unreadable, problem.HttpProblem) as error:
     answer = error.message
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024, answer)
 """
@@ -230,11 +230,11 @@ def test_damaged_tables_are_refused_and_nothing_else_happens(form):
 
 def test_json_over_its_limit_is_told_of_tables():
     """8 MiB: what is more comes as a table."""
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(HttpProblem) as problem:
         batch.read(b" " * (batch.JSON_MAX_BYTES + 1), JSON)
 
-    assert (refusal.value.status, refusal.value.code) == (413, "too_large")
-    assert "8,388,608" in refusal.value.message and "Arrow" in refusal.value.message
+    assert (problem.value.status, problem.value.code) == (413, "too_large")
+    assert "8,388,608" in problem.value.message and "Arrow" in problem.value.message
 
 
 @pytest.mark.parametrize("rows", [[], [0] * (MOST_JSON_ROWS + 1), [[]] * (3 * MOST_JSON_ROWS)])
@@ -246,11 +246,11 @@ def test_json_of_no_rows_or_too_many_is_refused(rows):
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 50_000, b'{"a": secret}', b"[] x"])
 def test_broken_json_is_invalid_json(body):
     """As at every endpoint: 400, and nothing of the body is repeated."""
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(HttpProblem) as problem:
         batch.read(body, JSON)
 
-    assert (refusal.value.status, refusal.value.code) == (400, "invalid_json")
-    assert "secret" not in refusal.value.message
+    assert (problem.value.status, problem.value.code) == (400, "invalid_json")
+    assert "secret" not in problem.value.message
 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "NaN", "Infinity", "1" + "0" * 400])

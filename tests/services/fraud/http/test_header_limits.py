@@ -40,7 +40,7 @@ class Wire(asyncio.Transport):
 
 
 class Connection:
-    """A guarded connection whose requests an application answers with what it got."""
+    """A limited connection whose requests an application answers with what it got."""
 
     def __init__(self, *packets):
         self.wire, self.asked = Wire(), []

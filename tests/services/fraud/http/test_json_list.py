@@ -9,7 +9,7 @@ from pydantic_core import from_json
 
 from services.fraud.http import batch, json_list, request_body
 from services.fraud.http.json_list import LARGEST_ELEMENT, PIECE_BYTES, NoJson, OtherShape, pieces
-from services.fraud.http.problem import Refusal
+from services.fraud.http.problem import HttpProblem
 from services.fraud.scoring.schema import MOST_LABELS
 from tests.services.fraud.running import GENUINE
 
@@ -157,7 +157,7 @@ def test_many_labels_are_read_as_few():
 def test_wrong_label_among_many_is_named_by_its_number():
     """Wherever it stands; several are named, and nothing is taken."""
     wrong = {"n17": {"is_fraud": "yes"}, "n4321": {"transaction_id": ""}}
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(HttpProblem) as refused:
         request_body.parsed_labels(_labels(5_000, **wrong))
     fields = [fault["field"] for fault in refused.value.fields]
     assert fields == ["labels.17.is_fraud", "labels.4321.transaction_id"]
@@ -177,7 +177,7 @@ def test_wrong_label_among_many_is_named_by_its_number():
 )
 def test_many_labels_are_refused_as_few(body, code, status):
     """With the codes of short bodies."""
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(HttpProblem) as refused:
         request_body.parsed_labels(body)
     assert (refused.value.code, refused.value.status) == (code, status)
 

@@ -16,10 +16,10 @@ def test_card_comes_back_as_it_was_written(model_folder, tmp_path):
     card.write(tmp_path)
 
     assert Card.read(tmp_path) == card
-    assert card.metrics is not None and card.floor_metrics is not None
+    assert card.metrics is not None and card.baseline_metrics is not None
     assert card.alerts_per_day == 10 and 0 < card.threshold < 1
     assert card.parity.rows >= 10_000 and card.parity.largest_difference <= 1e-5
-    assert len(card.canary) == 8 and card.data_digest and card.trained_at
+    assert len(card.golden) == 8 and card.data_digest and card.trained_at
     assert card.periods["test"].split()[1] == "to"
 
 

@@ -71,9 +71,9 @@ def test_card_without_typical_values_gives_no_causes(changed):
 def test_model_that_answers_otherwise_than_its_card_is_refused(changed):
     """A card beside the weights of another model does not come into service."""
     card = Card.read(changed)
-    first = card.canary[0]
+    first = card.golden[0]
     other = first.model_copy(update={"probability": abs(first.probability - 0.1)})
-    card.model_copy(update={"canary": (other, *card.canary[1:])}).write(changed)
+    card.model_copy(update={"golden": (other, *card.golden[1:])}).write(changed)
 
     with pytest.raises(ModelError, match="do not belong together"):
         FraudScorer(changed, "model:1")

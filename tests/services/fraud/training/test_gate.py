@@ -16,35 +16,35 @@ GOOD = Metrics(
     share_of_oracle=0.74,
     calibration_error=0.001,
 )
-FLOOR = replace(GOOD, average_precision=0.6)
+BASELINE = replace(GOOD, average_precision=0.6)
 
 
 @pytest.mark.parametrize("champion", [None, GOOD, replace(GOOD, average_precision=0.719)])
 def test_good_candidate_passes(champion):
-    """The first one needs to beat the floor alone; a little may be lost to the champion."""
-    assert Gate().faults(GOOD, FLOOR, champion) == []
+    """The first one needs to beat the baseline alone; a little may be lost to the champion."""
+    assert Gate().faults(GOOD, BASELINE, champion) == []
 
 
 @pytest.mark.parametrize(
-    ("gate", "floor", "champion", "words"),
+    ("gate", "baseline", "champion", "words"),
     [
         (Gate(), GOOD, None, ["0.700 is not above 0.700", "--min-floor-gain"]),
-        (Gate(min_floor_gain=0.2), FLOOR, None, ["not above 0.800"]),
-        (Gate(), FLOOR, replace(GOOD, average_precision=0.73), ["0.030 below", "--max-ap-loss"]),
-        (Gate(min_auc_roc=0.9), FLOOR, None, ["AUC ROC 0.880 is below 0.9", "--min-auc-roc"]),
-        (Gate(min_average_precision=0.8), FLOOR, None, ["--min-average-precision"]),
-        (Gate(min_card_precision=0.31), FLOOR, None, ["card precision@100 0.300 is below 0.31"]),
+        (Gate(min_baseline_gain=0.2), BASELINE, None, ["not above 0.800"]),
+        (Gate(), BASELINE, replace(GOOD, average_precision=0.73), ["0.030 below", "--max-ap-loss"]),
+        (Gate(min_auc_roc=0.9), BASELINE, None, ["AUC ROC 0.880 is below 0.9", "--min-auc-roc"]),
+        (Gate(min_average_precision=0.8), BASELINE, None, ["--min-average-precision"]),
+        (Gate(min_card_precision=0.31), BASELINE, None, ["card precision@100 0.300 is below 0.31"]),
     ],
 )
-def test_each_fault_is_told_with_figures_and_option(gate, floor, champion, words):
+def test_each_fault_is_told_with_figures_and_option(gate, baseline, champion, words):
     """One fault, one line."""
-    (fault,) = gate.faults(GOOD, floor, champion)
+    (fault,) = gate.faults(GOOD, baseline, champion)
     assert all(word in fault for word in words)
 
 
 def test_nothing_is_proven_without_frauds():
     """A test without frauds lets nobody in."""
     blind = replace(GOOD, frauds=0, auc_roc=None, average_precision=None)
-    assert Gate().faults(blind, FLOOR, None) == [
+    assert Gate().faults(blind, BASELINE, None) == [
         "the test transactions hold no fraud, or nothing else: nothing is proven"
     ]

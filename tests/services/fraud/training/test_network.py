@@ -12,8 +12,8 @@ import pytest
 from services.fraud.errors import ModelError, TransactionsError
 from services.fraud.scoring.card import Card
 from services.fraud.scoring.evaluation import average_precision
-from services.fraud.training.baseline import logistic_floor
-from services.fraud.training.candidate import gather, history_missing, make_candidate
+from services.fraud.training.baseline import logistic_baseline
+from services.fraud.training.candidate import history_missing, make_candidate, prepare_data
 from services.fraud.training.conversion import check_parity, convert, tflite_probabilities
 from services.fraud.training.network import Recipe, amount_step, fit
 from services.fraud.transactions.features import FEATURES
@@ -27,12 +27,12 @@ def test_candidate_learns_and_says_how_well(model_folder):
     """Even a tiny network, trained for seconds, ranks frauds far above chance."""
     card = Card.read(model_folder)
 
-    assert card.metrics is not None and card.floor_metrics is not None
+    assert card.metrics is not None and card.baseline_metrics is not None
     assert (card.metrics.auc_roc or 0) > 0.7
     chance = card.metrics.frauds / card.metrics.rows
     assert (card.metrics.average_precision or 0) > 3 * chance
     assert (card.metrics.share_of_oracle or 0) > 0.3
-    assert card.metrics.rows == card.floor_metrics.rows
+    assert card.metrics.rows == card.baseline_metrics.rows
     assert card.recipe["max_epochs"] == 6
 
 
@@ -48,13 +48,13 @@ def test_training_leaves_the_process_as_it_was():
         assert 0 <= float(session.run(first.random_uniform(()))) < 1
 
 
-def test_training_again_gives_the_same_network(material, model_folder, tmp_path):
+def test_training_again_gives_the_same_network(training_data, model_folder, tmp_path):
     """Bit by bit, progress told or not; another seed gives another."""
     told: list[int] = []
-    make_candidate(material, TINY, tmp_path / "same", alerts_per_day=10, show=told.append)
-    make_candidate(material, replace(TINY, seed=1), tmp_path / "other", alerts_per_day=10)
+    make_candidate(training_data, TINY, tmp_path / "same", alerts_per_day=10, show=told.append)
+    make_candidate(training_data, replace(TINY, seed=1), tmp_path / "other", alerts_per_day=10)
 
-    rows = material.rows[:1_000]
+    rows = training_data.rows[:1_000]
     answers = [
         tflite_probabilities(folder / "model.tflite", rows)
         for folder in (model_folder, tmp_path / "same", tmp_path / "other")
@@ -93,21 +93,23 @@ def test_answers_stay_finite_for_any_amount(model_folder):
     assert np.isfinite(answers).all() and (answers >= 0).all() and (answers <= 1).all()
 
 
-def test_forms_that_differ_are_refused(material, model_folder, tmp_path):
+def test_forms_that_differ_are_refused(training_data, model_folder, tmp_path):
     """The largest difference and the row are told."""
     network = open_keras().models.load_model(model_folder / "model.keras")
-    other = fit(material.rows[:2_000], material.is_fraud[:2_000], replace(TINY, max_epochs=1))
+    other = fit(
+        training_data.rows[:2_000], training_data.is_fraud[:2_000], replace(TINY, max_epochs=1)
+    )
     file = tmp_path / "other.tflite"
     file.write_bytes(convert(other))
 
     with pytest.raises(ModelError, match=r"differ by .* where 1e-05 is allowed"):
-        check_parity(network, file, material.rows[:100])
+        check_parity(network, file, training_data.rows[:100])
 
 
-def test_parity_is_proven_on_ten_thousand_rows_even_from_few(material, model_folder):
+def test_parity_is_proven_on_ten_thousand_rows_even_from_few(training_data, model_folder):
     """Their values are mixed anew."""
     network = open_keras().models.load_model(model_folder / "model.keras")
-    parity = check_parity(network, model_folder / "model.tflite", material.rows[:100])
+    parity = check_parity(network, model_folder / "model.tflite", training_data.rows[:100])
 
     assert parity.rows == 10_000
     assert parity.largest_difference < 1e-5
@@ -133,14 +135,14 @@ def test_recipe_passes_over_few_rows_more_often():
     assert [recipe.epochs(rows) for rows in (100, 67_240, 270_000, 5_000_000)] == [20, 20, 6, 1]
 
 
-def test_floor_ranks_like_a_logistic_regression_and_survives_a_constant_feature():
+def test_baseline_ranks_like_a_logistic_regression_and_survives_a_constant_feature():
     """Its probabilities are calibrated on its own rows."""
     draws = np.random.default_rng(0)
     rows = draws.standard_normal((4_000, 15))
     rows[:, 3] = 5.0
     truth = draws.random(4_000) < 1 / (1 + np.exp(4 - 2 * rows[:, 0] + rows[:, 1]))
 
-    found = logistic_floor(rows, truth, rows)
+    found = logistic_baseline(rows, truth, rows)
 
     assert found.mean() == pytest.approx(truth.mean(), abs=1e-4)
     assert average_precision(truth, found) > 0.4
@@ -149,25 +151,25 @@ def test_floor_ranks_like_a_logistic_regression_and_survives_a_constant_feature(
 def test_split_that_cannot_be_made_says_what_would_be_right(transactions):
     """Too few days, no labels, nothing to learn, no rows."""
     with pytest.raises(TransactionsError, match="take fewer --train-days"):
-        gather(transactions, train_days=60)
+        prepare_data(transactions, train_days=60)
     with pytest.raises(TransactionsError, match="or another --test-start"):
-        gather(transactions, start_test=date(2018, 5, 29))
+        prepare_data(transactions, start_test=date(2018, 5, 29))
     with pytest.raises(TransactionsError, match="no column is_fraud"):
-        gather(transactions.drop(columns="is_fraud"))
+        prepare_data(transactions.drop(columns="is_fraud"))
     with pytest.raises(TransactionsError, match="hold no fraud"):
-        gather(transactions.assign(is_fraud=False))
+        prepare_data(transactions.assign(is_fraud=False))
     with pytest.raises(TransactionsError, match="no transactions"):
-        gather(transactions.head(0))
+        prepare_data(transactions.head(0))
 
 
-def test_split_ends_with_the_last_day(material):
+def test_split_ends_with_the_last_day(training_data):
     """And tells when the windows of the first train day are not full."""
-    assert material.periods() == {
+    assert training_data.periods() == {
         "train": "2018-05-10 to 2018-05-16",
         "test": "2018-05-24 to 2018-05-30",
     }
-    assert history_missing(material) == 0
-    assert history_missing(gather(material.table, train_days=30)) == 21
+    assert history_missing(training_data) == 0
+    assert history_missing(prepare_data(training_data.table, train_days=30)) == 21
 
 
 def test_training_leaves_the_terminal_alone(model_folder, tmp_path):

@@ -47,15 +47,17 @@ def test_network_is_packaged_as_it_is(tmp_path, name):
     assert (card.name, card.threshold) == (Path(name).stem, 0.5)
     assert card.metrics is None and card.trained_at is None and card.alerts_per_day is None
     assert {feature.typical for feature in card.features} == {None}
-    assert len(card.canary) == 8
+    assert len(card.golden) == 8
 
 
-def test_network_is_evaluated_on_transactions_if_there_are_some(tmp_path, material, model_folder):
+def test_network_is_evaluated_on_transactions_if_there_are_some(
+    tmp_path, training_data, model_folder
+):
     """Its card then has figures and ranges, like that of a trained one."""
-    card = package_network(model_folder / "model.keras", 0.3, tmp_path, material)
+    card = package_network(model_folder / "model.keras", 0.3, tmp_path, training_data)
 
     trained = Card.read(model_folder)
-    assert (card.metrics, card.floor_metrics) == (trained.metrics, trained.floor_metrics)
+    assert (card.metrics, card.baseline_metrics) == (trained.metrics, trained.baseline_metrics)
     assert card.features == trained.features
     assert card.data_digest == trained.data_digest
 

@@ -9,7 +9,7 @@ import pytest
 
 from services.fraud.scoring.evaluation import baseline_split
 from services.fraud.simulator import simulate
-from services.fraud.training.candidate import Material, make_candidate
+from services.fraud.training.candidate import TrainingData, make_candidate
 from services.fraud.training.network import Recipe
 from services.fraud.transactions.features import table_features
 
@@ -19,14 +19,14 @@ pytestmark = pytest.mark.slow
 def test_network_is_at_least_as_good_as_the_handbooks_own(tmp_path):
     """Trained on the same week, and tested on the same; also in its TFLite form."""
     table = simulate()
-    material = Material(
+    data = TrainingData(
         table, table_features(table), baseline_split(table, date(2018, 7, 25)), digest=""
     )
 
-    card = make_candidate(material, Recipe(), tmp_path)
+    card = make_candidate(data, Recipe(), tmp_path)
 
-    found, floor = card.metrics, card.floor_metrics
-    assert found is not None and floor is not None
+    found, baseline = card.metrics, card.baseline_metrics
+    assert found is not None and baseline is not None
     assert (found.rows, found.frauds) == (58_264, 385)
     assert (found.auc_roc or 0) >= 0.864
     assert (found.average_precision or 0) >= 0.653
@@ -34,6 +34,6 @@ def test_network_is_at_least_as_good_as_the_handbooks_own(tmp_path):
     assert found.calibration_error <= 0.003
     assert card.parity.rows == 58_264 and card.parity.largest_difference <= 1e-5
     # scikit-learn's logistic regression has 0.871, 0.606 and 0.291.
-    assert floor.auc_roc == pytest.approx(0.871, abs=0.002)
-    assert floor.average_precision == pytest.approx(0.606, abs=0.002)
-    assert floor.card_precision == pytest.approx(0.291, abs=0.002)
+    assert baseline.auc_roc == pytest.approx(0.871, abs=0.002)
+    assert baseline.average_precision == pytest.approx(0.606, abs=0.002)
+    assert baseline.card_precision == pytest.approx(0.291, abs=0.002)

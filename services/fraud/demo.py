@@ -71,7 +71,12 @@ def main() -> int:
             times_ms.append(1e3 * (time.perf_counter() - asked))
         labels = [{"transaction_id": row[0], "is_fraud": row[5]} for row in rows]
         post("/labels", {"labels": labels})
-    times_ms.sort()
+    summarise(rows, answers, sorted(times_ms))
+    return 0
+
+
+def summarise(rows: list[Row], answers: list[Any], times_ms: list[float]) -> None:
+    """Two answers, and how quick and how right all were. times_ms: in order."""
     caught = sum(a["is_fraud"] for a, row in zip(answers, rows, strict=True) if row[5])
     alarms = sum(a["is_fraud"] for a, row in zip(answers, rows, strict=True) if not row[5])
     surest = max(range(len(rows)), key=lambda i: (rows[i][5], answers[i]["probability"]))
@@ -86,7 +91,6 @@ def main() -> int:
         f" {caught} of {sum(row[5] for row in rows)} frauds caught,"
         f" {alarms} of {sum(not row[5] for row in rows):,} genuine ones flagged\n"
     )
-    return 0
 
 
 def labelled_rows(home: Path) -> list[Row]:

@@ -11,12 +11,23 @@ from functools import partial
 from pathlib import Path
 
 # From 50 µs to 10 s; half of the requests take 100 to 500 µs.
+# fmt: off
 LATENCY_BUCKETS_S = (
-    *(5e-5, 1e-4, 1.5e-4, 2e-4, 3e-4, 4e-4, 5e-4, 7.5e-4),
-    *(1e-3, 1.5e-3, 2e-3, 3e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
+    5e-5, 1e-4, 1.5e-4, 2e-4, 3e-4, 4e-4, 5e-4, 7.5e-4, 1e-3, 1.5e-3, 2e-3, 3e-3, 5e-3,
+    1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
 )
+# fmt: on
 MODEL_BUCKETS_S = (1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2)
+LATENCY_HELP = "From the body's last byte to the answer, of requests that were answered"
+DIFFERENCE_HELP = "Distance of the shadow's probability from the champion's"
+LOG_COUNTERS = {
+    "written": "Rows that the database has taken",
+    "spilled": "Rows put into a file, for the database did not take them",
+    "dropped": "Rows lost: neither the database nor the disk took them",
+    "failures": "Attempts to write that failed",
+}
 PROBABILITY_BUCKETS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9, 1.0)
+DIFFERENCE_BUCKETS = (1e-4, 1e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 class Metrics:
@@ -30,15 +41,12 @@ class Metrics:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         self._folder, self._registry = folder, CollectorRegistry()
-        kept = self._registry
-        counter, gauge = partial(Counter, registry=kept), partial(Gauge, registry=kept)
-        histogram = partial(Histogram, registry=kept)
+        counter = partial(Counter, registry=self._registry)
+        gauge = partial(Gauge, registry=self._registry)
+        histogram = partial(Histogram, registry=self._registry)
 
         self._latency = histogram(
-            "fraud_request_seconds",
-            "From the body's last byte to the answer, of requests that were answered",
-            ["endpoint"],
-            buckets=LATENCY_BUCKETS_S,
+            "fraud_request_seconds", LATENCY_HELP, ["endpoint"], buckets=LATENCY_BUCKETS_S
         )
         self._answers = counter("fraud_answers_total", "Answers", ["endpoint", "status"])
         self.flagged = counter("fraud_flagged_total", "Transactions that were called fraud")
@@ -56,28 +64,20 @@ class Metrics:
             "fraud_model_swap_failures_total", "Models that could not be taken up"
         )
         self.shadow_difference = histogram(
-            "fraud_shadow_difference",
-            "Distance of the shadow's probability from the champion's",
-            buckets=(1e-4, 1e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+            "fraud_shadow_difference", DIFFERENCE_HELP, buckets=DIFFERENCE_BUCKETS
         )
         self.state_age = gauge(
             "fraud_state_age_seconds", "Age of the last snapshot", multiprocess_mode="livemax"
         )
-        self.log_waiting = gauge(
+        self._log_waiting = gauge(
             "fraud_log_waiting",
             "Rows that the database has not taken yet",
             multiprocess_mode="livesum",
         )
-        self.log_counters = {
-            name: counter(f"fraud_log_{name}_total", text)
-            for name, text in (
-                ("written", "Rows that the database has taken"),
-                ("spilled", "Rows put into a file, for the database did not take them"),
-                ("dropped", "Rows lost: neither the database nor the disk took them"),
-                ("failures", "Attempts to write that failed"),
-            )
+        self._log_counters = {
+            n: counter(f"fraud_log_{n}_total", t) for n, t in LOG_COUNTERS.items()
         }
-        self._logged = dict.fromkeys(self.log_counters, 0)
+        self._logged = dict.fromkeys(LOG_COUNTERS, 0)
         self._observers: dict[str, Callable[[float], None]] = {}
         self._counters: dict[tuple[str, int], Callable[[], None]] = {}
 
@@ -102,8 +102,8 @@ class Metrics:
 
     def logged(self, counted: dict[str, int]) -> None:
         """Take over the log's own counts, which only grow."""
-        self.log_waiting.set(counted["waiting"])
-        for name, counter in self.log_counters.items():
+        self._log_waiting.set(counted["waiting"])
+        for name, counter in self._log_counters.items():
             counter.inc(max(0, counted[name] - self._logged[name]))
             self._logged[name] = counted[name]
 

@@ -17,7 +17,8 @@ from pydantic import ValidationError
 from services.fraud import supervisor
 from services.fraud.errors import LogError
 from services.fraud.http import header_limits
-from services.fraud.http.web import App, Receive, Scope, Send, Web
+from services.fraud.http.body_reader import Receive
+from services.fraud.http.web import App, Scope, Send, Web
 from services.fraud.log.database import Database
 from services.fraud.metrics_folder import MetricsFolder
 from services.fraud.settings import ServiceSettings

@@ -51,13 +51,7 @@ class Worker:
         self._folder = MetricsFolder(settings.home, server) if server else None
         self._metrics = Metrics(self._folder.path if self._folder else None)
         self._watch = Watch(server) if server else None
-        self._champion = Champion(
-            Registry(settings.home),
-            self._model_folder,
-            default=packed[0] if packed else None,
-            on_swap=self._swapped,
-        )
-        self._champion.refresh()
+        self._champion = self._open_champion(Registry(settings.home))
         history = _Periodic(self._load_history, SELDOM_S)
         history.once()
         self._state = HeldState(self._state_path)
@@ -68,31 +62,40 @@ class Worker:
             self._metrics,
             max_state_age_s=settings.fraud_max_state_age_h * 3_600,
         )
-        self.web = Web(
-            self._detector,
-            self._metrics,
-            keys=settings.keys,
-            limits=Limits(
-                settings.fraud_max_in_flight,
-                settings.fraud_body_timeout_s,
-                settings.fraud_batch_max_bytes,
-            ),
+        limits = Limits(
+            max_in_flight=settings.fraud_max_in_flight,
+            body_timeout_s=settings.fraud_body_timeout_s,
+            batch_max_bytes=settings.fraud_batch_max_bytes,
         )
+        self.web = Web(self._detector, self._metrics, keys=settings.keys, limits=limits)
         self._beside = [
             history,
             _Periodic(self._champion.refresh, OFTEN_S),
             _Periodic(self._state.refresh, OFTEN_S),
             _Periodic(self._report, OFTEN_S),
         ]
+        self._start()
+        if not settings.keys:
+            logger.warning("TRIPTYCH_API_KEYS is not set: only this machine is answered")
+
+    def _open_champion(self, registry: Registry) -> Champion:
+        default = self._packed[0] if self._packed else None
+        champion = Champion(registry, self._model_folder, default=default, on_swap=self._swapped)
+        champion.refresh()
+        return champion
+
+    def _start(self) -> None:
+        """What goes on beside requests; and what is missing is logged."""
         for periodic in self._beside:
             periodic.start()
         if self._watch:
             self._watch.start()
         if not self._log.await_start():
-            logger.error("the log's process does not start; answers wait for it in memory")
-        self._tell_readiness()
-        if not settings.keys:
-            logger.warning("TRIPTYCH_API_KEYS is not set: only this machine is answered")
+            logger.error("the log's process does not start; answers wait for it in files")
+        found = self._detector.readiness()
+        if not found["ready"]:
+            missing = found["waiting_for"]
+            logger.error("nothing answers, and /readyz says 503, for want of this: %s", missing)
 
     def close(self) -> None:
         """Write what has been answered, to the database or, failing that, into a file."""
@@ -105,12 +108,6 @@ class Worker:
             self._folder.release()
         if self._watch:  # last: it ends a process that does not come this far
             self._watch.stop()
-
-    def _tell_readiness(self) -> None:
-        found = self._detector.readiness()
-        if not found["ready"]:
-            missing = found["waiting_for"]
-            logger.error("nothing answers, and /readyz says 503, for want of this: %s", missing)
 
     def _model_folder(self, tag: str) -> Path:
         if self._packed and tag == self._packed[0]:

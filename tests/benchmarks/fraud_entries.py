@@ -10,7 +10,8 @@ from typing import Any
 import bentoml
 
 from services.fraud.http import header_limits
-from services.fraud.http.web import App, Receive, Scope, Send
+from services.fraud.http.body_reader import Receive
+from services.fraud.http.web import App, Scope, Send
 from services.fraud.service import SETTINGS, FraudDetector
 from services.fraud.worker import Worker
 

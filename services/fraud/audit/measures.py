@@ -119,9 +119,9 @@ class Audit:
     degraded: int  # answers of the champion that said so
     slow_ms: float | None  # 99th percentile of its latency
 
-    def model(self, tag: str | None, role: str = "answered") -> ModelQuality | None:
-        """How a model did."""
-        return next((m for m in self.models if (m.model, m.role) == (tag, role)), None)
+    def model(self, tag: str | None) -> ModelQuality | None:
+        """How a model that answered did."""
+        return next((m for m in self.models if (m.model, m.role) == (tag, "answered")), None)
 
 
 @dataclass
@@ -214,21 +214,22 @@ def _measure_day(
     track.alerts.append(alerts)
     more: dict[str, Any] = {}
     if role == "shadow":
+        more = {
+            "equal_decisions": float(rows["is_equal"].mean()),
+            "mean_difference": float(rows["difference"].mean()),
+            "largest_difference": float(rows["difference"].max()),
+        }
         track.equal += int(rows["is_equal"].sum())
         track.differences += float(rows["difference"].sum())
-        track.largest = max(track.largest, float(rows["difference"].max()))
-        more["equal_decisions"] = float(rows["is_equal"].mean())
-        more["mean_difference"] = float(rows["difference"].mean())
-        more["largest_difference"] = float(rows["difference"].max())
+        track.largest = max(track.largest, more["largest_difference"])
     if day < period.first_young:
-        labelled = rows.loc[rows["label"].notna(), ["customer_id", "probability", "label"]]
-        labelled = labelled.assign(day=day.toordinal())
+        columns = ["customer_id", "probability", "label"]
+        labelled = rows.loc[rows["label"].notna(), columns].assign(day=day.toordinal())
         track.labelled.append(labelled)
         more |= {"labelled": len(labelled), "frauds": int(labelled["label"].sum())}
         if found := _metrics(labelled):
-            more["auc_roc"] = found.auc_roc
-            more["average_precision"] = found.average_precision
-            more["calibration_error"] = found.calibration_error
+            names = ("auc_roc", "average_precision", "calibration_error")
+            more |= {name: getattr(found, name) for name in names}
             more["card_precision_100"] = _card_precision(labelled)
     return DayQuality(
         day=day,
@@ -293,11 +294,7 @@ def _card_precision(labelled: pd.DataFrame) -> float | None:
 
 def _calibration(labelled: pd.DataFrame) -> tuple[tuple[float, float, int], ...]:
     """Promised and seen, by bins of equally many rows."""
-    ordered = labelled.sort_values("probability", kind="stable")
-    promised = np.array_split(ordered["probability"].to_numpy(float), CALIBRATION_BINS)
-    seen = np.array_split(ordered["label"].to_numpy(float), CALIBRATION_BINS)
-    return tuple(
-        (float(p.mean()), float(s.mean()), len(p))
-        for p, s in zip(promised, seen, strict=True)
-        if len(p)
-    )
+    ordered = labelled.sort_values("probability", kind="stable")[["probability", "label"]]
+    bins = np.array_split(ordered.to_numpy(float), CALIBRATION_BINS)
+    means = ((*part.mean(axis=0).tolist(), len(part)) for part in bins if len(part))
+    return tuple((promised, seen, rows) for promised, seen, rows in means)

@@ -52,51 +52,26 @@ _ERRORS = {
 }
 
 
+_MODELS: tuple[type[BaseModel], ...] = (
+    schema.DetectRequest,
+    schema.DetectAnswer,
+    schema.RawTransaction,
+    schema.ScoreAnswer,
+    schema.BatchRequest,
+    schema.BatchAnswer,
+    schema.LabelsRequest,
+    schema.LabelsAnswer,
+    schema.Readiness,
+    schema.ErrorAnswer,
+)
+
+
 def document(*, with_keys: bool) -> dict[str, Any]:
     """OpenAPI 3.1. with_keys: whether callers need one."""
-    models: list[type[BaseModel]] = [
-        *(schema.DetectRequest, schema.DetectAnswer, schema.RawTransaction, schema.ScoreAnswer),
-        *(schema.BatchRequest, schema.BatchAnswer, schema.LabelsRequest, schema.LabelsAnswer),
-        *(schema.Readiness, schema.ErrorAnswer),
-    ]
     _, components = models_json_schema(
-        [(model, "validation") for model in models], ref_template=_REFS
+        [(model, "validation") for model in _MODELS], ref_template=_REFS
     )
-    conflict = {409: "The transaction is known, with another content"}
-    paths = {
-        "/detect_fraud": _post(
-            "/detect_fraud",
-            _SCORING,
-            "Say whether a transaction with known features is fraud",
-            schema.DetectRequest,
-            schema.DetectAnswer,
-        ),
-        "/score_transaction": _post(
-            "/score_transaction",
-            _SCORING,
-            "Say whether a raw transaction is fraud, and why",
-            schema.RawTransaction,
-            schema.ScoreAnswer,
-            errors=conflict,
-        ),
-        "/score_batch": _post(
-            "/score_batch",
-            _SCORING,
-            "Score many transactions with known features at once",
-            schema.BatchRequest,
-            schema.BatchAnswer,
-            tables=TABLES,
-        ),
-        "/labels": _post(
-            "/labels",
-            _LABELS,
-            "Report what transactions have turned out to be",
-            schema.LabelsRequest,
-            schema.LabelsAnswer,
-        ),
-        "/livez": _get("Whether the process lives", None),
-        "/readyz": _get("Whether it can answer, and with what", schema.Readiness, also=503),
-    }
+    paths = _paths()
     if with_keys:
         components["securitySchemes"] = {
             "bearer": {"type": "http", "scheme": "bearer"},
@@ -115,6 +90,43 @@ def document(*, with_keys: bool) -> dict[str, Any]:
         "tags": _TAGS,
         "paths": paths,
         "components": {"schemas": components.pop("$defs"), **components},
+    }
+
+
+def _paths() -> dict[str, dict[str, Any]]:
+    return {
+        "/detect_fraud": _post(
+            "/detect_fraud",
+            _SCORING,
+            "Say whether a transaction with known features is fraud",
+            schema.DetectRequest,
+            schema.DetectAnswer,
+        ),
+        "/score_transaction": _post(
+            "/score_transaction",
+            _SCORING,
+            "Say whether a raw transaction is fraud, and why",
+            schema.RawTransaction,
+            schema.ScoreAnswer,
+            errors={409: "The transaction is known, with another content"},
+        ),
+        "/score_batch": _post(
+            "/score_batch",
+            _SCORING,
+            "Score many transactions with known features at once",
+            schema.BatchRequest,
+            schema.BatchAnswer,
+            tables=TABLES,
+        ),
+        "/labels": _post(
+            "/labels",
+            _LABELS,
+            "Report what transactions have turned out to be",
+            schema.LabelsRequest,
+            schema.LabelsAnswer,
+        ),
+        "/livez": _get("Whether the process lives", None),
+        "/readyz": _get("Whether it can answer, and with what", schema.Readiness, also=503),
     }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import orjson
 
 Headers = tuple[tuple[bytes, bytes], ...]
+BUSY = "busy"
 CLOSE: Headers = ((b"connection", b"close"),)  # what else the caller sends is not read
 
 
@@ -37,6 +38,11 @@ def too_large(path: str, max_bytes: int) -> HttpProblem:
     return HttpProblem(
         413, "too_large", f"{path} takes bodies of at most {max_bytes:,} bytes", headers=CLOSE
     )
+
+
+def busy() -> HttpProblem:
+    """Too much at once."""
+    return wait(BUSY, "too many requests in flight; try again in a second", 1)
 
 
 def wait(code: str, message: str, seconds: int) -> HttpProblem:

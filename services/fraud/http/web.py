@@ -17,18 +17,18 @@ import orjson
 from services.fraud.errors import StateBusy, StateUnavailable, TransactionConflict
 from services.fraud.http import batch
 from services.fraud.http.arrow_body import TABLES, Unreadable
+from services.fraud.http.body_reader import BodyReader, Receive
 from services.fraud.http.callers import Callers
 from services.fraud.http.header_values import joined
 from services.fraud.http.openapi import document
 from services.fraud.http.page import PAGE
-from services.fraud.http.problem import CLOSE, Headers, HttpProblem, too_large, wait
+from services.fraud.http.problem import BUSY, Headers, HttpProblem, busy, wait
 from services.fraud.http.request_body import check_head, parsed, parsed_labels
 from services.fraud.metrics import Metrics
 from services.fraud.scoring.detector import Detector, NotReady
 from services.fraud.scoring.schema import DetectRequest, RawTransaction, Readiness
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -65,7 +65,7 @@ class Endpoint:
 
 
 @dataclass
-class _InHand:
+class _InFlight:
     """Requests whose bodies are there, and which are being answered."""
 
     most: int
@@ -85,20 +85,20 @@ class Web:
     ) -> None:
         self._detector, self._metrics, self._limits = detector, metrics, limits
         self._callers = Callers(keys)
-        self._in_hand = {False: _InHand(limits.max_in_flight), True: _InHand(LONG_AT_ONCE)}
-        self._buffered = 0  # bytes of large bodies
-        self._openapi = orjson.dumps(document(with_keys=bool(keys)))
+        self._in_flight = {False: _InFlight(limits.max_in_flight), True: _InFlight(LONG_AT_ONCE)}
+        self._bodies = BodyReader((LONG_AT_ONCE + 1) * limits.batch_max_bytes)
+        openapi = orjson.dumps(document(with_keys=bool(keys)))
         big = limits.batch_max_bytes
         endpoints = (
             Endpoint("/detect_fraud", "POST", self._detect, (JSON,), SMALL_BODY),
             Endpoint("/score_transaction", "POST", self._score, (JSON,), SMALL_BODY),
             Endpoint("/score_batch", "POST", self._batch, (JSON, *TABLES), big, True),
             Endpoint("/labels", "POST", self._labels, (JSON,), LABELS_BYTES, True),
-            Endpoint("/livez", "GET", self._livez),
+            Endpoint("/livez", "GET", lambda: (200, b"{}", JSON_MEDIA)),
             Endpoint("/readyz", "GET", self._readyz),
             Endpoint("/metrics", "GET", self._metrics_text, is_long=True),
-            Endpoint("/docs.json", "GET", self._docs),
-            Endpoint("/", "GET", self._page),
+            Endpoint("/docs.json", "GET", lambda: (200, openapi, JSON_MEDIA)),
+            Endpoint("/", "GET", lambda: (200, PAGE.encode(), b"text/html; charset=utf-8")),
         )
         self._endpoints = {endpoint.path: endpoint for endpoint in endpoints}
 
@@ -123,6 +123,8 @@ class Web:
         except HttpProblem as problem:
             status, headers, media = problem.status, problem.headers, JSON_MEDIA
             answer = problem.body(request_id)
+            if problem.code == BUSY:
+                self._metrics.shed.inc()
         except Exception as error:  # its text may hold what the caller sent: the place alone
             logger.error("%s: %s at %s", request_id, type(error).__name__, _place(error))
             status, media = 500, JSON_MEDIA
@@ -164,11 +166,12 @@ class Web:
         given_type = check_head(
             endpoint.path, endpoint.types, endpoint.max_bytes, scope["headers"], asked
         )
-        body = await self._body(endpoint, receive)
-        in_hand = self._in_hand[endpoint.is_long]
-        if in_hand.count >= in_hand.most:
-            raise self._busy()
-        in_hand.count += 1
+        patience_s = self._limits.body_timeout_s * (6 if endpoint.is_long else 1)
+        body = await self._bodies.read(receive, endpoint.path, endpoint.max_bytes, patience_s)
+        in_flight = self._in_flight[endpoint.is_long]
+        if in_flight.count >= in_flight.most:
+            raise busy()
+        in_flight.count += 1
         began = time.perf_counter()
         try:
             # Let all that has arrived by now start first: only so are they counted.
@@ -182,54 +185,9 @@ class Web:
                 answer = await _called_again(endpoint.answer, body, request_id, began)
                 media = JSON_MEDIA
         finally:
-            in_hand.count -= 1
+            in_flight.count -= 1
         self._metrics.took(endpoint.path, time.perf_counter() - began)
         return 200, answer, media
-
-    def _busy(self) -> HttpProblem:
-        self._metrics.shed.inc()
-        return wait("busy", "too many requests in flight; try again in a second", 1)
-
-    async def _body(self, endpoint: Endpoint, receive: Receive) -> bytes:
-        patience_s = self._limits.body_timeout_s * (6 if endpoint.is_long else 1)
-        try:
-            async with asyncio.timeout(patience_s):
-                message = await receive()
-                body: bytes = message.get("body", b"")
-                if not message.get("more_body") and len(body) <= endpoint.max_bytes:
-                    return body
-                return await self._rest(endpoint, message, receive)
-        except TimeoutError:
-            raise HttpProblem(
-                408,
-                "too_slow",
-                f"the body did not arrive within {patience_s:g} s",
-                headers=CLOSE,
-            ) from None
-
-    async def _rest(
-        self, endpoint: Endpoint, message: MutableMapping[str, Any], receive: Receive
-    ) -> bytes:
-        """A body that comes in parts; together, all of them stay below a limit as well."""
-        parts: list[bytes] = []
-        size = 0
-        try:
-            while True:
-                part = message.get("body", b"")
-                parts.append(part)
-                size += len(part)
-                self._buffered += len(part)
-                if size > endpoint.max_bytes:
-                    raise too_large(endpoint.path, endpoint.max_bytes)
-                if self._buffered > (LONG_AT_ONCE + 1) * self._limits.batch_max_bytes:
-                    raise self._busy()
-                if message["type"] == "http.disconnect":
-                    raise HttpProblem(400, "disconnected", "the body did not arrive whole")
-                if not message.get("more_body"):
-                    return b"".join(parts)
-                message = await receive()
-        finally:
-            self._buffered -= size
 
     def _detect(self, body: bytes, request_id: str, began: float) -> bytes:
         given = parsed(DetectRequest, body)
@@ -256,21 +214,12 @@ class Web:
         answer = {"accepted": len(labels), "known": known, "request_id": request_id}
         return orjson.dumps(answer), JSON_MEDIA
 
-    def _livez(self) -> tuple[int, bytes, bytes]:
-        return 200, b"{}", JSON_MEDIA
-
     def _readyz(self) -> tuple[int, bytes, bytes]:
         found = Readiness(**self._detector.readiness())
         return (200 if found.ready else 503), found.model_dump_json().encode(), JSON_MEDIA
 
     def _metrics_text(self) -> tuple[int, bytes, bytes]:
         return 200, self._metrics.render(), b"text/plain; version=0.0.4; charset=utf-8"
-
-    def _docs(self) -> tuple[int, bytes, bytes]:
-        return 200, self._openapi, JSON_MEDIA
-
-    def _page(self) -> tuple[int, bytes, bytes]:
-        return 200, PAGE.encode(), b"text/html; charset=utf-8"
 
 
 def _nothing() -> None:

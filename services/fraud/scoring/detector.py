@@ -94,13 +94,7 @@ class Detector:
             StateUnavailable: the windows cannot be read.
         """
         scorer, state = self._scorer(), self._state.get()
-        transaction = Transaction(
-            raw.transaction_id,
-            raw.customer_id,
-            raw.terminal_id,
-            round(raw.amount * 100),
-            epoch_s(raw.time),
-        )
+        transaction = _transaction(raw)
         covered = state.coverage
         age_s = None if covered is None else max(0.0, float(transaction.time - covered.as_of))
         decision = Decision(scorer.tag, scorer.threshold, request_id, raw.transaction_id, age_s)
@@ -261,6 +255,16 @@ class Detector:
                 features,
             )
         )
+
+
+def _transaction(raw: RawTransaction) -> Transaction:
+    return Transaction(
+        transaction_id=raw.transaction_id,
+        customer_id=raw.customer_id,
+        terminal_id=raw.terminal_id,
+        cents=round(raw.amount * 100),
+        time=epoch_s(raw.time),
+    )
 
 
 def epoch_s(time: datetime) -> int:

@@ -135,7 +135,7 @@ def test_shadow_is_compared_with_what_was_answered(sqlite_database, sqlite_url, 
     write_traffic(sqlite_url, traffic, shadow=SHADOW)
     found = audited(sqlite_database, shadow=CARD.model_copy(update={"threshold": 0.3}))
 
-    shadow = found.model(SHADOW, "shadow")
+    (shadow,) = [model for model in found.models if model.role == "shadow"]
     rows = traffic.on(PERIOD.first, RUN_DATE - timedelta(days=1))
     difference = (rows["shadow"] - rows["probability"]).abs()
     equal = (rows["shadow"] >= 0.3) == (rows["probability"] >= THRESHOLD)

@@ -41,20 +41,19 @@ class Champion:
         *,
         default: str | None = None,
         on_swap: Callable[[bool], None] = lambda succeeded: None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Nothing is opened before the first `refresh`.
 
         folder: where a model with a given tag lies. default: tag of the champion where the
         registry names none, as in a Bento that has been moved. on_swap: told of each model that
-        was taken up, or could not be. clock: in seconds.
+        was taken up, or could not be.
         """
         self.scorer: FraudScorer | None = None
         self.shadow: FraudScorer | None = None
         self.registered: str | None = None
         self._faults: dict[str, str] = {}  # by what is wrong
         self._registry, self._folder, self._default = registry, folder, default
-        self._on_swap, self._clock = on_swap, clock
+        self._on_swap = on_swap
         self._failed: dict[str, float] = {}  # when to try again
 
     @property
@@ -96,7 +95,7 @@ class Champion:
             if current is not None and role == SHADOW:
                 logger.info("%s: %s scores along no more", role, current.tag)
             return None
-        if self._clock() < self._failed.get(tag, 0):
+        if time.monotonic() < self._failed.get(tag, 0):
             return None
         try:
             scorer = FraudScorer(self._folder(tag), tag)
@@ -104,7 +103,7 @@ class Champion:
             self._report(role, _not_taken_up(role, tag, current, error))
             if tag not in self._failed:
                 self._on_swap(False)
-            self._failed[tag] = self._clock() + AGAIN_AFTER_S
+            self._failed[tag] = time.monotonic() + AGAIN_AFTER_S
             return None
         self._mended(role)
         logger.info("%s: %s", role, _taken_up(role, tag, current))

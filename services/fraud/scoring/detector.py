@@ -6,7 +6,7 @@ takes microseconds.
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -57,10 +57,9 @@ class Detector:
         metrics: Metrics,
         *,
         max_state_age_s: float,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._champion, self._state, self._log = champion, state, log
-        self._metrics, self._max_state_age_s, self._clock = metrics, max_state_age_s, clock
+        self._metrics, self._max_state_age_s = metrics, max_state_age_s
         self._patience_s = PATIENCE_S
 
     def detect(self, features: Sequence[float], request_id: str, began: float) -> bytes:
@@ -159,7 +158,7 @@ class Detector:
                 int(refused.sum()),
                 int(is_fraud.sum()),
                 scorer.tag,
-                self._clock(),
+                time.time(),
                 _ms_since(began),
                 hashlib.sha256(body).hexdigest(),
             )
@@ -168,7 +167,7 @@ class Detector:
 
     def label(self, labels: Sequence[GivenLabel]) -> int:
         """Take note of what transactions have turned out to be; how many the windows know."""
-        now = self._clock()
+        now = time.time()
         rows = [
             LabelRow(
                 label.transaction_id,
@@ -195,7 +194,7 @@ class Detector:
             "threshold": scorer and scorer.threshold,
             "shadow": shadow and shadow.tag,
             "state_as_of": None if as_of is None else datetime.fromtimestamp(as_of, UTC),
-            "state_age_s": None if as_of is None else max(0.0, self._clock() - as_of),
+            "state_age_s": None if as_of is None else max(0.0, time.time() - as_of),
             "waiting_for": "; ".join(filter(None, (self._champion.lacking, fault))) or None,
         }
 
@@ -242,7 +241,7 @@ class Detector:
                 transaction.terminal_id if transaction else None,
                 transaction.cents / 100 if transaction else float(features[0]),
                 transaction.time if transaction else None,
-                self._clock(),
+                time.time(),
                 scorer.tag,
                 probability,
                 scorer.threshold,

@@ -24,10 +24,6 @@ from services.fraud.errors import ModelError, PromotionRefused
 KEPT = 20  # earlier champions
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True)
 class Standing:
     """The models by their tags; `previous` are earlier champions, newest first."""
@@ -48,17 +44,12 @@ class Standing:
 class Registry:
     """The registry in the home folder; a missing one is empty."""
 
-    def __init__(
-        self,
-        home: Path,
-        clock: Callable[[], datetime] = _utc_now,
-        check: Callable[[str], None] = lambda tag: None,
-    ) -> None:
+    def __init__(self, home: Path, check: Callable[[str], None] = lambda tag: None) -> None:
         """check: raises ModelError where the model of a tag could not answer."""
         self.file = home / "fraud" / "registry.json"
         self._block = home / "fraud" / "promotion_block.json"
         self._lock = home / "fraud" / "registry.lock"
-        self._clock, self._check = clock, check
+        self._check = check
 
     def read(self) -> Standing:
         """How things stand.
@@ -144,7 +135,7 @@ class Registry:
     def block(self, reason: str) -> None:
         """Keep any model from being promoted; the last reason counts."""
         with self._locked():
-            entry = {"reason": reason, "blocked_at": self._clock().isoformat()}
+            entry = {"reason": reason, "blocked_at": datetime.now(UTC).isoformat()}
             _replace(self._block, entry)
 
     def unblock(self) -> None:
@@ -195,7 +186,7 @@ class Registry:
             return Standing()
 
     def _write(self, standing: Standing) -> Standing:
-        standing = replace(standing, changed_at=self._clock().isoformat())
+        standing = replace(standing, changed_at=datetime.now(UTC).isoformat())
         _replace(self.file, asdict(standing))
         return standing
 

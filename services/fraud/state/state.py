@@ -27,7 +27,7 @@ from typing import Any, TypeAlias
 
 from services.fraud.errors import StateBusy, TransactionConflict
 from services.fraud.state.completeness import Coverage
-from services.fraud.state.history import Label, Loaded, load, prune, read_coverage, write_labels
+from services.fraud.state.history import Label, Loaded, load, read_coverage, write_labels
 from services.fraud.state.snapshot import Pointer
 from services.fraud.state.state_file import LONG_PATIENCE_S, StateFile, WriteBusy
 from services.fraud.state.window_counts import NEW, Asked, count_windows
@@ -77,7 +77,7 @@ class Outcome:
 class State:
     """The state in a file.
 
-    `once` and `windows` are for one thread at a time. Everything else may be called from any
+    `once` is for one thread at a time. Everything else may be called from any
     thread meanwhile: what writes opens the file on its own.
     """
 
@@ -127,16 +127,6 @@ class State:
         self._writable = True
         return Outcome(answer, new=True, recorded=True)
 
-    def windows(self, transaction: Transaction) -> Windows:
-        """The windows of a transaction, itself included, recorded or not.
-
-        Of several transactions in the same second, it sees those that arrived before it.
-
-        Raises: TransactionConflict; StateUnavailable.
-        """
-        with self._file.reading():
-            return self._windows(transaction, self._find(transaction)[0])
-
     @property
     def as_of(self) -> int | None:
         """Up to when the history is complete, by the snapshots loaded; s since 1970, UTC."""
@@ -154,13 +144,6 @@ class State:
         """Digest of the snapshot that was loaded last."""
         value: str | None = self._fact("snapshot")
         return value
-
-    @property
-    def rows(self) -> int:
-        """How many transactions it holds; counted, in milliseconds."""
-        with self._file.reading():
-            count: int = self._execute("SELECT count(*) FROM transactions").fetchone()[0]
-            return count
 
     def is_current(self) -> bool:
         """Whether the file that was opened is still the one at its path; for now and then.
@@ -194,16 +177,6 @@ class State:
         """
         with self._apart() as file:
             return load(file, pointer)
-
-    def prune(self, before: int) -> int:
-        """Remove transactions older than a time that no window reaches; how many there were.
-
-        Labels from before it that still wait for their transaction are removed too.
-
-        Raises: StateUnavailable: they could not be removed; some may have been.
-        """
-        with self._apart() as file:
-            return prune(file, before)
 
     def close(self) -> None:
         """Close the file."""

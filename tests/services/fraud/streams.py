@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from services.fraud.state.history import prune
 from services.fraud.state.snapshot import Pointer, read_pointer, write_snapshot
 from services.fraud.state.state import State, Transaction
 from services.fraud.transactions.features import DAY_S, DELAY_DAYS, Windows
@@ -98,3 +99,20 @@ if __name__ == "__main__":
     import sys
 
     write_transactions(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+
+
+def windows_of(state: State, transaction: Transaction) -> Windows:
+    """The windows of a transaction, itself included, recorded or not."""
+    return state._windows(transaction, state._find(transaction)[0])
+
+
+def count_rows(state: State) -> int:
+    """How many transactions a state holds."""
+    count: int = state._execute("SELECT count(*) FROM transactions").fetchone()[0]
+    return count
+
+
+def prune_state(state: State, before: int) -> int:
+    """Remove the transactions older than a time, as a load does; how many there were."""
+    with state._apart() as file:
+        return prune(file, before)

@@ -1,7 +1,10 @@
 """Which model answers, as the registry changes."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from services.fraud.scoring import champion as module
 from services.fraud.scoring import store
 from services.fraud.scoring.champion import AGAIN_AFTER_S, Champion
 from services.fraud.scoring.registry import Registry
@@ -14,9 +17,11 @@ def swaps():
 
 
 @pytest.fixture
-def time():
+def time(monkeypatch):
     """Seconds; a list, so that a test may move them."""
-    return [0.0]
+    seconds = [0.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
+    return seconds
 
 
 @pytest.fixture
@@ -25,7 +30,6 @@ def champion(tmp_path, swaps, time):
         Registry(tmp_path),
         lambda tag: store.folder(tag, tmp_path),
         on_swap=swaps.append,
-        clock=lambda: time[0],
     )
 
 

@@ -4,18 +4,21 @@ import json
 import multiprocessing
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from services.fraud.errors import ModelError, PromotionRefused
+from services.fraud.scoring import registry as module
 from services.fraud.scoring.registry import Registry, Standing
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path, clock=lambda: NOW)
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    monkeypatch.setattr(module, "datetime", SimpleNamespace(now=lambda zone: NOW))
+    return Registry(tmp_path)
 
 
 def test_new_registry_has_no_champion(registry):
@@ -114,7 +117,7 @@ def checking(tmp_path: Path, unable: set[str]) -> Registry:
         if tag in unable:
             raise ModelError(f"no model {tag} in the store")
 
-    registry = Registry(tmp_path, lambda: NOW, check)
+    registry = Registry(tmp_path, check)
     for tag in ("m:1", "m:2", "m:3"):
         registry.promote(tag, "")
     registry.shadow("m:4")

@@ -14,7 +14,7 @@ from services.fraud.state.completeness import KEPT_S, REASONS, WINDOW_REASONS, C
 from services.fraud.state.snapshot import POINTER, folder, read_pointer, write_snapshot
 from services.fraud.state.state import State, Transaction
 from services.fraud.transactions.features import DAY_S, HOUR_S
-from tests.services.fraud.streams import START, snapshot, stream
+from tests.services.fraud.streams import START, prune_state, snapshot, stream
 
 DAY_60 = START + 60 * DAY_S
 TOLERANCE_S = 36 * HOUR_S
@@ -152,9 +152,9 @@ def test_older_snapshot_adds_what_joins(state, tmp_path):
 def test_pruned_history_begins_later(state, tmp_path):
     """What was removed is not claimed."""
     state.load(snapshot(stream(500), DAY_60, tmp_path))
-    state.prune(DAY_60 - 5 * DAY_S)
+    prune_state(state, DAY_60 - 5 * DAY_S)
     assert state.coverage == replace(FULL, since=DAY_60 - 5 * DAY_S)
-    state.prune(DAY_60 - 9 * DAY_S)
+    prune_state(state, DAY_60 - 9 * DAY_S)
     assert state.coverage == replace(FULL, since=DAY_60 - 5 * DAY_S)
 
 

@@ -17,7 +17,15 @@ from services.fraud.state import busy_keys, completeness, state_file
 from services.fraud.state.snapshot import COLUMNS
 from services.fraud.state.state import State, Transaction
 from services.fraud.transactions.features import DAY_S, assemble, table_features
-from tests.services.fraud.streams import START, replay, snapshot, stream, transactions
+from tests.services.fraud.streams import (
+    START,
+    prune_state,
+    replay,
+    snapshot,
+    stream,
+    transactions,
+    windows_of,
+)
 
 AS_OF = START + 60 * DAY_S
 # Where buckets and windows begin and end, to the second.
@@ -71,7 +79,7 @@ def assert_equals_definition(state: State, asked: list[Transaction]) -> None:
 
 
 def found(state: State, transaction: Transaction) -> list[float]:
-    windows = state.windows(transaction)
+    windows = windows_of(state, transaction)
     return [float(value) for value in assemble(transaction.cents, transaction.time, windows)]
 
 
@@ -127,7 +135,7 @@ def live(state: State, home: Path, event: object, seen: dict[str, Transaction]) 
     elif isinstance(event, Label):
         state.label([(event.key, event.is_fraud, float(event.at))])
     elif isinstance(event, Prune):
-        state.prune(event.before)
+        prune_state(state, event.before)
     elif isinstance(event, Snapshot):
         rows = {row.transaction_id: is_fraud for row, is_fraud in event.rows}
         known = [seen.setdefault(row.transaction_id, row) for row, _ in event.rows]
@@ -220,7 +228,7 @@ def test_key_without_transactions_is_forgotten(tmp_path):
         for number in range(10):
             state.once(Transaction(str(number), "ann", "till", 100, START + number), answer)
         assert_busy(state, customers=1, terminals=1)
-        state.prune(START + 10)
+        prune_state(state, START + 10)
         assert_busy(state, customers=0, terminals=0)
         for table in ("bucket_counts", "second_places"):
             assert state._execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)

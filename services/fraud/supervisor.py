@@ -14,7 +14,6 @@ import socket
 import sys
 import threading
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 VARIABLE = "FRAUD_SERVER_PROCESS"
@@ -38,17 +37,9 @@ def announced() -> str | None:
 class Watch:
     """Ends this process after its server has ended."""
 
-    def __init__(
-        self,
-        server: str,
-        *,
-        parent: Callable[[], int] = os.getppid,
-        end: Callable[[], None] | None = None,
-        every_s: float = LOOK_EVERY_S,
-    ) -> None:
-        """server: as it was announced. end: called once, when it is no longer the parent."""
+    def __init__(self, server: str) -> None:
+        """server: as it was announced."""
         self._pid = int(server.partition("-")[0])
-        self._parent, self._end, self._every_s = parent, end or self._finish, every_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="server-watch", daemon=True)
 
@@ -59,10 +50,10 @@ class Watch:
         self._stop.set()
 
     def _run(self) -> None:
-        while self._parent() == self._pid:
-            if self._stop.wait(self._every_s):
+        while os.getppid() == self._pid:
+            if self._stop.wait(LOOK_EVERY_S):
                 return
-        self._end()
+        self._finish()
 
     def _finish(self) -> None:
         logger.error(

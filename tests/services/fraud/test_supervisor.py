@@ -31,20 +31,36 @@ os._exit(0)
 """
 
 
-def test_worker_ends_when_its_parent_is_another_one():
+@pytest.fixture
+def parent(monkeypatch):
+    """The number of this process's parent; a list, so that a test may change it."""
+    number = [4_711]
+    monkeypatch.setattr(os, "getppid", lambda: number[0])
+    monkeypatch.setattr(supervisor, "LOOK_EVERY_S", 0.01)
+    return number
+
+
+@pytest.fixture
+def ended(monkeypatch):
+    """Set once this process has asked itself to end."""
+    asked = threading.Event()
+    monkeypatch.setattr(os, "kill", lambda pid, number: asked.set())
+    return asked
+
+
+def test_worker_ends_when_its_parent_is_another_one(parent, ended):
     """Once, and not before."""
-    parent, ended = [4_711], threading.Event()
-    watch = Watch("4711-name", parent=lambda: parent[0], end=ended.set, every_s=0.01)
+    watch = Watch("4711-name")
     watch.start()
     assert not ended.wait(0.1)
     parent[0] = 1
     assert ended.wait(10)
+    watch.stop()  # as the service does in time, when it is asked to end
 
 
-def test_worker_that_was_closed_watches_no_more():
+def test_worker_that_was_closed_watches_no_more(parent, ended):
     """It has ended already."""
-    parent, ended = [4_711], threading.Event()
-    watch = Watch("4711-name", parent=lambda: parent[0], end=ended.set, every_s=0.01)
+    watch = Watch("4711-name")
     watch.start()
     watch.stop()
     watch._thread.join(10)

@@ -26,7 +26,7 @@ PEERS = Path(__file__).with_name("edge_peers.py")
 HOME = ROOT / "var" / "benchmarks"
 WAYS = ("original", "bare", "ours", "original+mp4", "ours+mp4")
 VARIANTS = ("float32", "float16", "dynamic", "int8")
-Figures = dict[str, float]
+Metrics = dict[str, float]
 console = Console(highlight=False)
 
 
@@ -47,7 +47,7 @@ def main() -> None:
     pythons = {"ai-edge-litert": Path(sys.executable)}
     if not given.quick and (old := older_runtime()):
         pythons["tflite-runtime"] = old
-    results: dict[str, dict[str, Figures]] = {}
+    results: dict[str, dict[str, Metrics]] = {}
     for name, folder, video in cases:
         for runtime, python in pythons.items():
             case = f"{name}, {runtime}"
@@ -110,9 +110,9 @@ def older_runtime() -> Path | None:
 
 def measure(
     python: Path, folder: Path, video: Path, threads: int, rounds: int
-) -> dict[str, Figures]:
+) -> dict[str, Metrics]:
     """The median of each figure of each way over some rounds."""
-    seen: dict[str, list[Figures]] = defaultdict(list)
+    seen: dict[str, list[Metrics]] = defaultdict(list)
     for _ in range(rounds):
         for way in WAYS:
             command = [str(python), str(PEERS), way, str(folder), str(video)]
@@ -127,7 +127,7 @@ def measure(
     }
 
 
-def show(case: str, results: dict[str, Figures]) -> None:
+def show(case: str, results: dict[str, Metrics]) -> None:
     """A table, and the two ratios that matter."""
     table = Table("way", "frames/s", "p50 ms", "p99 ms", "memory MB", title=case)
     for way, figures in results.items():

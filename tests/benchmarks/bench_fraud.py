@@ -35,9 +35,9 @@ from rich.console import Console
 
 from tests.benchmarks.comparison import (
     NO_ANSWER,
-    Figures,
-    format_figure,
+    Metrics,
     format_load,
+    format_metric,
     keep,
     median_peer,
     ratios,
@@ -92,7 +92,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch)
         folder = train(home)
-        rounds: dict[str, list[Figures]] = {name: [] for name in (*PEERS, OURS)}
+        rounds: dict[str, list[Metrics]] = {name: [] for name in (*PEERS, OURS)}
         for _ in range(1 if given.quick else given.rounds):
             for name, found in rounds.items():
                 found.append(bench_peer(name, folder, home, seconds))
@@ -194,7 +194,7 @@ def post(port: int, path: str, body: bytes, media_type: str) -> bytes:
     return content
 
 
-def bench_peer(name: str, folder: Path, home: Path, seconds: int) -> Figures:
+def bench_peer(name: str, folder: Path, home: Path, seconds: int) -> Metrics:
     """What a peer does under each load; or what kept it from being measured."""
     try:
         with serving(name, command_of(name, folder), home) as (port, process, ready_s):
@@ -207,7 +207,7 @@ def bench_peer(name: str, folder: Path, home: Path, seconds: int) -> Figures:
         return {"fault": str(fault), "loads": [], "memory_mb": None, "ready_s": None}
     for load in loads:
         say(name, load)
-    console.print(f"{name}: {format_figure(memory, '.0f')} MB, ready in {ready_s:.1f} s")
+    console.print(f"{name}: {format_metric(memory, '.0f')} MB, ready in {ready_s:.1f} s")
     return {"ready_s": ready_s, "memory_mb": memory, "loads": [asdict(load) for load in loads]}
 
 
@@ -216,7 +216,7 @@ def say(name: str, load: Load) -> None:
     console.print(f"{name}, {load.connections}: {told}/s, {load.errors} errors")
 
 
-def bench_ours(home: Path, seconds: int, rush_s: int) -> Figures:
+def bench_ours(home: Path, seconds: int, rush_s: int) -> Metrics:
     """What only the service does."""
     day = write_history(home)
     try:
@@ -224,14 +224,14 @@ def bench_ours(home: Path, seconds: int, rush_s: int) -> Figures:
             console.print(f"with a history: ready in {ready_s:.1f} s")
             found = loads_of_ours(port, day, seconds, rush_s)
             memory = memory_mb(process.pid)
-            console.print(f"worker: {format_figure(memory, '.0f')} MB")
+            console.print(f"worker: {format_metric(memory, '.0f')} MB")
             return {**found, "memory_mb": memory, "ready_with_history_s": ready_s}
     except PeerFault as fault:
         console.print(f"with a history: {NO_ANSWER}: {fault}")
         return {"fault": str(fault)}
 
 
-def loads_of_ours(port: int, day: date, seconds: int, rush_s: int) -> Figures:
+def loads_of_ours(port: int, day: date, seconds: int, rush_s: int) -> Metrics:
     """Raw transactions, a batch, and more connections than it takes."""
     url = f"http://127.0.0.1:{port}/score_transaction"
     script = SCORE.replace("DAY", day.isoformat())
@@ -239,7 +239,7 @@ def loads_of_ours(port: int, day: date, seconds: int, rush_s: int) -> Figures:
     for load in scores:
         say("/score_transaction", load)
     batch = bench_batch(port)
-    console.print(f"/score_batch, Arrow: {format_figure(batch, ',.0f')} rows/s")
+    console.print(f"/score_batch, Arrow: {format_metric(batch, ',.0f')} rows/s")
     crowd = rush("127.0.0.1", port, "/detect_fraud", BODY.encode(), 500, rush_s)
     console.print(f"500 connections for {rush_s} s: {crowd}")
     return {
@@ -288,7 +288,7 @@ def bench_batch(port: int, rows: int = 100_000, times: int = 5) -> float | None:
     return best or None
 
 
-def show(peers: dict[str, Figures]) -> None:
+def show(peers: dict[str, Metrics]) -> None:
     """A table of all, and what the others are to ours."""
     console.print(table_of(peers, CONNECTIONS))
     for name in peers:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.bench_fraud import DETECT, PeerFault, console, say, serving, train
-from tests.benchmarks.comparison import Figures, format_ratio, keep, median_peer, table_of
+from tests.benchmarks.comparison import Metrics, format_ratio, keep, median_peer, table_of
 from tests.benchmarks.load import require_wrk, wrk
 from tests.benchmarks.machine import describe_machine
 
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("var/benchmarks/fraud_entries.json"))
     given = parser.parse_args()
     require_wrk()
-    rounds: dict[str, list[Figures]] = {name: [] for name in ENTRIES}
+    rounds: dict[str, list[Metrics]] = {name: [] for name in ENTRIES}
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch)
         train(home)
@@ -58,7 +58,7 @@ def main() -> None:
             console.print(f"{name} : patched, {connections} connections: {told}")
 
 
-def bench(name: str, home: Path, seconds: int) -> Figures:
+def bench(name: str, home: Path, seconds: int) -> Metrics:
     """What one entry does under each load; or what kept it from being measured."""
     bento = (sys.executable, "-m", "bentoml", "serve")
     command = {
@@ -79,7 +79,7 @@ def bench(name: str, home: Path, seconds: int) -> Figures:
     return {"loads": [asdict(load) for load in loads]}
 
 
-def ratio(rounds: dict[str, list[Figures]], name: str, place: int, figure: str) -> float | None:
+def ratio(rounds: dict[str, list[Metrics]], name: str, place: int, figure: str) -> float | None:
     """The median over the rounds of an entry's figure to that of `patched` in the same round."""
     pairs: list[tuple[Any, Any]] = [
         (mine["loads"][place][figure], theirs["loads"][place][figure])

@@ -22,7 +22,7 @@ from services.fraud.training.candidate import TrainingData
 from services.fraud.training.conversion import keras_probabilities
 from services.fraud.training.network import Recipe, fit
 from services.fraud.transactions.features import table_features
-from tests.benchmarks.comparison import format_figure
+from tests.benchmarks.comparison import format_metric
 
 BASELINE = date(2018, 7, 25)
 FOLDS = (BASELINE, date(2018, 8, 1), date(2018, 8, 8), date(2018, 8, 15))
@@ -72,7 +72,7 @@ def row(name: str, metrics: list[Metrics]) -> str:
     patterns = (".3f", ".3f", ".3f", ".1%", ".4f")
     figures = (auc, precision, cards, share, error)
     told = [
-        format_figure(None if np.isnan(figure) else float(figure), pattern)
+        format_metric(None if np.isnan(figure) else float(figure), pattern)
         for figure, pattern in zip(figures, patterns, strict=True)
     ]
     return LINE.format(name, *told)

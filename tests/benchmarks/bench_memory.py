@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.comparison import format_figure, format_ratio, keep
+from tests.benchmarks.comparison import format_metric, format_ratio, keep
 from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.texts import varied_texts
 
@@ -74,7 +74,7 @@ def main() -> None:
             results["runs"].append({"rows": rows, "peak_mib": peak, "seconds": seconds})
             keep(results, given.output)
             ratio = format_ratio(peak, results["runs"][0]["peak_mib"])
-            cells = (format_figure(peak, ",.0f"), ratio, format_figure(seconds, ",.0f"))
+            cells = (format_metric(peak, ",.0f"), ratio, format_metric(seconds, ",.0f"))
             table.add_row(f"{rows:,}", *cells)
             file.unlink()
     Console().print(table)

@@ -33,7 +33,7 @@ from tasks.sentiment.errors import first_line
 from tasks.sentiment.scoring.model import ModelFolder, find_model
 from tasks.sentiment.scoring.precision import choose_precision
 from tasks.sentiment.scoring.scorer import Scorer
-from tests.benchmarks.comparison import NO_ANSWER, NOTHING, format_figure, format_ratio, keep
+from tests.benchmarks.comparison import NO_ANSWER, NOTHING, format_metric, format_ratio, keep
 from tests.benchmarks.distilbert_shape import write_distilbert_shape
 from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.texts import DEMO, varied_texts
@@ -90,7 +90,7 @@ def main() -> None:
             write(results, given.source.name, given.output)
     Console(width=140).print(render(results))  # also where it is written to a file
     for model in dict.fromkeys(result.model for result in results):
-        share = format_figure(share_of_scorer(results, model), ".0%")
+        share = format_metric(share_of_scorer(results, model), ".0%")
         print(f"{model}: the flow reaches {share} of the bare scorer")
 
 
@@ -260,7 +260,7 @@ def render(results: Sequence[Result]) -> Table:
             r.model,
             r.way,
             f"{r.reviews:,}",
-            NO_ANSWER if r.fault else format_figure(r.reviews_per_second, ",.1f"),
+            NO_ANSWER if r.fault else format_metric(r.reviews_per_second, ",.1f"),
             format_ratio(r.reviews_per_second, loops.get(r.model)),
             format_ratio(r.reviews_per_second, original),
             NOTHING if r.agreement is None else f"{r.agreement:.2%}",

@@ -1,6 +1,6 @@
 """Peers under the same loads, side by side; one that gives no answer is shown as such.
 
-A peer's figures: `loads`, one for each number of connections as in `Load`; `memory_mb`; `ready_s`;
+A peer's metrics: `loads`, one for each number of connections as in `Load`; `memory_mb`; `ready_s`;
 or, of one that could not be measured, `fault` with what was wrong.
 """
 
@@ -13,25 +13,25 @@ from rich.table import Table
 
 NO_ANSWER = "no answer"
 NOTHING = "-"
-Figures = dict[str, Any]
+Metrics = dict[str, Any]
 
 
-def median_peer(found: Sequence[Figures]) -> Figures:
+def median_peer(found: Sequence[Metrics]) -> Metrics:
     """Of a peer's rounds, for each number of connections the load with the median rate.
 
     Rounds that could not be measured are left out, unless none could.
     """
-    measured = [one for one in found if one.get("loads")]
+    measured = [peer for peer in found if peer.get("loads")]
     if not measured:
         return found[0]
     loads = [
         sorted(same, key=lambda load: float(load["requests_per_second"]))[len(same) // 2]
-        for same in zip(*(one["loads"] for one in measured), strict=True)
+        for same in zip(*(peer["loads"] for peer in measured), strict=True)
     ]
     return {**measured[0], "loads": loads}
 
 
-def format_load(load: Figures | None) -> str:
+def format_load(load: Metrics | None) -> str:
     """One cell of the table."""
     if load is None or not load["requests_per_second"]:
         return NO_ANSWER
@@ -47,22 +47,22 @@ def format_ratio(ours: float | None, theirs: float | None) -> str:
     return f"{ours / theirs:.2f}" if ours and theirs else NOTHING
 
 
-def format_figure(figure: float | None, pattern: str) -> str:
-    """A figure, if there is one."""
-    return NOTHING if figure is None else format(figure, pattern)
+def format_metric(number: float | None, pattern: str) -> str:
+    """A number, if there is one."""
+    return NOTHING if number is None else format(number, pattern)
 
 
-def table_of(peers: dict[str, Figures], connections: Sequence[int]) -> Table:
+def table_of(peers: dict[str, Metrics], connections: Sequence[int]) -> Table:
     """All peers, one a row."""
     table = Table("", *(f"{n}: p50 / p99 ms, req/s" for n in connections), "MB", "ready s")
     for name, found in peers.items():
         cells = [format_load(_load(found, place)) for place in range(len(connections))]
-        memory = format_figure(found.get("memory_mb"), ".0f")
-        table.add_row(name, *cells, memory, format_figure(found.get("ready_s"), ".1f"))
+        memory = format_metric(found.get("memory_mb"), ".0f")
+        table.add_row(name, *cells, memory, format_metric(found.get("ready_s"), ".1f"))
     return table
 
 
-def ratios(peers: dict[str, Figures], ours: str, other: str, count: int) -> list[str]:
+def ratios(peers: dict[str, Metrics], ours: str, other: str, count: int) -> list[str]:
     """Requests per second of ours to those of another one, for each number of connections."""
     rates = [
         [(_load(peers[name], place) or {}).get("requests_per_second") for place in range(count)]
@@ -71,7 +71,7 @@ def ratios(peers: dict[str, Figures], ours: str, other: str, count: int) -> list
     return [format_ratio(mine, theirs) for mine, theirs in zip(*rates, strict=True)]
 
 
-def keep(results: Figures, output: Path) -> None:
+def keep(results: Metrics, output: Path) -> None:
     """Write what is known by now, whole or not at all; called after each thing measured."""
     output.parent.mkdir(parents=True, exist_ok=True)
     aside = output.with_suffix(".new")
@@ -79,6 +79,6 @@ def keep(results: Figures, output: Path) -> None:
     aside.replace(output)
 
 
-def _load(found: Figures, place: int) -> Figures | None:
+def _load(found: Metrics, place: int) -> Metrics | None:
     loads = found.get("loads") or []
     return loads[place] if place < len(loads) else None

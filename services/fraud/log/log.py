@@ -222,6 +222,7 @@ class AnswerLog:
         return False
 
     def _start(self) -> "tuple[subprocess.Popen[bytes], threading.Thread]":
+        self._is_idle.clear()
         process = subprocess.Popen(
             [sys.executable, "-m", "services.fraud.log.loader"],
             stdin=subprocess.PIPE,

@@ -97,31 +97,33 @@ def write_traffic(
     database.prepare()
     rows, labels = [], []
     answers: list[Any] = list(traffic.table.itertuples())
-    for n, one in enumerate(answers):
-        time = epoch_s(one.day) + int(one.second)
+    for n, answer in enumerate(answers):
+        time = epoch_s(answer.day) + int(answer.second)
         rows.append(
             Prediction(
-                request_id=f"{model}-{one.transaction_id}",
+                request_id=f"{model}-{answer.transaction_id}",
                 endpoint="/score_transaction",
-                transaction_id=one.transaction_id,
-                customer_id=one.customer,
+                transaction_id=answer.transaction_id,
+                customer_id=answer.customer,
                 terminal_id=str(n % 50),
-                amount=float(one.features[0]),
+                amount=float(answer.features[0]),
                 transaction_time=time,
                 answered_at=time + 0.5,
                 model=model,
-                probability=one.probability,
+                probability=answer.probability,
                 threshold=THRESHOLD,
-                is_fraud=one.probability >= THRESHOLD,
+                is_fraud=answer.probability >= THRESHOLD,
                 shadow_model=shadow,
-                shadow_probability=one.shadow if shadow else None,
+                shadow_probability=answer.shadow if shadow else None,
                 state_age_s=60.0,
                 degraded=None,
                 latency_ms=0.7,
-                features=one.features,
+                features=answer.features,
             )
         )
-        labels.append(Label(one.transaction_id, bool(one.label), time + 3_600.0, time + 7_200.0))
+        labels.append(
+            Label(answer.transaction_id, bool(answer.label), time + 3_600.0, time + 7_200.0)
+        )
     with database.transaction(writes=True) as connection:
         PREDICTIONS.insert(connection, rows)
         if labelled:

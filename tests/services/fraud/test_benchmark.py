@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tests.benchmarks import bench_fraud
 from tests.benchmarks.comparison import (
-    Figures,
+    Metrics,
     format_load,
     format_ratio,
     keep,
@@ -74,7 +74,7 @@ def test_ratio_over_nothing_is_a_dash(ours, theirs, told):
 
 def test_peer_that_gives_nothing_is_shown_as_such():
     """At one number of connections, at all, or because it did not even start."""
-    peers: dict[str, Figures] = {
+    peers: dict[str, Metrics] = {
         "slow": {"loads": [GOOD, NONE], "memory_mb": 749.0, "ready_s": 3.0},
         "dead": {"fault": "it ended with 1", "loads": [], "memory_mb": None, "ready_s": None},
         "ours": {"loads": [GOOD, GOOD], "memory_mb": 80.0, "ready_s": 2.0},
@@ -93,7 +93,7 @@ def test_peer_that_gives_nothing_is_shown_as_such():
 def test_round_that_failed_leaves_the_others():
     """The median is that of the rounds that were measured."""
     fast = {**GOOD, "requests_per_second": 3_000.0}
-    failed: Figures = {"fault": "no answer in time", "loads": []}
+    failed: Metrics = {"fault": "no answer in time", "loads": []}
     rounds = [failed, {"loads": [GOOD], "memory_mb": 1.0}, {"loads": [fast], "memory_mb": 2.0}]
 
     assert median_peer(rounds)["loads"] == [fast]

@@ -152,7 +152,7 @@ def test_shadow_is_compared_with_what_was_answered(sqlite_database, sqlite_url, 
 
 
 def test_audit_run_again_leaves_the_same_rows(database, database_url, traffic):
-    """Figures are replaced by day; those of other days stay."""
+    """Metrics are replaced by day; those of other days stay."""
     write_traffic(database_url, traffic, shadow=SHADOW)
     earlier = Period(RUN_DATE - timedelta(days=1), PERIOD.days, PERIOD.delay_days)
     write_audit(database, audited(database, earlier), "run-1")

@@ -48,7 +48,7 @@ def test_way_that_fails_is_shown_and_the_others_are_measured(tmp_path, monkeypat
 
 
 def test_file_names_the_cpu_and_its_features(tmp_path):
-    """Figures of machines can be told apart; what failed stands beside what did not."""
+    """Metrics of machines can be told apart; what failed stands beside what did not."""
     output = tmp_path / "sentiment.json"
     write([FAILED, FLOAT32], "reviews.csv", output)
     document = json.loads(output.read_text())

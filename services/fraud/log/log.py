@@ -20,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,8 @@ class AnswerLog:
         not take when it was asked first. `failures` are attempts, not rows.
         """
         with self._files_lock:
-            in_files = self._file_rows + self._look_at_files()
-        counted = {**self._counted, "waiting": len(self._rows) + in_files, "spilled": self._spilled}
+            waiting = len(self._rows) + self._file_rows + self._look_at_files()
+        counted = {**self._counted, "waiting": waiting, "spilled": self._spilled}
         counted["dropped"] += self._lost + self._refused
         return counted
 
@@ -122,6 +123,8 @@ class AnswerLog:
             self._thread.join()
         if self._rows:
             logger.error("%d rows of the log are lost", len(self._rows))
+            self._lost += len(self._rows)
+            self._rows.clear()
         self._release()
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
@@ -139,22 +142,27 @@ class AnswerLog:
     def _hand_over(self) -> bool:
         """Put all rows that wait into the file; False if neither it nor the process takes them."""
         while self._rows:
-            part = [self._rows.popleft() for _ in range(min(len(self._rows), ROWS_AT_ONCE))]
+            part = list(islice(self._rows, ROWS_AT_ONCE))  # they stay until they are elsewhere
             lines, lost = _as_lines(part)
             try:
                 with self._files_lock:
                     self._file.append(b"".join(lines))
                     self._file_rows += len(part) - lost
+                    self._forget(part)
                 self._fault = None
             except OSError as error:
                 if str(error) != self._fault:
                     logger.error("the log's folder takes no rows: %s", error)
                 self._fault = str(error)
                 if not all(map(self._write_now, lines)):
-                    self._rows.extendleft(reversed(part))
                     return self._is_running()
+                self._forget(part)
             self._lost += lost
         return True
+
+    def _forget(self, part: list[tuple[Kind, Row]]) -> None:
+        for _ in part:
+            self._rows.popleft()
 
     def _ask_to_load(self) -> bool:
         """Have the process load what waits in files, if it is time; False if there is none."""

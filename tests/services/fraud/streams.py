@@ -95,12 +95,6 @@ def write_transactions(path: Path, name: str, count: int) -> None:
     state.close()
 
 
-if __name__ == "__main__":
-    import sys
-
-    write_transactions(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
-
-
 def windows_of(state: State, transaction: Transaction) -> Windows:
     """The windows of a transaction, itself included, recorded or not."""
     return state._windows(transaction, state._find(transaction)[0])
@@ -116,3 +110,9 @@ def prune_state(state: State, before: int) -> int:
     """Remove the transactions older than a time, as a load does; how many there were."""
     with state._apart() as file:
         return prune(file, before)
+
+
+if __name__ == "__main__":
+    import sys
+
+    write_transactions(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

@@ -129,7 +129,7 @@ def checking(tmp_path: Path, unable: set[str]) -> Registry:
     [
         (
             lambda registry: registry.promote("m:9", ""),
-            r"m:9 does not become champion: no model m:9 in the store; m:3 stays \(see --list-mod",
+            r"m:9 does not become champion: no model m:9 in the store; m:3 stays \(see manage_m",
         ),
         (
             lambda registry: registry.promote("m:9", "", override_block=True),

@@ -80,7 +80,7 @@ def test_incomplete_folder_is_not_saved(tmp_path):
 def test_saving_leaves_the_users_home_alone(model_folder, tmp_path):
     """Nothing in the home folder, and nothing reported to anybody."""
     program = (
-        "import sys; from pathlib import Path; from services.fraud import store\n"
+        "import sys; from pathlib import Path; from services.fraud.scoring import store\n"
         "store.save(Path(sys.argv[1]), Path(sys.argv[2]))\n"
         "import os; assert os.environ['BENTOML_DO_NOT_TRACK'] == 'True'\n"
         "assert 'tensorflow' not in sys.modules\n"

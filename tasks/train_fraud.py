@@ -76,9 +76,7 @@ def open_run(params: Any) -> Iterator[Job]:
             home=home,
             folder=folder,
             source=params.transactions
-            or SimulationSpec(
-                params.customers, params.terminals, params.days, day, params.seed
-            ),
+            or SimulationSpec(params.customers, params.terminals, params.days, day, params.seed),
             periods=Periods(
                 params.train_days, params.delay_days, params.test_days, params.test_start
             ),

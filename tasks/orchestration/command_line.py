@@ -46,10 +46,7 @@ def parse(parameters: type[Parameters], program: str, arguments: Sequence[str]) 
 
     Wrong arguments end the process with status 2 and one line for each of them.
     """
-    moved = issubclass(parameters, MovedOptions) and parameters.where_moved(options_in(arguments))
-    if moved:
-        fail(moved, program=program)
-        sys.exit(2)
+    _refuse_moved(parameters, program, arguments)
 
     class Arguments(BaseSettings, parameters):  # type: ignore[misc, valid-type]
         """The parameters, read from the command line and from nowhere else."""
@@ -93,6 +90,13 @@ def parse(parameters: type[Parameters], program: str, arguments: Sequence[str]) 
                 option = ".".join(str(part) for part in fault["loc"]).replace("_", "-")
                 message = f"--{option}: {message}"
             fail(message, program=program)
+        sys.exit(2)
+
+
+def _refuse_moved(parameters: type[BaseModel], program: str, arguments: Sequence[str]) -> None:
+    moved = issubclass(parameters, MovedOptions) and parameters.where_moved(options_in(arguments))
+    if moved:
+        fail(moved, program=program)
         sys.exit(2)
 
 

@@ -154,7 +154,23 @@ def _open_pool(base: str, limits: Limits, cutter: ConnectionCutter) -> urllib3.P
     class TlsPool(HTTPSConnectionPool):
         ConnectionCls = TlsConnection
 
-    settings: dict[str, Any] = {
+    settings = _settings(limits)
+    proxy = _proxy(base)
+    manager = urllib3.PoolManager(**settings)
+    try:
+        if proxy:
+            manager = urllib3.ProxyManager(proxy, **settings)
+    except (HTTPError, ValueError):  # which says the address, and a password in it
+        raise ConfigError(
+            f"the system's proxy {hide_secrets(proxy or '')} cannot be used: give http://host:port"
+            f" in {urlsplit(base).scheme}_proxy, or name the releases' host in no_proxy"
+        ) from None
+    manager.pool_classes_by_scheme = {"http": Pool, "https": TlsPool}
+    return manager
+
+
+def _settings(limits: Limits) -> dict[str, Any]:
+    return {
         "timeout": Timeout(connect=limits.connect_s, read=limits.silence_s),
         # Retry-After is for the server to say, and for us to ignore: it could name next year.
         "retries": Retry(
@@ -168,18 +184,6 @@ def _open_pool(base: str, limits: Limits, cutter: ConnectionCutter) -> urllib3.P
             respect_retry_after_header=False,
         ),
     }
-    proxy = _proxy(base)
-    manager = urllib3.PoolManager(**settings)
-    try:
-        if proxy:
-            manager = urllib3.ProxyManager(proxy, **settings)
-    except (HTTPError, ValueError):  # which says the address, and a password in it
-        raise ConfigError(
-            f"the system's proxy {hide_secrets(proxy or '')} cannot be used: give http://host:port"
-            f" in {urlsplit(base).scheme}_proxy, or name the releases' host in no_proxy"
-        ) from None
-    manager.pool_classes_by_scheme = {"http": Pool, "https": TlsPool}
-    return manager
 
 
 def _proxy(base: str) -> str | None:

@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 import prefect.runtime
 from prefect import get_run_logger, task
 from prefect.futures import as_completed
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import Task
 
 from services.reporting.markdown import escape
@@ -29,6 +28,7 @@ from tasks.orchestration.reporting import (
     run_parameters,
     scheduled_time,
 )
+from tasks.orchestration.task_runner import open_task_runner, threads_per_scorer
 from tasks.sentiment.errors import SentimentError
 from tasks.sentiment.reading.origin import Origin, place_of_files, place_of_query
 from tasks.sentiment.reading.query_rows import is_query
@@ -48,7 +48,6 @@ from tasks.sentiment.scoring.precision import Choice, choose_precision, open_sco
 from tasks.settings import Settings
 
 ERRORS = (SentimentError,)
-THREADS = 2  # one partition is scored while another is read, written or loaded
 SAMPLE = 256  # texts on which precisions are measured
 
 
@@ -191,7 +190,7 @@ def partition_source(run: ScoringRun) -> Plan:
 def check_model(run: ScoringRun, plan: Plan) -> Choice:
     """Choose the precision on a sample of the input, or compare the one that was asked for with
     float32; and check the golden texts."""
-    model, threads = _model(run), _threads_per_scorer() or usable_cores()
+    model, threads = _model(run), threads_per_scorer() or usable_cores()
     choice = choose_precision(
         model,
         lambda: partitioner.sample_texts(run, plan, SAMPLE),
@@ -216,7 +215,7 @@ def score_partition(
     run: ScoringRun, plan: Plan, number: int, precision: str
 ) -> PartitionResult | None:
     """Score one partition, if it would end within the window."""
-    threads = _threads_per_scorer()
+    threads = threads_per_scorer()
     return steps.score(
         run, plan, number, lambda: open_scorer(_model(run), precision, threads=threads)
     )
@@ -235,7 +234,7 @@ def score_partitions(run: ScoringRun, plan: Plan, precision: str) -> bool:
     load: Task[Any, Any] = task(**DB_RETRY, task_run_name="load part")(load_partition)
     complete = True
     with (
-        _task_runner() as runner,
+        open_task_runner() as runner,
         RunProgress("score-sentiment-progress", "scoring", "reviews", plan.accepted) as progress,
     ):
         scored_before = {}
@@ -253,35 +252,6 @@ def score_partitions(run: ScoringRun, plan: Plan, precision: str) -> bool:
             else:
                 progress.advance(result.rows)
     return complete
-
-
-def _workers() -> int:
-    """Worker processes of a local Dask cluster."""
-    return max(2, usable_cores() // 2)
-
-
-def _task_runner() -> TaskRunner[Any]:
-    wanted = Settings().task_runner
-    if wanted == "threads":
-        return ThreadPoolTaskRunner(max_workers=THREADS)
-    from prefect_dask.task_runners import DaskTaskRunner
-
-    if wanted != "dask":
-        return DaskTaskRunner(address=wanted)
-    return DaskTaskRunner(
-        cluster_kwargs={
-            "n_workers": _workers(),
-            "threads_per_worker": 1,
-            "dashboard_address": None,
-        }
-    )
-
-
-def _threads_per_scorer() -> int | None:
-    """None: all cores. Workers of a local Dask cluster share them."""
-    if Settings().task_runner == "dask":
-        return max(1, usable_cores() // _workers())
-    return None
 
 
 publish = task(steps.publish, **DB_RETRY)

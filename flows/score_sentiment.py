@@ -128,5 +128,5 @@ if __name__ == "__main__":
         "python -m flows.score_sentiment",
         score_sentiment,
         steps.ERRORS,
-        check=steps.check_source,
+        check=steps.find_source,
     )

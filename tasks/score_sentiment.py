@@ -64,12 +64,9 @@ def name_run() -> str:
     return f"score-sentiment {day} {name}"
 
 
-def check_source(params: Any) -> None:
-    """Look for the source, before anything is started. params: the flow's ScoreSentiment.
-
-    Raises: SourceError: there is none.
-    """
-    open_source(params.source, encoding=params.encoding, query_url=Settings().query_url)
+def find_source(asked: Any) -> Source:
+    """The source of a ScoreSentiment or of a Request. Raises: SourceError: there is none."""
+    return open_source(asked.source, encoding=asked.encoding, query_url=Settings().query_url)
 
 
 @contextmanager
@@ -95,7 +92,7 @@ def open_run(params: Any) -> Iterator[ScoringRun]:
 def _scoring_run(
     params: Any, settings: Settings, zone: ZoneInfo, scheduled: datetime
 ) -> ScoringRun:
-    opened = open_source(params.source, encoding=params.encoding, query_url=settings.query_url)
+    opened = find_source(params)
     model = find_model(params.model, params.model_revision, cache=settings.home / "cache")
     return ScoringRun(
         folder=RunFolder(
@@ -148,18 +145,12 @@ def _place(source: str, settings: Settings) -> str:
     return place_of_files(source)
 
 
-def _source(run: ScoringRun) -> Source:
-    return open_source(
-        run.request.source, encoding=run.request.encoding, query_url=Settings().query_url
-    )
-
-
 def settle(run: ScoringRun) -> Outcome | None:
     """The outcome if the work is finished already; otherwise the run begins.
 
     Where the report is missing it is done again: all is taken over, and the report written.
     """
-    finished = steps.settle(run, _source(run))
+    finished = steps.settle(run, find_source(run.request))
     if finished is not None and run.folder.report(finished.run_id).exists():
         return finished
     steps.begin(run)
@@ -183,7 +174,7 @@ def announce_finished(run: ScoringRun, outcome: Outcome) -> Outcome:
 def partition_source(run: ScoringRun) -> Plan:
     """Read and check the source, and partition it."""
     known = KnownWords(_model(run).tokenizer)
-    return partitioner.partition_source(run, _source(run), known.in_text)
+    return partitioner.partition_source(run, find_source(run.request), known.in_text)
 
 
 @task(**PLAIN)

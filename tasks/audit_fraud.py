@@ -15,7 +15,8 @@ import prefect.runtime
 from prefect import task
 
 from services.fraud.errors import FraudError
-from tasks.orchestration.policies import PLAIN
+from services.storage.files import write_text
+from tasks.orchestration.policies import DB_RETRY, PLAIN
 from tasks.orchestration.progress import RunProgress
 from tasks.orchestration.reporting import (
     add_markdown,
@@ -72,7 +73,7 @@ def open_run(params: Any) -> AuditRun:
     )
 
 
-@task(**PLAIN)
+@task(**DB_RETRY)
 def load_labels(run: AuditRun) -> LoadedLabels | None:
     """Load late labels, if a file was given."""
     from services.fraud.audit.run import load
@@ -80,7 +81,7 @@ def load_labels(run: AuditRun) -> LoadedLabels | None:
     return load(run, datetime.now(UTC))
 
 
-@task(**PLAIN)
+@task(**DB_RETRY)
 def write_snapshot(run: AuditRun) -> WrittenSnapshot | None:
     """Write what the service's state starts from."""
     from services.fraud.audit.run import snapshot
@@ -88,7 +89,7 @@ def write_snapshot(run: AuditRun) -> WrittenSnapshot | None:
     return snapshot(run, datetime.now(UTC))
 
 
-@task(**PLAIN)
+@task(**DB_RETRY)
 def measure(run: AuditRun) -> Audit:
     """Measure each day, and write the figures into SQL."""
     from services.fraud.audit import run as audit_run
@@ -116,10 +117,10 @@ def write_report(
 ) -> Outcome:
     """The report on disk, in the UI and on the terminal."""
     from services.fraud.audit import summary
-    from services.fraud.audit.report import compose, write_html
+    from services.fraud.audit.report import compose, render_html
 
     report = compose(run, audit, verdict, labels, snapshot, ended_at=datetime.now(UTC))
-    write_html(report, run.report)
+    write_text(run.report, render_html(report))
     add_table("audit-fraud-figures", summary.render_table(report))
     add_markdown("audit-fraud", summary.render_markdown(report))
     print_result(summary.render_terminal(report))

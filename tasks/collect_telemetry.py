@@ -14,7 +14,8 @@ import prefect.runtime
 from prefect import task
 
 from edge.fleet.errors import FleetError
-from tasks.orchestration.policies import DB_RETRY, PLAIN
+from services.storage.files import write_text
+from tasks.orchestration.policies import DB_RETRY
 from tasks.orchestration.progress import RunProgress
 from tasks.orchestration.reporting import add_markdown, add_table, print_result, scheduled_time
 from tasks.settings import Settings
@@ -95,15 +96,15 @@ def judge_devices(run: CollectionRun) -> Devices:
     return judge_devices(run)
 
 
-@task(**PLAIN)
+@task(**DB_RETRY)
 def write_report(run: CollectionRun, loaded: Loaded, devices: Devices) -> Outcome:
     """The report on disk, in the UI and on the terminal."""
     from edge.fleet import summary
-    from edge.fleet.report import write_html
+    from edge.fleet.report import render_html
     from edge.fleet.run import compose
 
     report = compose(run, loaded, devices)
-    write_html(report, run.report)
+    write_text(run.report, render_html(report))
     add_table("collect-telemetry-devices", summary.render_table(report))
     add_markdown("collect-telemetry", summary.render_markdown(report))
     print_result(summary.render_terminal(report))

@@ -17,6 +17,7 @@ from prefect import task
 
 from edge.release import naming
 from edge.release.errors import PublisherError, RefusedError
+from services.storage.files import write_text
 from tasks.orchestration.policies import PLAIN
 from tasks.orchestration.progress import RunProgress
 from tasks.orchestration.reporting import add_markdown, add_table, print_result, run_parameters
@@ -167,7 +168,7 @@ def report(
 ) -> Outcome:
     """The report on disk, in the UI and on the terminal."""
     from edge.release.publishing import summary
-    from edge.release.publishing.report import PublishReport, write_html
+    from edge.release.publishing.report import PublishReport, render_html
 
     file = _folder(request, model) / "report.html"
     where = {"report": str(file), "files": str(file.parent)}
@@ -183,7 +184,7 @@ def report(
         where=where,
         ended_at=datetime.now(UTC),
     )
-    write_html(found, file)
+    write_text(file, render_html(found))
     add_table("publish-detector-figures", summary.render_table(found))
     add_markdown("publish-detector", summary.render_markdown(found))
     print_result(summary.render_terminal(found))

@@ -17,6 +17,7 @@ from prefect.futures import as_completed
 from prefect.tasks import Task
 
 from services.reporting.markdown import escape
+from services.storage.files import write_text
 from tasks.orchestration import faults
 from tasks.orchestration.policies import DB_RETRY, IO_RETRY, PLAIN
 from tasks.orchestration.progress import RunProgress
@@ -38,7 +39,7 @@ from tasks.sentiment.run import partitioner, steps
 from tasks.sentiment.run.partitions import Outcome as Outcome  # the flow's result
 from tasks.sentiment.run.partitions import PartitionResult
 from tasks.sentiment.run.plan import Plan
-from tasks.sentiment.run.run_folder import RunFolder, write_text
+from tasks.sentiment.run.run_folder import RunFolder
 from tasks.sentiment.run.scoring_run import Request, ScoringRun
 from tasks.sentiment.run.window import Window, describe_window
 from tasks.sentiment.scoring.known_words import KnownWords
@@ -145,6 +146,7 @@ def _place(source: str, settings: Settings) -> str:
     return place_of_files(source)
 
 
+@task(**DB_RETRY)
 def settle(run: ScoringRun) -> Outcome | None:
     """The outcome if the work is finished already; otherwise the run begins.
 
@@ -249,7 +251,7 @@ publish = task(steps.publish, **DB_RETRY)
 stop = task(steps.stop, **DB_RETRY)
 
 
-@task(**PLAIN)
+@task(**DB_RETRY)
 def write_report(run: ScoringRun, plan: Plan, choice: Choice, outcome: Outcome) -> None:
     """The report on disk, in the UI and on the terminal."""
     from tasks.sentiment.report import summary

@@ -36,7 +36,7 @@ def train(*, data: Path, output: Path | None, report_only: tuple[str, ...], seed
     recipe = Recipe(seed=seed)
     state = home / "training" / fingerprint(recipe, digest, report_only)
     print_notice(f"{len(corpus):,} texts; checkpoints in {state}")
-    with locked(state / "training.lock", wait=False):
+    with locked(state / "training.lock"):
         with resumed_progress("train-sentiment-progress", "training", "steps") as reach:
             model, tokenizer = fit(corpus, recipe, state, reach, print_notice)
         card = package(model, tokenizer, corpus, recipe, digest, folder, print_notice)

@@ -8,7 +8,6 @@ import hashlib
 import logging
 import os
 import stat
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from edge_detector.contract.telemetry import MAX_BATCH_BYTES
 
 from edge.fleet.errors import InboxError
 from edge.fleet.record import clean
+from services.storage.files import write_bytes
 
 STALE_S = 86_400.0  # after which a file that was never finished goes
 
@@ -49,14 +49,8 @@ def write_batch(inbox: Path, device: str, body: bytes, received_at: datetime) ->
     """
     name = f"{received_at:%Y%m%dT%H%M%S}-{hashlib.sha256(body).hexdigest()[:12]}.jsonl"
     folder = inbox / device
-    beside = folder / f".{name}.{os.getpid()}.{time.monotonic_ns()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with beside.open("xb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(folder / name)
+        write_bytes(folder / name, body)
     except OSError as error:
         raise InboxError(f"{folder}: {os.strerror(error.errno or 0)}") from error
     return folder / name

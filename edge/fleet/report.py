@@ -1,6 +1,5 @@
 """The page about the fleet; one without a device has a page too."""
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,18 +65,6 @@ class FleetReport:
         if self.loaded.staying:
             found.append(f"Files that cannot be removed from the inbox: {self.loaded.staying:,}.")
         return found
-
-
-def write_html(report: FleetReport, file: Path) -> None:
-    """Write the page so that it is there whole or not at all.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    aside.write_text(render_html(report), encoding="utf-8")
-    aside.replace(file)
 
 
 def render_html(report: FleetReport) -> str:

@@ -1,13 +1,11 @@
 """Files and folders that one process at a time works on."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from edge_detector.errors import EdgeError
-from edge_detector.system.locks import FileLock
-
 from edge.release.errors import ModelFileError
+from services.storage.locks import Held, held
 
 
 @contextmanager
@@ -21,17 +19,12 @@ def alone(place: Path, busy: str) -> Iterator[None]:
     Raises:
         ModelFileError: another process holds it, or it cannot be held.
     """
-    lock = FileLock(place)
-    try:
-        taken = lock.acquire(patience_s=0)
-    except EdgeError as error:
-        raise ModelFileError(f"{place} cannot be locked: {error}") from error
-    if not taken:
-        holder = lock.holder()
-        raise ModelFileError(
-            f"{f'process {holder}' if holder else 'another process'} {busy}; try again later"
-        )
-    try:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(place, patience_s=0))
+        except Held as error:
+            holder = f"process {error.holder}" if error.holder else "another process"
+            raise ModelFileError(f"{holder} {busy}; try again later") from error
+        except OSError as error:
+            raise ModelFileError(f"{place} cannot be locked: {error.strerror}") from error
         yield
-    finally:
-        lock.release()

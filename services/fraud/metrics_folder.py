@@ -5,14 +5,13 @@ and under whatever number; what nobody holds was left by a server that has ended
 by the next one that starts.
 """
 
-import fcntl
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import IO
 
 import psutil
+
+from services.storage.locks import FileLock, held
 
 LOCK = "in-use.lock"
 
@@ -27,41 +26,27 @@ class MetricsFolder:
         """
         every = home / "fraud" / "metrics"
         self.path = every / server
-        with _one_at_a_time(every):
+        with held(every / LOCK):  # nobody looks while a folder is there and not held yet
             self.path.mkdir(exist_ok=True)
-            self._held = (self.path / LOCK).open("a")
-            fcntl.flock(self._held, fcntl.LOCK_SH)
+            self._lock = FileLock(self.path / LOCK)
+            self._lock.share()
             for other in every.iterdir():
                 if other.is_dir() and other != self.path and not _is_held(other):
                     shutil.rmtree(other, ignore_errors=True)
 
     def release(self) -> None:
         """Hold it no longer."""
-        self._held.close()
-
-
-@contextmanager
-def _one_at_a_time(every: Path) -> Iterator[None]:
-    """Nobody looks while a folder is there and not held yet."""
-    every.mkdir(parents=True, exist_ok=True)
-    with (every / LOCK).open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        self._lock.close()
 
 
 def _is_held(folder: Path) -> bool:
-    try:
-        handle: IO[str] = (folder / LOCK).open("r")
-    except FileNotFoundError:
+    if not (folder / LOCK).exists():
         return _is_of_older_version(folder.name)
+    try:
+        with closing(FileLock(folder / LOCK)) as lock:
+            return not lock.acquire(patience_s=0)
     except OSError:
         return True  # of another user, say: not ours to delete
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        return False
 
 
 def _is_of_older_version(name: str) -> bool:

@@ -67,6 +67,12 @@ def write_text(file: Path, content: str) -> None:
     write_bytes(file, content.encode())
 
 
+def sync_file(file: Path) -> None:
+    """Bring a file's content to the disk."""
+    with file.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Bring the names in a folder to the disk."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

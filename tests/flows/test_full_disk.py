@@ -96,7 +96,7 @@ def test_disk_that_fills_fails_the_run_and_keeps_what_is_done(
     ((status, message),) = sql(home, "SELECT status, message FROM sentiment_runs")
     assert status == "failed"
     assert message.startswith(str(home)) and "No space left on device; make room" in message
-    assert not list(home.rglob("*.tmp")) and not list(home.rglob("reserve"))
+    assert not list(home.rglob(".tmp-*")) and not list(home.rglob("reserve"))
     done = {file.name: file.read_text() for file in home.rglob("scores-*.json")}
     assert len(done) >= finished
 

@@ -1,7 +1,6 @@
 """The page of a publishing; a model that was refused has a page too."""
 
 import base64
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -111,18 +110,6 @@ class PublishReport:
     @property
     def limits(self) -> Limits:
         return self.request.limits
-
-
-def write_html(report: PublishReport, file: Path) -> None:
-    """Write the page so that it is there whole or not at all.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    aside.write_text(render_html(report), encoding="utf-8")
-    aside.replace(file)
 
 
 def render_html(report: PublishReport) -> str:

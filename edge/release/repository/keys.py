@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner, Key
 
 from edge.release.errors import RepositoryError
-from edge.release.repository.storage import write_whole
+from services.storage.files import write_bytes
 
 NAME_FIELD = "x-triptych-name"  # of a public key in root metadata; TUF lets us add fields
 
@@ -85,7 +85,7 @@ class Keys:
             _check_unversioned(files[0])
             for file in files:
                 if not file.exists():
-                    write_whole(file, _new_pem(), 0o600)
+                    write_bytes(file, _new_pem(), 0o600)
         except OSError as error:
             raise RepositoryError(f"{self.folder} cannot be written: {error}") from error
         return tuple(_load(file) for file in files)

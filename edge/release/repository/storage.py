@@ -8,22 +8,19 @@ Publishers keep each other out by a lock. In a folder it is the operating system
 `.lock`: it ends with the process that holds it, however that ends.
 """
 
-import fcntl
 import os
 import socket
-import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from edge.release.errors import RepositoryError
+from services.storage.files import ASIDE, write_bytes
+from services.storage.locks import Held, held
 
 LOCK = ".lock"
 PATIENCE_S = 60.0  # how long to wait for another publisher
-_TEMPORARY = ".tmp-"
-_POLL_S = 0.1
 
 
 class Conflict(RepositoryError):
@@ -92,44 +89,28 @@ class FolderStorage:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise RepositoryError(f"{self.folder} cannot be written: {error}") from error
-        try:
-            self._wait_for(descriptor)
-            os.truncate(descriptor, 0)
-            os.pwrite(descriptor, holder().encode(), 0)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(held(self.folder / LOCK, self._patience_s, note=holder()))
+            except Held as error:
+                raise RepositoryError(
+                    f"{self.folder} is being written by {error.holder or 'another publisher'}: "
+                    "try again when it has ended"
+                ) from error
+            except OSError as error:
+                raise RepositoryError(f"{self.folder} cannot be written: {error}") from error
             self._sweep()
             yield
-        finally:
-            os.close(descriptor)  # which also unlocks
-
-    def _wait_for(self, descriptor: int) -> None:
-        give_up_at = time.monotonic() + self._patience_s
-        while True:
-            try:
-                return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                if time.monotonic() >= give_up_at:
-                    other = os.pread(descriptor, 200, 0).decode(errors="replace")
-                    raise RepositoryError(
-                        f"{self.folder} is being written by {other or 'another publisher'}: "
-                        "try again when it has ended"
-                    ) from error
-            time.sleep(_POLL_S)
 
     def _sweep(self) -> None:
         """Remove what killed publishers left; who holds the lock is the only one that writes."""
-        for left in self.folder.rglob(f"{_TEMPORARY}*"):
+        for left in self.folder.rglob(f"{ASIDE}*"):
             left.unlink(missing_ok=True)
 
     def _write(self, name: str, content: bytes) -> None:
         path = self.folder / name
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, content, 0o644)  # a web server runs as another user
+            write_bytes(path, content, 0o644)  # a web server runs as another user
         except OSError as error:
             raise RepositoryError(f"{path} cannot be written: {error}") from error
 
@@ -137,23 +118,3 @@ class FolderStorage:
 def holder() -> str:
     """Who holds a lock, for people."""
     return f"process {os.getpid()} on {socket.gethostname()}"
-
-
-def write_whole(path: Path, content: bytes, mode: int) -> None:
-    """Write a file so that it is there whole or not at all, also after a loss of power."""
-    descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fchmod(stream.fileno(), mode)
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -1,6 +1,5 @@
 """Where a training stands, as one file that is always whole."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,18 +7,14 @@ from typing import Any
 import numpy as np
 
 from edge.release.errors import ModelFileError
+from services.storage.files import written_aside
 
 
 def write_checkpoint(path: Path, step: int, variables: Sequence[Any]) -> None:
     """Exchange the file in one move."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with written_aside(path) as file:
         values = {f"v{place}": each.numpy() for place, each in enumerate(variables)}
         np.savez(file, allow_pickle=False, step=np.array(step), **values)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def read_checkpoint(path: Path, variables: Sequence[Any]) -> int:

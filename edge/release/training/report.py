@@ -13,6 +13,7 @@ from edge.release.training.training_run import Plan, Trained
 from edge.release.validation import plots
 from edge.release.validation.evaluate import Evaluation
 from services.reporting.page import render
+from services.storage.files import write_text
 
 _WORST, _BEST = 6, 3
 USUAL_THRESHOLD = 0.5  # of a label with too few objects to tell
@@ -51,9 +52,7 @@ def write_report(path: Path, plan: Plan, trained: Trained, card: Card) -> None:
             "missed": sum(len(each.missed) for each in compared),
         },
     )
-    partial = path.with_suffix(".partial")
-    partial.write_text(page, "utf-8")
-    partial.replace(path)
+    write_text(path, page)
 
 
 def _rows(evaluation: Evaluation, card: Card) -> list[LabelRow]:

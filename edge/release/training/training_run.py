@@ -27,12 +27,13 @@ from edge.release.training.history import History, Precision, read_history
 from edge.release.training.network import Shape
 from edge.release.training.trainer import Recipe, Trainer
 from edge.release.validation.evaluate import Evaluation, compare
+from services.storage.files import ASIDE, sync_file, sync_folder
 
 VAL_SCENES = 300
 _VALIDATIONS = 10  # over a training
 _FORMAT = 1  # of the state; another one starts anew
 _PARTIAL = ".partial"  # what is not whole yet
-# The last is what a report that was not finished leaves.
+# The last is what a report left that an earlier version did not finish.
 _OWN_FILES = {MODEL_FILE, LABELS_FILE, CARD_FILE, "report.html", _PARTIAL, "report.partial"}
 
 
@@ -195,8 +196,10 @@ def package(
     _save(trained.network, partial / MODEL_FILE)
     card.write(partial)
     for file in partial.iterdir():
+        sync_file(file)
         file.replace(folder / file.name)
     partial.rmdir()
+    sync_folder(folder)
     return card
 
 
@@ -242,11 +245,15 @@ def check_output(folder: Path) -> None:
         ModelFileError: it does.
     """
     if folder.exists() and (
-        not folder.is_dir() or {file.name for file in folder.iterdir()} - _OWN_FILES
+        not folder.is_dir() or any(not _is_ours(file.name) for file in folder.iterdir())
     ):
         raise ModelFileError(
             f"{folder} holds other things than a detector; name a new folder with --output"
         )
+
+
+def _is_ours(name: str) -> bool:
+    return name in _OWN_FILES or name.startswith(ASIDE)
 
 
 def _without(dataset: Dataset, paths: set[Path]) -> Dataset:

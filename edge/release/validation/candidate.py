@@ -5,7 +5,6 @@ made before anything is measured, so that what is measured is what will be publi
 """
 
 import hashlib
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from edge.release.conversion.inspection import Inspection
 from edge.release.datasets.pictures import Image
 from edge.release.errors import ModelFileError
 from services.modelling.provenance import code_version
+from services.storage.files import write_bytes
 
 _NO_GOLDEN = (Golden(file="none.png", sha256="0" * 64, size=1, detections=()),)
 
@@ -102,9 +102,7 @@ class Candidate:
 
     def write(self) -> None:
         """Write the manifest into the folder, whole or not at all."""
-        aside = self.folder / f".{MANIFEST_FILE}.{os.getpid()}.tmp"
-        aside.write_bytes(self.manifest.to_json())
-        aside.replace(self.folder / MANIFEST_FILE)
+        write_bytes(self.folder / MANIFEST_FILE, self.manifest.to_json())
 
 
 def make_candidate(

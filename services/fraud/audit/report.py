@@ -1,6 +1,5 @@
 """The page of an audit; one without labels, or without answers, has a page too."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
@@ -105,18 +104,6 @@ def compose(
         },
         ended_at=ended_at,
     )
-
-
-def write_html(report: AuditReport, file: Path) -> None:
-    """Write the page so that it is there whole or not at all.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    aside.write_text(render_html(report), encoding="utf-8")
-    aside.replace(file)
 
 
 def integer(value: float) -> str:

@@ -9,17 +9,16 @@
   moves. `model_check.checked_registry` is a registry that checks whether the model can answer.
 """
 
-import fcntl
 import json
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from services.fraud.errors import ModelError, PromotionRefused
+from services.storage.files import write_text
+from services.storage.locks import held
 
 KEPT = 20  # earlier champions
 
@@ -70,7 +69,7 @@ class Registry:
             PromotionRefused: promotion is blocked; says why and how to promote all the same.
             ModelError: the model could not answer.
         """
-        with self._locked():
+        with held(self._lock):
             block = self.blocked()
             if block is not None and not override_block:
                 raise PromotionRefused(
@@ -99,7 +98,7 @@ class Registry:
             PromotionRefused: there was none.
             ModelError: it could not answer; says which of the earlier ones can.
         """
-        with self._locked():
+        with held(self._lock):
             standing = self.read()
             if not standing.previous:
                 raise PromotionRefused(f"no earlier champion to go back to in {self.file}")
@@ -124,7 +123,7 @@ class Registry:
             PromotionRefused: it is the champion already.
             ModelError: the model could not answer.
         """
-        with self._locked():
+        with held(self._lock):
             standing = self.read()
             if tag is not None and tag == standing.champion:
                 raise PromotionRefused(f"{tag} is the champion: it cannot be its own shadow")
@@ -134,13 +133,13 @@ class Registry:
 
     def block(self, reason: str) -> None:
         """Keep any model from being promoted; the last reason counts."""
-        with self._locked():
+        with held(self._lock):
             entry = {"reason": reason, "blocked_at": datetime.now(UTC).isoformat()}
-            _replace(self._block, entry)
+            write_text(self._block, json.dumps(entry, indent=1) + "\n")
 
     def unblock(self) -> None:
         """Allow promotion again; no matter if it was allowed."""
-        with self._locked():
+        with held(self._lock):
             self._block.unlink(missing_ok=True)
 
     def blocked(self) -> str | None:
@@ -187,15 +186,8 @@ class Registry:
 
     def _write(self, standing: Standing) -> Standing:
         standing = replace(standing, changed_at=datetime.now(UTC).isoformat())
-        _replace(self.file, asdict(standing))
+        write_text(self.file, json.dumps(asdict(standing), indent=1) + "\n")
         return standing
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self._lock.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock.open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)  # let go when the file is closed
-            yield
 
 
 def _standing(entries: dict[str, Any]) -> Standing:
@@ -205,13 +197,3 @@ def _standing(entries: dict[str, Any]) -> Standing:
     if not all(tag is None or isinstance(tag, str) for tag in tags):
         raise ValueError("a tag is not text")
     return standing
-
-
-def _replace(file: Path, entry: dict[str, Any]) -> None:
-    aside = file.with_suffix(f".{os.getpid()}.new")
-    with aside.open("w", encoding="utf-8") as handle:
-        json.dump(entry, handle, indent=1)
-        handle.write("\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    aside.replace(file)

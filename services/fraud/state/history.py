@@ -14,9 +14,9 @@ from typing import Any, TypeAlias, TypeVar
 
 from services.fraud.state.busy_keys import count_again, forget_idle, stop_counting
 from services.fraud.state.completeness import AS_OF, KEPT_S, LABELLED_UNTIL, SINCE, Coverage
-from services.fraud.state.file_lock import FileLock
 from services.fraud.state.snapshot import Pointer, Row, coverage_of, read_snapshot
 from services.fraud.state.state_file import INDICES, LONG_PATIENCE_S, StateFile
+from services.storage.locks import FileLock
 
 CHUNK_ROWS = 200  # the lock is held for some 2 ms, or 40 where all are of busy keys
 PAUSE_S = 0.001

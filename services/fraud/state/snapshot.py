@@ -8,7 +8,6 @@ named by what they hold, so that the same snapshot written twice is one file.
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from services.fraud.errors import StateUnavailable, TransactionsError
 from services.fraud.state.completeness import KEPT_S, Coverage
+from services.storage.files import write_bytes
 
 if TYPE_CHECKING:  # a worker loads neither before it reads a snapshot
     import pandas as pd
@@ -73,7 +73,7 @@ def write_snapshot(
     digest = hashlib.sha256(content).hexdigest()
     day = datetime.fromtimestamp(as_of, UTC).strftime("%Y%m%dT%H%M%SZ")
     path = place / f"{day}-{digest[:8]}.parquet"
-    _replace(path, content)
+    write_bytes(path, content)
     covered = coverage or coverage_of_table(transactions, as_of)
     pointer = {
         "file": path.name,
@@ -83,7 +83,7 @@ def write_snapshot(
         "since": max(covered.since, as_of - KEPT_S + 1),
         "labelled_until": covered.labelled_until,
     }
-    _replace(place / POINTER, json.dumps(pointer).encode())
+    write_bytes(place / POINTER, json.dumps(pointer).encode())
     files = sorted(place.glob("*.parquet"), key=lambda file: file.stat().st_mtime_ns)
     for old in files[:-FILES_KEPT]:
         old.unlink(missing_ok=True)
@@ -192,22 +192,3 @@ def _strings(ids: "pd.Series") -> "pa.Array":
     import pyarrow as pa
 
     return pa.array([str(key) for key in ids.tolist()], pa.string())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that others, and a power cut, see the old one or the whole new one."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    handle = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

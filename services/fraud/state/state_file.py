@@ -22,10 +22,11 @@ from pathlib import Path
 
 from services.fraud.errors import StateUnavailable
 from services.fraud.state import busy_keys, completeness
-from services.fraud.state.file_lock import FileLock
+from services.storage.locks import FileLock
 
 IMPATIENCE = 0.1  # of the patience, after having waited in vain
 LONG_PATIENCE_S = 30.0  # where no request waits
+ASK_EVERY_S = 50e-6  # for the lock, which is held as long as it takes to write a row
 SHORTEN_AFTER = 1_000  # rows written by this process
 COUNTS_PER_ROW = 8  # of busy keys, which take as much of the log as a transaction
 LOG_MAX_PAGES = 32_768  # of 4 KiB
@@ -173,7 +174,7 @@ class StateFile:
                 return
             _checkpoint(own)  # what came meanwhile: little is then left to do under the lock
             with closing(FileLock(self.path.with_name(f"{self.path.name}.lock"))) as lock:
-                if lock.acquire(LONG_PATIENCE_S):
+                if lock.acquire(LONG_PATIENCE_S, ASK_EVERY_S):
                     _checkpoint(own)
 
     def close(self) -> None:
@@ -186,7 +187,7 @@ class StateFile:
 
     def _begin(self) -> None:
         try:
-            if not self._lock.acquire(self._patience_s):
+            if not self._lock.acquire(self._patience_s, ASK_EVERY_S):
                 raise WriteBusy("another process has been writing for too long")
             try:
                 self.connection.execute("BEGIN IMMEDIATE")
@@ -216,7 +217,7 @@ class StateFile:
     def _prepare(self) -> None:
         if self._version() == VERSION:
             return
-        if not self._lock.acquire(LONG_PATIENCE_S):
+        if not self._lock.acquire(LONG_PATIENCE_S, ASK_EVERY_S):
             raise sqlite3.OperationalError("another process has been making it for too long")
         try:
             version = self._version()

@@ -7,8 +7,6 @@ at all: how it has to look is said in `table_file`, what its values may be in `f
 """
 
 import hashlib
-import os
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from services.fraud.errors import TransactionsError
 from services.fraud.transactions.columns import MICROSECONDS
 from services.fraud.transactions.fields import AHEAD
 from services.fraud.transactions.table_file import Wanted, read_columns
+from services.storage.files import written_aside
 
 IDS = ("transaction_id", "customer_id", "terminal_id")
 LABEL = "is_fraud"
@@ -71,17 +70,8 @@ def write_transactions(table: pd.DataFrame, path: Path) -> None:
     columns["time"] = pa.array(table["time"].to_numpy()).cast(pa.timestamp("s", "UTC"))
     if LABEL in table:
         columns[LABEL] = pa.array(table[LABEL].to_numpy())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        pq.write_table(pa.table(columns), temporary)
-        temporary.chmod(0o644)  # temporary files are their owner's alone
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with written_aside(path) as file:
+        pq.write_table(pa.table(columns), file)
 
 
 def data_digest(table: pd.DataFrame) -> str:

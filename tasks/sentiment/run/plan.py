@@ -23,7 +23,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.sentiment.run.run_folder import RunFolder, write_json, written_aside
+from services.storage.files import written_aside
+from tasks.sentiment.run.run_folder import RunFolder, write_json
 
 RESERVE_BYTES = 256 << 10  # SQLite needs 32 KiB beside its pages to open a database
 

@@ -21,9 +21,10 @@ import pyarrow.parquet as pq
 
 from services.storage.exchange import exchange
 from services.storage.files import sync_folder
+from services.storage.locks import held
 from tasks.sentiment.errors import PublicationError, first_line
 from tasks.sentiment.run.plan import Plan
-from tasks.sentiment.run.run_folder import RunFolder, locked, write_json
+from tasks.sentiment.run.run_folder import RunFolder, write_json
 
 MANIFEST = "_manifest.json"
 
@@ -61,7 +62,7 @@ def publish(run_folder: RunFolder, plan: Plan, entry: Mapping[str, Any]) -> None
     _check_partitions(run_folder, "rejected", plan.rejected_parts, plan.rejected)
     _check_partitions(run_folder, "scores", len(plan.parts), plan.accepted)
     lock = run_folder.home / "sentiment" / "locks" / f"{run_folder.scores.name}.lock"
-    with locked(lock, wait=True):  # runs of other sources share the folder
+    with held(lock):  # runs of other sources share the folder
         for folder, kind, count in (
             (run_folder.rejected, "rejected", plan.rejected_parts),
             (run_folder.scores, "scores", len(plan.parts)),

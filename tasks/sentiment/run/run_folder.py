@@ -1,16 +1,16 @@
 """Where the files of a source on a run date lie, and the lock that one process holds on them."""
 
-import fcntl
 import json
-import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from services.storage.files import write_text
+from services.storage.locks import Held, held
 from tasks.sentiment.errors import RunConflict
 from tasks.sentiment.text import text_digest
 
@@ -61,64 +61,27 @@ class RunFolder:
         Raises: RunConflict: another live process holds it.
         """
         folder = self.home / "sentiment" / "locks"
-        with locked(folder / f"{self._date_folder}-{self.slug}.lock", wait=False):
+        with locked(folder / f"{self._date_folder}-{self.slug}.lock"):
             yield
 
 
 @contextmanager
-def locked(file: Path, *, wait: bool) -> Iterator[None]:
+def locked(file: Path) -> Iterator[None]:
     """Hold an advisory lock on `file`, which is made and stays.
 
-    Raises: RunConflict: another process holds it and `wait` is false.
+    Raises: RunConflict: another process holds it.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a+") as handle:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError as error:
-            handle.seek(0)
-            holder = handle.read().strip() or "unknown"
+            stack.enter_context(held(file, patience_s=0))
+        except Held as error:
             raise RunConflict(
-                f"process {holder} is at work here (lock {file}): wait for it to end"
+                f"process {error.holder or 'unknown'} is at work here (lock {file}): wait for it to"
+                " end"
             ) from error
-        handle.seek(0)
-        handle.truncate()
-        handle.write(str(os.getpid()))
-        handle.flush()
         yield
 
 
 def write_json(file: Path, content: dict[str, Any]) -> None:
     """Write a JSON file so that it is there whole or not at all."""
     write_text(file, json.dumps(content, indent=1, ensure_ascii=False))
-
-
-def write_text(file: Path, content: str) -> None:
-    """Write a file so that it is there whole or not at all, even after a power cut."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(file) as handle:
-        handle.write(content.encode())
-
-
-@contextmanager
-def written_aside(file: Path) -> Iterator[IO[bytes]]:
-    """A file to write into, put in the place of `file` at the end of the block.
-
-    On any error nothing of it stays: on a full disk, what was written so far is the room that
-    the database needs to say so.
-
-    Raises: OSError: it cannot be written; names `file`.
-    """
-    aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        with aside.open("wb") as handle:
-            yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
-        aside.replace(file)
-    except BaseException as error:
-        with suppress(OSError):
-            aside.unlink()
-        if isinstance(error, OSError) and error.errno is not None and not error.filename:
-            raise OSError(error.errno, os.strerror(error.errno), str(file)) from error
-        raise

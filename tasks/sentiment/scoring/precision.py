@@ -226,7 +226,6 @@ def _from_json(entry: dict[str, Any]) -> Choice:
 
 
 def _write(file: Path, choices: dict[str, Choice]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
     content = {key: asdict(choice) for key, choice in choices.items()}
     write_text(file, json.dumps(content, indent=1) + "\n")
 

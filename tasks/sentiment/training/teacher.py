@@ -18,6 +18,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from services.storage.files import written_aside
 from tasks.sentiment.errors import CorpusError
 from tasks.sentiment.training.corpus import TokenTable
 
@@ -51,9 +52,8 @@ class TeacherTargets:
         """
         if not file.exists():
             targets = fit_teacher(table, weights, vocabulary, seed)
-            aside = file.with_suffix(".tmp.npz")
-            np.savez(aside, probability=targets.probability, shares=targets.shares)
-            aside.replace(file)
+            with written_aside(file) as handle:
+                np.savez(handle, probability=targets.probability, shares=targets.shares)
         with np.load(file) as saved:
             targets = cls(saved["probability"], saved["shares"])
         if (len(targets.probability), len(targets.shares)) != (len(table), len(table.flat)):

@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 from torch.nn import functional
 from transformers import BertForSequenceClassification
 
+from services.storage.files import write_text, written_aside
 from tasks.sentiment.training.corpus import Batch, TokenTable, batches_by_length, draw_epoch
 from tasks.sentiment.training.network import build_network, start_as_bag_of_words
 from tasks.sentiment.training.recipe import Recipe
@@ -86,9 +87,7 @@ def fit(
 
 def _tokenizer(texts: pd.Series, recipe: Recipe, file: Path) -> Tokenizer:
     if not file.exists():
-        aside = file.with_suffix(".tmp")
-        train_tokenizer(texts.tolist(), recipe.vocabulary).save(str(aside))
-        aside.replace(file)
+        write_text(file, train_tokenizer(texts.tolist(), recipe.vocabulary).to_str(pretty=True))
     return Tokenizer.from_file(str(file))
 
 
@@ -194,18 +193,15 @@ class _TrainingState:
         return averaged
 
     def save(self) -> None:
-        aside = self.file.with_suffix(".tmp")
-        torch.save(
-            {
-                "step": self.step,
-                "model": self.model.state_dict(),
-                "token_head": self.token_head.state_dict(),
-                "average": self.average,
-                "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            },
-            aside,
-        )
-        aside.replace(self.file)
+        state = {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "token_head": self.token_head.state_dict(),
+            "average": self.average,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+        }
+        with written_aside(self.file) as handle:
+            torch.save(state, handle)
 
     def load(self) -> bool:
         if not self.file.exists():

@@ -366,19 +366,3 @@ def test_batch_is_written_whole_under_a_name_of_its_own(tmp_path):
     (folder,) = list_devices(tmp_path)
     arrivals = list(read_arrivals(folder, 10))
     assert {json.loads(arrival.content)["seq"] for arrival in arrivals} == {1, 2}
-
-
-@pytest.mark.parametrize("url", ["nonsense", "mysql://x/y", "sqlite://", "sqlite:///:memory:"])
-def test_address_that_is_none_is_refused(url):
-    """With what would be right."""
-    with pytest.raises(DatabaseError, match="sqlite:///FILE"):
-        Database(url)
-
-
-def test_error_of_the_database_hides_its_password():
-    """Nor does it hang long on a port where nothing listens."""
-    database = Database("postgresql://user:geheim@127.0.0.1:1/x")
-
-    with pytest.raises(DatabaseError) as refused:
-        database.prepare()
-    assert "geheim" not in str(refused.value) and "***" in str(refused.value)

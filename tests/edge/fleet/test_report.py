@@ -10,7 +10,7 @@ from rich.console import Console
 from edge.fleet.devices import Rejection
 from edge.fleet.health import Judgement
 from edge.fleet.load import Loaded
-from edge.fleet.report import FleetReport, render_html, write_html
+from edge.fleet.report import FleetReport, render_html
 from edge.fleet.summary import render_markdown, render_table, render_terminal
 from tests.edge.fleet.records import NOON
 from tests.edge.fleet.test_health import WELL, an_hour
@@ -122,15 +122,6 @@ def test_terminal_shows_a_large_fleet_in_part():
     said = printed(a_report(devices=many))
     assert "30 more devices are in the report." in said
     assert "camera-019" in said and "camera-020" not in said
-
-
-def test_report_is_written_whole_or_not_at_all(tmp_path):
-    """No half a page under its name, and nothing beside it."""
-    file = tmp_path / "reports" / "page.html"
-    write_html(a_report(), file)
-
-    assert file.read_text("utf-8").rstrip().endswith("</html>")
-    assert list(file.parent.iterdir()) == [file]
 
 
 def printed(report: FleetReport) -> str:

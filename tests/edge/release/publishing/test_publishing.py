@@ -22,7 +22,7 @@ from edge.release.publishing.images import Images, find_images
 from edge.release.publishing.measurement import Measurement, convert, count_images, measure
 from edge.release.publishing.model import SourceModel, next_version, open_model
 from edge.release.publishing.release import Published, measured, publish
-from edge.release.publishing.report import PublishReport, render_html, spread, write_html
+from edge.release.publishing.report import PublishReport, render_html, spread
 from edge.release.publishing.request import Place, Request
 from edge.release.validation.candidate import Origin, make_candidate
 from edge.release.validation.gate import Decision, Limits, decide
@@ -371,11 +371,9 @@ class TestReport:
     def report(self, request_of, ready, images, tmp_path) -> PublishReport:
         return report_of(request_of(ready, evaluate_on=images), tmp_path / "work")
 
-    def test_page_needs_nothing_from_elsewhere(self, report, tmp_path):
+    def test_page_needs_nothing_from_elsewhere(self, report):
         """Pictures and curves are inside."""
-        write_html(report, tmp_path / "page.html")
-
-        page = (tmp_path / "page.html").read_text("utf-8")
+        page = render_html(report)
         pictures = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
         assert len(pictures) == 4
         for picture in map(base64.b64decode, pictures):

@@ -14,7 +14,7 @@ from services.fraud.audit.answers import read_day
 from services.fraud.audit.labels import LoadedLabels
 from services.fraud.audit.measures import Audit, Period, audit
 from services.fraud.audit.nightly_snapshot import WrittenSnapshot
-from services.fraud.audit.report import AuditReport, compose, render_html, write_html
+from services.fraud.audit.report import AuditReport, compose, render_html
 from services.fraud.audit.run import AuditRun
 from services.fraud.audit.summary import render_markdown, render_table, render_terminal
 from services.fraud.audit.verdict import Limits, Verdict, judge
@@ -159,14 +159,6 @@ def test_report_of_no_answers_is_a_page(found):
     for one in (nothing, unlabelled, without_card):
         assert render_markdown(a_report(one)).startswith("# Fraud audit, 2026-11-22")
         assert "fraud audit" in printed(a_report(one))
-
-
-def test_report_is_written_whole_or_not_at_all(found, tmp_path):
-    """No half a page under its name, and nothing beside it."""
-    file = tmp_path / "reports" / "page.html"
-    write_html(a_report(found), file)
-    assert file.read_text("utf-8").rstrip().endswith("</html>")
-    assert list(file.parent.iterdir()) == [file]
 
 
 def test_summaries_say_a_block_loudly(found):

@@ -19,8 +19,8 @@ from services.fraud.scoring import detector
 from services.fraud.scoring.registry import Registry
 from services.fraud.scoring.schema import BatchAnswer, DetectAnswer, ErrorAnswer, ScoreAnswer
 from services.fraud.state.completeness import WINDOW_REASONS
-from services.fraud.state.file_lock import FileLock
 from services.fraud.transactions.features import FEATURES
+from services.storage.locks import FileLock
 from tests.services.fraud.running import GENUINE, InProcess, promoted
 
 KEYS = "first-key-of-sixteen, second-key-of-16-or-more"

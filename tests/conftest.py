@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -21,8 +22,8 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a PostgreSQL server of our own; it listens on a Unix socket only.
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A PostgreSQL server of our own; it listens on a Unix socket only.
 
     It lives outside pytest's folders: a socket's path is short, and for root the server runs
     as another user, who must be able to enter.
@@ -37,9 +38,16 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         try:
             url = server.get_uri(driver="psycopg")
             _execute(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
-            yield url
+            yield server
         finally:
             server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: Any) -> str:
+    """The address of the server's own database."""
+    url: str = postgres_server.get_uri(driver="psycopg")
+    return url
 
 
 @pytest.fixture
@@ -49,6 +57,29 @@ def fresh_postgres_url(postgres_url: str) -> Iterator[str]:
     _execute(postgres_url, f"CREATE DATABASE {name}")
     yield sa.make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
     _execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+class Restart:
+    """A restart of the server in its two halves."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+
+    def stop(self) -> None:
+        """As its administrator does: connections are cut."""
+        self._server.stop()
+
+    def start(self) -> None:
+        """Nothing happens if it runs."""
+        self._server.ensure_postgres_running()
+
+
+@pytest.fixture
+def postgres_restart(postgres_server: Any, fresh_postgres_url: str) -> Iterator[Restart]:
+    """Stops the server of `fresh_postgres_url`, and starts it again, after the test at last."""
+    restart = Restart(postgres_server)
+    yield restart
+    restart.start()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -8,23 +8,37 @@ from prefect.tasks import Task
 
 from edge.release.errors import PublisherError
 from services.fraud.errors import FraudError
+from services.storage.errors import StorageBusy, StorageError
 from tasks.orchestration.faults import is_lasting
-from tasks.sentiment.errors import SentimentError, WarehouseBusy
+from tasks.sentiment.errors import SentimentError
+
+_PERMANENT = (
+    StorageError,
+    SentimentError,
+    FraudError,
+    PublisherError,
+    ValueError,
+    TypeError,
+    AssertionError,
+)
 
 
-def is_transient(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether trying again may help: a busy database, a failing disk or network.
 
-    Never with bad data, nor with a disk that stays full or read-only until somebody acts.
+    Never with a database that is broken, with bad data, nor with a disk that stays full or
+    read-only until somebody acts.
     """
+    if isinstance(error, StorageBusy):
+        return True
+    return not isinstance(error, _PERMANENT) and not is_lasting(error)
+
+
+def _may_retry(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
     try:
         state.result()
-    except WarehouseBusy:
-        return True
-    except (SentimentError, FraudError, PublisherError, ValueError, TypeError, AssertionError):
-        return False
     except Exception as error:
-        return not is_lasting(error)
+        return is_transient(error)
     return False
 
 
@@ -35,12 +49,12 @@ IO_RETRY: dict[str, Any] = {
     "retries": 2,
     "retry_delay_seconds": [1, 5],
     "retry_jitter_factor": 0.5,
-    "retry_condition_fn": is_transient,
+    "retry_condition_fn": _may_retry,
 }
 DB_RETRY: dict[str, Any] = {
     **PLAIN,
     "retries": 4,
     "retry_delay_seconds": [1, 5, 20, 60],
     "retry_jitter_factor": 0.5,
-    "retry_condition_fn": is_transient,
+    "retry_condition_fn": _may_retry,
 }

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -350,18 +349,6 @@ def test_table_with_another_key_is_one_clear_line(warehouse, database_url):
         warehouse.prepare()
 
 
-def test_sqlite_makes_its_folder_and_writes_ahead(tmp_path):
-    """The first start needs no preparation, and readers do not wait for the writer."""
-    file = tmp_path / "var" / "deep" / "triptych.db"
-    warehouse = Warehouse(f"sqlite:///{file}")
-    assert not file.parent.exists()
-    warehouse.prepare()
-
-    connection = sqlite3.connect(file)
-    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    connection.close()
-
-
 def test_sqlite_locked_for_too_long_is_busy(tmp_path):
     """Waiting ends, and the error says that trying again may help; readers are not held up."""
     file = tmp_path / "triptych.db"
@@ -375,24 +362,6 @@ def test_sqlite_locked_for_too_long_is_busy(tmp_path):
     assert warehouse.find_scores("toys", ["r1"], "m1") == {}
     other.close()
     assert warehouse.load_scores([scored()]) == 1
-
-
-def test_sqlite_file_that_is_no_database_is_one_clear_line(tmp_path: Path):
-    """A file of another kind is left as it is."""
-    file = tmp_path / "notes.txt"
-    file.write_text("not a database, by far " * 100)
-    with pytest.raises(WarehouseError, match="file is not a database") as caught:
-        Warehouse(f"sqlite:///{file}").prepare()
-
-    assert not isinstance(caught.value, WarehouseBusy)
-    assert file.read_text().startswith("not a database")
-
-
-def test_sqlite_folder_that_cannot_be_made_is_one_clear_line(tmp_path):
-    """A file stands where the folder should be."""
-    (tmp_path / "var").write_text("")
-    with pytest.raises(WarehouseError, match="cannot make the folder"):
-        Warehouse(f"sqlite:///{tmp_path}/var/triptych.db").prepare()
 
 
 def test_postgres_connection_that_is_lost_is_busy(fresh_postgres_url):
@@ -415,47 +384,3 @@ def test_postgres_connection_that_is_lost_is_busy(fresh_postgres_url):
     warehouse.load_rejected("toys", RUN_DATE, "run-1", [rejected(1)])
     assert query(fresh_postgres_url, "SELECT count(*) FROM rejected_reviews") == [(1,)]
     warehouse.close()
-
-
-def test_postgres_that_is_not_there_is_busy_without_the_password(tmp_path):
-    """A server that starts later may answer; the address shows, the password does not."""
-    pytest.importorskip("psycopg")
-    url = f"postgresql+psycopg://ann:s3cret@/reviews?host={tmp_path}&sslpassword=s4cret"
-    with pytest.raises(WarehouseBusy) as caught:
-        Warehouse(url).prepare()
-
-    message = str(caught.value)
-    assert "ann:***@/reviews" in message
-    assert "s3cret" not in message
-    assert "s4cret" not in message
-    assert "\n" not in message
-
-
-def test_postgres_of_unknown_host_is_one_line_without_the_password():
-    """Nobody answers for a name under .invalid (RFC 6761), and no waiting changes that."""
-    pytest.importorskip("psycopg")
-    with pytest.raises(WarehouseError) as caught:
-        Warehouse("postgresql://ann:s3cret@nowhere.invalid/reviews").prepare()
-
-    assert "ann:***@nowhere.invalid/reviews" in str(caught.value)
-    assert "s3cret" not in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_postgres_database_that_is_unknown_is_not_busy(postgres_url):
-    """Waiting does not make a database."""
-    unknown = sa.make_url(postgres_url).set(database="nowhere")
-    with pytest.raises(WarehouseError, match="does not exist") as caught:
-        Warehouse(unknown.render_as_string(hide_password=False)).prepare()
-    assert not isinstance(caught.value, WarehouseBusy)
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["sqlite://", "sqlite:///:memory:", "mysql://ann:s3cret@host/db", "s3cret", "a://b:s3cret"],
-)
-def test_address_of_another_kind_is_refused(url):
-    """The line says which addresses there are, and shows no password."""
-    with pytest.raises(WarehouseError, match="sqlite:///FILE or postgresql") as caught:
-        Warehouse(url)
-    assert "s3cret" not in str(caught.value)

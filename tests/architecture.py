@@ -155,7 +155,7 @@ def homeless(drawing: Drawing) -> list[str]:
 
 def circles(graph: Imports) -> list[list[str]]:
     """Groups of modules that import one another, directly or by others."""
-    reached = {name: _reachable(name, graph) for name in graph}
+    reached = {name: reachable(name, graph) for name in graph}
     groups = {
         tuple(sorted(other for other in reached[name] if name in reached.get(other, ())))
         for name in graph
@@ -181,6 +181,18 @@ def draw_all() -> str:
     return "\n\n".join(draw(drawing, imports()) for drawing in DRAWINGS) + "\n"
 
 
+def reachable(start: str, graph: Imports) -> set[str]:
+    """All that a module imports, directly or through others."""
+    seen: set[str] = set()
+    waiting = list(graph.get(start, ()))
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting.extend(graph.get(name, ()))
+    return seen
+
+
 def _box(module: str, drawing: Drawing) -> str:
     """The box that a module lies in: the one with the longest name; empty if there is none."""
     parts = module.split(".")
@@ -191,17 +203,6 @@ def _box(module: str, drawing: Drawing) -> str:
 
 def _short(box: str, drawing: Drawing) -> str:
     return box.removeprefix(f"{drawing.package}.") if drawing.package else box
-
-
-def _reachable(start: str, graph: Imports) -> set[str]:
-    seen: set[str] = set()
-    waiting = list(graph.get(start, ()))
-    while waiting:
-        name = waiting.pop()
-        if name not in seen:
-            seen.add(name)
-            waiting.extend(graph.get(name, ()))
-    return seen
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.architecture import imports, reachable
 from tests.services.fraud.conftest import model_folder, training_data, transactions
 from tests.services.fraud.running import GENUINE, await_ready, free_port, promoted
 
@@ -93,6 +94,19 @@ def test_bento_installs_the_tested_versions():
     tested = (ROOT / "constraints.txt").read_text().splitlines()
     pins = {line.lower() for line in pinned if not line.startswith("#")}
     assert pins and pins <= {line.lower() for line in tested}
+
+
+def test_bento_packs_what_the_service_needs_of_the_shared_packages():
+    """Its worker and the process of its log reach these modules, and no others are packed."""
+    needed: set[str] = set()
+    for entry in ("services.fraud.service", "services.fraud.log.loader"):
+        needed |= {name for name in reachable(entry, imports()) if "services.fraud" not in name}
+    files = {f"{name.replace('.', '/')}.py" for name in needed}
+    folders = {f"{Path(file).parent}/__init__.py" for file in files}
+
+    listed = (ROOT / "services" / "fraud" / "bentofile.yaml").read_text()
+    packed = set(re.findall(r"^  - (services/(?!fraud/)\S+)$", listed, re.MULTILINE))
+    assert packed == files | folders | {"services/__init__.py"}
 
 
 def test_generated_dockerfile_is_not_in_the_tree():

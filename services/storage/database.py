@@ -170,6 +170,24 @@ def wait_for_turn(connection: sa.Connection, number: int) -> None:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
 
 
+def create_missing(connection: sa.Connection, metadata: sa.MetaData, number: int) -> None:
+    """Create missing tables, and columns that an earlier version's tables lack; its rows stay.
+
+    connection: in a writing transaction. number: see `wait_for_turn`. A column that comes later is
+        null in the rows of before.
+    """
+    wait_for_turn(connection, number)
+    metadata.create_all(connection)
+    for table in metadata.sorted_tables:
+        names = {found["name"] for found in sa.inspect(connection).get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in names:
+                kind = column.type.compile(connection.dialect)
+                connection.exec_driver_sql(
+                    f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"
+                )
+
+
 def is_busy(error: BaseException) -> bool:
     """Whether the same may succeed later, as the database is locked, overloaded or away.
 

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from services.fraud.errors import LogBusy, LogError
 from services.fraud.log.tables import METADATA
 from services.storage import database
-from services.storage.database import wait_for_turn
+from services.storage.database import create_missing
 
 PREPARE_LOCK = 20_261_123  # any number, the same in every process
 
@@ -17,7 +17,7 @@ class Database(database.Database):
     synchronous = "NORMAL"
 
     def prepare(self) -> None:
-        """Create the tables that are missing; any number of processes may do so at once.
+        """Create missing tables and columns; any number of processes may do so at once.
 
         Raises:
             LogError: the database refused.
@@ -27,6 +27,5 @@ class Database(database.Database):
 
 
 def create_tables(connection: sa.Connection) -> None:
-    """Create the tables that are missing, in a writing transaction: one process at a time."""
-    wait_for_turn(connection, PREPARE_LOCK)
-    METADATA.create_all(connection)
+    """Create missing tables and columns, in a writing transaction: one process at a time."""
+    create_missing(connection, METADATA, PREPARE_LOCK)

@@ -7,8 +7,8 @@ each statement is a journey, and gets them as one JSON document: taking 3,000 va
 its driver ten times as much.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from itertools import chain
@@ -43,12 +43,14 @@ class Kind:
         fields: the names of a row's values, in their order.
         on_conflict: what happens to a row whose key is there.
         record: a row as the values of the table's columns.
+        defaults: the values of fields that rows of earlier versions do not have.
     """
 
     table: sa.Table
     fields: tuple[str, ...]
     on_conflict: str
     record: Callable[[Row], Row]
+    defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def insert(self, connection: sa.Connection, rows: Sequence[Row]) -> None:
         """Insert rows within the connection's transaction.
@@ -67,12 +69,21 @@ class Kind:
             connection.exec_driver_sql(_insert_values(self, len(part)), values)
 
 
+_ANSWERED_AT = Prediction._fields.index("answered_at")
+_FEATURES = Prediction._fields.index("features")
+
+
 def _prediction(row: Row) -> Row:
-    *before, answered_at = row[:8]
-    features = row[17]
+    features = row[_FEATURES]
     # A numpy float would be stored as bytes.
     numbers = map(float, features) if features is not None else (None,) * len(FEATURE_COLUMNS)
-    return (*before, _as_text(answered_at), *row[8:17], *numbers)
+    return (
+        *row[:_ANSWERED_AT],
+        _as_text(row[_ANSWERED_AT]),
+        *row[_ANSWERED_AT + 1 : _FEATURES],
+        *numbers,
+        *row[_FEATURES + 1 :],
+    )
 
 
 def _label(row: Row) -> Row:
@@ -83,7 +94,9 @@ def _batch(row: Row) -> Row:
     return (*row[:5], _as_text(row[5]), *row[6:])
 
 
-PREDICTIONS = Kind(FRAUD_PREDICTIONS, Prediction._fields, "DO NOTHING", _prediction)
+PREDICTIONS = Kind(
+    FRAUD_PREDICTIONS, Prediction._fields, "DO NOTHING", _prediction, Prediction._field_defaults
+)
 LABELS = Kind(
     FRAUD_LABELS,
     Label._fields,

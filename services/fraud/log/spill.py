@@ -78,8 +78,14 @@ def read_line(line: bytes) -> tuple[Kind | None, list[Row]]:
         kind = KINDS[found["table"]]
         if "fields" not in found:  # of an earlier version
             found = {"fields": list(found), "rows": [list(found.values())]}
-        places = [found["fields"].index(name) for name in kind.fields]
-        return kind, [tuple(row[place] for place in places) for row in found["rows"]]
+        places = {name: place for place, name in enumerate(found["fields"])}
+        if missing := [name for name in kind.fields if name not in places]:
+            # What is no field of earlier versions either is damage, and ends in a KeyError.
+            later = [kind.defaults[name] for name in missing]
+            places |= {name: len(places) + number for number, name in enumerate(missing)}
+            found["rows"] = [[*row, *later] for row in found["rows"]]
+        order = [places[name] for name in kind.fields]
+        return kind, [tuple(row[place] for place in order) for row in found["rows"]]
     except (ValueError, KeyError, TypeError, LookupError):
         return None, [()]
 

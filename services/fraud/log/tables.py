@@ -21,7 +21,10 @@ FEATURE_COLUMNS = tuple(name.lower() for name in FEATURES)
 
 
 class Prediction(NamedTuple):
-    """A row of `fraud_predictions`. A plain tuple of the same values does as well."""
+    """A row of `fraud_predictions`. A plain tuple of the same values does as well.
+
+    A field that comes later stands last and has a default, which rows of earlier versions get.
+    """
 
     request_id: str
     endpoint: str

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,15 @@ import pytest
 import sqlalchemy as sa
 
 from services.fraud.errors import LogError
+from services.fraud.log import database as log_database
 from services.fraud.log import loader as loader_module
 from services.fraud.log import log as log_module
 from services.fraud.log.database import Database
 from services.fraud.log.loader import Loader
 from services.fraud.log.log import AnswerLog
-from services.fraud.log.rows import LABELS, PREDICTIONS, Kind, Row
+from services.fraud.log.rows import KINDS, LABELS, PREDICTIONS, Kind, Row
 from services.fraud.log.spill import SpillFile, as_line
-from services.fraud.log.tables import Batch, Label, Prediction
+from services.fraud.log.tables import FRAUD_PREDICTIONS, Batch, Label, Prediction
 
 ROOT = Path(__file__).parents[4]
 FEATURES = tuple(float(number) for number in range(15))
@@ -443,6 +445,34 @@ def test_file_of_an_earlier_version_is_loaded(sqlite_url, open_loader, tmp_path)
     for table, _ in rows:
         assert query(sqlite_url, f"SELECT count(*) FROM {table}") == [(1,)]
     assert list((tmp_path / "spill").iterdir()) == []
+
+
+def test_rows_of_a_version_with_fewer_fields_are_loaded(
+    sqlite_url, open_loader, tmp_path, monkeypatch
+):
+    """In a database that it made, which gets the new column; its rows have the default there."""
+    older = a_row(1)
+    assert open_loader(sqlite_url).take([as_line(PREDICTIONS, [a_row(0)])])
+    table = FRAUD_PREDICTIONS.to_metadata(sa.MetaData())
+    table.append_column(sa.Column("note", sa.Text))
+    newer = replace(
+        PREDICTIONS,
+        table=table,
+        fields=(*PREDICTIONS.fields, "note"),
+        defaults={"note": None},
+    )
+    monkeypatch.setitem(KINDS, "fraud_predictions", newer)
+    monkeypatch.setattr(log_database, "METADATA", table.metadata)
+    (tmp_path / "spill").mkdir()
+    lines = as_line(PREDICTIONS, [older]) + as_line(newer, [(*a_row(2), "new")])
+    (tmp_path / "spill" / "77-ab.jsonl").write_bytes(lines)
+
+    loader = open_loader(sqlite_url)
+    assert loader.load()
+
+    assert (loader.written, loader.dropped) == (2, 0)
+    found = query(sqlite_url, "SELECT note FROM fraud_predictions ORDER BY request_id")
+    assert found == [(None,), (None,), ("new",)]
 
 
 def test_many_workers_start_at_once(database_url, tmp_path):

@@ -1,7 +1,7 @@
 """The tests of what has changed: `python -m tests.changed` prints the files to run.
 
 What has changed is what Git sees beside the last commit that the upstream branch has; without one,
-beside the last commit. The tests of a module are those that import it.
+beside the last commit. The tests of a module are those that import it, or a module that does.
 """
 
 import subprocess
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.architecture import ROOT, imported, modules
+from tests.architecture import ROOT, imported, imports, modules
 
 
 def changed_files() -> list[str]:
@@ -22,10 +22,11 @@ def changed_files() -> list[str]:
 
 
 def tests_of(changed: Iterable[str]) -> list[str]:
-    """The test files that have changed, and those that import a module that has."""
+    """The test files that have changed, and those that a change may concern."""
     names = {file.relative_to(ROOT).as_posix(): name for name, file in modules().items()}
     helpers = {path: path.removesuffix(".py").replace("/", ".") for path in changed}
     asked = {names.get(path, helpers[path]) for path in changed if path.endswith(".py")}
+    asked |= {name for name, targets in imports().items() if asked & targets}
     return [
         path
         for file in sorted(ROOT.glob("tests/**/test_*.py"))

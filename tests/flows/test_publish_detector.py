@@ -2,9 +2,10 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from edge_detector.contract.manifest import Layout
 
 from edge.release.errors import ModelFileError
 from edge.release.repository.keys import Keys
@@ -105,6 +106,13 @@ def test_command_refuses_a_model_that_does_not_look(home, pictures, model_of):
     assert f"(report: {page})" in errors and "Refused" in page.read_text("utf-8")
     listed = home / "releases"
     assert not any("blind" in path.name for path in listed.rglob("*"))
+
+
+def test_every_layout_that_devices_know_can_be_asked_for():
+    """The flow's choices are those of the manifest, and auto."""
+    choices = get_args(PublishDetector.model_fields["layout"].annotation)
+
+    assert set(choices) == {"auto", *get_args(Layout)}
 
 
 def test_two_publishings_do_not_share_a_folder(tmp_path):

@@ -114,7 +114,7 @@ class _Inspector:
             self._leave_out_background(spec, roles)
             self._check_classes(spec, roles)
         normalised = False
-        if layout.startswith("yolo"):
+        if "predictions" in roles:  # boxes of YOLO are in pixels or in shares
             normalised = self._is_normalised(layout, spec, roles["predictions"])
         output = OutputSpec(
             layout=layout,
@@ -218,7 +218,7 @@ class _Inspector:
             return judge_ssd(
                 [{role: answer[info.name][0] for role, info in roles.items()} for answer in answers]
             )
-        tables = self._tables(output.layout, spec, roles["predictions"])
+        tables = self._tables(output.layout, spec, roles["predictions"])  # yolo_v5 or yolo_v8
         sides = np.ones(4) if output.normalised else np.array([spec.width, spec.height] * 2)
         return judge_yolo(
             output.layout,

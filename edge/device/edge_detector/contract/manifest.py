@@ -2,8 +2,9 @@
 
 It is a JSON object, signed by the publisher and checked here field by field, also when one is
 made in Python: a manifest that exists is valid. `to_json` gives the same bytes for the same
-values. A key that is missing, doubled or unknown is an error; what a later version adds comes
-under another `format`.
+values. A key that is missing, doubled or unknown is an error; keys that a later version adds come
+under another `format`. A new choice, such as a layout, does not: devices that do not know it refuse
+that release.
 
 A model's class k is `labels[k]`. A label "???" is a hole: what is detected there is dropped.
 """

@@ -8,16 +8,17 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import cv2
 import pytest
+from edge_detector.contract.manifest import Layout
 from rich.console import Console
 
 from edge.release.conversion.inspection import Inspection, ModelHints
 from edge.release.datasets.pictures import decode_image
 from edge.release.errors import DatasetError, ModelFileError, RepositoryError
-from edge.release.publishing import maintenance, summary
+from edge.release.publishing import maintenance, measurement, summary
 from edge.release.publishing.images import Images, find_images
 from edge.release.publishing.measurement import Measurement, convert, count_images, measure
 from edge.release.publishing.model import SourceModel, next_version, open_model
@@ -521,3 +522,10 @@ class TestRealModels:
         assert decision.reasons == (
             "as-is: it answers the same to every picture: 10 boxes at 0.50 (first: person)",
         )
+
+
+def test_every_layout_has_usual_thresholds():
+    """A layout that is added is not forgotten here."""
+    layouts = set(get_args(Layout))
+
+    assert set(measurement._USUAL_SCORE) == layouts == set(measurement._USUAL_OVERLAP)

@@ -1,6 +1,6 @@
 """Finds the decoder of a layout: the module here that has the layout's name.
 
-To add one, add its name and the roles of its tensors to `Layout` and `ROLES` of
+To add one to the device, add its name and the roles of its tensors to `Layout` and `ROLES` of
 `contract.manifest`, and a module of that name beside this one: its docstring says what the tensors
 hold, and its class `Decoder` is a `LayoutDecoder` that is made from a `DecoderSpec`.
 """

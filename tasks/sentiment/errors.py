@@ -11,7 +11,7 @@ SentimentError
 ├── WarehouseError      the database refuses: fix the address, the rights or the tables
 │   └── WarehouseBusy   it is locked, or the connection was refused or lost: try again
 ├── PublicationError    what is to be published is missing or damaged: what was stays
-├── RunConflict         another run of the same run date is at work, or it was asked differently
+├── RunConflict         another run of the same run date is at work
 └── CorpusError         the training data cannot be used as it is
 """
 
@@ -63,7 +63,7 @@ class PublicationError(SentimentError):
 
 
 class RunConflict(SentimentError):
-    """Another run of the source and run date is at work, or began with other parameters."""
+    """Another run of the source and run date is at work."""
 
 
 class CorpusError(SentimentError):

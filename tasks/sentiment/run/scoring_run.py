@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -29,17 +29,16 @@ class Request:
     model_revision: str | None
     model_digest: str
     precision: str
+    # Fields that came later stand last, each with the default that earlier versions had.
     keep_null_words: bool = False  # NULL, N/A and the like are texts and ids like any other
     reject_unknown_text: bool = False
 
     @property
     def digest(self) -> str:
-        """Equal for equal requests. What was added later counts only where it is asked for, so
-        that runs of earlier versions are known again."""
-        asked = asdict(self)
-        for added in ("keep_null_words", "reject_unknown_text"):
-            if not asked[added]:
-                del asked[added]
+        """Equal for equal requests. A field with a default counts only where it has another value,
+        so that runs of versions that did not have the field are known again."""
+        defaults = {field.name: field.default for field in fields(self)}
+        asked = {name: value for name, value in asdict(self).items() if value != defaults[name]}
         return text_digest(json.dumps(asked, sort_keys=True))[:16]
 
 

@@ -61,11 +61,16 @@ def repeatable(seed: int) -> Iterator[None]:
     context = importlib.import_module("tensorflow.python.eager.context")
     deterministic, tensorflow_seed = config.is_op_determinism_enabled(), context.global_seed()
     python, numpy = random.getstate(), np.random.get_state()
+    # Keras draws the seeds of first weights from Python's generator, which threads of others share.
+    seeds = importlib.import_module("keras.src.random.seed_generator")
+    shared = seeds.python_random
     keras.utils.set_random_seed(seed)
+    seeds.python_random = random.Random(seed)
     tensorflow.config.experimental.enable_op_determinism()
     try:
         yield
     finally:
+        seeds.python_random = shared
         if not deterministic:
             config.disable_op_determinism()
         tensorflow.random.set_seed(tensorflow_seed)

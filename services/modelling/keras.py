@@ -62,12 +62,12 @@ def repeatable(seed: int) -> Iterator[None]:
     deterministic, tensorflow_seed = config.is_op_determinism_enabled(), context.global_seed()
     python, numpy = random.getstate(), np.random.get_state()
     # Keras draws the seeds of first weights from Python's generator, which threads of others share.
-    seeds = importlib.import_module("keras.src.random.seed_generator")
+    seeds: Any = importlib.import_module("keras.src.random.seed_generator")
     shared = seeds.python_random
-    keras.utils.set_random_seed(seed)
-    seeds.python_random = random.Random(seed)
-    tensorflow.config.experimental.enable_op_determinism()
     try:
+        keras.utils.set_random_seed(seed)
+        seeds.python_random = random.Random(seed)
+        tensorflow.config.experimental.enable_op_determinism()
         yield
     finally:
         seeds.python_random = shared

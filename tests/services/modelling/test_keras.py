@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from services.modelling.keras import first_line, open_tensorflow, quiet, repeatable
+from services.modelling.keras import first_line, open_keras, open_tensorflow, quiet, repeatable
 
 
 def draw_without_a_seed() -> float:
@@ -28,6 +28,21 @@ def test_block_can_be_repeated():
             drawn.append((random.random(), np.random.rand(), float(tensorflow.random.uniform(()))))
 
     assert drawn[0] == drawn[1]
+
+
+def test_draws_of_other_threads_change_no_first_weights():
+    """Prefect's, for one, draw from Python's generator while a network is built."""
+
+    def first_weights(draws):
+        keras = open_keras()
+        with repeatable(3):
+            for _ in range(draws):
+                random.random()
+            layer = keras.layers.Dense(4)
+            layer.build((None, 4))
+        return np.array(layer.kernel)
+
+    assert (first_weights(0) == first_weights(5)).all()
 
 
 def test_process_is_as_before_after_a_block_that_fails():

@@ -31,6 +31,7 @@ from tasks.orchestration.reporting import (
 )
 from tasks.orchestration.task_runner import open_task_runner, threads_per_scorer
 from tasks.sentiment.errors import SentimentError
+from tasks.sentiment.reading.input_files import TextFormat
 from tasks.sentiment.reading.origin import Origin, place_of_files, place_of_query
 from tasks.sentiment.reading.query_rows import is_query
 from tasks.sentiment.reading.source import Source, open_source
@@ -67,7 +68,8 @@ def name_run() -> str:
 
 def find_source(asked: Any) -> Source:
     """The source of a ScoreSentiment or of a Request. Raises: SourceError: there is none."""
-    return open_source(asked.source, encoding=asked.encoding, query_url=Settings().query_url)
+    text = TextFormat(encoding=asked.encoding)
+    return open_source(asked.source, text, query_url=Settings().query_url)
 
 
 @contextmanager

@@ -22,3 +22,8 @@ def clean(text: str) -> str:
 def text_digest(text: str) -> str:
     """The sha256 of a text in UTF-8: equal texts have equal digests on any machine."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def storable(name: str) -> str:
+    """A name as tables can hold it: bytes that are not UTF-8 become replacement characters."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -16,10 +16,10 @@ from tasks.sentiment.errors import SourceError
 from tasks.sentiment.reading.raw_rows import (
     MAX_LINE_CHARACTERS,
     RawRow,
+    RowReader,
     beginning,
     read_line,
     refuse_repeated,
-    require_columns,
 )
 
 MAX_OPEN_CHARACTERS = 16_000_000  # a quoted record over several lines; more means a lost quote
@@ -32,7 +32,7 @@ class _StillOpenError(Exception):
     """A record goes on over more lines than any cell may have."""
 
 
-class CsvReader:
+class CsvReader(RowReader):
     """Rows of one CSV or TSV text."""
 
     def __init__(self, readline: ReadLine, file: str, *, delimiter: str) -> None:
@@ -42,7 +42,7 @@ class CsvReader:
             readline: gives the next physical line, its end untranslated; "" at the end.
         Raises: SourceError: no header, a header that cannot be parsed, a name in it twice.
         """
-        self._file = file
+        self.place = file
         self._delimiter = delimiter
         self._records = _records(readline, file, delimiter)
         header = next(self._records, None)
@@ -58,20 +58,16 @@ class CsvReader:
                 f"the header of {file} holds NUL bytes: name the encoding (UTF-16 without a mark?)"
             )
         refuse_repeated(header, file)
-        self._columns = header
-
-    def require(self, columns: Sequence[str]) -> None:
-        """Raises: SourceError: one of `columns` is missing."""
-        require_columns(columns, self._columns, self._file)
+        self.columns = header
 
     def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
         """All rows after the header; their values are str.
 
         Raises: SourceError: a line is longer than any text.
         """
-        file, width = self._file, len(self._columns)
+        file, width = self.place, len(self.columns)
         names = tuple(dict.fromkeys(columns))
-        places = [self._columns.index(name) for name in names]
+        places = [self.columns.index(name) for name in names]
         pick = itemgetter(*places) if len(places) > 1 else None
         only = places[0] if places else 0
         for row_number, fields in enumerate(self._records, start=1):

@@ -20,6 +20,7 @@ from tasks.sentiment.reading.csv_rows import CsvReader
 from tasks.sentiment.reading.json_rows import JsonReader
 from tasks.sentiment.reading.parquet_rows import ParquetReader
 from tasks.sentiment.reading.raw_rows import RowReader
+from tasks.sentiment.text import storable
 
 KINDS = {
     ".csv": "csv",
@@ -42,12 +43,27 @@ _DATABASES = ("sqlite", "postgres", "mysql", "mariadb", "oracle", "mssql", "snow
 
 
 @dataclass(frozen=True, slots=True)
+class TextFormat:
+    """How text files are written, as far as neither their names nor they themselves say it.
+
+    Attributes:
+        encoding: of files without a byte-order mark.
+    """
+
+    encoding: str = "utf-8"
+
+
+UTF8 = TextFormat()
+
+
+@dataclass(frozen=True, slots=True)
 class InputFile:
     """A file as it was when the source was opened.
 
     Attributes:
         name: path below the folder that was given; the file's name where there are no folders.
         kind: csv, tsv, jsonl or parquet.
+        text: how it is written, if it is a text.
         state: size in bytes, time of change in ns, inode.
     """
 
@@ -55,6 +71,7 @@ class InputFile:
     name: str
     kind: str
     gzipped: bool
+    text: TextFormat
     state: tuple[int, int, int]
 
     def check_unchanged(self) -> None:
@@ -91,7 +108,7 @@ def refuse_address(reference: str) -> None:
     raise SourceError(f"the source is a {scheme}:// address; {advice}")
 
 
-def find_files(reference: str) -> tuple[str, list[InputFile]]:
+def find_files(reference: str, text: TextFormat) -> tuple[str, list[InputFile]]:
     """The files meant by a path, a folder or a glob, sorted by name, and the source's name.
 
     Files and folders whose name begins with `.` or `_` are left out of folders and globs.
@@ -99,29 +116,26 @@ def find_files(reference: str) -> tuple[str, list[InputFile]]:
     Raises: SourceError: there are none, or one is of a kind that is not understood.
     """
     path = Path(reference).expanduser()
-    if path.is_dir():
-        found = sorted(entry for entry in path.iterdir() if entry.is_file())
-        files = [_input_file(file, file.name) for file in found if _is_data(Path(file.name))]
-        if not files:
-            raise SourceError(f"the folder {path} holds no input file; {UNDERSTOOD}")
-        return _as_text(path.resolve().name) or "root", files
     if path.is_file():
-        file = _input_file(path, path.name)
-        return _as_text(path.name[: -len(_suffix(path))]), [file]
-    if glob.has_magic(reference):
-        base = _base(path)
+        file = _input_file(path, path.name, text)
+        return storable(path.name[: -len(_suffix(path))]), [file]
+    if path.is_dir():
+        base, found, none = path, list(path.iterdir()), f"the folder {path} holds no input file"
+    elif glob.has_magic(reference):
+        base, none = _base(path), f"no input file matches {reference}"
         matches = glob.glob(str(path), recursive=True)  # noqa: PTH207 - Path.glob refuses absolute
-        found = sorted({Path(match) for match in matches if Path(match).is_file()})
-        names = [(file, file.relative_to(base)) for file in found]
-        files = [_input_file(file, name.as_posix()) for file, name in names if _is_data(name)]
-        if not files:
-            raise SourceError(f"no input file matches {reference}; {UNDERSTOOD}")
-        return _as_text(base.resolve().name) or "root", files
-    raise SourceError(_not_there(path))
+        found = [Path(match) for match in set(matches)]
+    else:
+        raise SourceError(_not_there(path))
+    names = [(file, file.relative_to(base)) for file in sorted(found) if file.is_file()]
+    files = [_input_file(file, name.as_posix(), text) for file, name in names if _is_data(name)]
+    if not files:
+        raise SourceError(f"{none}; {UNDERSTOOD}")
+    return storable(base.resolve().name) or "root", files
 
 
 @contextmanager
-def open_reader(file: InputFile, encoding: str) -> Iterator[RowReader]:
+def open_reader(file: InputFile) -> Iterator[RowReader]:
     """The reader for a file; a gzipped Parquet file is unpacked into an unnamed temporary one.
 
     Raises: SourceError: the header or schema cannot be read, or the encoding is unknown.
@@ -138,7 +152,7 @@ def open_reader(file: InputFile, encoding: str) -> Iterator[RowReader]:
             stack.callback(parquet.close)
             yield parquet
             return
-        text = stack.enter_context(_open_text(file, encoding))
+        text = stack.enter_context(_open_text(file))
         if file.kind == "jsonl":
             yield JsonReader(text.readline, file.name)
         else:
@@ -146,11 +160,12 @@ def open_reader(file: InputFile, encoding: str) -> Iterator[RowReader]:
             yield CsvReader(text.readline, file.name, delimiter=delimiter)
 
 
-def _open_text(file: InputFile, encoding: str) -> io.TextIOWrapper:
+def _open_text(file: InputFile) -> io.TextIOWrapper:
     if file.gzipped and not file.state[0]:  # which the module takes for an archive of nothing
         raise EOFError("not even the head of an archive")
     open_binary = gzip.open if file.gzipped else Path.open
     binary = cast("IO[bytes]", open_binary(file.path, "rb"))
+    encoding = file.text.encoding
     try:
         start = binary.read(4)
         binary.seek(0)
@@ -168,18 +183,13 @@ def _open_text(file: InputFile, encoding: str) -> io.TextIOWrapper:
         raise
 
 
-def _input_file(path: Path, name: str) -> InputFile:
+def _input_file(path: Path, name: str, text: TextFormat) -> InputFile:
     suffix = _suffix(path)
     if not suffix:
         advice = " (one object per line as .jsonl?)" if ".json" in name.lower() else ""
         raise SourceError(f"{name} is of an unknown kind{advice}; {UNDERSTOOD}")
     bare = suffix.removesuffix(".gz")
-    return InputFile(path, _as_text(name), KINDS[bare], suffix != bare, _state(path))
-
-
-def _as_text(name: str) -> str:
-    """A name that is not UTF-8 could not be written to the tables."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return InputFile(path, storable(name), KINDS[bare], suffix != bare, text, _state(path))
 
 
 def _suffix(path: Path) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
 from tasks.sentiment.errors import SourceError
-from tasks.sentiment.reading.raw_rows import RawRow, beginning, read_line, require_columns
+from tasks.sentiment.reading.raw_rows import RawRow, RowReader, beginning, read_line
 
 OBJECTS_LOOKED_AT = 100  # an object need not have every key: those of the first ones count
 LINES_LOOKED_AT = 1_000
@@ -14,7 +14,7 @@ NOT_JSON = "not valid JSON"
 NOT_AN_OBJECT = "not a JSON object"
 
 
-class JsonReader:
+class JsonReader(RowReader):
     """Rows of one JSON Lines text; a key that an object lacks is None."""
 
     def __init__(self, readline: Callable[[int], str], file: str) -> None:
@@ -24,19 +24,19 @@ class JsonReader:
             readline: gives the next line; "" at the end.
         Raises: SourceError: its first lines hold no object. An empty file holds no rows.
         """
-        self._file = file
+        self.place = file
         self._rest = _lines(readline, file)
         self._ahead, first = _look_ahead(self._rest)
         if self._ahead and not first:
             raise SourceError(
                 f"{file} cannot be read as JSON Lines: no JSON object in its first lines"
             )
-        self._known = list(dict.fromkeys(chain.from_iterable(first)))
+        self.columns = list(dict.fromkeys(chain.from_iterable(first)))
 
     def require(self, columns: Sequence[str]) -> None:
         """Raises: SourceError: one of `columns` is a key of none of the first 100 objects."""
         if self._ahead:
-            require_columns(columns, self._known, self._file)
+            super().require(columns)
 
     def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
         """All rows; values are what JSON makes of them.
@@ -48,9 +48,9 @@ class JsonReader:
             found = _parse(line)
             if isinstance(found, dict):
                 values = {name: found.get(name) for name in columns}
-                yield RawRow(row_number, self._file, values, None)
+                yield RawRow(row_number, self.place, values, None)
             else:
-                yield RawRow(row_number, self._file, None, found, beginning(line))
+                yield RawRow(row_number, self.place, None, found, beginning(line))
 
 
 def _look_ahead(lines: Iterator[str]) -> tuple[list[str], list[dict[str, object]]]:

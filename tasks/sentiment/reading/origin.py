@@ -14,7 +14,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from tasks.sentiment.errors import SourceError
-from tasks.sentiment.text import text_digest
+from tasks.sentiment.text import storable, text_digest
 
 # A feed's folder often has the day in its path. What differs in it alone is one feed.
 _YEAR = r"(?<![0-9])(?:19|20)[0-9]{2}"
@@ -46,8 +46,7 @@ class Origin:
 
 def place_of_files(reference: str) -> str:
     """The absolute path of a file, folder or pattern. Links stay: `latest.csv` is a place."""
-    path = os.path.abspath(Path(reference).expanduser())  # noqa: PTH100 - also folds `..`
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return storable(os.path.abspath(Path(reference).expanduser()))  # noqa: PTH100 - also folds `..`
 
 
 def place_of_query(query: str, query_url: str, results_url: str) -> str:

@@ -12,8 +12,8 @@ from tasks.sentiment.reading.raw_rows import (
     HalfFloat,
     NarrowFloat,
     RawRow,
+    RowReader,
     refuse_repeated,
-    require_columns,
 )
 
 _ROWS_PER_BATCH = 2_048
@@ -23,7 +23,7 @@ _BINARY = frozenset({pa.binary(), pa.large_binary(), pa.binary_view()})
 _BUFFER_BYTES = 1 << 20  # without one a whole row group's column is held in memory
 
 
-class ParquetReader:
+class ParquetReader(RowReader):
     """Rows of one Parquet file."""
 
     def __init__(self, content: Path | IO[bytes], file: str) -> None:
@@ -31,22 +31,18 @@ class ParquetReader:
 
         Raises: SourceError: not a Parquet file, a column in it twice.
         """
-        self._file = file
+        self.place = file
         try:
             self._parquet = pq.ParquetFile(content, buffer_size=_BUFFER_BYTES, pre_buffer=False)
         except pa.ArrowException as error:
             raise SourceError(f"{file} cannot be read as Parquet: {first_line(error)}") from error
-        self._columns: list[str] = self._parquet.schema_arrow.names
-        refuse_repeated(self._columns, file)
+        self.columns = self._parquet.schema_arrow.names
+        refuse_repeated(self.columns, file)
 
     @property
     def types(self) -> dict[str, pa.DataType]:
         """Types of the values that `rows` gives: dictionaries decoded, binary as text."""
         return {field.name: _plain(field.type) for field in self._parquet.schema_arrow}
-
-    def require(self, columns: Sequence[str]) -> None:
-        """Raises: SourceError: one of `columns` is missing."""
-        require_columns(columns, self._columns, self._file)
 
     def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
         """All rows; values are native Python, binary columns are read as UTF-8 text.
@@ -63,7 +59,7 @@ class ParquetReader:
                 batch = next(batches, None)
             except (pa.ArrowException, OSError) as error:
                 raise SourceError(
-                    f"{self._file} is damaged after row {row_number} ({first_line(error)}): "
+                    f"{self.place} is damaged after row {row_number} ({first_line(error)}): "
                     "nothing was written"
                 ) from error
             if batch is None:
@@ -72,12 +68,12 @@ class ParquetReader:
                 values = [_values(batch.column(name)) for name in names]
             except (OverflowError, ValueError) as error:
                 raise SourceError(
-                    f"{self._file} has a value after row {row_number} that cannot be read"
+                    f"{self.place} has a value after row {row_number} that cannot be read"
                     f" ({first_line(error)}): nothing was written"
                 ) from error
             for cells in zip(*values, strict=True):
                 row_number += 1
-                yield RawRow(row_number, self._file, dict(zip(names, cells, strict=True)), None)
+                yield RawRow(row_number, self.place, dict(zip(names, cells, strict=True)), None)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, CursorResult, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from tasks.sentiment.errors import SourceError, first_line
-from tasks.sentiment.reading.raw_rows import NarrowFloat, RawRow, refuse_repeated, require_columns
+from tasks.sentiment.reading.raw_rows import NarrowFloat, RawRow, RowReader, refuse_repeated
 from tasks.sentiment.reading.read_only import explain, open_read_only
 
 FILE = "query"
@@ -65,25 +65,23 @@ def _as_text(cell: object) -> object:
     return cell
 
 
-class QueryReader:
+class QueryReader(RowReader):
     """Rows of one result."""
+
+    place = "the query"
 
     def __init__(self, result: CursorResult[Any]) -> None:
         """Raises: SourceError: a column is in the result twice."""
         self._result = result
         described = result.cursor.description if result.cursor is not None else ()
         self._narrow = [i for i, column in enumerate(described) if column[1] == _POSTGRES_FLOAT4]
-        self._columns = list(result.keys())
-        refuse_repeated(self._columns, "the query")
-
-    def require(self, columns: Sequence[str]) -> None:
-        """Raises: SourceError: one of `columns` is missing."""
-        require_columns(columns, self._columns, "the query")
+        self.columns = list(result.keys())
+        refuse_repeated(self.columns, self.place)
 
     def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
         """All rows, as the database's driver gives them; binary columns are read as UTF-8 text."""
         names = list(dict.fromkeys(columns))
-        places = [self._columns.index(name) for name in names]
+        places = [self.columns.index(name) for name in names]
         narrow = [name for name, place in zip(names, places, strict=True) if place in self._narrow]
         for row_number, cells in enumerate(self._result, start=1):
             values = {

@@ -1,9 +1,9 @@
 """Raw rows: what every reader hands on before anything is believed about it."""
 
 import difflib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from tasks.sentiment.errors import SourceError
 
@@ -43,14 +43,19 @@ class HalfFloat(NarrowFloat):
     exact_below = 2**11
 
 
-class RowReader(Protocol):
-    """An open file or query result."""
+class RowReader(ABC):
+    """An open file or query result: where it is from, and the columns that it has."""
+
+    place: str
+    columns: Sequence[str]
 
     def require(self, columns: Sequence[str]) -> None:
         """Raises: SourceError: one of `columns` is missing."""
+        require_columns(columns, self.columns, self.place)
 
+    @abstractmethod
     def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
-        """All rows, once, in their order."""
+        """All rows, once, in their order. Raises: SourceError: it is damaged."""
 
 
 def read_line(readline: Callable[[int], str], file: str) -> str:

@@ -14,7 +14,9 @@ import pyarrow as pa
 from tasks.sentiment.errors import SourceError, first_line
 from tasks.sentiment.reading.input_files import (
     BROKEN_GZIP,
+    UTF8,
     InputFile,
+    TextFormat,
     find_files,
     open_reader,
     refuse_address,
@@ -27,11 +29,9 @@ from tasks.sentiment.reading.raw_rows import RawRow
 class FileSource:
     """One file or several, read one after another; any number of times."""
 
-    def __init__(self, name: str, files: Sequence[InputFile], *, encoding: str) -> None:
+    def __init__(self, name: str, files: Sequence[InputFile]) -> None:
         """Args: files: at least one."""
-        self.name = name
-        self.files = tuple(files)
-        self._encoding = encoding
+        self.name, self.files = name, files
 
     def fingerprint(self) -> str:
         """Digest of names, sizes and times of change, as they were when the source was opened."""
@@ -47,7 +47,7 @@ class FileSource:
             return {}
         agreed: dict[str, pa.DataType] | None = None
         for file in self.files:
-            with _locating(file, [0]), open_reader(file, self._encoding) as reader:
+            with _locating(file, [0]), open_reader(file) as reader:
                 types = reader.types if isinstance(reader, ParquetReader) else {}
             known = types if agreed is None else agreed
             agreed = {name: kind for name, kind in known.items() if types.get(name) == kind}
@@ -63,7 +63,7 @@ class FileSource:
         """
         for file in self.files:
             file.check_unchanged()
-            with _locating(file, [0]), open_reader(file, self._encoding) as reader:
+            with _locating(file, [0]), open_reader(file) as reader:
                 reader.require(columns)
         return self._rows(columns)
 
@@ -71,7 +71,7 @@ class FileSource:
         for file in self.files:
             file.check_unchanged()
             read = [0]
-            with _locating(file, read), open_reader(file, self._encoding) as reader:
+            with _locating(file, read), open_reader(file) as reader:
                 for row in reader.rows(columns):
                     read[0] = row.row_number
                     yield row
@@ -115,11 +115,11 @@ class QuerySource:
 Source = FileSource | QuerySource
 
 
-def open_source(reference: str, *, encoding: str = "utf-8", query_url: str | None = None) -> Source:
+def open_source(reference: str, text: TextFormat = UTF8, *, query_url: str | None = None) -> Source:
     """Find out what `reference` means; no row is read yet.
 
     Args:
-        encoding: of text files without a byte-order mark.
+        text: how text files are written.
         query_url: database address on which a query is run.
     Raises: SourceError: there is no such input, or it is of a kind that is not understood.
     """
@@ -127,8 +127,7 @@ def open_source(reference: str, *, encoding: str = "utf-8", query_url: str | Non
         refuse_address(reference)
         refuse_statement(reference)
         try:
-            name, files = find_files(reference)
-            return FileSource(name, files, encoding=encoding)
+            return FileSource(*find_files(reference, text))
         except OSError as error:
             raise SourceError(f"{reference} cannot be read: {error.strerror}") from error
         except RuntimeError as error:  # ~ and a user who is not there

@@ -2,9 +2,8 @@
 
 from datetime import UTC
 from pathlib import Path
-from typing import Literal, cast
 
-from tasks.sentiment.report.drift import PreviousRun, compare_to_previous
+from tasks.sentiment.report.drift import compare_to_previous
 from tasks.sentiment.report.page import RunReport
 from tasks.sentiment.run.partitions import Outcome, finished_partitions, merged_statistics
 from tasks.sentiment.run.plan import Plan
@@ -22,33 +21,24 @@ def build_report(run: ScoringRun, plan: Plan, choice: Choice, outcome: Outcome) 
     ended_at = run.clock().astimezone(UTC)
     earlier = [r for r in results if r.finished_at < run.started_at]  # by a killed run
     seconds = (ended_at - run.started_at).total_seconds() + sum(r.seconds for r in earlier)
+    previous = run.warehouse().previous_finished_runs(
+        run.folder.source, run.started_at, COMPARED_RUNS + EMPTY_RUNS
+    )
     return RunReport(
-        source=run.folder.source,
-        run_date=run.folder.run_date,
-        run_id=run.run_id,
-        status=cast(Literal["finished", "stopped"], outcome.status),
-        model=run.request.model,
-        model_digest=run.request.model_digest,
+        run=run,
+        plan=plan,
+        outcome=outcome,
         precision=choice.precision,
         why_precision=describe_choice(choice),
-        rows_read=outcome.rows_read,
-        scored=outcome.scored,
-        reused=outcome.reused,
-        rejected=outcome.rejected,
-        rows_waiting=outcome.rows_waiting,
         seconds=seconds,
+        ended_at=ended_at,
         statistics=statistics,
-        group_column=run.request.group_column,
         throughput=results,
-        rejected_reasons=plan.rejected_reasons,
-        accepted=plan.accepted,
-        unknown=plan.unknown,
-        unknown_rows=plan.unknown_rows,
         comparison=compare_to_previous(
             statistics,
             rows_read=plan.rows_read,  # also of a stopped run: all rejects are known
             rejected=outcome.rejected,
-            previous=_previous_runs(run),
+            previous=[row for row in previous if row.rows][:COMPARED_RUNS],
         ),
         where=_places(run, outcome),
         parameters={
@@ -61,26 +51,7 @@ def build_report(run: ScoringRun, plan: Plan, choice: Choice, outcome: Outcome) 
             "window ends": run.window.ends_at or "(no window)",
             "rescore": run.rescore,
         },
-        ended_at=ended_at,
     )
-
-
-def _previous_runs(run: ScoringRun) -> list[PreviousRun]:
-    rows = run.warehouse().previous_finished_runs(
-        run.folder.source, run.started_at, COMPARED_RUNS + EMPTY_RUNS
-    )
-    return [
-        PreviousRun(
-            run_id=row.run_id,
-            run_date=row.run_date.isoformat(),
-            positive_share=row.positive_share or 0.0,
-            histogram=tuple(row.histogram or ()),
-            rows_read=row.rows_read,
-            rejected=row.rejected,
-        )
-        for row in rows
-        if any(row.histogram or ())
-    ][:COMPARED_RUNS]
 
 
 def _places(run: ScoringRun, outcome: Outcome) -> dict[str, str]:

@@ -15,6 +15,7 @@ from services.modelling.statistics import (
     psi_verdict,
 )
 from tasks.sentiment.run.statistics import ScoreStatistics
+from tasks.sentiment.sql.tables import RunRow
 
 MAX_SHARE_CHANGE = 0.10  # of the positive share, as a difference of shares
 MAX_REJECTED_CHANGE = 0.01  # of the rejected share, as a difference of shares
@@ -25,27 +26,10 @@ ONE_LABEL_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class PreviousRun:
-    """An earlier run of the same source, as `sentiment_runs` tells it."""
-
-    run_id: str
-    run_date: str  # YYYY-MM-DD
-    positive_share: float
-    histogram: tuple[int, ...]  # its sum is the number of rows with a result
-    rows_read: int
-    rejected: int
-
-    @property
-    def rows(self) -> int:
-        """Rows that have a result."""
-        return sum(self.histogram)
-
-
-@dataclass(frozen=True, slots=True)
 class Comparison:
     """A run beside the earlier ones taken together. Without any, the figures of then are None."""
 
-    previous: tuple[PreviousRun, ...] = ()
+    previous: tuple[RunRow, ...] = ()
     positive_share_then: float | None = None
     positive_share_now: float | None = None
     z: float | None = None  # of the two positive shares
@@ -54,11 +38,6 @@ class Comparison:
     rejected_share_then: float | None = None
     rejected_share_now: float | None = None
     warnings: tuple[str, ...] = ()
-
-    @property
-    def previous_run_ids(self) -> tuple[str, ...]:
-        """The runs compared with, in the order given."""
-        return tuple(run.run_id for run in self.previous)
 
     @property
     def psi_verdict(self) -> str | None:
@@ -71,14 +50,14 @@ def compare_to_previous(
     *,
     rows_read: int,
     rejected: int,
-    previous: Sequence[PreviousRun],
+    previous: Sequence[RunRow],
 ) -> Comparison:
     """Compare a run with earlier ones of the same source, taken together.
 
     Earlier runs without rows, or with a histogram of other bins, are left out.
     """
     bins = len(statistics.histogram)
-    runs = tuple(run for run in previous if run.rows and len(run.histogram) == bins)
+    runs = tuple(run for run in previous if run.rows and len(run.histogram or ()) == bins)
     now = statistics.positive_share
     rejected_now = rejected / rows_read if rows_read else None
     if not runs or now is None:
@@ -88,9 +67,9 @@ def compare_to_previous(
             rejected_share_now=rejected_now,
             warnings=() if runs else _first_run_warnings(statistics),
         )
-    histogram_then = tuple(sum(counts) for counts in zip(*(r.histogram for r in runs), strict=True))
+    histogram_then = tuple(map(sum, zip(*(run.histogram or () for run in runs), strict=True)))
     rows_then = sum(histogram_then)
-    then = sum(run.positive_share * run.rows for run in runs) / rows_then
+    then = sum((run.positive_share or 0.0) * run.rows for run in runs) / rows_then
     psi = population_stability_index(histogram_then, statistics.histogram)
     z = _two_proportion_z(then, rows_then, now, statistics.rows)
     read_then, rejected_then = sum(r.rows_read for r in runs), sum(r.rejected for r in runs)

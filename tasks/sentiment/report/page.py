@@ -2,19 +2,22 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Any
 
 from markupsafe import Markup
 
+from services.reporting.figures import duration, integer, percent, points, rate
 from services.reporting.page import render
 from tasks.sentiment.report import plots
 from tasks.sentiment.report.drift import Comparison
 from tasks.sentiment.run.groups import NONE, OTHER
-from tasks.sentiment.run.partitions import PartitionResult
+from tasks.sentiment.run.partitions import Outcome, PartitionResult
+from tasks.sentiment.run.plan import Plan
+from tasks.sentiment.run.scoring_run import ScoringRun
 from tasks.sentiment.run.statistics import ScoreStatistics
 
 MAX_UNKNOWN_SHARE = 0.02  # of texts without a known word; some are figures or a row of dots
@@ -28,123 +31,75 @@ _NUMBER = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,12})?")
 class RunReport:
     """All that the page and the summaries show of a run; nothing in it needs the data again."""
 
-    source: str
-    run_date: date
-    run_id: str
-    status: Literal["finished", "stopped"]
-    model: str
-    model_digest: str
+    run: ScoringRun
+    plan: Plan
+    outcome: Outcome
     precision: str
-    # rows_read = scored + reused + rejected; waiting rows are accepted and have no result yet
-    rows_read: int
-    scored: int
-    reused: int
-    rejected: int
-    rows_waiting: int
+    why_precision: str  # how it compares with float32 on this machine
     seconds: float  # of the whole run
+    ended_at: datetime
     statistics: ScoreStatistics
-    why_precision: str = ""  # how it compares with float32 on this machine
-    group_column: str | None = None
-    throughput: Sequence[PartitionResult] = ()
-    # reason -> (rows, numbers of some of them)
-    rejected_reasons: Mapping[str, tuple[int, Sequence[int]]] = field(default_factory=dict)
-    accepted: int = 0  # reviews that are scored, reused or waiting
-    unknown: int = 0  # of them, texts without a word that the model knows
-    unknown_rows: Sequence[int] = ()  # numbers of some of them
-    comparison: Comparison | None = None
-    where: Mapping[str, str] = field(default_factory=dict)  # what -> path, table or address
-    parameters: Mapping[str, object] = field(default_factory=dict)
-    ended_at: datetime | None = None
+    throughput: Sequence[PartitionResult]
+    comparison: Comparison
+    where: Mapping[str, str]  # what -> path, table or address
+    parameters: Mapping[str, object]
 
     @property
     def reviews_per_second(self) -> float | None:
         """Scored reviews by the seconds of the whole run; None when nothing was scored."""
-        return self.scored / self.seconds if self.scored and self.seconds > 0 else None
+        scored = self.outcome.scored
+        return scored / self.seconds if scored and self.seconds > 0 else None
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is out of the ordinary: in itself, and beside the runs before."""
-        is_empty = self.status == "finished" and not self.rows_read
+        is_empty = self.outcome.status == "finished" and not self.outcome.rows_read
         empty = ("The source was empty: no rows were read.",) if is_empty else ()
-        compared = self.comparison.warnings if self.comparison else ()
-        return (*empty, *self._about_unknown_texts(), *compared)
+        return (*empty, *self._about_unknown_texts(), *self.comparison.warnings)
 
     def _about_unknown_texts(self) -> tuple[str, ...]:
-        if self.unknown <= MAX_UNKNOWN_SHARE * self.accepted:
+        unknown, accepted = self.plan.unknown, self.plan.accepted
+        if unknown <= MAX_UNKNOWN_SHARE * accepted:
             return ()
-        rows = ", ".join(map(str, self.unknown_rows))
+        rows = ", ".join(map(str, self.plan.unknown_rows))
         return (
-            f"The model knows no word of {percent(self.unknown / self.accepted)} of the texts "
-            f"({integer(self.unknown)} of {integer(self.accepted)}, row {rows}"
-            f"{', …' if self.unknown > len(self.unknown_rows) else ''}): they may be in another "
+            f"The model knows no word of {percent(unknown / accepted)} of the texts "
+            f"({integer(unknown)} of {integer(accepted)}, row {rows}"
+            f"{', …' if unknown > len(self.plan.unknown_rows) else ''}): they may be in another "
             "language, and what it says of them means nothing. --reject-unknown-text rejects them.",
         )
 
     @property
     def left_over(self) -> str | None:
         """What a stopped run leaves to the next one, in a sentence; None if it is finished."""
-        if self.status == "finished":
+        waiting = self.outcome.rows_waiting
+        if self.outcome.status == "finished":
             return None
-        rows = f"{self.rows_waiting:,} review{'' if self.rows_waiting == 1 else 's'}"
-        verb = "waits" if self.rows_waiting == 1 else "wait"
+        rows, verb = f"{waiting:,} reviews", "wait"
+        if waiting == 1:
+            rows, verb = "1 review", "waits"
         return (
             f"The window closed before the end: {rows} still {verb} for a result. "
             "Run the same command again, tonight or tomorrow; it goes on where it stopped."
         )
 
 
-def integer(value: float) -> str:
-    """12345 -> 12,345."""
-    return f"{value:,.0f}"
-
-
-def percent(share: float | None) -> str:
-    """0.8412 -> 84.1 %, and a dash where there is no share."""
-    return "–" if share is None else f"{share * 100:.1f} %"
-
-
-def points(change: float) -> str:
-    """A difference of shares: 0.012 -> +1.2 points."""
-    return f"{change * 100:+.1f} points".replace("-", "−")
-
-
-def rate(per_second: float | None) -> str:
-    """Reviews per second with three figures or so."""
-    if per_second is None:
-        return "–"
-    return f"{per_second:,.0f}" if per_second >= 100 else f"{per_second:.1f}"
-
-
-def duration(seconds: float) -> str:
-    """45.2 -> 45 s, 725 -> 12 min 5 s, 7384 -> 2 h 3 min."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
 def render_html(report: RunReport) -> str:
     """The page as text, to be written as UTF-8."""
     return render(
         Path(__file__).with_name("report.html"),
-        filters={
-            "integer": integer,
-            "percent": percent,
-            "points": points,
-            "rate": rate,
-            "duration": duration,
-        },
+        filters={f.__name__: f for f in (integer, percent, points, rate, duration)},
         values={
             "report": report,
+            "run": report.run,
+            "plan": report.plan,
+            "outcome": report.outcome,
             "statistics": report.statistics,
             "comparison": report.comparison,
             "groups": _groups(report),
             "histogram": _histogram(report),
             "throughput": _throughput(report.throughput),
-            "sql": _sql(report.source),
+            "sql": _sql(report.run.folder.source),
         },
     )
 
@@ -161,7 +116,7 @@ def _groups(report: RunReport) -> dict[str, Any] | None:
     """The section of the group column: a curve over time, or bars; None without such a column."""
     tally = report.statistics.groups
     overall = report.statistics.positive_share
-    if report.group_column is None or not tally or overall is None:
+    if report.run.request.group_column is None or not tally or overall is None:
         return None
     named = {name: counts for name, counts in tally.items() if name not in (NONE, OTHER)}
     unplaced = sum(rows for name, (rows, _) in tally.items() if name not in named)
@@ -209,7 +164,7 @@ def _histogram(report: RunReport) -> dict[str, Any] | None:
     rows = sum(counts)
     if not rows:
         return None
-    before = report.comparison.histogram_then if report.comparison else None
+    before = report.comparison.histogram_then
     sure = (counts[0] + counts[-1]) / rows
     width = 1 / len(counts)
     alt = (

@@ -7,8 +7,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from services.reporting.excerpt import excerpt
+from services.reporting.figures import duration, integer, percent, points, rate
 from services.reporting.markdown import escape, format_table
-from tasks.sentiment.report.page import RunReport, duration, integer, percent, points, rate
+from tasks.sentiment.report.page import RunReport
 from tasks.sentiment.run.groups import OTHER
 from tasks.sentiment.run.statistics import Example
 
@@ -20,49 +21,47 @@ BAR_CHARS = 24
 
 def render_table(report: RunReport) -> list[dict[str, object]]:
     """The figures of the run, one row each, for a table artifact."""
-    comparison = report.comparison
+    run, outcome, comparison = report.run, report.outcome, report.comparison
     figures: list[tuple[str, str]] = [
-        ("Source", excerpt(report.source, 200)),
-        ("Run date", report.run_date.isoformat()),
-        ("Status", report.status),
-        ("Rows read", integer(report.rows_read)),
-        ("Scored", integer(report.scored)),
-        ("Reused", integer(report.reused)),
-        ("Rejected", integer(report.rejected)),
-        ("Waiting", integer(report.rows_waiting)),
-        ("Texts without a known word", integer(report.unknown)),
+        ("Source", excerpt(run.folder.source, 200)),
+        ("Run date", run.folder.run_date.isoformat()),
+        ("Status", outcome.status),
+        ("Rows read", integer(outcome.rows_read)),
+        ("Scored", integer(outcome.scored)),
+        ("Reused", integer(outcome.reused)),
+        ("Rejected", integer(outcome.rejected)),
+        ("Waiting", integer(outcome.rows_waiting)),
+        ("Texts without a known word", integer(report.plan.unknown)),
         ("Positive", percent(report.statistics.positive_share)),
     ]
-    if comparison and comparison.psi is not None:
+    if comparison.psi is not None:
         figures.append(("Positive before", percent(comparison.positive_share_then)))
         figures.append(("Stability index", f"{comparison.psi:.3f} ({comparison.psi_verdict})"))
     figures += [
         ("Warnings", integer(len(report.warnings))),
         ("Time", duration(report.seconds)),
         ("Reviews per second", rate(report.reviews_per_second)),
-        ("Model", excerpt(report.model, 200)),
-        ("Model digest", report.model_digest[:12]),
+        ("Model", excerpt(run.request.model, 200)),
+        ("Model digest", run.request.model_digest[:12]),
         ("Precision", report.precision),
         *([("Precision because", report.why_precision)] if report.why_precision else []),
-        ("Run", report.run_id),
+        ("Run", run.run_id),
     ]
     return [{"figure": name, "value": value} for name, value in figures]
 
 
 def render_markdown(report: RunReport) -> str:
     """The run as unindented markdown, for an artifact."""
-    title = escape(report.source, 200)
-    blocks = [f"# Sentiment of {title}, {report.run_date.isoformat()}"]
+    folder, request = report.run.folder, report.run.request
+    blocks = [f"# Sentiment of {escape(folder.source, 200)}, {folder.run_date.isoformat()}"]
     blocks += [f"> **Warning:** {escape(text)}" for text in report.warnings]
     if report.left_over:
         blocks.append(f"> **Stopped.** {report.left_over}")
     blocks.append(
         f"**{percent(report.statistics.positive_share)} positive** of "
-        f"{integer(report.statistics.rows)} reviews. Read {integer(report.rows_read)} = "
-        f"{integer(report.scored)} scored + {integer(report.reused)} reused + "
-        f"{integer(report.rejected)} rejected, in {duration(report.seconds)} "
-        f"({rate(report.reviews_per_second)} reviews per second)."
-        + (f" {_unknown(report)}." if report.unknown else "")
+        f"{integer(report.statistics.rows)} reviews. Read {_counts(report)}, in "
+        f"{duration(report.seconds)} ({rate(report.reviews_per_second)} reviews per second)."
+        + (f" {_unknown(report)}." if report.plan.unknown else "")
     )
     blocks += _change(report)
     blocks += _distribution(report)
@@ -74,36 +73,32 @@ def render_markdown(report: RunReport) -> str:
         rows = [(escape(k, 300), escape(v)) for k, v in report.where.items()]
         blocks += ["## Where to look", format_table(("What", "Where"), rows)]
     blocks.append(
-        f"Model {escape(report.model)}, digest {report.model_digest[:12]}, "
-        f"{escape(_precision(report))}. Run {escape(report.run_id)}."
+        f"Model {escape(request.model)}, digest {request.model_digest[:12]}, "
+        f"{escape(_precision(report))}. Run {escape(report.run.run_id)}."
     )
     return "\n\n".join(blocks) + "\n"
 
 
 def render_terminal(report: RunReport) -> RenderableType:
     """The last thing the command prints. Print it with `soft_wrap`: paths are to be copied."""
-    statistics = report.statistics
+    statistics, comparison, status = report.statistics, report.comparison, report.outcome.status
+    folder, request = report.run.folder, report.run.request
     headline = Text.assemble(
-        (excerpt(report.source, 80), "bold"),
-        f"  {report.run_date.isoformat()}  ",
-        (report.status, "bold green" if report.status == "finished" else "bold yellow"),
-    )
-    counted = (
-        f"{integer(report.rows_read)} = {integer(report.scored)} scored + "
-        f"{integer(report.reused)} reused + {integer(report.rejected)} rejected"
+        (excerpt(folder.source, 80), "bold"),
+        f"  {folder.run_date.isoformat()}  ",
+        (status, "bold green" if status == "finished" else "bold yellow"),
     )
     share = f"{percent(statistics.positive_share)} of {integer(statistics.rows)}"
-    comparison = report.comparison
-    if comparison and comparison.psi is not None:
+    if comparison.psi is not None:
         share += f"  (before {percent(comparison.positive_share_then)}, "
         share += f"stability index {comparison.psi:.3f}: {comparison.psi_verdict})"
     speed = rate(report.reviews_per_second)
     facts = {
-        "read": counted,
-        **({"unknown": _unknown(report)} if report.unknown else {}),
+        "read": _counts(report),
+        **({"unknown": _unknown(report)} if report.plan.unknown else {}),
         "positive": share,
         "time": f"{duration(report.seconds)}, {speed} reviews per second",
-        "model": f"{excerpt(report.model, 200)} ({report.model_digest[:12]}), {report.precision}",
+        "model": f"{excerpt(request.model, 200)} ({request.model_digest[:12]}), {report.precision}",
         **({"precision": report.why_precision} if report.why_precision else {}),
         **{excerpt(what, 80): excerpt(place, 600) for what, place in report.where.items()},
     }
@@ -117,11 +112,17 @@ def render_terminal(report: RunReport) -> RenderableType:
     return Group(headline, *notes, *lines)
 
 
-def _unknown(report: RunReport) -> str:
+def _counts(report: RunReport) -> str:
+    outcome = report.outcome
     return (
-        f"{integer(report.unknown)} of {integer(report.accepted)} texts have no word that the"
-        " model knows"
+        f"{integer(outcome.rows_read)} = {integer(outcome.scored)} scored + "
+        f"{integer(outcome.reused)} reused + {integer(outcome.rejected)} rejected"
     )
+
+
+def _unknown(report: RunReport) -> str:
+    counts = f"{integer(report.plan.unknown)} of {integer(report.plan.accepted)}"
+    return f"{counts} texts have no word that the model knows"
 
 
 def _precision(report: RunReport) -> str:
@@ -131,7 +132,7 @@ def _precision(report: RunReport) -> str:
 def _change(report: RunReport) -> list[str]:
     comparison = report.comparison
     now = report.statistics.positive_share
-    if comparison is None or comparison.positive_share_then is None or now is None:
+    if comparison.positive_share_then is None or now is None:
         return ["## Change\n\nNo earlier finished run of this source to compare with."]
     then = comparison.positive_share_then
     rows = [("Positive share", percent(then), percent(now), points(now - then))]
@@ -140,7 +141,7 @@ def _change(report: RunReport) -> list[str]:
         rows.append(("Rejected share", percent(before), percent(after), points(after - before)))
     index = f"{comparison.psi:.3f}: {comparison.psi_verdict}"
     rows.append(("Population stability index", "", "", index))
-    runs = ", ".join(escape(run) for run in comparison.previous_run_ids)
+    runs = ", ".join(escape(run.run_id) for run in comparison.previous)
     table = format_table(("", "Before", "Now", "Change"), rows)
     return ["## Change", table, f"Compared with {runs}."]
 
@@ -167,7 +168,8 @@ def _distribution(report: RunReport) -> list[str]:
 
 def _groups(report: RunReport) -> list[str]:
     tally = report.statistics.groups
-    if report.group_column is None or not tally:
+    column = report.run.request.group_column
+    if column is None or not tally:
         return []
     days = report.statistics.grouping.are_days
     ranked = sorted(tally.items(), key=lambda group: (group[0] == OTHER, -group[1][0], group[0]))
@@ -176,7 +178,7 @@ def _groups(report: RunReport) -> list[str]:
         (escape(name, 80), percent(positive / count), integer(count))
         for name, (count, positive) in shown
     ]
-    column = escape(report.group_column, 80)
+    column = escape(column, 80)
     blocks = [f"## By {column}", format_table((column, "Positive", "Reviews"), rows)]
     if len(tally) > len(shown):
         which = "The newest" if days else "The largest"
@@ -195,9 +197,11 @@ def _examples(title: str, examples: tuple[Example, ...]) -> list[str]:
 
 
 def _rejected(report: RunReport) -> list[str]:
-    if not report.rejected_reasons:
+    if not report.plan.rejected_reasons:
         return []
-    ranked = sorted(report.rejected_reasons.items(), key=lambda reason: (-reason[1][0], reason[0]))
+    ranked = sorted(
+        report.plan.rejected_reasons.items(), key=lambda reason: (-reason[1][0], reason[0])
+    )
     rows = [
         (escape(reason, 300), integer(count), ", ".join(str(row) for row in numbers[:5]))
         for reason, (count, numbers) in ranked[:REASONS_SHOWN]

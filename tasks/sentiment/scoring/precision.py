@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from services.reporting.figures import percent, rate
 from services.storage.files import write_text
 from tasks.sentiment.errors import ModelError, PrecisionError
 from tasks.sentiment.scoring.benchmark import (
@@ -251,23 +252,15 @@ def describe_choice(choice: Choice) -> str:
     reasons, chosen = [], choice.precision
     if chosen in choice.largest_difference and chosen != "float32":
         reasons.append(
-            f"labels of float32 on {_format_percent(choice.agreement[chosen])} of {choice.texts:,}"
+            f"labels of float32 on {percent(choice.agreement[chosen])} of {choice.texts:,}"
             f" texts, probabilities within {choice.largest_difference[chosen]:.4f}"
         )
     rates = []
     for precision, (slowest, fastest) in choice.spread.items():
-        remark = f"{_format_rate(slowest)} to {_format_rate(fastest)}"
+        remark = f"{rate(slowest)} to {rate(fastest)}"
         if choice.agreement[precision] < AGREEMENT:
-            remark += f", but {_format_percent(choice.agreement[precision])} of the labels"
-        rates.append(f"{precision} {_format_rate(choice.rates[precision])} ({remark})")
+            remark += f", but {percent(choice.agreement[precision])} of the labels"
+        rates.append(f"{precision} {rate(choice.rates[precision])} ({remark})")
     if rates:
         reasons.append(f"texts per second: {', '.join(rates)}")
     return "; ".join(reasons)
-
-
-def _format_percent(share: float) -> str:
-    return f"{share * 100:.1f} %"
-
-
-def _format_rate(rate: float) -> str:
-    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}"

@@ -10,15 +10,18 @@ in UTC, dates are dates, and what a row must hold is also a constraint of its ta
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from types import UnionType
+from typing import Any, get_args, get_type_hints
 
 import sqlalchemy as sa
 
+from services.storage.database import create_missing
 from services.storage.utc import UtcDateTime
 
 NO_PRIVILEGE = "42501"  # a state of PostgreSQL
-STATUSES = ("running", "finished", "stopped", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +65,10 @@ class RunRow:
     ended_at: datetime | None = None
     message: str = ""
 
-    def check(self) -> None:
-        """Raises: ValueError: the rows do not add up, or the status is none of the four."""
-        if self.rows_read != self.scored + self.reused + self.rejected:
-            raise ValueError(
-                f"run {self.run_id}: {self.rows_read} rows read, but {self.scored} scored"
-                f" + {self.reused} reused + {self.rejected} rejected"
-            )
-        if self.status not in STATUSES:
-            raise ValueError(f"run {self.run_id}: status {self.status!r} is none of {STATUSES}")
+    @property
+    def rows(self) -> int:
+        """Rows that have a result; the histogram's sum."""
+        return self.scored + self.reused
 
 
 class JsonCounts(sa.TypeDecorator[list[int]]):
@@ -87,24 +85,43 @@ class JsonCounts(sa.TypeDecorator[list[int]]):
 
 
 METADATA = sa.MetaData()
+YOUNGEST = sa.MetaData()  # of a table that some users may not create
+_KINDS: dict[object, type[sa.types.TypeEngine[Any]]] = {
+    str: sa.Text,
+    int: sa.BigInteger,
+    float: sa.Double,
+    date: sa.Date,
+    datetime: UtcDateTime,
+    list[int]: JsonCounts,
+}
 
-REVIEW_SENTIMENT = sa.Table(
+
+def _table_of(row: type, name: str, key: Sequence[str], *checks: str) -> sa.Table:
+    """The table whose columns are a row's fields; those that may be None may be null."""
+    columns = []
+    for field, hint in get_type_hints(row).items():
+        kind, *other = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+        columns.append(
+            sa.Column(field, _KINDS[kind], primary_key=field in key, nullable=bool(other))
+        )
+    return sa.Table(name, METADATA, *columns, *map(sa.CheckConstraint, checks))
+
+
+REVIEW_SENTIMENT = _table_of(
+    ScoredRow,
     "review_sentiment",
-    METADATA,
-    sa.Column("source", sa.Text, primary_key=True),
-    sa.Column("review_id", sa.Text, primary_key=True),
-    sa.Column("label", sa.Text, nullable=False),
-    sa.Column("score", sa.Double, nullable=False),
-    sa.Column("positive_probability", sa.Double, nullable=False),
-    sa.Column("model", sa.Text, nullable=False),
-    sa.Column("model_digest", sa.Text, nullable=False),
-    sa.Column("text_digest", sa.Text, nullable=False),
-    sa.Column("run_id", sa.Text, nullable=False),
-    sa.Column("run_date", sa.Date, nullable=False),
-    sa.Column("scored_at", UtcDateTime, nullable=False),
-    sa.CheckConstraint("label IN ('POSITIVE', 'NEGATIVE')"),
-    sa.CheckConstraint("score BETWEEN 0 AND 1"),
-    sa.CheckConstraint("positive_probability BETWEEN 0 AND 1"),
+    ("source", "review_id"),
+    "label IN ('POSITIVE', 'NEGATIVE')",
+    "score BETWEEN 0 AND 1",
+    "positive_probability BETWEEN 0 AND 1",
+)
+
+SENTIMENT_RUNS = _table_of(
+    RunRow,
+    "sentiment_runs",
+    ("run_id",),
+    "rows_read = scored + reused + rejected",
+    "status IN ('running', 'finished', 'stopped', 'failed')",
 )
 
 REJECTED_REVIEWS = sa.Table(
@@ -120,35 +137,9 @@ REJECTED_REVIEWS = sa.Table(
     sa.Column("run_id", sa.Text, nullable=False),
 )
 
-SENTIMENT_RUNS = sa.Table(
-    "sentiment_runs",
-    METADATA,
-    sa.Column("run_id", sa.Text, primary_key=True),
-    sa.Column("source", sa.Text, nullable=False),
-    sa.Column("run_date", sa.Date, nullable=False),
-    sa.Column("status", sa.Text, nullable=False),
-    sa.Column("model", sa.Text, nullable=False),
-    sa.Column("model_digest", sa.Text, nullable=False),
-    sa.Column("precision", sa.Text, nullable=False),
-    sa.Column("rows_read", sa.BigInteger, nullable=False),
-    sa.Column("scored", sa.BigInteger, nullable=False),
-    sa.Column("reused", sa.BigInteger, nullable=False),
-    sa.Column("rejected", sa.BigInteger, nullable=False),
-    sa.Column("rows_waiting", sa.BigInteger, nullable=False),
-    sa.Column("parts", sa.BigInteger, nullable=False),
-    sa.Column("parts_done", sa.BigInteger, nullable=False),
-    sa.Column("positive_share", sa.Double),
-    sa.Column("histogram", JsonCounts),
-    sa.Column("started_at", UtcDateTime, nullable=False),
-    sa.Column("ended_at", UtcDateTime),
-    sa.Column("message", sa.Text, nullable=False),
-    sa.CheckConstraint("rows_read = scored + reused + rejected"),
-    sa.CheckConstraint("status IN ('running', 'finished', 'stopped', 'failed')"),
-)
-
 SENTIMENT_SOURCES = sa.Table(
     "sentiment_sources",
-    METADATA,
+    YOUNGEST,
     sa.Column("source", sa.Text, primary_key=True),
     sa.Column("origin_digest", sa.Text, primary_key=True),
     sa.Column("origin", sa.Text, nullable=False),
@@ -157,19 +148,16 @@ SENTIMENT_SOURCES = sa.Table(
 )
 
 
-def create_tables(connection: sa.Connection) -> bool:
-    """Create the tables that are missing.
+def create_tables(connection: sa.Connection, lock: int) -> bool:
+    """Create the tables, and the columns that may be null, which an older database lacks.
 
     Returns: whether `sentiment_sources` is there; a user who may not create the youngest table
         goes on without it.
     """
-    older = [table for table in METADATA.sorted_tables if table is not SENTIMENT_SOURCES]
-    METADATA.create_all(connection, older)
-    if sa.inspect(connection).has_table(SENTIMENT_SOURCES.name):
-        return True
+    create_missing(connection, METADATA, lock)
     try:
         with connection.begin_nested():
-            SENTIMENT_SOURCES.create(connection)
+            create_missing(connection, YOUNGEST, lock)
     except sa.exc.DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != NO_PRIVILEGE:
             raise
@@ -177,14 +165,15 @@ def create_tables(connection: sa.Connection) -> bool:
     return True
 
 
-def describe_mismatch(connection: sa.Connection, *, with_sources: bool) -> str | None:
-    """How a table that was there before differs from these in columns or key; None: in nothing."""
+def describe_mismatch(connection: sa.Connection) -> str | None:
+    """How a table that is there differs from these in its key, or in a column that must be filled;
+    None: in nothing that `create_tables` could not mend."""
     inspector = sa.inspect(connection)
-    for table in METADATA.sorted_tables:
-        if table is SENTIMENT_SOURCES and not with_sources:
+    for table in (*METADATA.sorted_tables, SENTIMENT_SOURCES):
+        if not inspector.has_table(table.name):
             continue
         there = {column["name"] for column in inspector.get_columns(table.name)}
-        if missing := [c.name for c in table.columns if c.name not in there]:
+        if missing := [c.name for c in table.columns if not c.nullable and c.name not in there]:
             return f"the table {table.name} there has no column {', '.join(missing)}"
         key = table.primary_key.columns.keys()
         if set(inspector.get_pk_constraint(table.name)["constrained_columns"]) != set(key):

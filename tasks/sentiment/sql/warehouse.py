@@ -13,7 +13,7 @@ WarehouseBusy where trying again may help.
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from datetime import date, datetime
 from itertools import islice
 from operator import attrgetter
@@ -52,7 +52,6 @@ PREPARE_LOCK = 20_261_122  # any number, the same in every process
 log = logging.getLogger(__name__)
 
 _SCORE_NAMES = [field.name for field in fields(ScoredRow)]
-_RUN_NAMES = {field.name for field in fields(RunRow)}
 
 
 class WarehouseDatabase(Database):
@@ -80,18 +79,17 @@ class Warehouse:
         return self._database.address
 
     def prepare(self) -> None:
-        """Create the tables that are missing; any number of processes may do so at once.
+        """Create tables and columns that are missing; any number of processes may do so at once.
 
-        Where there is no right to create the youngest one, all else goes on without it.
+        Where there is no right to create the youngest table, all else goes on without it.
 
         Raises: WarehouseError: a table is there, but has other columns or another key.
         """
         with self._database.transaction(writes=True) as connection:
             wait_for_turn(connection, PREPARE_LOCK)
-            self._keeps_origins = create_tables(connection)
-            mismatch = describe_mismatch(connection, with_sources=self._keeps_origins)
-            if mismatch is not None:
+            if mismatch := describe_mismatch(connection):
                 raise self._database.refuse(f"{mismatch}: rename it, or use another database")
+            self._keeps_origins = create_tables(connection, PREPARE_LOCK)
         if not self._keeps_origins:
             log.warning(
                 "database %s gives no right to create the table sentiment_sources: two inputs of"
@@ -207,9 +205,8 @@ class Warehouse:
         Only one live run per run date exists: its caller holds the lock. Recording the
         same run again, as a retry may, changes nothing.
 
-        Raises: ValueError: the rows do not add up.
+        Raises: WarehouseError: the rows do not add up.
         """
-        run.check()
         table = SENTIMENT_RUNS
         with self._database.transaction(writes=True) as connection:
             connection.execute(
@@ -227,20 +224,14 @@ class Warehouse:
     def update_run(self, run_id: str, **values: Any) -> None:
         """Set fields of a recorded run.
 
-        Raises: ValueError: no such run or field, or the rows would not add up.
+        Raises: ValueError: no such run. WarehouseError: no such field, or the rows would not add
+            up.
         """
-        if unknown := values.keys() - _RUN_NAMES:
-            raise ValueError(f"a run has no field {', '.join(sorted(unknown))}")
-        table = SENTIMENT_RUNS
+        mine = SENTIMENT_RUNS.c.run_id == run_id
         with self._database.transaction(writes=True) as connection:
-            query = sa.select(table).where(table.c.run_id == run_id)
-            if self._database.is_postgres:
-                query = query.with_for_update()
-            recorded = connection.execute(query).one_or_none()
-            if recorded is None:
+            update = sa.update(SENTIMENT_RUNS).where(mine).values(**values)
+            if not connection.execute(update).rowcount:
                 raise ValueError(f"no run {run_id} is recorded")
-            replace(RunRow(**recorded._mapping), **values).check()
-            connection.execute(sa.update(table).where(table.c.run_id == run_id).values(**values))
 
     def run(self, run_id: str) -> RunRow | None:
         """The run of this id."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.sentiment.reading.input_files import TextFormat
 from tasks.sentiment.reading.raw_rows import RawRow
 from tasks.sentiment.reading.source import open_source
 
@@ -55,7 +56,7 @@ def read(
     reference: Path | str, columns: Sequence[str] = COLUMNS, encoding: str = "utf-8"
 ) -> list[RawRow]:
     """All rows."""
-    return list(open_source(str(reference), encoding=encoding).rows(columns))
+    return list(open_source(str(reference), TextFormat(encoding)).rows(columns))
 
 
 def cells(rows: Sequence[RawRow]) -> list[tuple[object, ...] | str | None]:

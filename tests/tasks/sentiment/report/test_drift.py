@@ -1,14 +1,13 @@
 """Promises of the comparison with earlier runs."""
 
+from datetime import UTC, date, datetime
+
 import numpy as np
 import pytest
 
-from tasks.sentiment.report.drift import (
-    Comparison,
-    PreviousRun,
-    compare_to_previous,
-)
+from tasks.sentiment.report.drift import Comparison, compare_to_previous
 from tasks.sentiment.run.statistics import ScoreStatistics
+from tasks.sentiment.sql.tables import RunRow
 
 
 def statistics(count: int, share: float, seed: int = 0) -> ScoreStatistics:
@@ -19,18 +18,25 @@ def statistics(count: int, share: float, seed: int = 0) -> ScoreStatistics:
     return ScoreStatistics.of([str(n) for n in range(count)], probabilities, ["t"] * count)
 
 
-def run_of(statistics: ScoreStatistics, rejected: int = 0, run_id: str = "before") -> PreviousRun:
-    return PreviousRun(
+def run_of(statistics: ScoreStatistics, rejected: int = 0, run_id: str = "before") -> RunRow:
+    return RunRow(
         run_id=run_id,
-        run_date="2026-11-21",
-        positive_share=statistics.positive_share or 0.0,
-        histogram=statistics.histogram,
+        source="shop",
+        run_date=date(2026, 11, 21),
+        status="finished",
+        model="bundled",
+        model_digest="digest",
+        precision="int8",
+        started_at=datetime(2026, 11, 21, 2, tzinfo=UTC),
+        positive_share=statistics.positive_share,
+        histogram=list(statistics.histogram),
         rows_read=statistics.rows + rejected,
+        scored=statistics.rows,
         rejected=rejected,
     )
 
 
-def compared(now: ScoreStatistics, *previous: PreviousRun, rejected: int = 0) -> Comparison:
+def compared(now: ScoreStatistics, *previous: RunRow, rejected: int = 0) -> Comparison:
     return compare_to_previous(
         now, rows_read=now.rows + rejected, rejected=rejected, previous=previous
     )
@@ -44,7 +50,7 @@ def test_comparison_of_identical_runs_warns_of_nothing():
         assert comparison.warnings == ()
         assert comparison.psi == pytest.approx(0)
         assert comparison.psi_verdict == "stable"
-        assert comparison.previous_run_ids == ("before",)
+        assert [run.run_id for run in comparison.previous] == ["before"]
 
 
 def test_comparison_of_a_flipped_run_warns_loudly():

@@ -3,18 +3,22 @@
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tasks.sentiment.report.drift import Comparison, compare_to_previous
-from tasks.sentiment.report.page import RunReport, duration, render_html
-from tasks.sentiment.run.partitions import PartitionResult
+from tasks.sentiment.report.page import RunReport, render_html
+from tasks.sentiment.run.partitions import Outcome, PartitionResult
+from tasks.sentiment.run.plan import Plan
+from tasks.sentiment.run.run_folder import RunFolder
 from tasks.sentiment.run.statistics import ScoreStatistics
 from tests.services.reporting.pages import Page, assert_self_contained
+from tests.tasks.sentiment.small_run import Job
 
 HOSTILE = "<script>alert(1)</script> \"'><img src=x onerror=alert(2)> \u202e {{ 7*7 }} " + "x" * 300
 START = datetime(2026, 11, 22, 2, tzinfo=UTC)
@@ -28,7 +32,7 @@ def warning(text: str) -> Comparison:
 def a_report(
     cells: Sequence[object] | None = None, count: int = 400, text: str = "fine", **changes: Any
 ) -> RunReport:
-    """A finished run of `count` reviews."""
+    """A finished run of `count` reviews; changes are those of any part of the report."""
     rng = np.random.default_rng(1)
     statistics = ScoreStatistics.of(
         [f"id {n}" for n in range(count)],
@@ -36,29 +40,51 @@ def a_report(
         [f"{text} {n}" for n in range(count)] if text == "fine" else [text] * count,
         cells,
     )
-    report = RunReport(
-        source="musical",
-        run_date=date(2026, 11, 22),
+    run = Job(Path("/home"), Path("musical.csv"), "sqlite:///results.db").scoring_run()
+    run = replace(
+        run,
+        folder=_change(RunFolder(Path("/home"), "musical", date(2026, 11, 22)), changes),
+        request=replace(run.request, group_column=None if cells is None else "reviewTime"),
         run_id="run-1",
-        status="finished",
-        model="bundled",
-        model_digest="ab" * 32,
-        precision="int8",
+    )
+    outcome = Outcome("finished", "run-1", count + 2, count, 0, 2, 0, 4, 4)
+    plan = Plan(
+        request_digest="",
+        rescore=False,
+        database="",
+        source="musical.csv",
+        fingerprint=None,
+        content_digest="",
         rows_read=count + 2,
-        scored=count,
-        reused=0,
         rejected=2,
-        rows_waiting=0,
+        parts=(count,),
+        rejected_parts=1,
+        rejected_reasons={"blank text": (2, (17, 3411))},
+    )
+    report = RunReport(
+        run=run,
+        outcome=_change(outcome, changes),
+        plan=_change(plan, changes),
+        precision="int8",
+        why_precision="",
         seconds=4.0,
+        ended_at=START,
         statistics=statistics,
-        group_column=None if cells is None else "reviewTime",
         throughput=[
             PartitionResult(n, 100, 100, 0, 1.0 + n / 10, START + timedelta(seconds=n))
             for n in range(4)
         ],
-        rejected_reasons={"blank text": (2, (17, 3411))},
+        comparison=Comparison(),
+        where={},
+        parameters={},
     )
     return replace(report, **changes)
+
+
+def _change(part: Any, changes: dict[str, Any]) -> Any:
+    """Take the changes of a part out of all that are asked for."""
+    mine = {field.name for field in fields(part)} & changes.keys()
+    return replace(part, **{name: changes.pop(name) for name in mine})
 
 
 def days(count: int) -> list[str]:
@@ -155,26 +181,11 @@ def test_report_puts_warnings_before_all_figures():
     assert 'role="alert"' in html
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.34, "0.3 s"),
-        (45.2, "45 s"),
-        (59.7, "1 min 0 s"),
-        (725, "12 min 5 s"),
-        (7384, "2 h 3 min"),
-    ],
-)
-def test_duration_is_in_words_of_its_size(seconds, words):
-    """Nobody wants 7384.0 seconds."""
-    assert duration(seconds) == words
-
-
 @pytest.mark.parametrize(("unknown", "warned"), [(0, False), (8, False), (9, True), (400, True)])
 def test_texts_without_a_known_word_are_counted_and_warned_of_above_a_share(unknown, warned):
     """Two in a hundred pass: figures, and rows of dots."""
     rows = tuple(range(1, min(unknown, 5) + 1))
-    report = a_report(accepted=400, unknown=unknown, unknown_rows=rows)
+    report = a_report(unknown=unknown, unknown_rows=rows)
     text = Page(render_html(report)).text
 
     assert (f"{unknown} of 400 texts have no word" in text) is bool(unknown)

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tasks.sentiment.report.drift import PreviousRun, compare_to_previous
+from tasks.sentiment.report.drift import compare_to_previous
 from tasks.sentiment.report.page import RunReport
 from tasks.sentiment.report.summary import (
     render_markdown,
     render_table,
     render_terminal,
 )
+from tests.tasks.sentiment.report.test_drift import run_of
 from tests.tasks.sentiment.report.test_page import a_report
 
 HOSTILE = "a | b\nc `d` [link](javascript:alert(1)) <b>x</b> [red]y[/red] ![i](http://evil.example)"
@@ -21,7 +22,11 @@ HOSTILE = "a | b\nc `d` [link](javascript:alert(1)) <b>x</b> [red]y[/red] ![i](h
 
 def compared_report(**changes: Any) -> RunReport:
     report = a_report(**changes)
-    previous = PreviousRun("run-0", "2026-11-21", 0.9, report.statistics.histogram[::-1], 402, 2)
+    previous = replace(
+        run_of(report.statistics, rejected=2, run_id="run-0"),
+        positive_share=0.9,
+        histogram=list(report.statistics.histogram[::-1]),
+    )
     comparison = compare_to_previous(
         report.statistics, rows_read=402, rejected=2, previous=[previous]
     )
@@ -77,7 +82,6 @@ def test_summaries_of_a_stopped_run_say_what_is_left():
 def test_summaries_carry_warnings_and_the_comparison():
     """What is out of the ordinary is said everywhere."""
     report = compared_report()
-    assert report.comparison is not None
     report = replace(
         report, comparison=replace(report.comparison, warnings=("The kettle coughed.",))
     )
@@ -95,7 +99,7 @@ def test_terminal_shows_brackets_as_they_are():
 
 def test_all_forms_tell_the_precision_and_unknown_texts():
     """Where there is something to tell."""
-    report = a_report(accepted=400, unknown=7, why_precision="labels of float32 on 99.6 %")
+    report = a_report(unknown=7, why_precision="labels of float32 on 99.6 %")
     figures = {row["figure"]: row["value"] for row in render_table(report)}
     assert figures["Precision because"] == "labels of float32 on 99.6 %"
     assert figures["Texts without a known word"] == "7"

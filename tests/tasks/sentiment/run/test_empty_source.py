@@ -82,7 +82,7 @@ def test_run_after_empty_ones_is_compared_with_one_that_had_rows(job):
     report = build_report(later, plan, FLOAT32, steps.publish(later, plan, "float32"))
 
     assert report.comparison is not None
-    assert report.comparison.previous_run_ids == (first.run_id,)
+    assert [run.run_id for run in report.comparison.previous] == [first.run_id]
     assert report.warnings == ()
 
 

@@ -272,7 +272,7 @@ def test_another_request_killed_over_a_finished_run_is_put_right(job):
     boundary = 0
     while sql_rows(job.url, "review_sentiment") == before[1]:
         boundary += 5
-        assert run_and_kill_at(other, boundary) is None
+        run_and_kill_at(other, boundary)
 
     outcome = job.run()
 
@@ -286,7 +286,7 @@ def test_run_moved_to_another_database_in_the_middle_is_whole_there(job, tmp_pat
     boundary = 0
     while not list(job.folder.staging.glob("scores-*.json")):
         boundary += 5
-        assert run_and_kill_at(job, boundary) is None
+        run_and_kill_at(job, boundary)
     moved = job.again(url=f"sqlite:///{tmp_path}/moved.db")
 
     moved.run()

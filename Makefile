@@ -48,7 +48,7 @@ test: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist loadfile $(addprefix --randomly-seed=,$(SEED))
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(addprefix --randomly-seed=,$(SEED))
 
 bench: install
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'

@@ -1,4 +1,7 @@
-"""Databases for the tests: a SQLite file, and a real PostgreSQL, one server per test process."""
+"""What all tests share: their order and threads, and databases.
+
+A SQLite file, and a real PostgreSQL, one server per test process.
+"""
 
 import itertools
 import os
@@ -11,7 +14,22 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+from tests.threads import limit_threads
+
 _numbers = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Of several test processes each keeps to one core."""
+    if config.getoption("numprocesses", 0):
+        limit_threads()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, else one process ends with them while the others wait."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.edge.device.samples import COCO_SSD, CONSTANT, DATA, YOLO, needs_data
+from tests.threads import threads
 
 pytestmark = [needs_data, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
@@ -45,7 +46,12 @@ def run(module, folder, *arguments, status=0):
     process = subprocess.run(
         [sys.executable, "-m", module, *map(str, arguments)],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), "TRIPTYCH_HOME": str(folder / "var")},
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "TRIPTYCH_HOME": str(folder / "var"),
+            **threads(),
+        },
         capture_output=True,
         text=True,
         timeout=300,

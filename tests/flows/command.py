@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.flows.prefect_server import server_url
+from tests.threads import threads
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,6 +32,7 @@ def command(
             "PATH": os.environ["PATH"],
             "HOME": str(user_home),
             "TRIPTYCH_HOME": str(home),
+            **threads(),
             **({} if own_server else {"PREFECT_API_URL": server_url()}),
             **(environment or {}),
         },

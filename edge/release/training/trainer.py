@@ -40,11 +40,14 @@ class Trainer:
     """Trains a network from random weights, or from where a checkpoint left it."""
 
     def __init__(self, shape: Shape, recipe: Recipe, batches: Batches, checkpoint: Path) -> None:
-        keras, tf = open_keras(), open_tensorflow()
+        keras = open_keras()
         keras.backend.clear_session()
         self._recipe, self._batches, self._checkpoint = recipe, batches, checkpoint
         with repeatable(recipe.seed):
             self._network = build_network(shape, len(batches.dataset.labels))
+            # With the mean of the weights, to be evaluated or saved.
+            self.network = keras.models.clone_model(self._network)
+        self.network.set_weights(self._network.get_weights())
         self._optimizer = keras.optimizers.AdamW(
             recipe.learning_rate,
             weight_decay=recipe.weight_decay,
@@ -52,9 +55,8 @@ class Trainer:
         )
         self._optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
         self._optimizer.build(self._network.trainable_variables)
-        self._mean = [tf.Variable(value, trainable=False) for value in self._network.variables]
         self._loss = DetectionLoss(shape.height, shape.width)
-        self._learn = tf.function(self._learn_eagerly, reduce_retracing=True)
+        self._learn = open_tensorflow().function(self._learn_eagerly, reduce_retracing=True)
         self.step = 0
         if checkpoint.exists():
             self.step = read_checkpoint(checkpoint, self._state())
@@ -65,20 +67,17 @@ class Trainer:
             for variable in self._optimizer.variables
             if variable is not self._optimizer.learning_rate
         ]
-        return [*self._network.variables, *optimizer, *self._mean]
+        return [*self._network.variables, *optimizer, *self.network.variables]
 
     def run(self, until: int, advance: Callable[[int, float, float], None]) -> None:
         """Learn up to a step, then write the checkpoint.
+
+        The caller holds a `repeatable` block over all runs: TensorFlow compiles anew in each.
 
         Args:
             until: number of steps in all at which to stop.
             advance: told after each step its number and the losses of classes and boxes.
         """
-        with repeatable(self._recipe.seed):
-            self._run(until, advance)
-        write_checkpoint(self._checkpoint, self.step, self._state())
-
-    def _run(self, until: int, advance: Callable[[int, float, float], None]) -> None:
         tf = open_tensorflow()
         steps = range(self.step, min(until, self._recipe.steps))
         mosaic_until = round(self._recipe.steps * (1 - self._recipe.plain_share))
@@ -94,14 +93,7 @@ class Trainer:
                 )
                 self.step = step + 1
                 advance(self.step, float(classes), float(boxes))
-
-    def network(self) -> Any:
-        """The network with the mean of the weights, to be evaluated or saved."""
-        keras = open_keras()
-        network = keras.models.clone_model(self._network)
-        for variable, mean in zip(network.variables, self._mean, strict=True):
-            variable.assign(mean)
-        return network
+        write_checkpoint(self._checkpoint, self.step, self._state())
 
     def _rate(self, step: int) -> float:
         warm_up = max(1, round(self._recipe.steps * _WARM_UP_SHARE))
@@ -119,6 +111,6 @@ class Trainer:
             loss = class_loss + box_loss
         weights = self._network.trainable_variables
         self._optimizer.apply(tape.gradient(loss, weights), weights)
-        for mean, variable in zip(self._mean, self._network.variables, strict=True):
-            mean.assign(keep * mean + (1.0 - keep) * tf.convert_to_tensor(variable))
+        for mean, variable in zip(self.network.variables, self._network.variables, strict=True):
+            mean.assign(keep * mean.value + (1.0 - keep) * variable.value)
         return class_loss, box_loss

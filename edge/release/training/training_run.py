@@ -23,10 +23,12 @@ from edge.release.exclusive import alone
 from edge.release.training.augmentation import Augmentation
 from edge.release.training.batches import Batches
 from edge.release.training.card import CARD_FILE, LABELS_FILE, MODEL_FILE, Card
+from edge.release.training.detection import open_network
 from edge.release.training.history import History, Precision, read_history
 from edge.release.training.network import Shape
 from edge.release.training.trainer import Recipe, Trainer
 from edge.release.validation.evaluate import Evaluation, compare
+from services.modelling.keras import repeatable
 from services.storage.files import ASIDE, sync_file, sync_folder
 
 VAL_SCENES = 300
@@ -106,20 +108,16 @@ def fit(plan: Plan, state: Path, advance: Callable[[int], object]) -> Trained:
         DatasetError: an image cannot be read any more.
         ModelFileError: the checkpoint is not one of this training.
     """
-    trainer = Trainer(
-        plan.shape,
-        plan.recipe,
-        Batches(
-            plan.train,
-            plan.shape.height,
-            plan.shape.width,
-            plan.batch,
-            plan.augmentation,
-            plan.recipe.seed,
-        ),
-        state / "checkpoint.npz",
+    shape, recipe = plan.shape, plan.recipe
+    batches = Batches(
+        plan.train, shape.height, shape.width, plan.batch, plan.augmentation, recipe.seed
     )
-    log = state / "log.json"
+    with repeatable(recipe.seed):
+        trainer = Trainer(shape, recipe, batches, state / "checkpoint.npz")
+        return _fit(trainer, plan, state / "log.json", advance)
+
+
+def _fit(trainer: Trainer, plan: Plan, log: Path, advance: Callable[[int], object]) -> Trained:
     history = read_history(log, trainer.step)
     advance(trainer.step)
 
@@ -127,31 +125,21 @@ def fit(plan: Plan, state: Path, advance: Callable[[int], object]) -> Trained:
         history.note_losses(step, classes, boxes)
         advance(step)
 
+    detect = open_network(trainer.network, plan.shape, plan.val)
     found: Sequence[Sequence[Detection]] = ()
     evaluation: Evaluation | None = None
-    stops = sorted(
-        {round(plan.recipe.steps * k / _VALIDATIONS) for k in range(1, _VALIDATIONS + 1)}
-    )
-    for stop in stops:
-        if stop <= trainer.step and stop < plan.recipe.steps:
+    steps = plan.recipe.steps
+    for stop in sorted({round(steps * k / _VALIDATIONS) for k in range(1, _VALIDATIONS + 1)}):
+        if stop <= trainer.step and stop < steps:
             continue
         trainer.run(stop, note)
-        network = trainer.network()
-        found, evaluation = validate(network, plan)
+        found = [detect(image.read()) for image in plan.val.images]
+        evaluation = compare(found, plan.val)
         history.precisions.append(Precision(stop, evaluation.map_50, evaluation.map_50_95))
         history.write(log)
     if evaluation is None:
         raise ModelFileError("a training needs at least one step")
-    return Trained(network, evaluation, found, history)
-
-
-def validate(network: Any, plan: Plan) -> tuple[Sequence[Sequence[Detection]], Evaluation]:
-    """What a network finds in the validation images, and how good that is."""
-    from edge.release.training.detection import open_network
-
-    detect = open_network(network, plan.shape, plan.val)
-    found = [detect(image.read()) for image in plan.val.images]
-    return found, compare(found, plan.val)
+    return Trained(trainer.network, evaluation, found, history)
 
 
 def package(

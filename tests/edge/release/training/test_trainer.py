@@ -9,13 +9,12 @@ from edge.release.training.augmentation import Augmentation
 from edge.release.training.batches import Batches
 from edge.release.training.network import Shape
 from edge.release.training.trainer import Recipe, Trainer
-from services.modelling.keras import open_tensorflow
+from services.modelling.keras import open_tensorflow, repeatable
 from tests.edge.release.training.labelled import write_squares
-from tests.services.modelling.test_keras import draw_without_a_seed
 
 pytestmark = pytest.mark.slow
 
-SHAPE = Shape(64, 64, channels=4)
+SHAPE = Shape(64, 64, channels=2, depths=(0, 0, 0, 0))
 
 
 @pytest.fixture(autouse=True)
@@ -32,13 +31,13 @@ def squares(tmp_path_factory):
     return read_dataset(write_squares(tmp_path_factory.mktemp("data") / "squares", 8))
 
 
-def trainer(squares, checkpoint, steps=6, seed=0):
+def trainer(squares, checkpoint, steps=4, seed=0):
     batches = Batches(squares, 64, 64, 4, Augmentation(), seed)
     return Trainer(SHAPE, Recipe(steps, seed=seed), batches, checkpoint)
 
 
 def weights(of):
-    return [variable.numpy() for variable in of.network().variables]
+    return [variable.numpy() for variable in of.network.variables]
 
 
 def ignore(*_):
@@ -47,12 +46,13 @@ def ignore(*_):
 
 def test_interrupted_training_ends_as_one_that_was_not(squares, tmp_path):
     """The checkpoint holds all that matters: weights, their mean, the optimizer, the step."""
-    whole = trainer(squares, tmp_path / "whole.npz")
-    whole.run(6, ignore)
-    trainer(squares, tmp_path / "parts.npz").run(3, ignore)
-    resumed = trainer(squares, tmp_path / "parts.npz")
-    assert resumed.step == 3
-    resumed.run(6, ignore)
+    with repeatable(0):
+        whole = trainer(squares, tmp_path / "whole.npz")
+        whole.run(2, ignore)
+        trainer(squares, tmp_path / "parts.npz").run(1, ignore)
+        resumed = trainer(squares, tmp_path / "parts.npz")
+        assert resumed.step == 1
+        resumed.run(2, ignore)
 
     for one, other in zip(weights(whole), weights(resumed), strict=True):
         assert (one == other).all()
@@ -61,8 +61,6 @@ def test_interrupted_training_ends_as_one_that_was_not(squares, tmp_path):
 def test_other_seed_gives_other_weights(squares, tmp_path):
     """The seed is used."""
     one, other = (trainer(squares, tmp_path / f"{seed}.npz", seed=seed) for seed in (0, 1))
-    one.run(1, ignore)
-    other.run(1, ignore)
 
     assert any((a != b).any() for a, b in zip(weights(one), weights(other), strict=True))
 
@@ -111,12 +109,3 @@ def test_error_while_preparing_comes_out_of_the_training(squares, tmp_path):
 
     with pytest.raises(Exception, match=r"\.png"), batches.ahead(range(3), 0) as ahead:
         list(ahead)
-
-
-def test_training_leaves_nothing_behind(squares, tmp_path):
-    """A network that is opened after it in the same process needs no seed."""
-    begun = trainer(squares, tmp_path / "checkpoint.npz")
-    draw_without_a_seed()
-    begun.run(1, ignore)
-
-    draw_without_a_seed()

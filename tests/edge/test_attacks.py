@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from types import SimpleNamespace
 from typing import Any
@@ -384,6 +385,8 @@ def test_endless_data_in_a_folder_is_cut_off(folder_world, file):
 
 # --- slow retrieval: a file that comes, but never ends coming ---
 
+IMPATIENT = replace(LIMITS, download_s=1.0)  # well below what the attackers' answers last
+
 
 @pytest.mark.parametrize("answer", [drips, drips_its_head, silent])
 @pytest.mark.parametrize("file", ["timestamp.json", "model.tflite"])
@@ -398,7 +401,7 @@ def test_slow_retrieval_is_given_up(web_world, answer, file):
 
     before = world.runs()
     with pytest.raises(DownloadError, match=r"came too slowly|timed out"):
-        world.device().update()
+        world.device(limits=IMPATIENT).update()
 
     assert time.monotonic() - began < SLACK_S
     assert any(path.endswith(file) for path in slow.asked), "the attack did not take place"

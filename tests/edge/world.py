@@ -52,7 +52,9 @@ class World:
     def keys(self) -> Keys:
         return Keys(self.folder / "keys")
 
-    def device(self, releases: str | None = None, **options: Any) -> Updates:
+    def device(
+        self, releases: str | None = None, limits: Limits = LIMITS, **options: Any
+    ) -> Updates:
         """The device, as a new process would be."""
         address = self.server.url if self.server else str(self.mirror.folder)
         return Updates(
@@ -60,7 +62,7 @@ class World:
             self.folder / "device",
             device_id="device-1",
             name="parts",
-            limits=LIMITS,
+            limits=limits,
             clock=self.clock,
             self_test=self._try_out,
             **options,

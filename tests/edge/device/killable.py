@@ -24,12 +24,14 @@ Task = dict[str, Any]
 
 
 class Disk:
-    """Knows which files have been brought to the disk."""
+    """Knows which files have been brought to the disk.
+
+    They are not, really: only the process dies here, and a busy disk would hold it up.
+    """
 
     def __init__(self) -> None:
         self._began_ns = time.time_ns()
         self._synced: dict[int, tuple[int, int]] = {}
-        self._really_sync = os.fsync
         os.fsync = self._sync  # type: ignore[assignment]
 
     def lose_the_rest(self, home: Path) -> None:
@@ -40,7 +42,6 @@ class Disk:
                 os.truncate(path, 0)
 
     def _sync(self, handle: int) -> None:
-        self._really_sync(handle)
         stat = os.fstat(handle)
         self._synced[stat.st_ino] = (stat.st_mtime_ns, stat.st_size)
 
@@ -109,5 +110,6 @@ def perform(task: Task) -> Any:
 
 
 if __name__ == "__main__":
+    os.fsync = lambda _handle: None  # type: ignore[assignment]  # as in `Disk`
     for line in sys.stdin:
         print(json.dumps(perform(json.loads(line))), flush=True)

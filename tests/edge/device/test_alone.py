@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import MappingProxyType
 
 import cv2
 import pytest
@@ -36,27 +37,42 @@ print(*sorted(sys.modules))
 """
 
 
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The package as it is given to others, built once."""
+    folder = tmp_path_factory.mktemp("wheel")
+    left_out = shutil.ignore_patterns("build", "*.egg-info", "__pycache__", ".*")
+    package = shutil.copytree(PACKAGE, folder / "package", ignore=left_out)  # pip builds in there
+    pip(folder, "wheel", "--no-deps", "--wheel-dir", folder, package)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
 @pytest.fixture(scope="module", params=["litert", "tflite"])
-def python(request, tmp_path_factory):
-    """A Python with the package, one runtime, and what these two ask for."""
+def python(request, wheel, tmp_path_factory):
+    """A Python with the package, one runtime, and what these two ask for: nothing else, no pip."""
     if request.param == "tflite" and sys.version_info >= (3, 12):
         pytest.skip("tflite-runtime has no package for this Python")
     folder = tmp_path_factory.mktemp(request.param)
     program = folder / "environment" / "bin" / "python"
-    run([sys.executable, "-m", "venv", folder / "environment"], folder)
-    left_out = shutil.ignore_patterns("build", "*.egg-info", "__pycache__", ".*")
-    package = shutil.copytree(PACKAGE, folder / "package", ignore=left_out)  # pip builds in there
-    run([program, "-m", "pip", "install", "-q", f"{package}[{request.param}]"], folder)
+    run([sys.executable, "-m", "venv", "--without-pip", folder / "environment"], folder)
+    pip(folder, "--python", program, "install", "--no-compile", f"{wheel}[{request.param}]")
     return program
 
 
-def run(command, folder, *, timeout_s=300):
+def pip(folder, *arguments):
+    """Run our own pip, with its user's configuration and cache."""
+    home = {"HOME": str(Path.home())}
+    run([sys.executable, "-m", "pip", "-q", *arguments], folder, environment=home)
+
+
+def run(command, folder, *, timeout_s=300, environment=MappingProxyType({})):
     """A command in an environment without variables of ours; what it printed."""
     kept = {key: value for key, value in os.environ.items() if key.startswith("PIP_")}
     process = subprocess.run(
         list(map(str, command)),
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), **kept},
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), **kept, **environment},
         capture_output=True,
         text=True,
         timeout=timeout_s,

@@ -1,6 +1,7 @@
 """Killed or without power at any moment of an update, a device starts with a whole model."""
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -89,6 +90,12 @@ def process() -> Iterator["subprocess.Popen[str]"]:
         assert process.stdin is not None
         process.stdin.close()
         process.wait(10)
+
+
+@pytest.fixture(autouse=True)
+def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the publisher, whose power is not cut; the device's processes see to their own."""
+    monkeypatch.setattr(os, "fsync", lambda _handle: None)
 
 
 @pytest.fixture

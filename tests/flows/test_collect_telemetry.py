@@ -39,7 +39,7 @@ def sql(home: Path, query: str) -> list[Any]:
     return rows
 
 
-def test_command_loads_judges_and_reports(home):
+def test_command_loads_judges_and_reports(home, run_here):
     """Records in SQL, each device with its health, rubbish counted, and a page."""
     now = datetime.now(UTC)
 
@@ -49,10 +49,10 @@ def test_command_loads_judges_and_reports(home):
         return [line(a_record(n, device=device, at=at, **changes)) for n, at in enumerate(ends, 1)]
 
     inbox = home / "telemetry"
-    code, _, errors = collect(home, "--telemetry", __file__)
+    code, _, errors = run_here("collect_telemetry", home, "--telemetry", __file__)
     assert code == 1 and "error: " in errors and Path(__file__).name in errors
 
-    code, output, errors = collect(home)  # before any device
+    code, output, errors = run_here("collect_telemetry", home)  # before any device
 
     assert code == 0, errors
     assert "No device has reported yet." in output
@@ -79,7 +79,8 @@ def test_command_loads_judges_and_reports(home):
     (page,) = (home / "fleet" / "reports").glob("*.html")
     assert str(page) in output and "2 of 3 devices need a look" in page.read_text()
 
-    code, output, errors = collect(home, "--as-of", f"{now - timedelta(minutes=5):%Y-%m-%dT%H:%MZ}")
+    earlier = f"{now - timedelta(minutes=5):%Y-%m-%dT%H:%MZ}"
+    code, output, errors = run_here("collect_telemetry", home, "--as-of", earlier)
     assert code == 0, errors  # as it was: press-1 had reported then, and nothing is written down
     assert "3 devices: 1 ok, 1 degraded, 1 silent." in output
     judged = sql(home, "SELECT max(judged_at) FROM devices")

@@ -42,7 +42,7 @@ def test_scene_follows_from_its_seed_alone():
 
 def test_scene_is_a_picture_with_boxes_inside():
     """Of the size asked for; boxes in order, in the picture, and none is a sliver."""
-    for scene in scenes(40):
+    for scene in scenes(20):
         assert scene.image.shape == (480, 640, 3) and scene.image.dtype == np.uint8
         assert scene.boxes.shape == (len(scene.class_ids), 4)
         assert scene.boxes.dtype == np.float32
@@ -55,7 +55,7 @@ def test_scene_is_a_picture_with_boxes_inside():
 
 def test_scenes_hold_all_labels_in_fair_shares():
     """Three to twelve parts a scene but for want of room, a third of them defective."""
-    found = scenes(120, seed=1)
+    found = scenes(60, seed=1)
     counts = np.bincount(np.concatenate([scene.class_ids for scene in found]), minlength=4)
     shares = dict(zip(LABELS, counts / counts.sum(), strict=True))
 

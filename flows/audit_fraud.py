@@ -1,21 +1,19 @@
 """The nightly audit: how good the fraud detector's answers were, by the labels that came since."""
 
 from prefect import flow
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tasks import audit_fraud as steps
 from tasks.orchestration.command_line import run_flow
-from tasks.orchestration.parameters import Day, LocalPath
+from tasks.orchestration.parameters import Day, FlowParameters, LocalPath
 
 
-class AuditFraud(BaseModel):
+class AuditFraud(FlowParameters):
     """Audit the fraud detector: quality, drift and alerts per day, by the labels that came since.
 
     Promotion is blocked when quality has fallen, and allowed again when it is back. The snapshot
     that the service starts from is written too. Run it again as often as you like.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     run_date: Day | None = Field(
         None,

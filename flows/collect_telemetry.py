@@ -3,23 +3,21 @@
 from datetime import UTC, datetime
 
 from prefect import flow
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from tasks import collect_telemetry as steps
 from tasks.orchestration.command_line import run_flow
-from tasks.orchestration.parameters import LocalPath, Moment
+from tasks.orchestration.parameters import FlowParameters, LocalPath, Moment
 
 FIRST_YEAR = 2024  # of telemetry
 
 
-class CollectTelemetry(BaseModel):
+class CollectTelemetry(FlowParameters):
     """Load the telemetry that devices have delivered, and report on the fleet.
 
     Each device is ok, degraded, late or silent. Run it again as often as you like: a record is
     loaded once.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     telemetry: LocalPath | None = Field(
         None,

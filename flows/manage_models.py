@@ -3,22 +3,20 @@
 from typing import Self
 
 from prefect import flow
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from tasks import manage_models as steps
 from tasks.orchestration.command_line import run_flow
-from tasks.orchestration.parameters import require_one
+from tasks.orchestration.parameters import FlowParameters, require_one
 
 
-class ManageModels(BaseModel):
+class ManageModels(FlowParameters):
     """Give roles to the fraud models in the store.
 
     Exactly one of --promote, --shadow, --check, --rollback, --end-shadow, --unblock and
     --list-models. A model is named by its tag, or latest. The running service takes a new champion
     up within seconds.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     promote: str | None = Field(None, min_length=1, description="make this model champion")
     override_block: bool = Field(False, description="promote although an audit has blocked it")

@@ -3,20 +3,18 @@
 from typing import Literal, Self
 
 from prefect import flow
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from tasks import manage_releases as steps
 from tasks.orchestration.command_line import run_flow
-from tasks.orchestration.parameters import require_one
+from tasks.orchestration.parameters import FlowParameters, require_one
 
 
-class ManageReleases(BaseModel):
+class ManageReleases(FlowParameters):
     """Look after published releases.
 
     Exactly one of --withdraw, --promote, --roll-out, --rotate, --renew and --list-releases.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     withdraw: str | None = Field(
         None, min_length=1, description="take this version back; devices go to another"

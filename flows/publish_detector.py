@@ -1,38 +1,28 @@
 """From a trained or ready-made detector to a signed release that devices can trust."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from prefect import flow
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from tasks import publish_detector as steps
 from tasks.orchestration.command_line import run_flow
-from tasks.orchestration.parameters import LocalName, LocalPath, MovedOptions
+from tasks.orchestration.parameters import FlowParameters, LocalName, LocalPath
 
 _VERSION = r"^(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){2}$"  # as a device's manifest has it
 
 
-class PublishDetector(MovedOptions):
+class PublishDetector(FlowParameters):
     """Convert a detector, validate each form of it on pictures, and publish the best one, signed.
 
     Nothing is published that fails the gate; the report is written either way. What is published
     already is looked after by manage_releases.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-    moved_to: ClassVar[str] = "manage_releases"
-    moved: ClassVar[tuple[str, ...]] = (
-        "withdraw",
-        "reason",
-        "promote",
-        "roll_out",
-        "rotate",
-        "renew",
-        "list_releases",
-    )
-    moved_with: ClassVar[tuple[str, ...]] = ("name", "channel", "share")
+    moved_to = "manage_releases"
+    moved = ("withdraw", "reason", "promote", "roll_out", "rotate", "renew", "list_releases")
+    moved_with = ("name", "channel", "share")
 
     model: LocalName = Field(
         min_length=1,

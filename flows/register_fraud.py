@@ -1,28 +1,26 @@
 """Package and register a fraud model that somebody already has."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from prefect import flow
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from tasks import manage_models as models
 from tasks import register_fraud as steps
 from tasks.orchestration.command_line import run_flow
-from tasks.orchestration.parameters import LocalPath, MovedOptions
+from tasks.orchestration.parameters import FlowParameters, LocalPath
 
 
-class RegisterFraud(MovedOptions):
+class RegisterFraud(FlowParameters):
     """Package a Keras network for the service, and make it champion.
 
     With --shadow it scores along unheard. A role is given to a model that is in the store already
     by manage_models.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-    moved_to: ClassVar[str] = "manage_models"
-    moved: ClassVar[tuple[str, ...]] = ("model", "rollback", "end_shadow", "unblock", "list_models")
+    moved_to = "manage_models"
+    moved = ("model", "rollback", "end_shadow", "unblock", "list_models")
 
     model_file: LocalPath = Field(
         description=".keras or .h5 file with a network from the 15 features to a probability"

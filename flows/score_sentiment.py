@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from prefect import flow
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from tasks import score_sentiment as steps
 from tasks.orchestration.command_line import run_flow
-from tasks.orchestration.parameters import Day
+from tasks.orchestration.parameters import Day, FlowParameters
 
 
 def _known_zone(name: str) -> str:
@@ -30,13 +30,11 @@ def _without_offset(stop_at: time | None) -> time | None:
     return stop_at
 
 
-class ScoreSentiment(BaseModel):
+class ScoreSentiment(FlowParameters):
     """Score customer reviews for sentiment and write them to Parquet and SQL.
 
     Run it again to finish a run that was killed or stopped: nothing is scored twice.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     source: str = Field(
         min_length=1,

@@ -3,21 +3,19 @@
 from pathlib import Path
 
 from prefect import flow
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from tasks import train_detector as steps
 from tasks.orchestration.command_line import run_flow
-from tasks.orchestration.parameters import LocalPath
+from tasks.orchestration.parameters import FlowParameters, LocalPath
 
 
-class TrainDetector(BaseModel):
+class TrainDetector(FlowParameters):
     """Train a compact detector from random weights, and report how good it is.
 
     Without --dataset it learns to find parts on a conveyor that are rendered for it. Run the same
     command again to go on after an interruption.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     dataset: LocalPath | None = Field(
         None,

@@ -1,26 +1,22 @@
 """Train the fraud model, and let it answer if it is good enough."""
 
-from typing import ClassVar
-
 from prefect import flow
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from tasks import train_fraud as steps
 from tasks.orchestration.command_line import run_flow
-from tasks.orchestration.parameters import Day, LocalPath, MovedOptions
+from tasks.orchestration.parameters import Day, FlowParameters, LocalPath
 
 
-class TrainFraud(MovedOptions):
+class TrainFraud(FlowParameters):
     """Train a network on card transactions, evaluate it on the days after, and make it champion.
 
     Without --transactions they are simulated. The champion is replaced only by a model that is
     about as good or better on the same days; the running service takes it up within seconds.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-    moved_to: ClassVar[str] = "manage_models"
-    moved: ClassVar[tuple[str, ...]] = ("rollback",)
+    moved_to = "manage_models"
+    moved = ("rollback",)
 
     transactions: LocalPath | None = Field(
         None,

@@ -3,21 +3,19 @@
 from pathlib import Path
 
 from prefect import flow
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from tasks import train_sentiment as steps
 from tasks.orchestration.command_line import run_flow
-from tasks.orchestration.parameters import LocalPath
+from tasks.orchestration.parameters import FlowParameters, LocalPath
 
 
-class TrainSentiment(BaseModel):
+class TrainSentiment(FlowParameters):
     """Train a small sentiment model from random weights on labelled reviews.
 
     Run it again with the same parameters to go on after an interruption. A GPU is used where
     there is one.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     data: LocalPath = Field(
         description="folder of Parquet files with the columns text, label (0 or 1) and,"

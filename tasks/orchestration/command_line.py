@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliSettingsSource,
@@ -25,9 +25,9 @@ from rich.console import Console
 from rich.text import Text
 
 from services.reporting.arguments import complaint
-from tasks.orchestration.parameters import MovedOptions, options_in
+from tasks.orchestration.parameters import FlowParameters, options_in
 
-Parameters = TypeVar("Parameters", bound=BaseModel)
+Parameters = TypeVar("Parameters", bound=FlowParameters)
 
 # How the help names a value, by the start of its Python type.
 _METAVARS = {
@@ -46,7 +46,9 @@ def parse(parameters: type[Parameters], program: str, arguments: Sequence[str]) 
 
     Wrong arguments end the process with status 2 and one line for each of them.
     """
-    _refuse_moved(parameters, program, arguments)
+    if moved := parameters.where_moved(options_in(arguments)):
+        fail(moved, program=program)
+        sys.exit(2)
 
     class Arguments(BaseSettings, parameters):  # type: ignore[misc, valid-type]
         """The parameters, read from the command line and from nowhere else."""
@@ -90,13 +92,6 @@ def parse(parameters: type[Parameters], program: str, arguments: Sequence[str]) 
                 option = ".".join(str(part) for part in fault["loc"]).replace("_", "-")
                 message = f"--{option}: {message}"
             fail(message, program=program)
-        sys.exit(2)
-
-
-def _refuse_moved(parameters: type[BaseModel], program: str, arguments: Sequence[str]) -> None:
-    moved = issubclass(parameters, MovedOptions) and parameters.where_moved(options_in(arguments))
-    if moved:
-        fail(moved, program=program)
         sys.exit(2)
 
 

@@ -11,31 +11,21 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
 
 _NUMBER = re.compile(r"\s*[-+]?[0-9][0-9_.]*\s*")
 _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
-def _refuse_number(given: Any, what: str) -> Any:
-    """What was given, unless it is a number, which would be read as seconds since 1970.
+def _no_number(what: str) -> BeforeValidator:
+    """Refuses a bare number, which would be read as seconds since 1970; says what to write."""
 
-    Raises: ValueError: says how it is written.
-    """
-    is_number = isinstance(given, int | float) or (
-        isinstance(given, str) and _NUMBER.fullmatch(given) is not None
-    )
-    if is_number:
-        raise ValueError(f"{given} is no {what}")
-    return given
+    def refuse(given: Any) -> Any:
+        if isinstance(given, int | float) or (isinstance(given, str) and _NUMBER.fullmatch(given)):
+            raise ValueError(f"{given} is no {what}")
+        return given
 
-
-def _day(given: Any) -> Any:
-    return _refuse_number(given, "day: write it as 2026-11-22")
-
-
-def _moment(given: Any) -> Any:
-    return _refuse_number(given, "moment: write it as 2026-11-22T08:00")
+    return BeforeValidator(refuse)
 
 
 def _no_address(given: Any) -> Any:
@@ -52,20 +42,22 @@ def _no_address(given: Any) -> Any:
     raise ValueError(f"{scheme}:// addresses are not read: copy it to this machine first")
 
 
-Day = Annotated[date, BeforeValidator(_day)]
-Moment = Annotated[datetime, BeforeValidator(_moment)]
+Day = Annotated[date, _no_number("day: write it as 2026-11-22")]
+Moment = Annotated[datetime, _no_number("moment: write it as 2026-11-22T08:00")]
 LocalPath = Annotated[Path, BeforeValidator(_no_address)]
 LocalName = Annotated[str, AfterValidator(_no_address)]  # a path, or a name of ours
 
 
-class MovedOptions(BaseModel):
-    """Base of a parameter model some of whose options another flow has now.
+class FlowParameters(BaseModel):
+    """Base of the parameters of a flow; a name that none of them has is refused.
 
-    A run that asks for one of them is refused with the command that takes its place.
+    So is an option that another flow has now, with the command that takes its place.
     """
 
-    moved_to: ClassVar[str]  # the flow that has them
-    moved: ClassVar[tuple[str, ...]]  # their names
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    moved_to: ClassVar[str] = ""  # the flow that has them
+    moved: ClassVar[tuple[str, ...]] = ()  # their names
     moved_with: ClassVar[tuple[str, ...]] = ()  # options of both flows, to be handed on
 
     @classmethod

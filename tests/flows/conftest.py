@@ -12,7 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    temporary_settings,
+)
 
 from tasks.orchestration.command_line import run_flow
 from tests.flows.prefect_server import server_url, stop_server
@@ -28,9 +32,12 @@ def _server_ends_with_the_tests() -> Iterator[None]:
 
 @pytest.fixture
 def prefect_api() -> Iterator[str]:
-    """The address of a real API that flows of this process report to."""
+    """The address of a real API that flows of this process report to.
+
+    Without a heartbeat: its thread looks once a second whether the run is over, and is waited for.
+    """
     url = server_url()
-    with temporary_settings({PREFECT_API_URL: url}):
+    with temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield url
 
 

@@ -150,6 +150,7 @@ def test_stack_deploys_the_file_and_a_worker_does_the_runs(stack, tmp_path):
         }
     ).to_csv(reviews, index=False)
     params = {"source": str(reviews), "text_column": "text", "id_column": "id"}
+    params["precision"] = "float32"  # auto would first measure them all
 
     def worker_is_online() -> bool:
         answer = httpx.post(f"{stack}/work_pools/triptych/workers/filter", json={})

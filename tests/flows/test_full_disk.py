@@ -176,7 +176,7 @@ def test_full_disk_is_told_in_one_line(tmp_path):
         pytest.skip("needs the right to mount a file system")
     try:
         source = reviews(tmp_path / "shop.csv", 20_000)
-        arguments = ("--source", str(source), "--text-column", "review")
+        arguments = ("--source", str(source), "--text-column", "review", "--precision", "float32")
         told = tell("flows.score_sentiment", home, *arguments, own_server=True)
     finally:
         subprocess.run(["umount", "-l", str(home)], check=True)

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from edge_detector.contract.manifest import InputSpec, OutputSpec
 from edge_detector.inference.boxes import Box, Detection
-from edge_detector.inference.decoders.decoding import DecoderSpec
-from edge_detector.inference.decoders.registry import open_decoder
+from edge_detector.inference.decoders.decoding import DecoderSpec, open_decoder
 from edge_detector.inference.nms import nms
 from edge_detector.inference.preprocess import Preprocessor
 from edge_detector.inference.tensors import TensorInfo

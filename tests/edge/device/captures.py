@@ -73,9 +73,6 @@ class FakeCapture:
     def get(self, prop: int, /) -> float:
         return float(self._length) if prop == cv2.CAP_PROP_FRAME_COUNT else 0.0
 
-    def set(self, prop: int, value: float, /) -> bool:
-        return False
-
     def release(self) -> None:
         self.released = True
 

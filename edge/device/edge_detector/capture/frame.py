@@ -21,26 +21,14 @@ class Frame:
 class Camera(Protocol):
     """What the loop takes frames from. One thread takes."""
 
-    @property
-    def live(self) -> bool: ...
-    @property
-    def fps(self) -> float | None:
-        """Frames per second as the source states them."""
+    live: bool
+    fps: float | None  # frames per second as the source states them
+    length: int | None  # frames of a file or folder, as far as it says
+    ended: bool
+    trouble: str | None  # why no frames come; None if they do
+    reopened: int
+    dropped: int
 
-    @property
-    def length(self) -> int | None:
-        """Frames of a file or folder, as far as it says."""
-
-    @property
-    def ended(self) -> bool: ...
-    @property
-    def trouble(self) -> str | None:
-        """Why no frames come; None if they do."""
-
-    @property
-    def reopened(self) -> int: ...
-    @property
-    def dropped(self) -> int: ...
     def take(self, timeout_s: float) -> Frame | None:
         """The next frame; None if none has come in time, or none will."""
 

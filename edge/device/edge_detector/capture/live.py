@@ -40,19 +40,17 @@ class LiveCamera:
         opener: Callable[[Source], Capture] = open_capture,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] | None = None,
-        on_event: Callable[[str], None] = lambda _name: None,
     ) -> None:
         """Start reading.
 
         Args:
             first: the source, opened already.
             pause: waits for some seconds; by default until then or the end.
-            on_event: is told of each "reopened" and "dropped".
         """
         self.fps: float | None = None
         self.trouble: str | None = "it is being opened"
         self.reopened = self.dropped = 0
-        self.on_event = on_event
+        self.on_event: Callable[[str], None] = lambda _name: None  # "reopened" and "dropped"
         self._source, self._patience = source, patience or Patience()
         self._opener, self._clock = opener, clock
         self._stop = threading.Event()

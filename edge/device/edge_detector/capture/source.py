@@ -45,8 +45,6 @@ class Capture(Protocol):
 
     def get(self, prop: int, /) -> float: ...
 
-    def set(self, prop: int, value: float, /) -> bool: ...
-
     def release(self) -> None: ...
 
 
@@ -233,9 +231,6 @@ class FolderCapture:
 
     def get(self, prop: int, /) -> float:
         return float(len(self._paths)) if prop == cv2.CAP_PROP_FRAME_COUNT else 0.0
-
-    def set(self, prop: int, value: float, /) -> bool:
-        return False
 
     def release(self) -> None:
         self._next = len(self._paths)

@@ -3,12 +3,12 @@
 import difflib
 import secrets
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from edge_detector.cli.options import AGAIN, CONFIG, JSON, RUN, Option, read_option
+from edge_detector.cli.options import AGAIN, CONFIG, JSON, RUN, read_option
 from edge_detector.contract.names import DEVICE_ID
 from edge_detector.errors import ConfigError
 from edge_detector.system.atomic import replace_file
@@ -59,10 +59,11 @@ def read_config(given: Mapping[str, Any]) -> Config:
         ConfigError: a value or a key is wrong, or the file cannot be read.
     """
     known = {option.key: option for option in (*RUN, AGAIN, JSON)}
-    values = {option.key: _default(option) for option in known.values()}
+    defaults = {option.key: option.default for option in known.values()}
+    values = {key: made() if callable(made) else made for key, made in defaults.items()}
     if CONFIG.key in given:
         path = read_option(CONFIG, given[CONFIG.key], "--config")
-        values |= _read_file(path, [option for option in known.values() if option is not CONFIG])
+        values |= _read_file(path)
     for key, raw in given.items():
         values[key] = read_option(known[key], raw, f"--{known[key].name}")
     config = Config(**{field.name: values[field.name] for field in fields(Config)})
@@ -101,18 +102,14 @@ def suggest(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _default(option: Option) -> Any:
-    return option.default() if callable(option.default) else option.default
-
-
-def _read_file(path: Path, options: Sequence[Option]) -> dict[str, Any]:
+def _read_file(path: Path) -> dict[str, Any]:
     try:
         raw = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigError(f"--config {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"--config {path} is no TOML: {error}") from error
-    known = {option.name: option for option in options if option not in (AGAIN, JSON)}
+    known = {option.name: option for option in RUN if option is not CONFIG}
     values = {}
     for key, value in raw.items():
         option = known.get(key.replace("_", "-"))

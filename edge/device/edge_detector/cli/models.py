@@ -22,11 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 def open_updates(config: Config, releases: str, device_id: str, slots: Slots) -> Updates:
-    """The way to new releases that a configuration describes.
-
-    Raises:
-        ConfigError: releases is no folder or address.
-    """
+    """The way to new releases that a configuration describes. Raises as `Updates`."""
     return Updates(
         releases,
         config.home,

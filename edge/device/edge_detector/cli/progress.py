@@ -31,21 +31,14 @@ class Progress:
             self._stream.flush()
 
 
-class Messages(logging.Handler):
+class Messages(logging.StreamHandler[TextIO]):
     """Log records as lines for people: what it is, and how bad if it is."""
 
     def __init__(self, stream: TextIO, progress: Progress) -> None:
-        super().__init__()
-        self._stream, self._progress = stream, progress
+        super().__init__(stream)
+        self._progress = progress
 
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            level = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
-            text = record.getMessage()
-            if record.exc_info:
-                text = f"{text}\n{logging.Formatter().formatException(record.exc_info)}"
-            self._progress.clear()
-            self._stream.write(f"{level}{text}\n")
-            self._stream.flush()
-        except Exception:
-            self.handleError(record)
+    def format(self, record: logging.LogRecord) -> str:
+        self._progress.clear()
+        level = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
+        return f"{level}{super().format(record)}"

@@ -9,7 +9,6 @@ from edge_detector.inference.detector import Detector
 from edge_detector.loop.metrics import Metrics
 from edge_detector.loop.report import progress_line
 from edge_detector.system.systemd import Systemd
-from edge_detector.telemetry.no_telemetry import NoTelemetry
 from edge_detector.telemetry.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
@@ -22,7 +21,7 @@ class Reporter:
         self,
         progress: Progress,
         systemd: Systemd,
-        telemetry: Telemetry | NoTelemetry,
+        telemetry: Telemetry | None,
         metrics: Metrics,
     ) -> None:
         self._progress, self._systemd = progress, systemd
@@ -32,14 +31,16 @@ class Reporter:
         """From now on this model runs."""
         manifest = detector.manifest
         logger.info("model %s %s on %s", manifest.name, manifest.version, detector.runtime_name)
-        self._telemetry.model(manifest, detector.runtime_name)
+        if self._telemetry is not None:
+            self._telemetry.model(manifest, detector.runtime_name)
 
     def rolled_back(self) -> None:
-        self._telemetry.state("rolled-back")
+        if self._telemetry is not None:
+            self._telemetry.state("rolled-back")
 
     def begun(self, detector: Detector, camera: FileCamera | LiveCamera, source: str) -> None:
         """The loop turns. source: the camera, as it may be shown."""
-        if isinstance(camera, LiveCamera):
+        if isinstance(camera, LiveCamera) and self._telemetry is not None:
             camera.on_event = self._telemetry.count
         about = f"detecting on {source} with {detector.manifest.name} {detector.manifest.version}"
         logger.info("%s; Ctrl-C ends", about)
@@ -51,9 +52,10 @@ class Reporter:
         self._systemd.status(line)
         if not camera.live:
             self._progress.show(line)
-        self._telemetry.state("ok" if camera.trouble is None else "no-frames")
-        if contacted:
-            self._telemetry.contact()
+        if self._telemetry is not None:
+            self._telemetry.state("ok" if camera.trouble is None else "no-frames")
+            if contacted:
+                self._telemetry.contact()
 
     def ending(self) -> None:
         """The loop ends, or has ended."""
@@ -62,5 +64,6 @@ class Reporter:
 
     def stuck(self) -> None:
         """The loop hangs, and the process is about to be ended."""
-        self._telemetry.state("stuck")
-        self._telemetry.flush()
+        if self._telemetry is not None:
+            self._telemetry.state("stuck")
+            self._telemetry.flush()

@@ -7,6 +7,7 @@ source ─▶ camera ─────────────────▲    �
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
@@ -21,7 +22,6 @@ from edge_detector.cli.models import Models
 from edge_detector.cli.outputs import open_outputs
 from edge_detector.cli.progress import Progress
 from edge_detector.cli.reporter import Reporter
-from edge_detector.cli.supervision import supervise
 from edge_detector.errors import EdgeError
 from edge_detector.inference.detector import Detector
 from edge_detector.loop.metrics import Metrics
@@ -35,12 +35,14 @@ from edge_detector.slots.slot import Slot
 from edge_detector.slots.slots import Slots
 from edge_detector.system.systemd import Systemd
 from edge_detector.telemetry.delivery import open_delivery
-from edge_detector.telemetry.no_telemetry import NoTelemetry
 from edge_detector.telemetry.telemetry import Telemetry
 
-SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if name in dir(signal)]
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 EXIT_AT_ONCE = 130  # at a second signal: whoever sends it does not want to wait
 SWITCH_S = 0.0005  # the longest that another thread keeps the interpreter lock from the loop's
+WINDOW_S = 1 / 60  # between two looks at the window
+IDLE_S = 0.25  # between two looks without one
+REPORT_S = 1.0  # between two reports
 END_S = 1.0  # that another process is waited for at the end
 
 
@@ -118,7 +120,8 @@ class Run:
             self._slots.begin_probation()
             detector = self._model_swap.begin(slot)
             self._end_if_stopped()
-            stack.enter_context(self._telemetry)
+            if self._telemetry is not None:
+                stack.enter_context(self._telemetry)
             self._reporter.model(detector)
             pipeline = self._connect(camera, detector, outputs)
             stack.enter_context(self._models.follow(self._model_swap.take))
@@ -151,7 +154,7 @@ class Run:
             outputs,
             metrics=self._metrics,
             heartbeat=self._heartbeat,
-            on_frame=self._telemetry.frame,
+            on_frame=self._telemetry.frame if self._telemetry is not None else None,
             max_frames=self._config.frames,
             on_failing=self._model_swap.replace,
         )
@@ -161,24 +164,23 @@ class Run:
     def _supervise(
         self, pipeline: Pipeline, camera: FileCamera | LiveCamera, outputs: list[Sink]
     ) -> None:
-        """Wait for the end; meanwhile show, report, and commit what has proved itself."""
+        """Wait for the end, in the main thread, to which windows belong.
 
-        def stop() -> None:
-            pipeline.stop()
-            self._end_probation()
-
-        def report() -> None:
-            self._reporter.state(camera, self._models.contacted())
-            self._model_swap.commit_if_proven()
-
+        Meanwhile show, report, and commit what has proved itself.
+        """
+        windows = [output for output in outputs if isinstance(output, Window)]
         self._reporter.begun(pipeline.detector, camera, self._source.shown)
-        supervise(
-            pipeline,
-            [output for output in outputs if isinstance(output, Window)],
-            stopping=lambda: self._stopping,
-            on_stop=stop,
-            on_report=report,
-        )
+        due = time.monotonic() + REPORT_S
+        while not pipeline.wait(WINDOW_S if windows else IDLE_S):
+            if self._stopping or not all(window.show() for window in windows):
+                pipeline.stop()
+                self._end_probation()
+            if time.monotonic() >= due:
+                due = time.monotonic() + REPORT_S
+                self._reporter.state(camera, self._models.contacted())
+                self._model_swap.commit_if_proven()
+        for window in windows:
+            window.destroy()
 
     def _end_if_stopped(self) -> None:
         """Raises: KeyboardInterrupt: `stop` was called, and the loop need not begin."""
@@ -233,20 +235,16 @@ class Run:
         )
 
 
-def _open_telemetry(config: Config, device_id: str) -> Telemetry | NoTelemetry:
+def _open_telemetry(config: Config, device_id: str) -> Telemetry | None:
     """Raises: ConfigError, EdgeError: as `Telemetry`."""
     if config.telemetry is None:
-        return NoTelemetry()
+        return None
     delivery = open_delivery(config.telemetry, os.environ.get("EDGE_DETECTOR_TELEMETRY_KEY"))
     return Telemetry(delivery, config.home, device_id, config.telemetry_every)
 
 
 def run(config: Config, progress: Progress) -> str:
-    """Do a `run`; SIGINT, SIGTERM and SIGHUP end it in order.
-
-    Raises:
-        EdgeError: why it could not begin, or go on.
-    """
+    """Do a `run`; SIGINT, SIGTERM and SIGHUP end it in order. Raises as `Run.run`."""
     this_run = Run(config, progress)
     with _signals(this_run), suppress(KeyboardInterrupt):  # which the handler may have raised
         return this_run.run()

@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from edge_detector.errors import ReleaseError
+from edge_detector.slots.slot import format_release
 from edge_detector.slots.slots import Slots, utc_now
+from edge_detector.system.atomic import no_step
 from edge_detector.updates.journal import Journal, parse_time
 from edge_detector.updates.rollout import AGAIN
 from edge_detector.updates.trust import Trust
@@ -29,12 +33,7 @@ def status(home: Path, as_json: bool = False) -> str:
 
 
 def update(updates: Updates) -> str:
-    """Fetch, try and activate the newest release; what to print.
-
-    Raises:
-        ModelError: the release was refused; the device goes on with what it has.
-        ReleaseError, DownloadError, ConfigError, BusyError: as `Updates.check`.
-    """
+    """Fetch, try and activate the newest release; what to print. Raises as `Updates.update`."""
     slot = updates.update()
     if slot is None:
         return f"nothing to do: {Journal.read(updates.home).found}"
@@ -45,25 +44,20 @@ def update(updates: Updates) -> str:
 
 
 def rollback(home: Path) -> str:
-    """Go back to the previous release; what to print.
-
-    Raises:
-        NoModelError: there is none, or it is damaged.
-    """
+    """Go back to the previous release; what to print. Raises as `Slots.rollback`."""
     slots = Slots(home)
     left = slots.state().current
     slot = slots.rollback()
     return (
-        f"back to {slot.release}; {_release_of(str(left))} will not be taken again, unless"
+        f"back to {slot.release}; {format_release(str(left))} will not be taken again, unless"
         " by `edge-detector update --again`; a `run` of this home takes it over within seconds"
     )
 
 
-def describe(home: Path, now: datetime) -> dict[str, object]:
+def describe(home: Path, now: datetime) -> dict[str, Any]:
     """What is known of a device's releases, as plain JSON values."""
     slots, journal = Slots(home), Journal.read(home)
     state = slots.state()
-    refreshed = journal.refreshed()
     return {
         "home": str(home),
         "current": _describe_slot(slots, state.current),
@@ -71,20 +65,12 @@ def describe(home: Path, now: datetime) -> dict[str, object]:
         "crashes": state.probation.crashes if state.probation else 0,
         "activated_at": state.activated_at,
         "previous": _describe_slot(slots, state.previous),
-        "refused": [
-            {
-                "name": refusal.name,
-                "version": refusal.version,
-                "reason": refusal.reason,
-                "at": refusal.at,
-            }
-            for refusal in state.refused.values()
-        ],
+        "refused": [asdict(refusal) for refusal in state.refused.values()],
         "releases": journal.releases,
         "channel": journal.channel,
-        "root_sha256": Trust(home, None, lambda _: None).pinned(),
+        "root_sha256": Trust(home, None, no_step).pinned(),
         "refreshed_at": journal.refreshed_at,
-        "offline_s": None if refreshed is None else int((now - refreshed).total_seconds()),
+        "offline_s": _seconds_since(journal.refreshed_at, now),
         "tried_at": journal.tried_at,
         "tried_s_ago": _seconds_since(journal.tried_at, now),
         "error": journal.error,
@@ -92,16 +78,16 @@ def describe(home: Path, now: datetime) -> dict[str, object]:
     }
 
 
-def _describe_slot(slots: Slots, slot: str | None) -> dict[str, object] | None:
+def _describe_slot(slots: Slots, slot: str | None) -> dict[str, Any] | None:
     if slot is None:
         return None
-    described: dict[str, object] = {"slot": slot, "damaged": None}
     try:
         manifest = slots.store.read(slot).manifest
     except ReleaseError as error:
-        return {**described, "damaged": str(error)}
+        return {"slot": slot, "damaged": str(error)}
     return {
-        **described,
+        "slot": slot,
+        "damaged": None,
         "name": manifest.name,
         "version": manifest.version,
         "sha256": manifest.model.sha256,
@@ -110,26 +96,23 @@ def _describe_slot(slots: Slots, slot: str | None) -> dict[str, object] | None:
     }
 
 
-def _format_lines(report: Mapping[str, object]) -> list[str]:
+def _format_lines(report: Mapping[str, Any]) -> list[str]:
     """The same for people."""
     rows = [("current", _format_current(report))]
     if report["previous"]:
         rows.append(("previous", _format_slot(report["previous"])))
-    refused = report["refused"]
-    assert isinstance(refused, list)
-    rows += [
-        (
-            "refused",
-            f"{release['name']} {release['version']}: {release['reason']}"
-            f" ({release['at']}); {AGAIN}",
-        )
-        for release in refused
-    ]
+    for refusal in report["refused"]:
+        release = f"{refusal['name']} {refusal['version']}"
+        rows.append(("refused", f"{release}: {refusal['reason']} ({refusal['at']}); {AGAIN}"))
     if report["releases"]:
         rows.append(("releases", f"{report['releases']}, channel {report['channel']}"))
     if report["root_sha256"]:
         rows.append(("trusts", f"the root with sha256 {report['root_sha256']}"))
-    rows.append(("updates", _format_updates(report)))
+    updates = "the repository was never reached"
+    if report["offline_s"] is not None:
+        found = f"; then: {report['found']}" if report["found"] else ""
+        updates = f"last refreshed {_format_duration(report['offline_s'])} ago{found}"
+    rows.append(("updates", updates))
     if report["error"]:
         ago = report["tried_s_ago"]
         when = "" if ago is None else f", {_format_duration(ago)} ago,"
@@ -137,7 +120,7 @@ def _format_lines(report: Mapping[str, object]) -> list[str]:
     return [f"{name:<{_NAME_WIDTH}}{text}" for name, text in rows]
 
 
-def _format_current(report: Mapping[str, object]) -> str:
+def _format_current(report: Mapping[str, Any]) -> str:
     if not report["current"]:
         return "none: fetch one with `edge-detector update --releases ADDRESS`"
     text = _format_slot(report["current"])
@@ -150,23 +133,10 @@ def _format_current(report: Mapping[str, object]) -> str:
     return text
 
 
-def _format_updates(report: Mapping[str, object]) -> str:
-    if report["offline_s"] is None:
-        return "the repository was never reached"
-    ago = f"last refreshed {_format_duration(report['offline_s'])} ago"
-    return f"{ago}; then: {report['found']}" if report["found"] else ago
-
-
-def _format_slot(slot: object) -> str:
-    assert isinstance(slot, dict)
+def _format_slot(slot: Mapping[str, Any]) -> str:
     if slot["damaged"]:
-        return f"{_release_of(slot['slot'])}, DAMAGED: {slot['damaged']}"
+        return f"{format_release(slot['slot'])}, DAMAGED: {slot['damaged']}"
     return f"{slot['name']} {slot['version']} ({slot['variant']}, sha256 {slot['sha256'][:12]}…)"
-
-
-def _release_of(slot: str) -> str:
-    parts = slot.rsplit("-", 2)
-    return " ".join(parts[:2]) if len(parts) == 3 else slot
 
 
 def _seconds_since(at: str | None, now: datetime) -> int | None:
@@ -175,9 +145,8 @@ def _seconds_since(at: str | None, now: datetime) -> int | None:
     return None if moment is None else int((now - moment).total_seconds())
 
 
-def _format_duration(seconds: object) -> str:
+def _format_duration(seconds: int) -> str:
     """Two units of a time: 3 days 4 hours."""
-    assert isinstance(seconds, int)
     left = max(seconds, 0)
     parts: list[str] = []
     for unit, length in _UNITS:

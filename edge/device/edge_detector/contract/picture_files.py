@@ -38,11 +38,11 @@ def kind_of(content: bytes) -> str | None:
     return _HEADS.get(content[:4])
 
 
-def describe_suffixes(paths: Iterable[Path], most: int = 3) -> str:
+def describe_suffixes(paths: Iterable[Path]) -> str:
     """What kinds of files these are, the most frequent first: `12 .heic, 1 .txt`."""
     found = Counter(path.suffix.lower() or "without suffix" for path in paths)
-    parts = [f"{count} {suffix}" for suffix, count in found.most_common(most)]
-    return ", ".join([*parts, *(["others"] if len(found) > most else [])])
+    parts = [f"{count} {suffix}" for suffix, count in found.most_common(3)]
+    return ", ".join([*parts, *(["others"] if len(found) > 3 else [])])
 
 
 def describe_contents(paths: Iterable[Path], wanted: Iterable[str]) -> str:

@@ -37,15 +37,6 @@ class Box:
         """The box moved by x to the right and y down."""
         return Box(self.x0 + x, self.y0 + y, self.x1 + x, self.y1 + y)
 
-    def clip(self, width: float, height: float) -> "Box":
-        """What of the box lies in a frame of this size; empty, at its edge, if nothing does."""
-        return Box(
-            min(max(self.x0, 0.0), width),
-            min(max(self.y0, 0.0), height),
-            min(max(self.x1, 0.0), width),
-            min(max(self.y1, 0.0), height),
-        )
-
     def intersect(self, other: "Box") -> "Box":
         """What both share; a box of no area if they share nothing."""
         x0, y0 = max(self.x0, other.x0), max(self.y0, other.y0)

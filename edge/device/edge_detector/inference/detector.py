@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from edge_detector.contract.manifest import HOLE, ROLES, Manifest
 from edge_detector.errors import ConfigError, ModelError
 from edge_detector.inference.boxes import Box, Detection
-from edge_detector.inference.decoders.decoding import DecoderSpec
-from edge_detector.inference.decoders.registry import open_decoder
+from edge_detector.inference.decoders.decoding import DecoderSpec, open_decoder
 from edge_detector.inference.nms import nms, one_per_place
 from edge_detector.inference.preprocess import Geometry, Preprocessor
 from edge_detector.inference.runtime import AUTO, open_interpreter, read_tensors
@@ -72,9 +71,10 @@ class Detector:
             ModelError: the file does not open, or is not as the manifest says.
         """
         needed = _needed_scores(manifest, include, thresholds, score_threshold)
-        self._manifest = manifest
+        self.manifest = manifest
         self._one_per_place = one_per_place
-        self._interpreter, self._runtime_name = open_interpreter(model, threads, runtime)
+        # The latter: name and version of the runtime that runs the model.
+        self._interpreter, self.runtime_name = open_interpreter(model, threads, runtime)
         inputs, outputs = read_tensors(self._interpreter)
         if len(inputs) != 1:
             raise ModelError(f"the model has {len(inputs)} inputs; it must have one, the picture")
@@ -84,32 +84,15 @@ class Detector:
         self._preprocessor = Preprocessor(manifest.input, inputs[0])
         self._decoder = open_decoder(DecoderSpec(manifest.output, manifest.input, tensors, needed))
 
-    @property
-    def manifest(self) -> Manifest:
-        return self._manifest
-
-    @property
-    def runtime_name(self) -> str:
-        """Name and version of the runtime that runs the model."""
-        return self._runtime_name
-
     def detect(self, frame: NDArray[np.uint8]) -> list[Detection]:
-        """What is in a frame, best first; boxes in its pixels.
+        """What is in a frame, best first; boxes in its pixels. Raises as `prepare` and `infer`.
 
         frame: BGR, shape (height, width, 3).
-
-        Raises:
-            CameraError: it is no such frame.
-            ModelError: the runtime failed.
         """
         return self.read(self.infer(self.prepare(frame)))
 
     def prepare(self, frame: NDArray[np.uint8]) -> Prepared:
-        """Bring a frame into the form of the model's input.
-
-        Raises:
-            CameraError: it is no BGR picture of bytes.
-        """
+        """Bring a frame into the form of the model's input; raises as `Preprocessor.prepare`."""
         return Prepared(*self._preprocessor.prepare(frame))
 
     def infer(self, prepared: Prepared) -> Raw:
@@ -124,12 +107,12 @@ class Detector:
             interpreter.invoke()
             outputs = tuple([interpreter.get_tensor(index) for index in self._outputs])
         except (ValueError, RuntimeError) as error:
-            raise ModelError(f"{self._runtime_name} failed to run the model: {error}") from error
+            raise ModelError(f"{self.runtime_name} failed to run the model: {error}") from error
         return Raw(outputs, prepared.geometry)
 
     def read(self, raw: Raw) -> list[Detection]:
         """Make detections of the model's answer, best first."""
-        limits = self._manifest.thresholds
+        limits = self.manifest.thresholds
         found = self._decoder.decode(raw.outputs)
         if not len(found):
             return []
@@ -146,7 +129,7 @@ class Detector:
         found = found.take(best)
         if self._one_per_place:
             found = found.take(one_per_place(found.boxes_xyxy, found.scores, found.class_ids))
-        labels = self._manifest.labels
+        labels = self.manifest.labels
         boxes = raw.geometry.to_frame(found.boxes_xyxy).tolist()
         return [
             Detection(labels[class_id], class_id, score, Box(x0, y0, x1, y1))
@@ -158,7 +141,7 @@ class Detector:
 
     def warm_up(self) -> None:
         """Run the model on a grey picture until it runs as fast as it will."""
-        spec = self._manifest.input
+        spec = self.manifest.input
         prepared = self.prepare(np.full((spec.height, spec.width, 3), 127, np.uint8))
         for _ in range(_WARM_UPS):
             self.read(self.infer(prepared))

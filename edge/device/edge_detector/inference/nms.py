@@ -54,18 +54,16 @@ def one_per_place(
     boxes_xyxy: NDArray[np.float32],
     scores: NDArray[np.float32],
     class_ids: NDArray[np.intp],
-    iou: float = SAME_PLACE,
 ) -> NDArray[np.intp]:
     """The boxes that stay where nearly the same box has two classes, best first, as indices.
 
     boxes_xyxy: (n, 4) in any unit; what shows the same thing within a class is left alone.
-    iou: two boxes of two classes that overlap more are one object, of the better class.
     """
     order = np.argsort(-scores, kind="stable")
     if len(order) < 2:
         return order
     boxes, classes = boxes_xyxy[order], class_ids[order]
-    clash = _overlaps(boxes, boxes, iou) & (classes[:, None] != classes)
+    clash = _overlaps(boxes, boxes, SAME_PLACE) & (classes[:, None] != classes)
     gone = np.zeros(len(order), np.bool_)
     for number in range(len(order)):
         if not gone[number]:

@@ -56,7 +56,7 @@ class Pipeline:
         *,
         metrics: Metrics | None = None,
         heartbeat: Heartbeat | None = None,
-        on_frame: Callable[[Sample], object] = lambda _sample: None,
+        on_frame: Callable[[Sample], object] | None = None,
         max_frames: int | None = None,
         on_failing: Callable[[Detector, ModelError], Detector] | None = None,
     ) -> None:
@@ -69,7 +69,8 @@ class Pipeline:
         """
         self.metrics, self.heartbeat = metrics or Metrics(), heartbeat or Heartbeat()
         self.failure: BaseException | None = None
-        self._camera, self._detector, self._sinks = camera, detector, list(sinks)
+        self.detector = detector  # of the frames that are prepared now; see `swap_model`
+        self._camera, self._sinks = camera, list(sinks)
         self._observers = [sink for sink in sinks if isinstance(sink, FrameObserver)]
         self._on_frame, self._on_failing = on_frame, on_failing
         self._left = max_frames
@@ -123,11 +124,6 @@ class Pipeline:
         with self._swapping:
             self._incoming = detector
 
-    @property
-    def detector(self) -> Detector:
-        """The detector of the frames that are prepared now."""
-        return self._detector
-
     def _guard(self, body: Callable[[], None]) -> None:
         try:
             body()
@@ -176,8 +172,8 @@ class Pipeline:
         while (frame := self._next_frame()) is not None:
             with self._swapping:
                 if self._incoming is not None:
-                    self._detector, self._incoming, self._failures = self._incoming, None, 0
-            job = _Job(frame, self._detector, {"capture": frame.read_ms})
+                    self.detector, self._incoming, self._failures = self._incoming, None, 0
+            job = _Job(frame, self.detector, {"capture": frame.read_ms})
             started = time.perf_counter()
             try:
                 job.value = job.detector.prepare(frame.image)
@@ -233,7 +229,8 @@ class Pipeline:
         stages_ms["total"] = (time.monotonic() - frame.captured_at) * 1000
         sample = Sample(stages_ms, [detection.label for detection in detections])
         self.metrics.record(sample)
-        self._on_frame(sample)
+        if self._on_frame is not None:
+            self._on_frame(sample)
         self._failures = 0
 
     def _let_observe(self, frame: Frame) -> None:
@@ -273,7 +270,7 @@ class Pipeline:
 
     def _is_replaced(self, detector: Detector) -> bool:
         """Whether a detector has a successor already."""
-        return detector is not self._detector or self._incoming is not None
+        return detector is not self.detector or self._incoming is not None
 
     def _give_up(self, sink: Sink, error: Exception) -> None:
         logger.error("%s: %s; going on without it", sink.name, error)

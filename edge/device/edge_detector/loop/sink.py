@@ -21,9 +21,7 @@ class Result:
 class Sink(Protocol):
     """Where results go. All methods are called by one thread; what they raise ends the sink."""
 
-    @property
-    def name(self) -> str:
-        """What a user calls it, such as `--output out.mp4`."""
+    name: str  # what a user calls it, such as `--output out.mp4`
 
     def wants_picture(self, frame: Frame) -> bool:
         """Whether this frame has to be drawn for it."""

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 EXIT_STUCK = 70  # EX_SOFTWARE of sysexits.h
+FAREWELL_S = 2.0  # that what is done at last may take
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class Watchdog:
         Args:
             limit_s: how long a stage may take.
             on_alive: called a few times within the limit, as long as the loop turns.
-            on_stuck: told the stage that hangs, before the end; given two seconds.
+            on_stuck: told the stage that hangs, before the end; given `FAREWELL_S`.
             end: ends the process, whatever its threads do.
         """
         self._heartbeat, self._limit_s = heartbeat, limit_s
@@ -88,7 +89,7 @@ class Watchdog:
         # What it writes may hang as well: on the same disk, for one.
         farewell = threading.Thread(target=self._on_stuck, args=(stage,), daemon=True)
         farewell.start()
-        farewell.join(timeout=2.0)
+        farewell.join(FAREWELL_S)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         self._end(EXIT_STUCK)

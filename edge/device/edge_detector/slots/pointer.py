@@ -29,12 +29,7 @@ class Pointer:
 
     @contextmanager
     def locked(self, patience_s: float = PATIENCE_S) -> Iterator[None]:
-        """Be the only one who reads and then writes it.
-
-        Raises:
-            BusyError: another process did all the time.
-            ConfigError: the home cannot be made or locked.
-        """
+        """Be the only one who reads and then writes it. Raises as `system.locks.locked`."""
         with locked(self._lock, patience_s, f"another process uses {self.path}"):
             yield
 

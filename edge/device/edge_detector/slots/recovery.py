@@ -36,11 +36,7 @@ def settle(pointer: Pointer, store: SlotStore, boot_id: str, now: str) -> None:
 def heal(pointer: Pointer, store: SlotStore, now: str) -> Slot | None:
     """The first whole slot: the current one, the previous one, or any that was current once.
 
-    Returns:
-        None: nothing was activated yet.
-
-    Raises:
-        NoModelError: all that was activated is damaged; says what to do.
+    Returns and raises as `Slots.current`.
     """
     found = pointer.read()
     state = found or State()

@@ -34,11 +34,6 @@ class Slot:
     def model_path(self) -> Path:
         return self.folder / self.manifest.model.file
 
-    @property
-    def golden_paths(self) -> tuple[Path, ...]:
-        """In the manifest's order."""
-        return tuple(self.folder / golden.file for golden in self.manifest.golden)
-
 
 def slot_id(manifest: Manifest, content: bytes) -> str:
     """The id of the slot of a manifest, given as it was read and as it was signed."""
@@ -54,8 +49,9 @@ def release_of(slot: str) -> tuple[str, str]:
 
 
 def format_release(slot: str) -> str:
-    """The release of a slot's id, for people: "parts 1.2.0"."""
-    return " ".join(release_of(slot))
+    """The release of a slot's id, for people: "parts 1.2.0"; another text as it is."""
+    name, version = release_of(slot)
+    return f"{name} {version}" if name and version else slot
 
 
 def files_of(manifest: Manifest) -> dict[str, tuple[str, int]]:

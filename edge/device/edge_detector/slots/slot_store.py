@@ -27,11 +27,7 @@ class SlotStore:
         self._step = step
 
     def read(self, slot: str) -> Slot:
-        """A slot by its id.
-
-        Raises:
-            ReleaseError: it is damaged or missing; names the file.
-        """
+        """A slot by its id. Raises as `read_slot`."""
         return read_slot(self.folder / slot)
 
     def ids(self) -> list[str]:

@@ -21,6 +21,7 @@ The life of a `run`, which has the home for itself:
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -77,11 +78,7 @@ class Slots:
         self._ending = False  # a run: what it activates now, it will not take over
 
     def state(self) -> State:
-        """What the pointer says, without a look at the slots.
-
-        Raises:
-            ConfigError: this user may not read it.
-        """
+        """What the pointer says, without a look at the slots. Raises as `Pointer.read`."""
         return self._pointer.read() or State()
 
     def current(self) -> Slot | None:
@@ -106,8 +103,6 @@ class Slots:
             if (previous := self.state().previous) is not None:
                 return self.store.read(previous)
         return None
-
-    # --- what runs ---
 
     def activate(self, slot: Slot, *, running: bool = False) -> None:
         """Make a slot that passed its self-test the current one, on probation.
@@ -141,7 +136,7 @@ class Slots:
         """Forget what was refused: its owner wants it tried again."""
         with self._pointer.locked():
             if (state := self.state()).refused:
-                self._pointer.write(state.forgiving())
+                self._pointer.write(replace(state, refused={}))
 
     def rollback(self, reason: str | None = None, refuse: bool = True) -> Slot:
         """Go back to the previous slot.
@@ -173,8 +168,6 @@ class Slots:
                 self.store.unmark(state.current)
         logger.warning("back to %s from %s: %s", previous.release, left, reason)
         return previous
-
-    # --- the life of a run ---
 
     def begin_run(self) -> Slot | None:
         """Take the home for this `run`, settle what an earlier one left, say what to run.
@@ -222,10 +215,7 @@ class Slots:
         """This `run` begins to end in order: from now on its death counts against no slot.
 
         patience_s: how long another process is waited for. Harmless when it was called before.
-
-        Raises:
-            BusyError: another process used the pointer all the time.
-            ConfigError: this user may not read it.
+        Raises as `Pointer.locked` and `Pointer.read`.
         """
         with self._pointer.locked(patience_s):
             state = self.state()
@@ -240,15 +230,11 @@ class Slots:
         finally:
             self._run_lock.release()
 
-    # --- housekeeping ---
-
     @contextmanager
     def updating(self, patience_s: float) -> Iterator[None]:
         """Be the only one who installs, and sweep up what killed updates have left.
 
-        Raises:
-            BusyError: another process updates all the time.
-            ConfigError: the home cannot be made or locked.
+        Raises as `locked`.
         """
         with locked(self.home / "update.lock", patience_s, "another update is under way"):
             self.store.sweep()

@@ -11,10 +11,13 @@ A release that is activated is on probation until it is committed. If the proces
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Annotated
+
+from edge_detector.contract.rules import Form
+from edge_detector.contract.schema import read_json, read_value
+from edge_detector.errors import SchemaError
 
 FORMAT = 1
 MAX_CRASHES = 3  # in a row, with nothing to go back to
@@ -24,7 +27,7 @@ CRASHED = "crashed within its first minute"
 RESTARTED = f"the machine restarted {MAX_POWER_CUTS} times within its first minute"
 BY_HAND = "rolled back by hand"
 _PROBATION_KEY = "trial"  # in the file, as all versions have written it
-_SLOT = re.compile(r"[a-z0-9][A-Za-z0-9._-]*")  # a name of a folder, never a path
+SlotId = Annotated[str, Form(r"[a-z0-9][A-Za-z0-9._-]*", "a name of a folder, never a path")]
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,8 @@ class Refusal:
 class State:
     """What the pointer file holds. Slots are named by their ids."""
 
-    current: str | None = None
-    previous: str | None = None
+    current: SlotId | None = None
+    previous: SlotId | None = None
     activated_at: str | None = None  # UTC
     probation: Probation | None = None
     refused: Mapping[str, Refusal] = field(default_factory=dict)
@@ -103,10 +106,6 @@ class State:
         known = [(key, value) for key, value in self.refused.items() if key != slot]
         return replace(self, refused=dict([*known, (slot, refusal)][-MAX_REFUSED:]))
 
-    def forgiving(self) -> "State":
-        """With nothing refused."""
-        return replace(self, refused={})
-
     def without(self, slot: str) -> "State":
         """A slot turned out to be damaged: it is neither run nor gone back to."""
         if slot == self.current:
@@ -149,31 +148,11 @@ class State:
             ValueError: it is something else.
         """
         try:
-            raw_state = json.loads(content)
-            if raw_state.pop("format") != FORMAT:
+            raw_state = read_json(content, "the file")
+            if not isinstance(raw_state, dict) or raw_state.pop("format", None) != FORMAT:
                 raise ValueError("another format")
-            raw_probation, raw_refused = raw_state.pop(_PROBATION_KEY), raw_state.pop("refused")
-            state = cls(
-                **raw_state,
-                probation=None if raw_probation is None else Probation(**raw_probation),
-                refused={str(key): Refusal(**value) for key, value in raw_refused.items()},
-            )
-            _check_types(state)
-        except (AttributeError, KeyError, TypeError, RecursionError) as error:
+            if _PROBATION_KEY in raw_state:
+                raw_state["probation"] = raw_state.pop(_PROBATION_KEY)
+            return read_value(raw_state, cls, "the pointer", lenient=True)
+        except SchemaError as error:
             raise ValueError(f"not a pointer file: {error}") from error
-        return state
-
-
-def _check_types(state: State) -> None:
-    texts: list[Any] = [state.current, state.previous, state.activated_at]
-    numbers: list[Any] = []
-    if state.probation is not None:
-        texts += [state.probation.boot_id, state.probation.started_at]
-        numbers += [state.probation.crashes, state.probation.power_cuts]
-    texts += [value for refusal in state.refused.values() for value in vars(refusal).values()]
-    if not all(value is None or isinstance(value, str) for value in texts):
-        raise TypeError("a name is no text")
-    if not all(type(value) is int for value in numbers):
-        raise TypeError("a count is no number")
-    if any(slot is not None and not _SLOT.fullmatch(slot) for slot in texts[:2]):
-        raise ValueError("a slot is no plain name")

@@ -127,25 +127,16 @@ class HttpDelivery:
                 answer.close()  # what else it may say is not read
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Unsent(f"{address}: {error}") from error
-        if answer.status in _HOPELESS and _is_refusal(body):
+        # A text there is how our collector says no, and nobody on the way to it.
+        if answer.status in _HOPELESS and isinstance(_entry(body, "error"), str):
             raise Refused(f"{address}: {answer.status} {_excerpt(body)}")
         if answer.status != 200:
             raise Unsent(f"{address}: {answer.status} {_excerpt(body)}")
         # The sign-in page of a guest network is a 200, too.
-        if _received(body) != batch.records:
+        if _entry(body, "received") != batch.records:
             raise Unsent(
                 f"{address}: this is no collector, or it did not get all: {_excerpt(body)}"
             )
-
-
-def _received(body: bytes) -> int | None:
-    received = _entry(body, "received")
-    return received if isinstance(received, int) else None
-
-
-def _is_refusal(body: bytes) -> bool:
-    """Whether this is how our collector says no, and not somebody on the way to it."""
-    return isinstance(_entry(body, "error"), str)
 
 
 def _entry(body: bytes, name: str) -> object:

@@ -51,23 +51,14 @@ class Spool:
         self._max_bytes = max_bytes
         self._part_bytes = max(1, max_bytes // _PARTS)
         self._lock = threading.Lock()
-        self._lost, self._next = 0, 1
+        self.lost = 0  # records that were dropped for want of room, ever
+        self._next = 1
         self._ready = False
         try:
             self._take_up()
         except OSError as error:
             if error.errno not in FULL:
                 raise
-
-    @property
-    def lost(self) -> int:
-        """How many records were dropped for want of room, ever."""
-        return self._lost
-
-    @property
-    def size(self) -> int:
-        """Bytes on disk."""
-        return sum(file.stat().st_size for file in self._files())
 
     def append(self, write: Callable[[int], dict[str, object]]) -> int:
         """Append the record that `write` makes of its number; returns the number.
@@ -85,7 +76,7 @@ class Spool:
                 self._make_room(len(line))
                 self._write(line.encode())
             except OSError:
-                self._lost += 1
+                self.lost += 1
             return number
 
     def oldest(self) -> Batch | None:
@@ -123,7 +114,7 @@ class Spool:
             self._next = _first(files[-1]) + files[-1].read_bytes().count(b"\n")
         else:
             self._begin_file()
-        self._lost += self._read_lost()
+        self.lost += self._read_lost()
         self._ready = True
 
     def _files(self) -> list[Path]:
@@ -166,8 +157,8 @@ class Spool:
         self._next += 1
 
     def _count_lost(self, records: int) -> None:
-        self._lost += records
-        replace_file(self._folder / _LOST, f"{self._lost}\n".encode())
+        self.lost += records
+        replace_file(self._folder / _LOST, f"{self.lost}\n".encode())
 
     def _read_lost(self) -> int:
         try:

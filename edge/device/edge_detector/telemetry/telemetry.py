@@ -14,7 +14,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 
@@ -164,12 +163,7 @@ class Telemetry:
             thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._ending.set()
         self._waiting.set()
         deadline = time.monotonic() + CLOSING_S

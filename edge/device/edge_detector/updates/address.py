@@ -23,11 +23,7 @@ class Address:
     userinfo: str = ""
 
     def open(self, limits: Limits) -> BoundedFetcher:
-        """What fetches from there.
-
-        Raises:
-            ConfigError: the system's proxy is none that is understood.
-        """
+        """What fetches from there. Raises as `WebFetcher`."""
         if self.folder is not None:
             return FolderFetcher(limits)
         from edge_detector.updates.web import WebFetcher  # which a folder does not need

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from edge_detector.contract.schema import read_json, read_value
+from edge_detector.errors import SchemaError
 from edge_detector.system.atomic import replace_file
 
 FILE = "updates.json"
@@ -39,18 +41,11 @@ class Journal:
     def read(cls, home: Path) -> "Journal":
         """The journal of a home; empty where there is none."""
         try:
-            raw_journal = json.loads((home / FILE).read_bytes())
-            journal = cls(**raw_journal)
-            if not all(
-                entry is None or isinstance(entry, str) for entry in asdict(journal).values()
-            ):
-                raise TypeError("an entry is no text")
-        except FileNotFoundError:
-            return cls()
-        except (OSError, ValueError, TypeError, RecursionError) as error:
+            raw_journal = read_json((home / FILE).read_bytes(), "the file")
+            return read_value(raw_journal, cls, "the journal", lenient=True)
+        except (OSError, SchemaError) as error:
             logger.debug("%s: %s", home / FILE, error)
             return cls()
-        return journal
 
     def write(self, home: Path) -> None:
         """Replace the journal; a full or read-only disk is no reason to stop."""

@@ -35,14 +35,11 @@ def self_test_command(folder: Path, threads: int = 1, runtime: str = AUTO) -> tu
 
 
 def run_self_test(
-    folder: Path,
-    limit_s: float,
-    cancelled: Callable[[], bool] = lambda: False,
-    command: Sequence[str] = (),
+    command: Sequence[str], limit_s: float, cancelled: Callable[[], bool] = lambda: False
 ) -> None:
-    """Run the self-test of the release in a folder.
+    """Run a release's self-test, by `self_test_command`.
 
-    cancelled: asked now and then; True ends it. command: instead of `self_test_command`.
+    cancelled: asked now and then; True ends it.
 
     Raises:
         ModelError: it failed, crashed, or took longer than limit_s.
@@ -51,7 +48,7 @@ def run_self_test(
     with TemporaryFile() as output:
         try:
             process = subprocess.Popen(
-                command or self_test_command(folder),
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -83,11 +83,7 @@ class Session:
             self._step("trust: pinned")
 
     def find(self, path: str) -> TargetFile | None:
-        """A file as it was signed; None: there is no such file.
-
-        Raises:
-            ReleaseError, DownloadError: as `refresh`.
-        """
+        """A file as it was signed; None: there is no such file. Raises as `refresh`."""
         with self._faults():
             return self._refreshed_updater.get_targetinfo(path)
 

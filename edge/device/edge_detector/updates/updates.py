@@ -213,7 +213,7 @@ class Updates:
 
     def _run_self_test(self, slot: Slot) -> None:
         command = self_test_command(slot.folder, self._threads, self._runtime)
-        run_self_test(slot.folder, self._limits.self_test_s, lambda: self._cancelled, command)
+        run_self_test(command, self._limits.self_test_s, lambda: self._cancelled)
 
     def _now(self) -> str:
         return self._clock().isoformat(timespec="seconds")

@@ -130,11 +130,7 @@ class WebFetcher(BoundedFetcher):
 
 
 def _open_pool(base: str, limits: Limits, cutter: ConnectionCutter) -> urllib3.PoolManager:
-    """Connections that can be cut, and that wait for no server for long.
-
-    Raises:
-        ConfigError: the system's proxy is none that is understood.
-    """
+    """Connections that can be cut, and that wait for no server for long; raises as `WebFetcher`."""
 
     class Connection(HTTPConnection):
         def _new_conn(self) -> socket.socket:

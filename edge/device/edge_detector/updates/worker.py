@@ -9,7 +9,6 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 
 from edge_detector.errors import EdgeError, ModelError
 from edge_detector.slots.slot import Slot
@@ -45,10 +44,6 @@ class UpdateWorker:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="updates", daemon=True)
 
-    def start(self) -> None:
-        """Look for the first time, soon."""
-        self._thread.start()
-
     def stop(self, timeout_s: float = 10.0) -> None:
         """End, also in the middle of a download or a self-test. Harmless when done before."""
         self._stopped.set()
@@ -57,15 +52,11 @@ class UpdateWorker:
             self._thread.join(timeout_s)
 
     def __enter__(self) -> "UpdateWorker":
-        self.start()
+        """Look for the first time, soon."""
+        self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.stop()
 
     def _work(self) -> None:

@@ -229,7 +229,8 @@ class TestLiveCamera:
 
         steps = iter([step(number) for number in range(100)])
         events: list[str] = []
-        camera = open_live(lambda _source: FakeCapture(steps), on_event=events.append)
+        camera = open_live(lambda _source: FakeCapture(steps))
+        camera.on_event = events.append
         go_on.release()
         first = next_frame(camera)
         go_on.release(10)

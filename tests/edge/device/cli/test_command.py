@@ -81,6 +81,20 @@ def run(tmp_path, *arguments, **more):
     return finish(start(tmp_path, *arguments, **more))
 
 
+@pytest.fixture
+def run_here(tmp_path, monkeypatch, capsys):
+    """The same in this process, where a process of its own is no part of the promise."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EDGE_DETECTOR_HOME", str(tmp_path / "home"))
+
+    def run(*arguments):
+        status = command.main([*map(str, arguments)])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
 def read_events(path):
     content = path.read_bytes() if path.exists() else b""
     assert not content or content.endswith(b"\n")
@@ -125,31 +139,31 @@ def test_run_detects_on_a_video_and_leaves_all_that_was_asked_for(tmp_path, home
     assert "\r" not in err and "Traceback" not in err
 
 
-def test_run_needs_no_releases_once_a_model_is_installed(tmp_path, home, clip):
+def test_run_needs_no_releases_once_a_model_is_installed(run_here, home, clip):
     """Offline, and without any address, a device goes on with what it has."""
-    status, out, _ = run(tmp_path, "run", "--headless", "--source", clip, "--frames", 7)
+    status, out, _ = run_here("run", "--headless", "--source", clip, "--frames", 7)
 
     assert status == 0 and out.startswith("7 frames in ")
 
 
-def test_run_obeys_thresholds_and_included_labels(tmp_path, home, clip):
+def test_run_obeys_thresholds_and_included_labels(run_here, home, clip):
     """What a user does not want to see is not reported."""
     for arguments in (
         ("--include", "green,blue"),
         ("--label-threshold", "red=0.999"),
         ("--threshold", "0.999"),
     ):
-        status, out, err = run(tmp_path, "run", "--headless", "--source", clip, *arguments)
+        status, out, err = run_here("run", "--headless", "--source", clip, *arguments)
         assert status == 0 and "nothing detected" in out, err
 
 
-def test_run_takes_its_options_from_a_file(tmp_path, home, clip):
+def test_run_takes_its_options_from_a_file(tmp_path, run_here, home, clip):
     """A device's configuration is one file; relative paths are those of its folder of work."""
     (tmp_path / "device.toml").write_text(
         f'source = "{clip}"\nheadless = true\nframes = 3\nevents = "e.jsonl"\n'
     )
 
-    status, out, _ = run(tmp_path, "run", "--config", "device.toml", "--frames", 9)
+    status, out, _ = run_here("run", "--config", "device.toml", "--frames", 9)
 
     assert status == 0 and out.startswith("9 frames")
     assert len(read_events(tmp_path / "e.jsonl")) == 7
@@ -319,11 +333,19 @@ def test_new_release_is_taken_over_in_a_run(tmp_path, home):
     """Published while the device runs: fetched, checked, tried, and no frame is left out."""
     repository = make_repository(tmp_path)
     repository.publish(Release(*tiny_release("1.0.0")), "stable")
+    (tmp_path / "quick.py").write_text(
+        "import sys\n"
+        "from edge_detector import __main__\n"
+        "from edge_detector.updates import worker\n"
+        "worker.POLL_S = 0.1\n"
+        "sys.exit(__main__.main())\n"
+    )
     with endless_clip(tmp_path) as camera:
         process = start(
             tmp_path,
             *("run", "--headless", "--source", camera.address, "--threshold", "0"),
-            *("--events", "e.jsonl", "--releases", tmp_path / "releases", "--update-every", "1"),
+            *("--events", "e.jsonl", "--releases", tmp_path / "releases", "--update-every", "0.2"),
+            program=("quick.py",),
         )
         try:
             assert wait_for(lambda: models_so_far(tmp_path / "e.jsonl") == ["tiny 1.0.0"], LIMIT_S)
@@ -349,24 +371,24 @@ def models_so_far(path):
     return sorted({json.loads(line)["model"] for line in lines})
 
 
-def test_first_model_is_fetched_before_the_first_frame(tmp_path, clip):
+def test_first_model_is_fetched_before_the_first_frame(tmp_path, run_here, clip):
     """A new device needs one command: it fetches its model, and detects."""
     make_repository(tmp_path).publish(Release(*tiny_release("1.0.0")), "stable")
 
-    status, out, err = run(
-        tmp_path, "run", "--headless", "--source", clip, "--releases", tmp_path / "releases"
+    status, out, err = run_here(
+        "run", "--headless", "--source", clip, "--releases", tmp_path / "releases"
     )
 
     assert status == 0, err
     assert out.startswith("40 frames") and "red 32" in out and "tiny 1.0.0" in out
 
 
-def test_full_disk_costs_the_output_and_not_the_run(tmp_path, home, clip):
+def test_full_disk_costs_the_output_and_not_the_run(run_here, home, clip):
     """A device that cannot write its events goes on detecting, and says so once."""
     if not os.path.exists("/dev/full"):  # noqa: PTH110
         pytest.skip("no /dev/full here")
 
-    status, out, err = run(tmp_path, "run", "--headless", "--source", clip, "--events", "/dev/full")
+    status, out, err = run_here("run", "--headless", "--source", clip, "--events", "/dev/full")
 
     assert status == 0 and out.startswith("40 frames")
     assert err.count("No space left on device") == 1 and "going on without it" in err
@@ -402,11 +424,13 @@ def test_stuck_interpreter_ends_the_process_with_70(tmp_path, home, clip):
 
 def test_progress_is_one_rewritten_line_on_a_terminal(tmp_path, home):
     """On a terminal a long file shows how far it is; the line is gone at the end."""
-    clip = write_clip(tmp_path / "long.avi", count=400)
+    clip = write_clip(tmp_path / "long.avi", count=60)
     (tmp_path / "slow.py").write_text(
         "import sys, time\n"
         "from edge_detector import __main__\n"
+        "from edge_detector.cli import run\n"
         "from edge_detector.inference import detector\n"
+        "run.REPORT_S = run.IDLE_S = 0.1\n"
         "infer = detector.Detector.infer\n"
         "def slow(self, prepared):\n"
         "    time.sleep(0.01)\n"
@@ -438,9 +462,9 @@ def test_progress_is_one_rewritten_line_on_a_terminal(tmp_path, home):
         process.kill()
         os.close(ours)
 
-    assert b"/400 frames" in said and b"frames/s" in said
+    assert b"/60 frames" in said and b"frames/s" in said
     assert said.endswith(b"\r\x1b[K")
-    assert said.count(b"/400 frames") <= said.count(b"\r\x1b[K")
+    assert said.count(b"/60 frames") <= said.count(b"\r\x1b[K")
 
 
 @pytest.mark.parametrize(
@@ -584,7 +608,7 @@ def test_output_that_hangs_is_no_crash_of_the_release(tmp_path, home, how):
     assert slots.begin_run() == slot and slots.on_probation() and slots.state().refused == {}
 
 
-def test_run_looks_for_another_release_when_its_only_one_crashes(tmp_path, clip):
+def test_run_looks_for_another_release_when_its_only_one_crashes(tmp_path, run_here, clip):
     """A loop that dies within seconds leaves updates no time: they come first then."""
     home = tmp_path / "home"
     put_on_trial(home, "1.0.0")
@@ -595,8 +619,8 @@ def test_run_looks_for_another_release_when_its_only_one_crashes(tmp_path, clip)
         slots._run_lock.release()
     make_repository(tmp_path).publish(Release(*tiny_release("1.1.0")), "stable")
 
-    status, out, err = run(
-        *(tmp_path, "run", "--headless", "--source", clip, "--update-every", 0),
+    status, out, err = run_here(
+        *("run", "--headless", "--source", clip, "--update-every", 0),
         *("--releases", tmp_path / "releases"),
     )
 

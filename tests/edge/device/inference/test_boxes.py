@@ -21,24 +21,9 @@ def test_methods_return_new_boxes():
 
     assert box.scale(2, 0.5) == Box(20, 10, 80, 30)
     assert box.translate(-10, 5) == Box(0, 25, 30, 65)
-    assert box.clip(30, 50) == Box(10, 20, 30, 50)
     assert box == Box(10, 20, 40, 60)
     with pytest.raises(dataclasses.FrozenInstanceError):
         box.x0 = 0  # type: ignore[misc]
-
-
-@pytest.mark.parametrize(
-    ("box", "clipped"),
-    [
-        (Box(-5, -5, 5, 5), Box(0, 0, 5, 5)),
-        (Box(95, 40, 120, 60), Box(95, 40, 100, 50)),
-        (Box(200, 200, 300, 300), Box(100, 50, 100, 50)),
-        (Box(-30, -30, -10, -10), Box(0, 0, 0, 0)),
-    ],
-)
-def test_clipped_box_lies_in_the_frame(box, clipped):
-    """Also one that was outside: it is empty then."""
-    assert box.clip(100, 50) == clipped
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from edge_detector.contract.manifest import ROLES, InputSpec, Layout, OutputSpec
 from edge_detector.errors import ModelError
-from edge_detector.inference.decoders import registry
-from edge_detector.inference.decoders.decoding import Candidates, DecoderSpec
-from edge_detector.inference.decoders.registry import open_decoder
+from edge_detector.inference.decoders import decoding
+from edge_detector.inference.decoders.decoding import Candidates, DecoderSpec, open_decoder
 from edge_detector.inference.nms import nms
 from edge_detector.inference.tensors import TensorInfo
 
@@ -81,10 +80,10 @@ def assert_same(candidates, expected):
 def test_each_layout_of_the_manifest_has_its_own_decoder():
     """A module of the layout's name, and no module but these and what they share."""
     layouts = set(get_args(Layout))
-    names = {path.stem for path in Path(registry.__file__).parent.glob("*.py")}
+    names = {path.stem for path in Path(decoding.__file__).parent.glob("*.py")}
 
-    assert names - {"__init__", "registry", "decoding"} == layouts == set(ROLES)
-    decoders = {import_module(f"{registry.__package__}.{layout}").Decoder for layout in layouts}
+    assert names - {"__init__", "decoding"} == layouts == set(ROLES)
+    decoders = {import_module(f"{decoding.__package__}.{layout}").Decoder for layout in layouts}
     assert len(decoders) == len(layouts)
 
 

@@ -93,6 +93,9 @@ SIZE = (60, 18)  # of a label
 GAP = 5
 
 
+FRAME = Box(0, 0, 320, 240)
+
+
 def places(*boxes, frame=(320, 240), size=SIZE):
     corners = place_labels(boxes, [size] * len(boxes), frame, GAP)
     return [Box(x, y, x + size[0], y + size[1]) for x, y in corners]
@@ -123,7 +126,7 @@ def test_label_stands_above_else_within_else_below():
 def test_label_is_whole_at_every_edge(box):
     (label,) = places(box)
 
-    assert label == label.clip(320, 240)
+    assert label == label.intersect(FRAME)
 
 
 def test_labels_do_not_stand_on_one_another():
@@ -140,7 +143,7 @@ def test_crowd_is_drawn_all_the_same():
     labels = places(*crowd)
 
     assert len(labels) == 200 and labels[0].y1 == 95
-    assert all(label == label.clip(320, 240) for label in labels)
+    assert all(label == label.intersect(FRAME) for label in labels)
 
 
 def test_long_label_is_made_to_fit():

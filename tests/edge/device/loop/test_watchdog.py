@@ -73,8 +73,9 @@ def test_watchdog_tells_systemd_only_while_the_loop_turns(clock):
     assert alive == []
 
 
-def test_watchdog_ends_also_if_its_farewell_hangs(clock):
+def test_watchdog_ends_also_if_its_farewell_hangs(clock, monkeypatch):
     """What is done at last may hang on the same disk: the end comes anyway."""
+    monkeypatch.setattr("edge_detector.loop.watchdog.FAREWELL_S", 0.1)
     stuck, heartbeat = threading.Event(), Heartbeat(clock)
     ends: list[int] = []
 

@@ -132,7 +132,7 @@ class TestInstall:
         assert slot.id.startswith("parts-1.0.0-") and len(slot.id) == len("parts-1.0.0-") + 12
         assert slot.release == "parts 1.0.0"
         assert slot.model_path.read_bytes() == b"model 1.0.0"
-        assert [path.read_bytes() for path in slot.golden_paths] == [b"a picture"]
+        assert (slot.folder / "golden-0.png").read_bytes() == b"a picture"
         assert stat.S_IMODE(slot.folder.stat().st_mode) == 0o755
 
     def test_installing_does_not_run_anything(self, machine: Machine):

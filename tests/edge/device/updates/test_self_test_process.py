@@ -27,7 +27,7 @@ def run(
     program: str, limit_s: float = LONG_S, cancelled: Callable[[], bool] = lambda: False
 ) -> None:
     """Run a program in the place of the self-test."""
-    run_self_test(Path("slot"), limit_s, cancelled, (sys.executable, "-c", program))
+    run_self_test((sys.executable, "-c", program), limit_s, cancelled)
 
 
 def test_self_test_is_the_command_of_this_package():
@@ -113,7 +113,7 @@ def test_test_that_cannot_be_run_is_not_the_release_s_fault(status):
 def test_program_that_cannot_be_started_is_not_the_release_s_fault():
     """The system's reason is in the message."""
     with pytest.raises(EdgeError, match="cannot be started") as error:
-        run_self_test(Path("slot"), LONG_S, command=("/nowhere/python",))
+        run_self_test(("/nowhere/python",), LONG_S)
     assert not isinstance(error.value, ModelError)
 
 
@@ -163,7 +163,7 @@ class TestRealRelease:
     def test_good_release_passes(self, slot: Slot, caplog):
         """And the log has what the test said."""
         caplog.set_level("INFO")
-        run_self_test(slot.folder, LONG_S)
+        run_self_test(self_test_command(slot.folder), LONG_S)
         assert "passed" in caplog.text
 
     def test_release_that_finds_something_else_fails(self, tmp_path: Path):
@@ -171,11 +171,11 @@ class TestRealRelease:
         picture = cv2.imencode(".png", paint(*GOLDEN_CELLS, ("green", 4, 4)))[1].tobytes()
         slot = self.install(tmp_path, build_tiny(), picture)
         with pytest.raises(ModelError, match=r"the self-test failed: .*also found green"):
-            run_self_test(slot.folder, LONG_S)
+            run_self_test(self_test_command(slot.folder), LONG_S)
 
     def test_file_that_is_no_model_fails(self, tmp_path: Path):
         """Whatever the interpreter does with it."""
         picture = cv2.imencode(".png", paint(*GOLDEN_CELLS))[1].tobytes()
         slot = self.install(tmp_path, random.Random(1).randbytes(100_000), picture)
         with pytest.raises(ModelError, match="the self-test"):
-            run_self_test(slot.folder, LONG_S)
+            run_self_test(self_test_command(slot.folder), LONG_S)

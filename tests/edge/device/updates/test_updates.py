@@ -236,7 +236,7 @@ class TestSelfTest:
         commands: list[tuple[str, ...]] = []
         monkeypatch.setattr(
             "edge_detector.updates.updates.run_self_test",
-            lambda _folder, _limit_s, _cancelled, command: commands.append(command),
+            lambda command, _limit_s, _cancelled: commands.append(command),
         )
 
         device.update(self_test=None, threads=3, runtime="tflite")
@@ -649,8 +649,10 @@ def test_release_with_several_pictures_arrives_whole(device: Device, repository:
     slot = device.updates().update()
 
     assert slot is not None
-    assert [path.name for path in slot.golden_paths] == ["first.png", "second.of-two.png"]
-    assert all(path.read_bytes() == b"a picture" for path in slot.golden_paths)
+    assert [one.file for one in slot.manifest.golden] == ["first.png", "second.of-two.png"]
+    assert all(
+        (slot.folder / one.file).read_bytes() == b"a picture" for one in slot.manifest.golden
+    )
 
 
 def test_journal_of_an_update_can_be_read_by_people(device: Device):

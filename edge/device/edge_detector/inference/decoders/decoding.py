@@ -7,6 +7,7 @@ thing: of several classes that pass there, the best counts.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
@@ -90,11 +91,25 @@ class DecoderSpec:
 
 
 class LayoutDecoder(Protocol):
-    """Reads one layout; may be used by several threads at once."""
+    """Reads one layout; may be used by several threads at once.
+
+    It is the class `Decoder`, made from a `DecoderSpec`, of the module here that has the layout's
+    name in `Layout` of `contract.manifest`; that module's docstring says what the tensors hold.
+    """
 
     has_nms: bool  # whether the model does non-maximum suppression itself
 
     def decode(self, outputs: Outputs) -> Candidates: ...
+
+
+def open_decoder(spec: DecoderSpec) -> LayoutDecoder:
+    """The decoder of the layout that a manifest names.
+
+    Raises:
+        ModelError: the shapes of the tensors do not fit the layout, the input or the labels.
+    """
+    decoder: LayoutDecoder = import_module(f"{__package__}.{spec.output.layout}").Decoder(spec)
+    return decoder
 
 
 def xywh_to_xyxy(boxes: NDArray[np.float32], units: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -102,3 +117,42 @@ def xywh_to_xyxy(boxes: NDArray[np.float32], units: NDArray[np.float32]) -> NDAr
     boxes = boxes * units
     middles, halves = boxes[:, :2], boxes[:, 2:]
     return np.concatenate((middles - halves, middles + halves), axis=1)
+
+
+class ScoreFilter:
+    """Finds the few scores that pass."""
+
+    def __init__(
+        self,
+        info: TensorInfo,
+        limits: NDArray[np.float64],
+        shape: tuple[int, int],
+        *,
+        classes_first: bool = False,
+    ) -> None:
+        """limits: per class. shape: of the scores, without the batch."""
+        cuts, reachable = info.cuts(limits)
+        self._info = info
+        self._classes_first = classes_first
+        self._reachable = None if reachable.all() else reachable
+        # Written out in full: comparing arrays of one shape is many times as fast.
+        rows = cuts[:, None] if classes_first else cuts[None, :]
+        self._cuts = np.ascontiguousarray(np.broadcast_to(rows, shape))
+
+    def best_per_row(
+        self, scores: NDArray[Any]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+        """Rows where a class passes, each once: their numbers, best classes and real scores."""
+        hits = np.flatnonzero(scores >= self._cuts)
+        first, second = np.divmod(hits, self._cuts.shape[1])
+        values = self._info.real(scores[first, second])
+        rows, classes = (second, first) if self._classes_first else (first, second)
+        if self._reachable is not None:
+            passed = self._reachable[classes]
+            rows, classes, values = rows[passed], classes[passed], values[passed]
+        if len(set(rows.tolist())) == len(rows):
+            return rows, classes, values
+        order = np.lexsort((classes, -values, rows))
+        ordered = rows[order]
+        best = order[np.concatenate(([True], ordered[1:] != ordered[:-1]))]
+        return rows[best], classes[best], values[best]

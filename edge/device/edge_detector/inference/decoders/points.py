@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_detector.contract.manifest import InputSpec
-from edge_detector.inference.decoders.decoding import Candidates, DecoderSpec, Outputs
-from edge_detector.inference.score_filter import ScoreFilter
+from edge_detector.inference.decoders.decoding import Candidates, DecoderSpec, Outputs, ScoreFilter
 
 
 class Decoder:

@@ -3,8 +3,13 @@
 `predictions` [1, 4 + C, N] or [1, N, 4 + C].
 """
 
-from edge_detector.inference.decoders.decoding import Candidates, DecoderSpec, Outputs, xywh_to_xyxy
-from edge_detector.inference.score_filter import ScoreFilter
+from edge_detector.inference.decoders.decoding import (
+    Candidates,
+    DecoderSpec,
+    Outputs,
+    ScoreFilter,
+    xywh_to_xyxy,
+)
 
 
 class Decoder:

@@ -47,8 +47,7 @@ def parse(parameters: type[Parameters], program: str, arguments: Sequence[str]) 
     Wrong arguments end the process with status 2 and one line for each of them.
     """
     if moved := parameters.where_moved(options_in(arguments)):
-        fail(moved, program=program)
-        sys.exit(2)
+        _refuse(moved, program)
 
     class Arguments(BaseSettings, parameters):  # type: ignore[misc, valid-type]
         """The parameters, read from the command line and from nowhere else."""
@@ -83,8 +82,7 @@ def parse(parameters: type[Parameters], program: str, arguments: Sequence[str]) 
         given = Arguments()
         return parameters(**{name: getattr(given, name) for name in given.model_fields_set})
     except SettingsError as error:
-        fail(f"{str(error).removeprefix('error parsing CLI: ')}", program=program)
-        sys.exit(2)
+        _refuse(str(error).removeprefix("error parsing CLI: "), program)
     except ValidationError as error:
         for fault in error.errors():
             message = fault["msg"].removeprefix("Value error, ")
@@ -93,6 +91,11 @@ def parse(parameters: type[Parameters], program: str, arguments: Sequence[str]) 
                 message = f"--{option}: {message}"
             fail(message, program=program)
         sys.exit(2)
+
+
+def _refuse(message: str, program: str) -> NoReturn:
+    fail(message, program=program)
+    sys.exit(2)
 
 
 def fail(message: str, program: str | None = None) -> None:

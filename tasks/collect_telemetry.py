@@ -81,9 +81,10 @@ def open_run(params: Any) -> CollectionRun:
 @task(**DB_RETRY)
 def load_records(run: CollectionRun) -> Loaded:
     """Load what has arrived into SQL."""
-    from edge.fleet.run import arrived, load_inbox
+    from edge.fleet.load import count_files
+    from edge.fleet.run import load_inbox
 
-    files = arrived(run)
+    files = count_files(run.inbox)
     with RunProgress("collect-telemetry-progress", "loading", "files", files) as progress:
         return load_inbox(run, datetime.now(UTC), progress.advance)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from edge.fleet.database import Database
+from edge.fleet.devices import Rejection
 from edge.fleet.inbox import Arrival, list_devices, list_files, read_arrivals, remove, sweep
 from edge.fleet.record import FIRST_YEAR, Received, Rejected, clean, read_record
 from edge.fleet.tables import DEVICE_TELEMETRY, DEVICES, REJECTED_TELEMETRY, SHOWN, telemetry_row
@@ -43,16 +44,6 @@ class Loaded:
 
 
 _Key = tuple[int, datetime]  # number, and what the device's clock said
-
-
-@dataclass(frozen=True)
-class _Rejection:
-    device: str
-    file: str
-    line: int
-    lines: int
-    reason: str
-    excerpt: str
 
 
 def count_files(inbox: Path) -> int:
@@ -104,7 +95,7 @@ def _load_batch(
 ) -> None:
     """Load files of one device in one transaction."""
     records: dict[_Key, Received] = {}
-    rejections: list[_Rejection] = []
+    rejections: list[Rejection] = []
     total = 0
     for arrival in arrivals:
         found, faults = _read_lines(arrival, received_at)
@@ -120,7 +111,7 @@ def _load_batch(
             new, undated = _insert(database, connection, records.values(), received_at)
             _update_device(database, connection, records.values(), received_at)
         if rejections:
-            _insert_rejections(database, connection, rejections, received_at)
+            _insert_rejections(database, connection, rejections)
     loaded.files += len(arrivals)
     loaded.records += new
     loaded.known += total - new
@@ -130,13 +121,13 @@ def _load_batch(
         loaded.devices.add(arrivals[0].device)
 
 
-def _read_lines(arrival: Arrival, received_at: datetime) -> tuple[list[Received], list[_Rejection]]:
+def _read_lines(arrival: Arrival, received_at: datetime) -> tuple[list[Received], list[Rejection]]:
     device, name = arrival.device, arrival.name
     if arrival.fault is not None:
         excerpt = _excerpt(arrival.content)
-        return [], [_Rejection(device, name, 0, 1, arrival.fault, excerpt)]
+        return [], [Rejection(device, name, 0, 1, arrival.fault, excerpt, received_at)]
     records: list[Received] = []
-    rejections: list[_Rejection] = []
+    rejections: list[Rejection] = []
     more = 0
     # A share's clock may be as wrong as the device's.
     arrived_at = arrival.arrived_at if arrival.arrived_at.year >= FIRST_YEAR else received_at
@@ -148,12 +139,14 @@ def _read_lines(arrival: Arrival, received_at: datetime) -> tuple[list[Received]
             records.append(read_record(line, device, received_at, arrived_at))
         except Rejected as reason:
             if len(rejections) < REASONS_PER_FILE:
-                excerpt = _excerpt(line)
-                rejections.append(_Rejection(device, name, number, 1, str(reason), excerpt))
+                rejections.append(
+                    Rejection(device, name, number, 1, str(reason), _excerpt(line), received_at)
+                )
             else:
                 more += 1
     if more:
-        rejections.append(_Rejection(device, name, 0, more, f"{more:,} more lines like these", ""))
+        like_these = f"{more:,} more lines like these"
+        rejections.append(Rejection(device, name, 0, more, like_these, "", received_at))
     return records, rejections
 
 
@@ -216,14 +209,10 @@ def _update_device(
 
 
 def _insert_rejections(
-    database: Database,
-    connection: sa.Connection,
-    rejections: Sequence[_Rejection],
-    rejected_at: datetime,
+    database: Database, connection: sa.Connection, rejections: Sequence[Rejection]
 ) -> None:
-    rows = [{**vars(rejection), "rejected_at": rejected_at} for rejection in rejections]
     insertion = insert_into(REJECTED_TELEMETRY, database.is_postgres)
-    connection.execute(insertion.on_conflict_do_nothing(), rows)
+    connection.execute(insertion.on_conflict_do_nothing(), [vars(each) for each in rejections])
     # A device that sends nothing but rubbish fills no disk with it.
     table, device = REJECTED_TELEMETRY.c, rejections[0].device
     kept = (
@@ -234,7 +223,7 @@ def _insert_rejections(
         .limit(1)
     )
     oldest = connection.execute(kept).scalar_one_or_none()
-    if oldest is not None and oldest < rejected_at:
+    if oldest is not None and oldest < rejections[0].rejected_at:
         connection.execute(
             sa.delete(REJECTED_TELEMETRY).where(table.device == device, table.rejected_at <= oldest)
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from edge.fleet.database import Database
 from edge.fleet.devices import read_devices, read_rejections, write_judgements
 from edge.fleet.health import Device, Judgement, Limits, judge
-from edge.fleet.load import Loaded, count_files, forget, load
+from edge.fleet.load import Loaded, forget, load
 from edge.fleet.report import FleetReport
 from edge.fleet.tables import DEVICE_TELEMETRY, DEVICES, REJECTED_TELEMETRY
 
@@ -41,15 +41,6 @@ class CollectionRun:
             DatabaseError: the address is wrong.
         """
         return Database(self.url)
-
-
-def arrived(run: CollectionRun) -> int:
-    """How many files wait in the inbox.
-
-    Raises:
-        InboxError: it cannot be read.
-    """
-    return count_files(run.inbox)
 
 
 def load_inbox(run: CollectionRun, now: datetime, advance: Callable[[int], None]) -> Loaded:

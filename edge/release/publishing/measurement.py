@@ -145,7 +145,7 @@ def measure(
     detector: SourceDetector | Detector = source or first.open(CURVE_THRESHOLD)
     plan = TimingPlan(request.threads, (Path(sys.executable), *request.pythons), request.seconds)
     validations = validate_all(
-        [candidate.with_thresholds(thresholds) for candidate in converted.candidates],
+        [candidate.having(thresholds=thresholds) for candidate in converted.candidates],
         evaluations,
         _golden(images, detector, thresholds),
         plan,

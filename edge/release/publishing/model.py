@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_detector.contract.channel import CHANNELS
+from edge_detector.contract.channel import CHANNELS, ChannelRelease
 from edge_detector.contract.manifest import Variant
 from edge_detector.contract.names import MODEL_NAME, parse_version
 
@@ -125,7 +125,7 @@ def _name(path: Path, card: Mapping[str, object]) -> str:
 
 
 def _version(request: Request, name: str) -> str:
-    published = _published(request.place.open(), name)
+    published = [release.version for release in _published(request.place.open(), name)]
     if request.version is None:
         return next_version(published)
     if request.version in published:
@@ -138,12 +138,7 @@ def _version(request: Request, name: str) -> str:
 
 def _before(repository: Repository, name: str, digest: str) -> Variant | None:
     """The variant of the newest release that is offered, if it is of this file and machine."""
-    offered = [
-        release.version
-        for channel in CHANNELS
-        for release in repository.releases(channel)
-        if release.name == name and not release.withdrawn
-    ]
+    offered = [one.version for one in _published(repository, name) if not one.withdrawn]
     if not offered:
         return None
     manifest = repository.manifest(name, max(offered, key=parse_version))
@@ -151,9 +146,9 @@ def _before(repository: Repository, name: str, digest: str) -> Variant | None:
     return manifest.model.variant if same else None
 
 
-def _published(repository: Repository, name: str) -> list[str]:
+def _published(repository: Repository, name: str) -> list[ChannelRelease]:
     return [
-        release.version
+        release
         for channel in CHANNELS
         for release in repository.releases(channel)
         if release.name == name

@@ -34,7 +34,7 @@ def publish(request: Request, validation: Validation) -> Published:
     Raises:
         RepositoryError: the repository or its keys cannot be used.
     """
-    candidate = validation.candidate.with_measured(measured(validation.metrics))
+    candidate = validation.candidate.having(measured=measured(validation.metrics))
     repository = request.place.open()
     created = repository.create()
     release = Release(candidate.manifest, candidate.files)

@@ -23,12 +23,8 @@ class Lifetimes:
 
     def of(self, role: str) -> timedelta:
         """The time of a role."""
-        return {
-            "root": self.root,
-            "targets": self.targets,
-            "snapshot": self.snapshot,
-            "timestamp": self.timestamp,
-        }[role]
+        lifetime: timedelta = getattr(self, role)
+        return lifetime
 
     def is_due(self, role: str, left: timedelta) -> bool:
         """Whether to sign again, with so much time left."""

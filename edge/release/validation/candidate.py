@@ -6,7 +6,7 @@ made before anything is measured, so that what is measured is what will be publi
 
 import hashlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,17 +85,10 @@ class Candidate:
 
     def with_golden(self, pictures: Sequence[Image]) -> "Candidate":
         """With these pictures and what this variant finds in them."""
-        return self._with(golden=write_golden(pictures, self.open().detect, self.folder))
+        return self.having(golden=write_golden(pictures, self.open().detect, self.folder))
 
-    def with_measured(self, measured: Mapping[str, object]) -> "Candidate":
-        """With what was measured, for people to see."""
-        return self._with(measured=measured)
-
-    def with_thresholds(self, thresholds: Thresholds) -> "Candidate":
-        """With other scores from which detections count."""
-        return self._with(thresholds=thresholds)
-
-    def _with(self, **changes: object) -> "Candidate":
+    def having(self, **changes: object) -> "Candidate":
+        """With other values of the manifest."""
         changed = replace(self, manifest=replace(self.manifest, **changes))  # type: ignore[arg-type]
         changed.write()
         return changed

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from edge_detector.inference.boxes import Detection
+from edge_detector.inference.boxes import Box, Detection
 
 from edge.release.datasets.annotations import Dataset
 from edge.release.datasets.pictures import Image
@@ -61,19 +61,8 @@ class Evaluation:
     misnamed: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     @property
-    def best_threshold(self) -> float | None:
-        """The score with the best balance of precision and recall, mean over the labels that
-        have objects enough to tell; None if none has."""
-        thresholds = [
-            curve.best_threshold
-            for label, curve in self.curves.items()
-            if self.objects[label] >= ENOUGH
-        ]
-        return sum(thresholds) / len(thresholds) if thresholds else None
-
-    @property
     def thresholds(self) -> dict[str, float]:
-        """The same for each label that has objects enough to tell, within what makes sense."""
+        """The best score of each label that has objects enough to tell, within what makes sense."""
         return {
             label: clamped_score(curve.best_threshold)
             for label, curve in self.curves.items()
@@ -182,17 +171,8 @@ def _coco_truth(dataset: Dataset, ids: Sequence[int]) -> dict[str, Any]:
         for box, k, ignored in zip(image.boxes, image.class_ids, image.ignored, strict=True):
             if int(k) not in ids:
                 continue
-            x0, y0, x1, y1 = (float(value) for value in box)
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,  # 0 would count as unmatched
-                    "image_id": number,
-                    "category_id": int(k),
-                    "bbox": [x0, y0, x1 - x0, y1 - y0],
-                    "area": (x1 - x0) * (y1 - y0),
-                    "iscrowd": int(ignored),
-                }
-            )
+            corners = Box(*map(float, box))
+            annotations.append(_annotation(number, int(k), corners, iscrowd=int(ignored)))
     return _coco(dataset, ids, annotations)
 
 
@@ -200,24 +180,19 @@ def _coco_answers(
     found: Sequence[Sequence[Detection]], dataset: Dataset, judged: Sequence[str]
 ) -> dict[str, Any]:
     ids = {label: dataset.labels.index(label) for label in judged}
-    annotations: list[dict[str, Any]] = []
-    for number, detections in enumerate(found, 1):
-        for detection in detections:
-            if detection.label not in ids:
-                continue
-            box = detection.box
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": number,
-                    "category_id": ids[detection.label],
-                    "bbox": [box.x0, box.y0, box.x1 - box.x0, box.y1 - box.y0],
-                    "area": (box.x1 - box.x0) * (box.y1 - box.y0),
-                    "score": detection.score,
-                    "iscrowd": 0,
-                }
-            )
+    annotations = [
+        _annotation(number, ids[detection.label], detection.box, score=detection.score)
+        for number, detections in enumerate(found, 1)
+        for detection in detections
+        if detection.label in ids
+    ]
     return _coco(dataset, list(ids.values()), annotations)
+
+
+def _annotation(image: int, label: int, box: Box, **more: float) -> dict[str, Any]:
+    width, height = box.x1 - box.x0, box.y1 - box.y0
+    of = {"image_id": image, "category_id": label, "iscrowd": 0}
+    return {**of, "bbox": [box.x0, box.y0, width, height], "area": width * height, **more}
 
 
 def _coco(
@@ -226,7 +201,8 @@ def _coco(
     return {
         "images": [{"id": number} for number in range(1, len(dataset) + 1)],
         "categories": [{"id": k} for k in ids],
-        "annotations": annotations,
+        # 0 would count as unmatched
+        "annotations": [{**each, "id": place} for place, each in enumerate(annotations, 1)],
     }
 
 

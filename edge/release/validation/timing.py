@@ -47,16 +47,10 @@ class TimingPlan:
     seconds: float = 1.5
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Timed:
     """What was measured of a candidate; notes: where it could not be, and why."""
 
-    timings: tuple[Timing, ...]
-    notes: tuple[str, ...]
-
-
-@dataclass(eq=False)
-class _Runner:
     candidate: Candidate
     timings: list[Timing] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -68,7 +62,7 @@ def time_all(candidates: Sequence[Candidate], plan: TimingPlan) -> tuple[Timed, 
     Raises:
         ModelFileError: the first interpreter cannot: that is the one that has to.
     """
-    runners = [_Runner(candidate) for candidate in candidates]
+    runners = [Timed(candidate) for candidate in candidates]
     for python in plan.pythons:
         fit = runners
         for threads in plan.threads:
@@ -79,7 +73,7 @@ def time_all(candidates: Sequence[Candidate], plan: TimingPlan) -> tuple[Timed, 
                     raise ModelFileError(f"{name} cannot be run: {error}") from error
                 runner.notes.append(f"{name} was not timed: {error}")
             fit = [runner for runner in fit if all(runner is not other for other, _ in failed)]
-    return tuple(Timed(tuple(runner.timings), tuple(runner.notes)) for runner in runners)
+    return tuple(runners)
 
 
 def cpu_name() -> str:
@@ -99,12 +93,12 @@ def cpu_name() -> str:
 
 
 def _in_turns(
-    runners: Sequence[_Runner], python: Path, threads: int, seconds: float
-) -> list[tuple[_Runner, BenchmarkError]]:
+    runners: Sequence[Timed], python: Path, threads: int, seconds: float
+) -> list[tuple[Timed, BenchmarkError]]:
     """One interpreter with so many threads; what could not be measured comes back."""
-    failed: list[tuple[_Runner, BenchmarkError]] = []
+    failed: list[tuple[Timed, BenchmarkError]] = []
     with ExitStack() as stack:
-        running: list[tuple[_Runner, Benchmark]] = []
+        running: list[tuple[Timed, Benchmark]] = []
         for runner in runners:
             candidate = runner.candidate
             benchmark = Benchmark(python, candidate.folder, candidate.picture, threads)

@@ -75,10 +75,10 @@ def validate_all(
             constant=constant,
             found=sum(len(picture.detections) for picture in candidate.manifest.golden),
             golden=len(golden),
-            timings=timed.timings,
+            timings=tuple(timed.timings),
             self_test=_self_test_fault(candidate),
         )
-        found.append(Validation(candidate, metrics, evaluation, timed.notes))
+        found.append(Validation(candidate, metrics, evaluation, tuple(timed.notes)))
     return tuple(found)
 
 

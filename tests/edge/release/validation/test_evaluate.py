@@ -50,7 +50,7 @@ def test_nothing_found_is_zero():
     result = compare([[]], labelled([("red", A)]))
 
     assert (result.map_50, result.map_50_95) == (0, 0)
-    assert result.best_threshold is None
+    assert result.thresholds == {}
 
 
 def test_thresholds_come_from_enough_objects_and_make_sense():
@@ -122,9 +122,9 @@ def test_best_threshold_separates_right_from_wrong():
     right = [detection("red", 0.8 + k / 1000, box) for k, box in enumerate(boxes)]
     wrong = [detection("red", 0.2, (x0, 62.0, x1, 64.0)) for x0, _, x1, _ in boxes]
 
-    threshold = compare([[*right, *wrong]], dataset).best_threshold
+    curve = compare([[*right, *wrong]], dataset).curves["red"]
 
-    assert threshold == pytest.approx(0.8, abs=0.01)
+    assert curve.best_threshold == pytest.approx(0.8, abs=0.01)
 
 
 def test_pictures_are_shown_one_after_the_other(tmp_path, capfd):

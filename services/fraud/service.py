@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import bentoml
 from circus.sockets import CircusSocket  # type: ignore[import-untyped]
@@ -17,12 +18,13 @@ from pydantic import ValidationError
 from services.fraud import supervisor
 from services.fraud.errors import LogError
 from services.fraud.http import header_limits
-from services.fraud.http.body_reader import Receive
-from services.fraud.http.web import App, Scope, Send, Web
 from services.fraud.log.database import Database
 from services.fraud.metrics_folder import MetricsFolder
 from services.fraud.settings import ServiceSettings
-from services.fraud.worker import Worker
+
+if TYPE_CHECKING:
+    from services.fraud.http.body_reader import Receive
+    from services.fraud.http.web import App, Scope, Send, Web
 
 
 def _settings() -> ServiceSettings:
@@ -56,6 +58,8 @@ class FraudDetector:
     """Says within milliseconds whether a card transaction is fraud."""
 
     def __init__(self) -> None:
+        from services.fraud.worker import Worker  # the server that starts the workers needs none
+
         logging.getLogger("services.fraud").setLevel(logging.INFO)
         self.worker = Worker(SETTINGS, _packed(), server=supervisor.announced())
         # What is there now stays: otherwise full collections over BentoML's many objects stop
@@ -92,15 +96,15 @@ def _packed() -> tuple[str, Path] | None:
 class _InFront:
     """Lets `Web` see requests before BentoML's layers do, which cost more than the answer."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: "App") -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         if scope["type"] == "lifespan":
             server = scope["app"]
             behind = server.middleware_stack
 
-            async def in_front(scope: Scope, receive: Receive, send: Send) -> None:
+            async def in_front(scope: "Scope", receive: "Receive", send: "Send") -> None:
                 if scope["type"] == "http":
                     web: Web = bentoml.get_current_service().worker.web
                     await web(scope, receive, send, behind)

@@ -147,7 +147,7 @@ def main() -> None:
                 again_at = time.monotonic() + pause_s
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         _report(loader)
-    deadline = time.monotonic() + LAST_S
+    deadline = time.monotonic() + greeting["last_s"]
     time.sleep(0.05)  # a worker that was killed lets go of its file a moment after the pipe
     while not loader.load() and time.monotonic() < deadline:
         time.sleep(0.05)

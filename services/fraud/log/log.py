@@ -57,15 +57,17 @@ class _Released:
 class AnswerLog:
     """Takes rows from any thread."""
 
-    def __init__(self, url: str, spill: Path) -> None:
+    def __init__(self, url: str, spill: Path, last_s: float = LAST_S) -> None:
         """Start the process; the database is not waited for.
 
-        spill: folder for the files.
+        spill: folder for the files. last_s: for the database to take what is left at the end.
 
         Raises: LogError: the address is none, or of another kind of database.
         """
         Database(url, patience_s=1).close()  # here an error has somebody to tell
-        self._greeting = orjson.dumps({"url": url, "folder": str(spill)}) + b"\n"
+        self._last_s = last_s
+        greeting = {"url": url, "folder": str(spill), "last_s": last_s}
+        self._greeting = orjson.dumps(greeting) + b"\n"
         self._rows: deque[tuple[Kind, Row]] = deque()
         self._file, self._file_rows = SpillFile(spill), 0
         self._released: list[_Released] = []
@@ -130,7 +132,7 @@ class AnswerLog:
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(LAST_S + PATIENCE_S)
+            self._process.wait(self._last_s + PATIENCE_S)
             self._listener.join()
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""A small simulated world and a model trained on it, once per test process."""
+"""A small simulated world and a model trained on it, once per run of the tests."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import pytest
 from services.fraud.simulator import simulate
 from services.fraud.training.candidate import TrainingData, make_candidate, prepare_data
 from services.fraud.training.network import Recipe
+from tests.once import made_once
 
 TINY = Recipe(widths=(16,), branches=2, max_epochs=6, batch_rows=64, learning_rate=5e-3)
 
@@ -25,11 +26,21 @@ def training_data(transactions: pd.DataFrame) -> TrainingData:
 
 
 @pytest.fixture(scope="session")
-def model_folder(training_data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """model.keras, model.tflite and card.json of a network that has learnt a little.
 
     Never write to it.
     """
-    folder = tmp_path_factory.mktemp("model") / "candidate"
-    make_candidate(training_data, TINY, folder, alerts_per_day=10)
-    return folder
+
+    def make(folder: Path) -> None:
+        data = request.getfixturevalue("training_data")
+        make_candidate(data, TINY, folder, alerts_per_day=10)
+
+    return made_once(tmp_path_factory, "candidate", make)
+
+
+@pytest.fixture(scope="session")
+def published_table(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """The simulation with its default arguments, 1,754,155 transactions."""
+    file = made_once(tmp_path_factory, "published.pickle", lambda file: simulate().to_pickle(file))
+    return pd.read_pickle(file)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from services.fraud.scoring import store
 from services.fraud.scoring.registry import Registry
@@ -98,7 +99,9 @@ def served(
         yield url, server
     finally:
         if server.poll() is None:
-            server.send_signal(signal.SIGTERM)
+            ends = psutil.Process(server.pid).children() if before else [server]
+            for process in ends:  # `unshare` lets no SIGTERM through
+                process.send_signal(signal.SIGTERM)
         try:
             server.wait(timeout=30)
         except subprocess.TimeoutExpired:

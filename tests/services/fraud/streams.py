@@ -3,14 +3,17 @@
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from services.fraud.state.history import prune
 from services.fraud.state.snapshot import Pointer, read_pointer, write_snapshot
 from services.fraud.state.state import State, Transaction
 from services.fraud.transactions.features import DAY_S, DELAY_DAYS, Windows
+
+if TYPE_CHECKING:  # a process that only records needs no pandas
+    import pandas as pd
 
 START = 1_533_081_600  # 2018-08-01
 PATIENT_S = 30.0  # where a busy machine is no part of what is tested
@@ -22,6 +25,8 @@ def stream(rows: int, *, days: int = 60, seed: int = 0, keys: tuple[int, int] = 
     Every tenth comes in the same second as the one before, and every fortieth by the same
     customer at that; whole days lie between some of the others.
     """
+    import pandas as pd
+
     draw = np.random.default_rng(seed)
     customers, terminals = (draw.integers(0, count, rows) for count in keys)
     time = START + np.sort(draw.integers(0, days * DAY_S, rows))
@@ -41,7 +46,7 @@ def stream(rows: int, *, days: int = 60, seed: int = 0, keys: tuple[int, int] = 
     )
 
 
-def transactions(table: pd.DataFrame) -> Iterator[Transaction]:
+def transactions(table: "pd.DataFrame") -> Iterator[Transaction]:
     """The rows of a table, one by one, as the service gets them."""
     for row in table.itertuples():
         yield Transaction(
@@ -53,7 +58,7 @@ def transactions(table: pd.DataFrame) -> Iterator[Transaction]:
         )
 
 
-def snapshot(table: pd.DataFrame, as_of: int, home: Path) -> Pointer:
+def snapshot(table: "pd.DataFrame", as_of: int, home: Path) -> Pointer:
     """Write a snapshot, and follow the pointer to it."""
     write_snapshot(table, as_of, home)
     pointer = read_pointer(home)
@@ -61,7 +66,7 @@ def snapshot(table: pd.DataFrame, as_of: int, home: Path) -> Pointer:
     return pointer
 
 
-def replay(state: State, table: pd.DataFrame, labels: pd.DataFrame) -> list[Windows]:
+def replay(state: State, table: "pd.DataFrame", labels: "pd.DataFrame") -> list[Windows]:
     """Give rows to the state as they come, and each of `labels` once it is old enough."""
     seen: list[Windows] = []
     times = labels["time"].to_numpy()

@@ -10,7 +10,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -84,6 +87,106 @@ class Load:
             await asyncio.gather(*askers)
 
 
+@dataclass
+class FirstLife:
+    """What a server said that began without a model beside another one, and was terminated."""
+
+    figures: str
+    figures_beside: str
+    status_without_a_model: int
+    readiness: dict[str, Any]
+    load: Load
+    log: Path
+    logged: int
+
+
+@pytest.fixture(scope="module")
+def first_life(server, tmp_path_factory, model_folder):
+    """See FirstLife."""
+    other = tmp_path_factory.mktemp("first") / "home"
+    log, beside = other / "serve.log", server[0]
+    httpx.post(f"{beside}/detect_fraud", json={"transaction_data": GENUINE}).raise_for_status()
+    with served(other, ready=False) as (url, process):
+        wait_until(lambda: told(log, "[ERROR]", "503", "python -m flows.train_fraud"))
+        status = httpx.get(f"{url}/readyz").status_code
+        figures, figures_beside = (httpx.get(f"{each}/metrics").text for each in (url, beside))
+        promoted(model_folder, other)
+        wait_until(partial(told, log, "[INFO]", "champion:", "answers from now on"))
+        promoted(model_folder, other)
+        wait_until(partial(told, log, "[INFO]", "champion:", "instead of"))
+        Registry(other).promote("fraud_detector:gone", "by mistake")
+        wait_until(partial(told, log, "[ERROR]", "no model fraud_detector:gone"))
+        readiness = httpx.get(f"{url}/readyz").json()
+        load = Load(url, 8)
+
+        def end():
+            wait_until(lambda: load.statuses[200] > 200)
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=30)
+            load.stop = True
+
+        asyncio.run(load.during(end))
+    [(logged,)] = rows(other, "SELECT count(*) FROM fraud_predictions")
+    return FirstLife(figures, figures_beside, status, readiness, load, log, logged)
+
+
+def told(log, *parts):
+    """The lines of a log that have all parts."""
+    return [line for line in log.read_text().splitlines() if all(part in line for part in parts)]
+
+
+@dataclass
+class LastLife:
+    """What a server did whose predecessor had been killed with its workers, and then alone."""
+
+    same_request: tuple[httpx.Response, httpx.Response]  # to the predecessor, and to this one
+    workers: int
+    answer_in_hand: bytes
+    left: list[psutil.Process]
+    address: tuple[str, int]
+    logged: int  # of what it had in hand
+
+
+@pytest.fixture(scope="module")
+def last_life(tmp_path_factory, model_folder):
+    """See LastLife."""
+    home = tmp_path_factory.mktemp("killed") / "home"
+    promoted(model_folder, home)
+    transaction = {
+        "transaction_id": "before",
+        "customer_id": "c-1",
+        "terminal_id": "m-1",
+        "amount": 10.0,
+        "time": "2026-11-20T09:30:00Z",
+    }
+    with served(home) as (url, process):
+        first = httpx.post(f"{url}/score_transaction", json=transaction)
+        for worker in [*workers(process), psutil.Process(process.pid)]:
+            worker.kill()
+        process.wait()
+    body = b'{"transaction_data": ' + str(GENUINE).encode() + b"}"
+    head = (
+        b"POST /detect_fraud HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json"
+        b"\r\nContent-Length: %d\r\n\r\n" % len(body)
+    )
+    with served(home, TRIPTYCH_FRAUD_WORKERS="2") as (url, process):
+        again = httpx.post(f"{url}/score_transaction", json=transaction)
+        host, port = url.removeprefix("http://").split(":")
+        family = psutil.Process(process.pid).children(recursive=True)
+        count = len(workers(process))
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            connection.sendall(head + body[:10])
+            time.sleep(0.2)  # for a worker to take it
+            process.kill()
+            wait_until(lambda: len(told(home / "serve.log", "has ended")) == 2)
+            connection.sendall(body[10:])
+            answer = connection.recv(100)
+        _, left = psutil.wait_procs(family, timeout=30)
+    detected = "SELECT count(*) FROM fraud_predictions WHERE endpoint = '/detect_fraud'"
+    [(logged,)] = rows(home, detected)
+    return LastLife((first, again), count, answer, left, (host, int(port)), logged)
+
+
 def test_page_figures_and_document_are_served(server):
     """The page to try it, metrics with buckets below a millisecond, and the document."""
     url, _ = server
@@ -127,17 +230,11 @@ def test_page_of_another_name_is_not_answered(server):
     assert httpx.post(f"{url}/labels", json=labels).status_code == 200
 
 
-def test_second_server_leaves_the_figures_of_the_first(server, tmp_path, model_folder):
+def test_second_server_leaves_the_figures_of_the_first(first_life):
     """Two services on one machine count for themselves."""
-    url, _ = server
-    httpx.post(f"{url}/detect_fraud", json={"transaction_data": GENUINE}).raise_for_status()
     series = 'fraud_answers_total{endpoint="/detect_fraud",status="200"}'
-    promoted(model_folder, tmp_path / "other")
-    with served(tmp_path / "other") as (other, _):
-        mine, theirs = (httpx.get(f"{each}/metrics").text for each in (url, other))
-
-    assert series in mine
-    assert series not in theirs
+    assert series in first_life.figures_beside
+    assert series not in first_life.figures
 
 
 @pytest.mark.parametrize("before", [(), APART], ids=["beside it", "in another namespace"])
@@ -321,25 +418,12 @@ def pids(process):
     return {worker.pid for worker in workers(process)}
 
 
-def test_termination_answers_and_logs_what_is_in_hand(tmp_path, model_folder):
+def test_termination_answers_and_logs_what_is_in_hand(first_life):
     """On SIGTERM no request is cut off half-way, and each answer given is in the log."""
-    home = tmp_path / "home"
-    promoted(model_folder, home)
-    with served(home) as (url, process):
-        load = Load(url, 8)
-
-        def story():
-            wait_until(lambda: load.statuses[200] > 200)
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=30)
-            load.stop = True
-
-        asyncio.run(load.during(story))
-
+    load = first_life.load
     assert set(load.statuses) == {200}
     assert set(load.errors) <= {"ConnectError", "ReadError", "RemoteProtocolError"}
-    [(logged,)] = rows(home, "SELECT count(*) FROM fraud_predictions")
-    assert logged == load.statuses[200]
+    assert first_life.logged == load.statuses[200]
 
 
 def test_probabilities_agree_in_all_forms(server, home, transactions):
@@ -389,25 +473,9 @@ def test_every_request_that_the_document_allows_is_answered_as_documented(server
     assert process.returncode == 0, process.stdout[-6_000:] + process.stderr[-2_000:]
 
 
-def test_state_survives_a_restart(tmp_path, model_folder):
+def test_state_survives_a_restart(last_life):
     """What was answered before is known after, also to a server that was killed."""
-    home = tmp_path / "home"
-    promoted(model_folder, home)
-    transaction = {
-        "transaction_id": "before",
-        "customer_id": "c-1",
-        "terminal_id": "m-1",
-        "amount": 10.0,
-        "time": "2026-11-20T09:30:00Z",
-    }
-    with served(home) as (url, process):
-        first = httpx.post(f"{url}/score_transaction", json=transaction)
-        for worker in [*workers(process), psutil.Process(process.pid)]:
-            worker.kill()
-        process.wait()
-    with served(home) as (url, process):
-        again = httpx.post(f"{url}/score_transaction", json=transaction)
-
+    first, again = last_life.same_request
     assert first.is_success and first.content == again.content
 
 
@@ -432,59 +500,20 @@ def test_taken_port_is_told_in_one_line(server, tmp_path):
     assert line.startswith(f"error: port {port} of 127.0.0.1 is taken") and "--port" in line
 
 
-def test_killed_server_takes_its_workers_with_it(tmp_path, model_folder):
+def test_killed_server_takes_its_workers_with_it(last_life):
     """kill -9 of the parent: what is in hand is answered and logged, and the port is free."""
-    home = tmp_path / "home"
-    promoted(model_folder, home)
-    with served(home, TRIPTYCH_FRAUD_WORKERS="2") as (url, process):
-        host, port = url.removeprefix("http://").split(":")
-        family = psutil.Process(process.pid).children(recursive=True)
-        assert len(workers(process)) == 2
-        body = b'{"transaction_data": ' + str(GENUINE).encode() + b"}"
-        head = (
-            b"POST /detect_fraud HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json"
-            b"\r\nContent-Length: %d\r\n\r\n" % len(body)
-        )
-        with socket.create_connection((host, int(port)), timeout=30) as connection:
-            connection.sendall(head + body[:10])
-            time.sleep(0.2)  # for a worker to take it
-            process.kill()
-            wait_until(lambda: (home / "serve.log").read_text().count("has ended") == 2)
-            connection.sendall(body[10:])
-            assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
-        _, left = psutil.wait_procs(family, timeout=30)
-
-    assert not left
+    assert last_life.workers == 2
+    assert last_life.answer_in_hand.startswith(b"HTTP/1.1 200 ")
+    assert not last_life.left
     with socket.socket() as free:
         free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        free.bind((host, int(port)))
-    assert rows(home, "SELECT count(*) FROM fraud_predictions") == [(1,)]
+        free.bind(last_life.address)
+    assert last_life.logged == 1
 
 
-def test_what_happens_to_models_is_told_in_the_log(tmp_path, model_folder):
+def test_what_happens_to_models_is_told_in_the_log(first_life):
     """None at first, then a champion, another one, and one that cannot be taken up: a line each."""
-    home = tmp_path / "home"
-    log = home / "serve.log"
-
-    def told(*parts):
-        return [
-            line for line in log.read_text().splitlines() if all(part in line for part in parts)
-        ]
-
-    def story(url):
-        promoted(model_folder, home)
-        wait_until(partial(told, "[INFO]", "champion:", "answers from now on"))
-        promoted(model_folder, home)
-        wait_until(partial(told, "[INFO]", "champion:", "instead of"))
-        Registry(home).promote("fraud_detector:gone", "by mistake")
-        wait_until(partial(told, "[ERROR]", "no model fraud_detector:gone"))
-        return httpx.get(f"{url}/readyz").json()
-
-    with served(home, ready=False) as (url, _):
-        wait_until(lambda: told("[ERROR]", "503", "python -m flows.train_fraud"))
-        assert httpx.get(f"{url}/readyz").status_code == 503
-        found = story(url)
-
-    assert "fraud_detector:gone" in found["waiting_for"]
-    assert len(told("no model")) == 1 and len(told("503")) == 1
-    assert len(told("champion:")) == 3
+    assert first_life.status_without_a_model == 503
+    assert "fraud_detector:gone" in first_life.readiness["waiting_for"]
+    assert len(told(first_life.log, "no model")) == 1 and len(told(first_life.log, "503")) == 1
+    assert len(told(first_life.log, "champion:")) == 3

@@ -68,12 +68,29 @@ def test_block_within_a_block_ends_nothing_of_the_outer():
             draw_without_a_seed()
 
 
-def test_order_of_summation_does_not_depend_on_the_machine():
+_STANDS_IN = """
+import os
+SEEN = os.environ.get("TF_ENABLE_ONEDNN_OPTS"), os.environ.get("KERAS_BACKEND")
+def get_logger():
+    import logging
+    return logging.getLogger("stands-in")
+class config:
+    set_floatx = staticmethod(lambda kind: None)
+"""
+
+
+def test_order_of_summation_does_not_depend_on_the_machine(tmp_path):
     """oneDNN is off from the first import on, in a process that sets nothing itself."""
-    program = "import os; from services.modelling.keras import open_keras; open_keras()"
-    program += "; print(os.environ['TF_ENABLE_ONEDNN_OPTS'], os.environ['KERAS_BACKEND'])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "0 tensorflow\n", "")
+    for name in ("keras", "tensorflow"):
+        (tmp_path / f"{name}.py").write_text(_STANDS_IN)
+    program = "import sys; sys.path.insert(0, sys.argv[1])\n"
+    program += "from services.modelling.keras import open_keras; open_keras()\n"
+    program += "import keras, tensorflow; print(keras.SEEN, tensorflow.SEEN)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True
+    )
+    expected = "('0', 'tensorflow') ('0', 'tensorflow')\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
 
 
 def test_output_of_a_quiet_block_is_dropped(capfd):

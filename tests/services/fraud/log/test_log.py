@@ -31,6 +31,7 @@ from services.fraud.log.tables import FRAUD_PREDICTIONS, Batch, Label, Predictio
 
 ROOT = Path(__file__).parents[4]
 FEATURES = tuple(float(number) for number in range(15))
+LAST_S = 0.5  # for a database that is away or locked
 NOON = datetime(2026, 11, 22, 12, 0, 0, 250_000, tzinfo=UTC).timestamp()
 
 
@@ -91,7 +92,7 @@ def open_log(tmp_path: Path) -> Iterator[Callable[[str], AnswerLog]]:
     logs: list[AnswerLog] = []
 
     def open_log(url: str) -> AnswerLog:
-        logs.append(AnswerLog(url, tmp_path / "spill"))
+        logs.append(AnswerLog(url, tmp_path / "spill", LAST_S))
         return logs[-1]
 
     yield open_log
@@ -200,7 +201,7 @@ def test_adding_costs_about_a_microsecond_and_never_waits(sqlite_url, open_log, 
     """Also while another connection holds the database: rows arrive when it lets go."""
     log = open_log(sqlite_url)
     rows = [a_row(number) for number in range(20_000)]
-    began = time.monotonic()
+    began, worked = time.monotonic(), time.thread_time()
     slowest = 0.0
     for row in rows:
         before = time.perf_counter()
@@ -208,8 +209,9 @@ def test_adding_costs_about_a_microsecond_and_never_waits(sqlite_url, open_log, 
         slowest = max(slowest, time.perf_counter() - before)
         if time.monotonic() - began > 1 or row is rows[-1]:
             break
+    worked = time.thread_time() - worked  # whatever else the machine does meanwhile
     waiting = log.counted()["waiting"]
-    cost_us = (time.monotonic() - began) / waiting * 1e6
+    cost_us = worked / waiting * 1e6
     time.sleep(max(0.0, 1 - (time.monotonic() - began)))
     assert log.counted()["written"] == 0
     locked.execute("ROLLBACK")
@@ -389,7 +391,7 @@ def test_close_while_the_database_is_locked_loses_nothing(sqlite_url, open_log, 
     log.add_labels([Label("t1", True, 1.0, 2.0)])
     began = time.monotonic()
     log.close()
-    assert time.monotonic() - began < 15  # five seconds, and an attempt that has begun
+    assert time.monotonic() - began < 15  # half a second, and an attempt that has begun
     assert log.counted()["spilled"] == 301
     locked.execute("ROLLBACK")
 
@@ -475,8 +477,9 @@ def test_rows_of_a_version_with_fewer_fields_are_loaded(
     assert found == [(None,), (None,), ("new",)]
 
 
-def test_many_workers_start_at_once(database_url, tmp_path):
+def test_many_workers_start_at_once(database_url, tmp_path, monkeypatch):
     """Each finds or makes the tables, and none fails."""
+    monkeypatch.setattr(loader_module, "PATIENCE_S", 30.0)  # a busy machine is no part of this
     barrier, loaders = threading.Barrier(8), []
 
     def work(number: int) -> None:
@@ -536,9 +539,9 @@ _WORKER = """
 import sys, time
 from pathlib import Path
 from services.fraud.log.log import AnswerLog
-from tests.services.fraud.log.test_log import a_row
+from tests.services.fraud.log.test_log import LAST_S, a_row
 
-log = AnswerLog(sys.argv[1], Path(sys.argv[2]))
+log = AnswerLog(sys.argv[1], Path(sys.argv[2]), LAST_S)
 for number in range(100_000):
     log.add(a_row(number))
     print(number, time.time(), flush=True)
@@ -564,7 +567,7 @@ def test_killed_worker_loses_at_most_the_last_second(database_url, tmp_path, is_
     ):
         # However slow the machine: some rows are written, and some are more than a second old.
         await_true(lambda: output.read_bytes().count(b"\n") > 1_000, 60)
-        time.sleep(1.5)
+        time.sleep(1.1)
         [writer] = psutil.Process(worker.pid).children()
         worker.kill()
         killed_at = time.time()

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.fraud.state import busy_keys, completeness, state_file
@@ -46,8 +46,8 @@ def keys_are_busy_soon() -> Iterator[None]:
 
 
 @contextmanager
-def opened() -> Iterator[tuple[State, Path]]:
-    with TemporaryDirectory() as home, closing(State(Path(home) / "state.db")) as state:
+def opened(folder: Path) -> Iterator[tuple[State, Path]]:
+    with TemporaryDirectory(dir=folder) as home, closing(State(Path(home) / "state.db")) as state:
         yield state, Path(home)
 
 
@@ -147,13 +147,19 @@ def live(state: State, home: Path, event: object, seen: dict[str, Transaction]) 
         state.load(snapshot(table.sort_values("time", kind="stable"), event.as_of, home))
 
 
-@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+@settings(
+    max_examples=50,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # each example has its own folder
+)
 @given(
     events=st.lists(EVENTS, min_size=25, max_size=60), asked=st.lists(SALES, min_size=1, max_size=3)
 )
-def test_windows_equal_the_tables_after_any_history(events, asked):
+def test_windows_equal_the_tables_after_any_history(tmp_path, events, asked):
     """Late ones, retries, one second, labels that come early or change, snapshots, pruning."""
-    with opened() as (state, home):
+    with opened(tmp_path) as (state, home):
         seen: dict[str, Transaction] = {}
         for event in events:
             live(state, home, event, seen)

@@ -14,7 +14,7 @@ from services.fraud.scoring.card import Card
 from services.fraud.scoring.evaluation import average_precision
 from services.fraud.training.baseline import logistic_baseline
 from services.fraud.training.candidate import history_missing, make_candidate, prepare_data
-from services.fraud.training.conversion import check_parity, convert, tflite_probabilities
+from services.fraud.training.conversion import check_parity, tflite_probabilities
 from services.fraud.training.network import Recipe, amount_step, fit
 from services.fraud.transactions.features import FEATURES
 from services.modelling.keras import open_keras, open_tensorflow
@@ -52,15 +52,17 @@ def test_training_again_gives_the_same_network(training_data, model_folder, tmp_
     """Bit by bit, progress told or not; another seed gives another."""
     told: list[int] = []
     make_candidate(training_data, TINY, tmp_path / "same", alerts_per_day=10, show=told.append)
-    make_candidate(training_data, replace(TINY, seed=1), tmp_path / "other", alerts_per_day=10)
+    train = training_data.split.train
+    other = fit(training_data.rows[train], training_data.is_fraud[train], replace(TINY, seed=1))
 
     rows = training_data.rows[:1_000]
     answers = [
         tflite_probabilities(folder / "model.tflite", rows)
-        for folder in (model_folder, tmp_path / "same", tmp_path / "other")
+        for folder in (model_folder, tmp_path / "same")
     ]
     assert (answers[0] == answers[1]).all()
-    assert (answers[0] != answers[2]).any()
+    others = other.predict(rows.astype(np.float32), verbose=0)[:, 0]
+    assert np.abs(answers[0] - others).max() > 1e-3  # the two forms of one differ by 1e-5
     assert told == [1, 2, 3, 4, 5, 6]
     known = Card.read(model_folder).model_dump(exclude={"trained_at"})
     assert Card.read(tmp_path / "same").model_dump(exclude={"trained_at"}) == known
@@ -93,17 +95,13 @@ def test_answers_stay_finite_for_any_amount(model_folder):
     assert np.isfinite(answers).all() and (answers >= 0).all() and (answers <= 1).all()
 
 
-def test_forms_that_differ_are_refused(training_data, model_folder, tmp_path):
+def test_forms_that_differ_are_refused(training_data, model_folder):
     """The largest difference and the row are told."""
     network = open_keras().models.load_model(model_folder / "model.keras")
-    other = fit(
-        training_data.rows[:2_000], training_data.is_fraud[:2_000], replace(TINY, max_epochs=1)
-    )
-    file = tmp_path / "other.tflite"
-    file.write_bytes(convert(other))
+    network.set_weights([weights * 1.01 for weights in network.get_weights()])
 
     with pytest.raises(ModelError, match=r"differ by .* where 1e-05 is allowed"):
-        check_parity(network, file, training_data.rows[:100])
+        check_parity(network, model_folder / "model.tflite", training_data.rows[:100])
 
 
 def test_parity_is_proven_on_ten_thousand_rows_even_from_few(training_data, model_folder):

@@ -1,0 +1,26 @@
+"""What several tests need is made once per run, by whichever test process asks first."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from services.storage.locks import held
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """The path of a file or folder in this run's temporary folder. Never write to it.
+
+    make: told where to put it; it is there whole, or not at all.
+    """
+    folder = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # it has a folder in the one of the run
+        folder = folder.parent
+    path = folder / name
+    with held(folder / f"{name}.lock"):
+        if not path.exists():
+            unfinished = path.with_name(f"unfinished-{name}")
+            make(unfinished)
+            unfinished.rename(path)
+    return path

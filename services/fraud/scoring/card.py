@@ -3,15 +3,28 @@
 What the network reads, in which order and range; from which probability a transaction is called
 fraud; how good it was on transactions it had not seen; and a few of these with the answers that
 it must give again wherever it runs.
+
+Its contract is the Handbook's, of the 15 features that the service can compute, or the model's own:
+as many numbers as its features, which only the caller can compute. Cards of earlier versions name
+no contract, and all are the Handbook's.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from services.fraud.errors import ModelError
 from services.fraud.scoring.evaluation import Metrics
@@ -20,8 +33,12 @@ from services.fraud.transactions.features import FEATURES
 FILE = "card.json"
 BINS = 10
 
+Contract = Literal["handbook", "own"]
+HANDBOOK: Contract = "handbook"
+OWN: Contract = "own"
+
 Probability = Annotated[float, Field(ge=0, le=1)]
-Row = Annotated[tuple[float, ...], Field(min_length=len(FEATURES), max_length=len(FEATURES))]
+Row = Annotated[tuple[float, ...], Field(min_length=1)]
 
 
 class _Part(BaseModel):
@@ -38,7 +55,7 @@ class FeatureRange(_Part):
     fewer bins than ten.
     """
 
-    name: str
+    name: Annotated[str, Field(min_length=1)]
     minimum: float | None = None
     maximum: float | None = None
     typical: float | None = None  # the median of genuine transactions
@@ -74,6 +91,7 @@ class Card(_Part):
     """
 
     name: str = "fraud_detector"
+    contract: Contract = HANDBOOK
     features: tuple[FeatureRange, ...]
     threshold: Probability
     alerts_per_day: float | None = None  # the budget the threshold came from
@@ -88,6 +106,8 @@ class Card(_Part):
     data_digest: str | None = None
     code_version: str
     trained_at: datetime | None = None  # when registered, where somebody else trained it
+    # Of a network from elsewhere: how it is read (its input, names, scaling, output), in words.
+    assumed: dict[str, str] = Field(default_factory=dict)
     parity: Parity
     golden: tuple[GoldenAnswer, ...] = Field(
         min_length=1,
@@ -97,10 +117,35 @@ class Card(_Part):
 
     @field_validator("features")
     @classmethod
-    def _in_order(cls, features: tuple[FeatureRange, ...]) -> tuple[FeatureRange, ...]:
-        if tuple(feature.name for feature in features) != FEATURES:
+    def _in_order(
+        cls, features: tuple[FeatureRange, ...], known: ValidationInfo
+    ) -> tuple[FeatureRange, ...]:
+        names = tuple(feature.name for feature in features)
+        if known.data.get("contract") == HANDBOOK and names != FEATURES:
             raise ValueError("not the features of this service, or in another order")
+        if not names or len(set(names)) < len(names):
+            raise ValueError("there is none, or two have the same name")
         return features
+
+    @field_validator("golden")
+    @classmethod
+    def _as_wide(
+        cls, golden: tuple[GoldenAnswer, ...], known: ValidationInfo
+    ) -> tuple[GoldenAnswer, ...]:
+        width = len(known.data.get("features", ()))
+        if width and any(len(answer.features) != width for answer in golden):
+            raise ValueError(f"a row has not the {width} features")
+        return golden
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features' names, in the order in which the network reads them."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def width(self) -> int:
+        """How many numbers the network reads for a transaction."""
+        return len(self.features)
 
     @classmethod
     def read(cls, folder: Path) -> "Card":
@@ -125,12 +170,19 @@ class Card(_Part):
         )
 
 
-def describe_features(rows: np.ndarray[Any, Any], is_fraud: Any) -> tuple[FeatureRange, ...]:
-    """The ranges of features in training rows, shape (n, 15)."""
+def contract_of(names: Sequence[str]) -> Contract:
+    """The Handbook's where the features are, in their order; else the model's own."""
+    return HANDBOOK if tuple(names) == FEATURES else OWN
+
+
+def describe_features(
+    rows: np.ndarray[Any, Any], is_fraud: Any, names: Sequence[str] = FEATURES
+) -> tuple[FeatureRange, ...]:
+    """The ranges of features in training rows, shape (n, features)."""
     genuine = rows[~np.asarray(is_fraud, dtype=bool)]
     return tuple(
         _describe(name, rows[:, place], genuine[:, place] if len(genuine) else rows[:, place])
-        for place, name in enumerate(FEATURES)
+        for place, name in enumerate(names)
     )
 
 
@@ -151,6 +203,11 @@ def _describe(
     )
 
 
-def unknown_features() -> tuple[FeatureRange, ...]:
+def unknown_features(names: Sequence[str] = FEATURES) -> tuple[FeatureRange, ...]:
     """The features of a model whose training rows nobody has."""
-    return tuple(FeatureRange(name=name) for name in FEATURES)
+    return tuple(FeatureRange(name=name) for name in names)
+
+
+def numbered(width: int) -> tuple[str, ...]:
+    """Names for features that have none: feature_1, feature_2, …"""
+    return tuple(f"feature_{place}" for place in range(1, width + 1))

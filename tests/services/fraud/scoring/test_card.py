@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from services.fraud.errors import ModelError
-from services.fraud.scoring.card import Card, describe_features
+from services.fraud.scoring.card import (
+    HANDBOOK,
+    OWN,
+    Card,
+    GoldenAnswer,
+    Parity,
+    contract_of,
+    describe_features,
+    numbered,
+    unknown_features,
+)
 from services.fraud.transactions.features import FEATURES
 
 
@@ -49,6 +59,53 @@ def test_features_in_another_order_are_refused(model_folder, tmp_path):
 
     with pytest.raises(ModelError, match="another order"):
         Card.read(tmp_path)
+
+
+def test_card_without_a_contract_is_the_handbooks(model_folder, tmp_path):
+    """As earlier versions wrote it."""
+    entries = json.loads((model_folder / "card.json").read_text())
+    del entries["contract"], entries["assumed"]
+    (tmp_path / "card.json").write_text(json.dumps(entries))
+
+    card = Card.read(tmp_path)
+    assert (card.contract, card.names, card.width) == (HANDBOOK, FEATURES, 15)
+    assert card == Card.read(model_folder)
+
+
+def own_card(names: tuple[str, ...], width: int) -> Card:
+    return Card(
+        contract=OWN,
+        features=unknown_features(names),
+        threshold=0.5,
+        code_version="test",
+        parity=Parity(rows=10_000, largest_difference=0),
+        golden=(GoldenAnswer(features=(1.0,) * width, probability=0.1),),
+    )
+
+
+def test_card_of_an_own_contract_has_its_own_features(tmp_path):
+    """As many as the network reads, whatever their names; also fifteen of them."""
+    own_card(("V1", "V2", "Amount"), 3).write(tmp_path)
+
+    card = Card.read(tmp_path)
+    assert (card.contract, card.names, card.width) == (OWN, ("V1", "V2", "Amount"), 3)
+    assert contract_of(card.names) == contract_of(numbered(15)) == OWN
+    assert contract_of(FEATURES) == HANDBOOK
+    assert own_card(numbered(15), 15).names[:2] == ("feature_1", "feature_2")
+
+
+@pytest.mark.parametrize(
+    ("names", "width", "message"),
+    [
+        (("a", "a"), 2, "two have the same name"),
+        ((), 1, "there is none"),
+        (("a", "b"), 3, "a row has not the 2 features"),
+    ],
+)
+def test_features_of_an_own_contract_are_held_to_one_another(names, width, message):
+    """Names once each, and golden rows as wide as they are many."""
+    with pytest.raises(ValueError, match=message):
+        own_card(names, width)
 
 
 def test_missing_card_is_a_model_error(tmp_path):

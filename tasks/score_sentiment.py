@@ -96,6 +96,11 @@ def _scoring_run(
     params: Any, settings: Settings, zone: ZoneInfo, scheduled: datetime
 ) -> ScoringRun:
     opened = find_source(params)
+    place = (
+        place_of_query(params.source.strip(), settings.query_url, settings.warehouse_url)
+        if is_query(params.source)
+        else place_of_files(params.source)
+    )
     model = find_model(params.model, params.model_revision, cache=settings.home / "cache")
     return ScoringRun(
         folder=RunFolder(
@@ -118,7 +123,7 @@ def _scoring_run(
             keep_null_words=params.keep_null_words,
             reject_unknown_text=params.reject_unknown_text,
         ),
-        origin=Origin(_place(params.source, settings), is_named=params.source_name is not None),
+        origin=Origin(place, is_named=params.source_name is not None),
         run_id=prefect.runtime.flow_run.id,
         started_at=datetime.now(UTC),
         rescore=params.rescore,
@@ -140,12 +145,6 @@ def _describe_error(error: BaseException, home: Path) -> str:
     if isinstance(error, SentimentError):
         return faults.advise(str(error), home)
     return faults.describe(error, home) or str(error) or "interrupted"
-
-
-def _place(source: str, settings: Settings) -> str:
-    if is_query(source):
-        return place_of_query(source.strip(), settings.query_url, settings.warehouse_url)
-    return place_of_files(source)
 
 
 @task(**DB_RETRY)

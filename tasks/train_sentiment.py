@@ -1,7 +1,6 @@
 """The task of the flow `train_sentiment`."""
 
 from pathlib import Path
-from typing import Any
 
 from prefect import task
 
@@ -40,10 +39,7 @@ def train(*, data: Path, output: Path | None, report_only: tuple[str, ...], seed
         with resumed_progress("train-sentiment-progress", "training", "steps") as reach:
             model, tokenizer = fit(corpus, recipe, state, reach, print_notice)
         card = package(model, tokenizer, corpus, recipe, digest, folder, print_notice)
-    add_table("train-sentiment", _table(card), description=f"{folder}")
+    table = [{"data set": name, **figures} for name, figures in card["metrics"].items()]
+    add_table("train-sentiment", table, description=f"{folder}")
     print_result(f"model: {folder}")
     return folder
-
-
-def _table(card: dict[str, Any]) -> list[dict[str, Any]]:
-    return [{"data set": name, **figures} for name, figures in card["metrics"].items()]

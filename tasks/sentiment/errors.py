@@ -22,52 +22,40 @@ class SentimentError(Exception):
     """Base of all errors raised on purpose here; the message is one line for the operator."""
 
 
-class SourceError(SentimentError):
-    """The input cannot be read as asked."""
+class SourceError(SentimentError): ...
 
 
-class SourceChanged(SourceError):
-    """The input changed while it was read."""
+class SourceChanged(SourceError): ...
 
 
-class TooFewRows(SentimentError):
-    """Fewer rows were read than the run asks for."""
+class TooFewRows(SentimentError): ...
 
 
-class RejectedTooMany(SentimentError):
-    """More rows were rejected than the run allows."""
+class RejectedTooMany(SentimentError): ...
 
 
-class ModelError(SentimentError):
-    """The model cannot be opened or is not a two-class sentiment model."""
+class ModelError(SentimentError): ...
 
 
-class GoldenError(ModelError):
-    """A text with a known answer got another one."""
+class GoldenError(ModelError): ...
 
 
-class PrecisionError(ModelError):
-    """The precision that was asked for gives other labels than float32."""
+class PrecisionError(ModelError): ...
 
 
-class WarehouseError(SentimentError, StorageError):
-    """The database refused an operation."""
+class WarehouseError(SentimentError, StorageError): ...
 
 
-class WarehouseBusy(WarehouseError, StorageBusy):
-    """The database was locked, full of connections or out of reach; later it may answer."""
+class WarehouseBusy(WarehouseError, StorageBusy): ...
 
 
-class PublicationError(SentimentError):
-    """A file that is to be published is missing or damaged; what was published stays."""
+class PublicationError(SentimentError): ...
 
 
-class RunConflict(SentimentError):
-    """Another run of the source and run date is at work."""
+class RunConflict(SentimentError): ...
 
 
-class CorpusError(SentimentError):
-    """The training data cannot be used as it is."""
+class CorpusError(SentimentError): ...
 
 
 def first_line(error: BaseException | None) -> str:

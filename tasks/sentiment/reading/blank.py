@@ -7,7 +7,6 @@ punctuation that may be meant ("...", "?", "!!!").
 
 import re
 import unicodedata
-from collections.abc import Iterator
 
 _UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})  # controls, marks of format, white space
 _UNSEEN_OTHERS = frozenset(  # Unicode's Default_Ignorable_Code_Point beyond these categories
@@ -41,13 +40,9 @@ def is_blank(text: str, *, keep_null_words: bool = False) -> bool:
 
     Args: keep_null_words: whether such a word is a text like any other.
     """
-    if next(_visible(text), None) is None:
+    if not any(map(_is_visible, text)):
         return True
     return not keep_null_words and len(text) <= _LONGEST and _is_null_word(text)
-
-
-def _visible(text: str) -> Iterator[str]:
-    return (character for character in text if _is_visible(character))
 
 
 def _is_visible(character: str) -> bool:

@@ -82,7 +82,7 @@ def beginning(text: str) -> str:
 def require_columns(asked: Sequence[str], present: Sequence[str], place: str) -> None:
     """Refuse a table without the asked columns, naming those that it has.
 
-    Raises: SourceError: a column is missing, or one that is asked for is there twice.
+    Raises: SourceError: a column is missing.
     """
     missing = [name for name in asked if name not in present]
     if missing:
@@ -92,9 +92,6 @@ def require_columns(asked: Sequence[str], present: Sequence[str], place: str) ->
             f"{place} has no column {', '.join(map(_quote, missing))}{_hint(missing[0], present)}; "
             f"its columns are: {shown}{more}"
         )
-    repeated = [name for name in asked if list(present).count(name) > 1]
-    if repeated:
-        raise SourceError(f"{place} has more than one column {_quote(repeated[0])}")
 
 
 def refuse_repeated(columns: Sequence[str], place: str) -> None:

@@ -58,8 +58,9 @@ def open_read_only(address: sa.URL, query: str) -> sa.Connection:
 def _open_sqlite(address: sa.URL) -> sa.Connection:
     if address.get_driver_name() != "pysqlite":
         raise SourceError(f"{address.drivername} cannot be opened read-only: use sqlite:///FILE")
-    if _is_missing(address.database):
-        raise SourceError(f"there is no database {address.database} to run the query on")
+    file = address.database or ":memory:"
+    if file != ":memory:" and not file.startswith("file:") and not Path(file).exists():
+        raise SourceError(f"there is no database {file} to run the query on")
     engine = sa.create_engine(address, poolclass=NullPool)
 
     @sa.event.listens_for(engine, "do_connect")
@@ -72,7 +73,8 @@ def _open_sqlite(address: sa.URL) -> sa.Connection:
     connection = engine.connect()
     driver = connection.connection.driver_connection
     assert driver is not None
-    driver.text_factory = _decode  # a text that is not UTF-8 shall fail alone
+    # A text that is not UTF-8 shall fail alone.
+    driver.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
     driver.set_authorizer(_authorizer(connection.info))
     return connection
 
@@ -112,17 +114,6 @@ def _read_only_address(name: str) -> str:
         return f"file:{quote(name)}?mode=ro"
     path, _, options = name.partition("?")
     return f"{path}?{urlencode({**dict(parse_qsl(options)), 'mode': 'ro'})}"
-
-
-def _is_missing(database: str | None) -> bool:
-    """SQLite would call it unreadable."""
-    if not database or database == ":memory:" or database.startswith("file:"):
-        return False
-    return not Path(database).exists()
-
-
-def _decode(text: bytes) -> str:
-    return text.decode("utf-8", "surrogateescape")
 
 
 def _open_mysql(address: sa.URL, query: str) -> sa.Connection:

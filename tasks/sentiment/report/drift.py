@@ -65,7 +65,7 @@ def compare_to_previous(
             previous=runs,
             positive_share_now=now,
             rejected_share_now=rejected_now,
-            warnings=() if runs else _first_run_warnings(statistics),
+            warnings=() if runs else tuple(_one_label_warnings(statistics)),
         )
     histogram_then = tuple(map(sum, zip(*(run.histogram or () for run in runs), strict=True)))
     rows_then = sum(histogram_then)
@@ -102,32 +102,23 @@ def _two_proportion_z(share_then: float, rows_then: int, share_now: float, rows_
     return (share_now - share_then) / math.sqrt(variance) if variance > 0 else 0.0
 
 
-def _one_label(statistics: ScoreStatistics) -> tuple[str, float]:
+def _one_label_warnings(
+    statistics: ScoreStatistics, then: float | None = None, z: float = 0.0
+) -> list[str]:
+    """then: the positive share before; None: of the first run, which is held to less."""
     share = statistics.positive_share or 0.0
-    return ("positive", share) if share >= 0.5 else ("negative", 1 - share)
-
-
-def _first_run_warnings(statistics: ScoreStatistics) -> tuple[str, ...]:
-    label, share = _one_label(statistics)
-    if statistics.rows < ONE_LABEL_ROWS or share < ONE_LABEL_SHARE_FIRST_RUN:
-        return ()
-    return (
-        f"{share:.1%} of {statistics.rows:,} reviews are {label}: nearly all have one label. "
-        "Is this the right text column, and does the model know the language?",
-    )
-
-
-def _one_label_warnings(statistics: ScoreStatistics, then: float, z: float) -> list[str]:
-    label, share = _one_label(statistics)
+    label = "positive" if share >= 0.5 else "negative"
+    share = max(share, 1 - share)
+    if statistics.rows < ONE_LABEL_ROWS:
+        return []
+    told = f"{share:.1%} of {statistics.rows:,} reviews are {label}: nearly all have one label"
+    if then is None:
+        advice = "Is this the right text column, and does the model know the language?"
+        return [f"{told}. {advice}"] if share >= ONE_LABEL_SHARE_FIRST_RUN else []
     share_then = then if label == "positive" else 1 - then
-    if statistics.rows < ONE_LABEL_ROWS or share < ONE_LABEL_SHARE:
+    if share < ONE_LABEL_SHARE or share_then >= ONE_LABEL_SHARE or abs(z) <= MIN_Z:
         return []
-    if share_then >= ONE_LABEL_SHARE or abs(z) <= MIN_Z:
-        return []
-    return [
-        f"{share:.1%} of {statistics.rows:,} reviews are {label}: nearly all have one label, "
-        f"and before it was {share_then:.1%}."
-    ]
+    return [f"{told}, and before it was {share_then:.1%}."]
 
 
 def _share_warnings(then: float, now: float, z: float) -> list[str]:

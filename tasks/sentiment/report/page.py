@@ -114,13 +114,13 @@ def _sql(source: str) -> str:
 
 def _groups(report: RunReport) -> dict[str, Any] | None:
     """The section of the group column: a curve over time, or bars; None without such a column."""
-    tally = report.statistics.groups
+    tally = report.statistics.groups.tally
     overall = report.statistics.positive_share
     if report.run.request.group_column is None or not tally or overall is None:
         return None
     named = {name: counts for name, counts in tally.items() if name not in (NONE, OTHER)}
     unplaced = sum(rows for name, (rows, _) in tally.items() if name not in named)
-    days = report.statistics.grouping.are_days
+    days = report.statistics.groups.are_days
     if not days or len(named) < MIN_DAYS_FOR_A_CURVE:
         return {"unit": None, "days": days, **_bars(tally, days)}
     unit, buckets = plots.make_buckets(named)

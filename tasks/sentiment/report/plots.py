@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from services.modelling.statistics import wilson_interval
@@ -21,6 +21,7 @@ from services.reporting.plots import (
 )
 
 MAX_BUCKETS = 160
+UNITS = {"day": "D", "week": "W-MON", "month": "MS", "quarter": "QS", "year": "YS"}
 MIN_ROWS_FOR_A_SHARE = 20  # below, a share is mostly chance
 MIN_SHARES = 8
 
@@ -39,19 +40,14 @@ def make_buckets(days: Mapping[str, tuple[int, int]]) -> tuple[str, list[Bucket]
 
     Keys of `days` are YYYY-MM-DD. Returns the unit in a word and the buckets in order.
     """
-    dates = {date.fromisoformat(day): counts for day, counts in days.items()}
-    if not dates:
-        return "day", []
-    for unit in ("day", "week", "month", "quarter", "year"):
-        starts = _starts(unit, min(dates), max(dates))
-        if len(starts) <= MAX_BUCKETS:
+    import pandas as pd
+
+    frame = pd.DataFrame(list(days.values()), pd.to_datetime(list(days)), ["rows", "positive"])
+    for unit, frequency in UNITS.items():  # noqa: B007 - it is used behind the loop
+        sums = frame.resample(frequency, closed="left", label="left").sum()
+        if len(sums) <= MAX_BUCKETS:
             break
-    sums = {start: [0, 0] for start in starts}
-    for day, (rows, positive) in dates.items():
-        total = sums[_start_of(unit, day)]
-        total[0] += rows
-        total[1] += positive
-    return unit, [Bucket(start, rows, positive) for start, (rows, positive) in sums.items()]
+    return unit, [Bucket(start.date(), int(r), int(p)) for start, r, p in sums.itertuples()]
 
 
 def drawable(buckets: Sequence[Bucket]) -> list[Bucket]:
@@ -176,26 +172,3 @@ def _share_limits(shares: Sequence[float]) -> tuple[float, float]:
     padding = max(0.04, (0.20 - (high - low)) / 2)
     low, high = low - padding, high + padding
     return max(-0.02, low - max(0.0, high - 1.02)), min(1.02, high + max(0.0, -0.02 - low))
-
-
-def _start_of(unit: str, day: date) -> date:
-    if unit == "day":
-        return day
-    if unit == "week":
-        return day - timedelta(days=day.weekday())
-    if unit == "month":
-        return day.replace(day=1)
-    if unit == "quarter":
-        return day.replace(month=(day.month - 1) // 3 * 3 + 1, day=1)
-    return day.replace(month=1, day=1)
-
-
-def _starts(unit: str, first: date, last: date) -> list[date]:
-    days_on = {"day": 1, "week": 7, "month": 31, "quarter": 93, "year": 366}[unit]
-    starts = [_start_of(unit, first)]
-    while len(starts) <= MAX_BUCKETS or unit == "year":
-        following = _start_of(unit, starts[-1] + timedelta(days=days_on))
-        if following > last:
-            break
-        starts.append(following)
-    return starts

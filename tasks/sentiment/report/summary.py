@@ -72,9 +72,10 @@ def render_markdown(report: RunReport) -> str:
     if report.where:
         rows = [(escape(k, 300), escape(v)) for k, v in report.where.items()]
         blocks += ["## Where to look", format_table(("What", "Where"), rows)]
+    why = f" ({report.why_precision})" if report.why_precision else ""
     blocks.append(
         f"Model {escape(request.model)}, digest {request.model_digest[:12]}, "
-        f"{escape(_precision(report))}. Run {escape(report.run.run_id)}."
+        f"{escape(report.precision + why)}. Run {escape(report.run.run_id)}."
     )
     return "\n\n".join(blocks) + "\n"
 
@@ -125,10 +126,6 @@ def _unknown(report: RunReport) -> str:
     return f"{counts} texts have no word that the model knows"
 
 
-def _precision(report: RunReport) -> str:
-    return report.precision + (f" ({report.why_precision})" if report.why_precision else "")
-
-
 def _change(report: RunReport) -> list[str]:
     comparison = report.comparison
     now = report.statistics.positive_share
@@ -167,11 +164,11 @@ def _distribution(report: RunReport) -> list[str]:
 
 
 def _groups(report: RunReport) -> list[str]:
-    tally = report.statistics.groups
+    tally = report.statistics.groups.tally
     column = report.run.request.group_column
     if column is None or not tally:
         return []
-    days = report.statistics.grouping.are_days
+    days = report.statistics.groups.are_days
     ranked = sorted(tally.items(), key=lambda group: (group[0] == OTHER, -group[1][0], group[0]))
     shown = sorted(tally.items())[-GROUPS_SHOWN:] if days else ranked[:GROUPS_SHOWN]
     rows = [

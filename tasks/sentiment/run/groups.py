@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any
 
 from services.reporting.excerpt import excerpt
 
@@ -68,7 +67,8 @@ class Groups:
         by_day: dict[str, tuple[int, int]] = {}
         dated = undated = 0
         for text, counts in raw.items():
-            name = NONE if text in _EMPTY_CELLS else _group_name(text)
+            name = "" if text in _EMPTY_CELLS else excerpt(text, GROUP_NAME_CHARS).strip()
+            name = name or NONE
             day = NONE if name == NONE else day_of(text)
             if day is None:
                 undated += counts[0]
@@ -76,25 +76,20 @@ class Groups:
                 dated += counts[0]
             _add(by_value, name, counts)
             _add(by_day, day or OTHER, counts)
-        return cls(_bound_values(by_value), _bound_days(by_day), dated, undated)
+        return cls(
+            by_value=_bound(by_value, MAX_VALUES, _name_rank),
+            by_day=_bound(by_day, MAX_DAYS, _day_rank),
+            dated=dated,
+            undated=undated,
+        )
 
     def merge(self, other: "Groups") -> "Groups":
         """The groups of both sets of rows together."""
         return Groups(
-            by_value=_bound_values(_add_up(self.by_value, other.by_value)),
-            by_day=_bound_days(_add_up(self.by_day, other.by_day)),
+            by_value=_bound(_add_up(self.by_value, other.by_value), MAX_VALUES, _name_rank),
+            by_day=_bound(_add_up(self.by_day, other.by_day), MAX_DAYS, _day_rank),
             dated=self.dated + other.dated,
             undated=self.undated + other.undated,
-        )
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> "Groups":
-        """Read what `asdict` gave; a KeyError, TypeError or ValueError for anything else."""
-        return cls(
-            by_value={name: (rows, hits) for name, (rows, hits) in document["by_value"].items()},
-            by_day={name: (rows, hits) for name, (rows, hits) in document["by_day"].items()},
-            dated=document["dated"],
-            undated=document["undated"],
         )
 
 
@@ -121,18 +116,6 @@ def day_of(cell: str) -> str | None:
         return date(year, month, day).isoformat()
     except ValueError:  # such as 30 February
         return None
-
-
-def _bound_values(tally: Tally) -> Tally:
-    return _bound(tally, MAX_VALUES, _name_rank)
-
-
-def _bound_days(tally: Tally) -> Tally:
-    return _bound(tally, MAX_DAYS, _day_rank)
-
-
-def _group_name(text: str) -> str:
-    return excerpt(text, GROUP_NAME_CHARS).strip() or NONE
 
 
 def _add(tally: dict[str, tuple[int, int]], name: str, counts: tuple[int, int]) -> None:

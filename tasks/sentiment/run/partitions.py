@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter
 
 from tasks.sentiment.run.plan import Plan, write_parquet
 from tasks.sentiment.run.run_folder import RunFolder, write_json
@@ -50,6 +51,9 @@ class PartitionResult:
     reused: int
     seconds: float
     finished_at: datetime
+
+
+_RESULT = TypeAdapter(PartitionResult)
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ def score_partition(
     result = PartitionResult(number, len(ids), len(fresh), len(reused), seconds, now)
     groups = table["group"].to_pylist() if table["group"].null_count < len(ids) else None
     statistics = ScoreStatistics.of(ids, probability, texts, groups)
-    marker = {**asdict(result), "finished_at": now.isoformat(), "statistics": statistics.to_json()}
+    marker = {**asdict(result), "finished_at": now.isoformat(), "statistics": asdict(statistics)}
     write_json(_marker(run.folder, number), marker)
     return result
 
@@ -165,12 +169,8 @@ def _scores(
 
 def read_result(folder: RunFolder, number: int) -> PartitionResult | None:
     """The result of a finished partition, or None."""
-    content = _read_marker(folder, number)
-    if content is None:
-        return None
-    content.pop("statistics")
-    finished_at = datetime.fromisoformat(content.pop("finished_at"))
-    return PartitionResult(**content, finished_at=finished_at)
+    file = _marker(folder, number)
+    return _RESULT.validate_json(file.read_bytes()) if file.exists() else None
 
 
 def finished_partitions(folder: RunFolder, plan: Plan) -> list[PartitionResult]:
@@ -183,9 +183,8 @@ def merged_statistics(folder: RunFolder, results: Iterable[PartitionResult]) -> 
     """The statistics of the given partitions, those of one in memory at a time."""
     merged = ScoreStatistics()
     for result in results:
-        content = _read_marker(folder, result.number)
-        if content is not None:
-            merged = merged.merge(ScoreStatistics.from_json(content["statistics"]))
+        content = json.loads(_marker(folder, result.number).read_bytes())
+        merged = merged.merge(ScoreStatistics.from_json(content["statistics"]))
     return merged
 
 
@@ -205,11 +204,3 @@ def rows_to_load(folder: RunFolder, number: int) -> list[ScoredRow]:
 
 def _marker(folder: RunFolder, number: int) -> Path:
     return folder.staged("scores", number).with_suffix(".json")
-
-
-def _read_marker(folder: RunFolder, number: int) -> dict[str, Any] | None:
-    file = _marker(folder, number)
-    if not file.exists():
-        return None
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return content

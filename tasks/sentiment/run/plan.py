@@ -12,16 +12,15 @@ So whatever is found after a kill is either whole or ignored. On disk, in SQL an
 options a partition is called a part; names there stay, since earlier runs left them.
 """
 
-import json
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter
 
 from services.storage.files import written_aside
 from tasks.sentiment.run.run_folder import RunFolder, write_json
@@ -53,25 +52,15 @@ class Plan:
         return sum(self.parts)
 
 
+_PLAN = TypeAdapter(Plan)
+
+
 def read_plan(folder: RunFolder) -> Plan | None:
     """The plan of a complete partitioning, or None: also for a damaged one, which is made anew."""
-    file = folder.staging / "plan.json"
-    if not file.exists():
-        return None
     try:
-        return _from_json(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, LookupError, TypeError, AttributeError):
+        return _PLAN.validate_json((folder.staging / "plan.json").read_bytes())
+    except (FileNotFoundError, ValueError):
         return None
-
-
-def _from_json(content: dict[str, Any]) -> Plan:
-    content["parts"] = tuple(content["parts"])
-    content["unknown_rows"] = tuple(content.get("unknown_rows", ()))
-    content["rejected_reasons"] = {
-        reason: (count, tuple(rows))
-        for reason, (count, rows) in content["rejected_reasons"].items()
-    }
-    return Plan(**content)
 
 
 def write_plan(folder: RunFolder, plan: Plan) -> None:

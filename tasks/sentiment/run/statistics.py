@@ -1,19 +1,20 @@
 """What the report of a run is built from, counted partition by partition.
 
 Promises: the memory of one value does not grow with the rows counted; merging the partitions in any
-order and any grouping gives exactly the value of the whole; `from_json(to_json())` is the same
-value, so that each partition can keep its own in its marker file.
+order and any grouping gives exactly the value of the whole; each partition can keep its own as
+JSON in its marker file.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field, TypeAdapter
 
 from services.reporting.excerpt import excerpt
-from tasks.sentiment.run.groups import Groups, Tally
+from tasks.sentiment.run.groups import Groups
 
 HISTOGRAM_BINS = 20
 EXAMPLES_KEPT = 10
@@ -21,8 +22,7 @@ EXCERPT_CHARS = 300
 ID_CHARS = 120
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(NamedTuple):
     """A review to show. The text is an excerpt of at most 300 printable characters."""
 
     review_id: str
@@ -39,8 +39,10 @@ class ScoreStatistics:
 
     rows: int = 0
     positive: int = 0
-    histogram: tuple[int, ...] = (0,) * HISTOGRAM_BINS  # equal bins of [0, 1]
-    grouping: Groups = field(default_factory=Groups)
+    histogram: Annotated[
+        tuple[int, ...], Field(min_length=HISTOGRAM_BINS, max_length=HISTOGRAM_BINS)
+    ] = (0,) * HISTOGRAM_BINS  # equal bins of [0, 1]
+    groups: Groups = field(default_factory=Groups)
     # strongest first
     most_negative: tuple[Example, ...] = ()
     most_positive: tuple[Example, ...] = ()
@@ -72,9 +74,7 @@ class ScoreStatistics:
             rows=len(p),
             positive=int(positive.sum()),
             histogram=tuple(np.bincount(bins, minlength=HISTOGRAM_BINS).tolist()),
-            grouping=(
-                Groups() if group_values is None else Groups.of(group_values, positive.tolist())
-            ),
+            groups=Groups() if group_values is None else Groups.of(group_values, positive.tolist()),
             most_negative=_extremes(review_ids, p, texts, sign=1),
             most_positive=_extremes(review_ids, p, texts, sign=-1),
         )
@@ -85,7 +85,7 @@ class ScoreStatistics:
             rows=self.rows + other.rows,
             positive=self.positive + other.positive,
             histogram=tuple(a + b for a, b in zip(self.histogram, other.histogram, strict=True)),
-            grouping=self.grouping.merge(other.grouping),
+            groups=self.groups.merge(other.groups),
             most_negative=_strongest((*self.most_negative, *other.most_negative), sign=1),
             most_positive=_strongest((*self.most_positive, *other.most_positive), sign=-1),
         )
@@ -95,43 +95,15 @@ class ScoreStatistics:
         """Share of positive rows; None when there are no rows."""
         return self.positive / self.rows if self.rows else None
 
-    @property
-    def groups(self) -> Tally:
-        """Group -> (rows, positive), for the group column; empty without one."""
-        return self.grouping.tally
-
-    def to_json(self) -> dict[str, object]:
-        """A value for `json.dumps`; `from_json` reads it back."""
-        return {
-            "rows": self.rows,
-            "positive": self.positive,
-            "histogram": list(self.histogram),
-            "groups": asdict(self.grouping),
-            "most_negative": [astuple(example) for example in self.most_negative],
-            "most_positive": [astuple(example) for example in self.most_positive],
-        }
-
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "ScoreStatistics":
-        """Read what `to_json` gave.
+        """Read what `asdict` gave. Raises: ValueError: the document is something else."""
+        if not document.keys() >= {field.name for field in fields(cls)}:
+            raise ValueError(f"not the statistics of a part: {document}")
+        return _ANY.validate_python(document)
 
-        Raises:
-            ValueError: the document is something else, or of another version of this module.
-        """
-        try:
-            statistics = cls(
-                rows=document["rows"],
-                positive=document["positive"],
-                histogram=tuple(document["histogram"]),
-                grouping=Groups.from_json(document["groups"]),
-                most_negative=tuple(Example(*entry) for entry in document["most_negative"]),
-                most_positive=tuple(Example(*entry) for entry in document["most_positive"]),
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"not the statistics of a part: {error!r}") from error
-        if len(statistics.histogram) != HISTOGRAM_BINS:
-            raise ValueError(f"the histogram has {len(statistics.histogram)} bins")
-        return statistics
+
+_ANY = TypeAdapter(ScoreStatistics)
 
 
 def _extremes(

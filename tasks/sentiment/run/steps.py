@@ -35,7 +35,6 @@ from tasks.sentiment.run.partitions import (
 from tasks.sentiment.run.plan import Plan, discard, read_plan, release_reserve
 from tasks.sentiment.run.run_folder import RunFolder
 from tasks.sentiment.run.scoring_run import ScoringRun
-from tasks.sentiment.run.window import Pace
 from tasks.sentiment.scoring.scorer import TextScorer
 from tasks.sentiment.sql.tables import RunRow
 
@@ -48,58 +47,38 @@ def settle(run: ScoringRun, source: Source) -> Outcome | None:
     is gone, or a database that knows nothing of the run.
     Raises: SourceError: the source's name, or the run date, has another input.
     """
-    _check_origin(run)
-    fingerprint = source.fingerprint()
-    entry = _find_published(run)
-    if entry is None or fingerprint is None or entry["fingerprint"] != fingerprint:
-        return None
-    return _settle_published(run, entry)
-
-
-def _check_origin(run: ScoringRun) -> None:
     folder, warehouse = run.folder, run.warehouse()
     warehouse.prepare()
     warehouse.check_origin(folder.source, run.origin)
-    entry = publication.read_manifest(folder.scores)["sources"].get(folder.source, {})
-    run_date = folder.run_date.isoformat()
-    refuse_taken_date(folder.source, run_date, run.origin, entry.get("origin"))
-
-
-def _find_published(run: ScoringRun) -> dict[str, Any] | None:
-    """The manifest's entry of the source, if it answers the same request."""
-    manifest = publication.read_manifest(run.folder.scores)
-    entry: dict[str, Any] | None = manifest["sources"].get(run.folder.source)
-    if entry is None or run.rescore or entry["request_digest"] != run.request.digest:
+    entry = publication.read_manifest(folder.scores)["sources"].get(folder.source)
+    if entry is not None:
+        run_date = folder.run_date.isoformat()
+        refuse_taken_date(folder.source, run_date, run.origin, entry.get("origin"))
+    fingerprint = source.fingerprint()
+    if entry is None or fingerprint is None or entry["fingerprint"] != fingerprint:
         return None
-    counts = entry["counts"]
-    is_too_small = counts["rows_read"] < run.min_rows
-    if is_too_small or counts["rejected"] > run.max_rejected_share * counts["rows_read"]:
-        return None  # partitioning will say so
-    return entry
-
-
-def _settle_published(run: ScoringRun, entry: Mapping[str, Any]) -> Outcome | None:
-    warehouse = run.warehouse()
-    warehouse.prepare()
+    if not _answers(run, entry) or not publication.is_whole(folder.scores, entry):
+        return None
     row = warehouse.run(entry["run_id"])
-    if not publication.is_whole(run.folder.scores, entry):
-        return None
     if row is None or warehouse.has_unfinished_run_since(row):
         return None  # another run was killed or stopped since, perhaps in the middle of loading
     if row.status != "finished":
         warehouse.update_run(row.run_id, **_finished_values(entry))
-    discard(run.folder)
+    discard(folder)
     counts = entry["counts"]
-    return Outcome(
-        status="finished",
-        run_id=row.run_id,
-        rows_read=counts["rows_read"],
-        scored=0,
-        reused=counts["scored"] + counts["reused"],
-        rejected=counts["rejected"],
-        rows_waiting=0,
-        parts=counts["parts"],
-        parts_done=counts["parts"],
+    reused = counts["scored"] + counts["reused"]
+    return Outcome("finished", row.run_id, **{**counts, "scored": 0, "reused": reused})
+
+
+def _answers(run: ScoringRun, entry: Mapping[str, Any]) -> bool:
+    """Whether a published entry is what the run asks for; if of too few rows, or with too many
+    rejected, partitioning will say so."""
+    rows_read, rejected = entry["counts"]["rows_read"], entry["counts"]["rejected"]
+    return bool(
+        not run.rescore
+        and entry["request_digest"] == run.request.digest
+        and rows_read >= run.min_rows
+        and rejected <= run.max_rejected_share * rows_read
     )
 
 
@@ -140,8 +119,8 @@ def score(
         return finished
     if run.window.ends_at is not None:  # without an end, no need to read all markers
         results = finished_partitions(run.folder, plan)
-        paces = [Pace(result.rows, result.seconds) for result in results]
-        if not run.window.fits(run.clock(), plan.parts[number], paces):
+        done = [(result.rows, result.seconds) for result in results]
+        if not run.window.fits(run.clock(), plan.parts[number], done):
             return None
     return score_partition(run, number, open_scorer)
 

@@ -12,14 +12,6 @@ MARGIN = 1.2  # a partition is expected to take this many times what the slowest
 
 
 @dataclass(frozen=True)
-class Pace:
-    """What a finished partition took."""
-
-    rows: int
-    seconds: float
-
-
-@dataclass(frozen=True)
 class Window:
     """The end of the off-peak window as an instant in UTC; None: no end."""
 
@@ -43,15 +35,18 @@ class Window:
                 return cls(instant)
         raise AssertionError("a clock shows every time of day within three days")
 
-    def fits(self, now: datetime, rows: int, paces: Sequence[Pace]) -> bool:
+    def fits(self, now: datetime, rows: int, done: Sequence[tuple[int, float]]) -> bool:
         """Whether a partition of `rows` rows that starts `now` would end in time.
+
+        done: rows and seconds of each finished partition.
+
 
         Expects the pace per row of the slowest partition so far, and a margin. Before any pace is
         known, a partition may start as long as the window is open.
         """
         if self.ends_at is None:
             return True
-        per_row = max((pace.seconds / pace.rows for pace in paces if pace.rows), default=0.0)
+        per_row = max((seconds / count for count, seconds in done if count), default=0.0)
         return now + timedelta(seconds=per_row * rows * MARGIN) < self.ends_at
 
 

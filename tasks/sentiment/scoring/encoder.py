@@ -74,54 +74,38 @@ class Encoder:
 
 @dataclass(frozen=True)
 class _Names:
-    """Where one architecture keeps its weights; `{}` stands for the layer's number."""
+    """Where one architecture keeps its weights, by default BERT's; `{}` stands for the layer's
+    number."""
 
-    embeddings: str
-    layer: str
-    query: str
-    key: str
-    value: str
-    attention_out: str
-    attention_norm: str
-    wide: str
-    narrow: str
-    norm: str
+    root: str
     dense: str
-    head_activation: str
-    classifier: str
+    classifier: str = "classifier"
+    layer: str = "encoder.layer.{}"
+    query: str = "attention.self.query"
+    key: str = "attention.self.key"
+    value: str = "attention.self.value"
+    attention_out: str = "attention.output.dense"
+    attention_norm: str = "attention.output.LayerNorm"
+    wide: str = "intermediate.dense"
+    narrow: str = "output.dense"
+    norm: str = "output.LayerNorm"
+    head_activation: str = "Tanh"
     layers_key: str = "num_hidden_layers"
     heads_key: str = "num_attention_heads"
     activation_key: str = "hidden_act"
     epsilon: float | None = None  # None: the config says it
 
 
-def _bert_like(root: str, dense: str, classifier: str) -> _Names:
-    return _Names(
-        embeddings=f"{root}.embeddings",
-        layer=f"{root}.encoder.layer.{{}}",
-        query="attention.self.query",
-        key="attention.self.key",
-        value="attention.self.value",
-        attention_out="attention.output.dense",
-        attention_norm="attention.output.LayerNorm",
-        wide="intermediate.dense",
-        narrow="output.dense",
-        norm="output.LayerNorm",
-        dense=dense,
-        head_activation="Tanh",
-        classifier=classifier,
-    )
-
-
-_ROBERTA = _bert_like("roberta", "classifier.dense", "classifier.out_proj")
+_ROBERTA = _Names("roberta", "classifier.dense", "classifier.out_proj")
 _NAMES = {
-    "bert": _bert_like("bert", "bert.pooler.dense", "classifier"),
+    "bert": _Names("bert", "bert.pooler.dense"),
     "roberta": _ROBERTA,
     "xlm-roberta": _ROBERTA,
     "camembert": _ROBERTA,
     "distilbert": _Names(
-        embeddings="distilbert.embeddings",
-        layer="distilbert.transformer.layer.{}",
+        "distilbert",
+        "pre_classifier",
+        layer="transformer.layer.{}",
         query="attention.q_lin",
         key="attention.k_lin",
         value="attention.v_lin",
@@ -130,9 +114,7 @@ _NAMES = {
         wide="ffn.lin1",
         narrow="ffn.lin2",
         norm="output_layer_norm",
-        dense="pre_classifier",
         head_activation="Relu",
-        classifier="classifier",
         layers_key="n_layers",
         heads_key="n_heads",
         activation_key="activation",
@@ -172,8 +154,7 @@ def read_encoder(folder: Path, config: Mapping[str, Any], first_position: int) -
     if not is_known(config):
         return None
     names = _NAMES[config["model_type"]]
-    read = map(_read_tensors, weight_files(folder))
-    tensors = {name: tensor for tensors in read for name, tensor in tensors.items()}
+    tensors = {n: t for file in weight_files(folder) for n, t in _read_tensors(file).items()}
 
     def tensor(name: str) -> Array:
         if name not in tensors:
@@ -189,7 +170,7 @@ def read_encoder(folder: Path, config: Mapping[str, Any], first_position: int) -
         return Norm(tensor(f"{name}.weight"), tensor(f"{name}.bias"), epsilon)
 
     def layer(number: int) -> Layer:
-        at = names.layer.format(number)
+        at = f"{names.root}.{names.layer.format(number)}"
         return Layer(
             query=linear(f"{at}.{names.query}"),
             key=linear(f"{at}.{names.key}"),
@@ -201,12 +182,13 @@ def read_encoder(folder: Path, config: Mapping[str, Any], first_position: int) -
             norm=norm(f"{at}.{names.norm}"),
         )
 
-    positions = tensor(f"{names.embeddings}.position_embeddings.weight")[first_position:]
-    types = f"{names.embeddings}.token_type_embeddings.weight"
+    embeddings = f"{names.root}.embeddings"
+    positions = tensor(f"{embeddings}.position_embeddings.weight")[first_position:]
+    types = f"{embeddings}.token_type_embeddings.weight"
     return Encoder(
-        words=tensor(f"{names.embeddings}.word_embeddings.weight"),
+        words=tensor(f"{embeddings}.word_embeddings.weight"),
         positions=positions + tensors[types][0] if types in tensors else positions,
-        norm=norm(f"{names.embeddings}.LayerNorm"),
+        norm=norm(f"{embeddings}.LayerNorm"),
         layers=tuple(layer(i) for i in range(config[names.layers_key])),
         heads=config[names.heads_key],
         dense=linear(names.dense),

@@ -28,39 +28,25 @@ class GoldenText:
     label: str
 
 
+_POSITIVE = (
+    "Excellent product. I love it, it works perfectly and I am very happy with it.",
+    "A wonderful film: great acting, a beautiful story, and I enjoyed every minute.",
+    "The best restaurant in town. Delicious food and amazing, friendly service!",
+    "I&#39;m so pleased with this guitar &amp; its great sound.<br/>Highly recommended!",
+    _RETOLD * 6 + "This is a wonderful book. It is beautifully written, I loved it from the "
+    "first page to the last, and it is the best novel that I have read in years. Excellent, "
+    "highly recommended!",
+)
+_NEGATIVE = (
+    "Terrible. It broke after one day and it was a complete waste of money.",
+    "The worst film I have ever seen: boring, stupid and badly acted. Awful.",
+    "Horrible service and disgusting food. We were very disappointed.",
+    "This is not good. It does not work at all and I do not recommend it to anyone.",
+    "Very poor quality, useless and broken on arrival. I hate it and want a refund.",
+)
 GOLDEN_TEXTS = (
-    GoldenText(
-        "Excellent product. I love it, it works perfectly and I am very happy with it.", "POSITIVE"
-    ),
-    GoldenText(
-        "A wonderful film: great acting, a beautiful story, and I enjoyed every minute.", "POSITIVE"
-    ),
-    GoldenText(
-        "The best restaurant in town. Delicious food and amazing, friendly service!", "POSITIVE"
-    ),
-    GoldenText(
-        "I&#39;m so pleased with this guitar &amp; its great sound.<br/>Highly recommended!",
-        "POSITIVE",
-    ),
-    GoldenText(
-        _RETOLD * 6 + "This is a wonderful book. It is beautifully written, I loved it from the "
-        "first page to the last, and it is the best novel that I have read in years. Excellent, "
-        "highly recommended!",
-        "POSITIVE",
-    ),
-    GoldenText(
-        "Terrible. It broke after one day and it was a complete waste of money.", "NEGATIVE"
-    ),
-    GoldenText(
-        "The worst film I have ever seen: boring, stupid and badly acted. Awful.", "NEGATIVE"
-    ),
-    GoldenText("Horrible service and disgusting food. We were very disappointed.", "NEGATIVE"),
-    GoldenText(
-        "This is not good. It does not work at all and I do not recommend it to anyone.", "NEGATIVE"
-    ),
-    GoldenText(
-        "Very poor quality, useless and broken on arrival. I hate it and want a refund.", "NEGATIVE"
-    ),
+    *(GoldenText(text, "POSITIVE") for text in _POSITIVE),
+    *(GoldenText(text, "NEGATIVE") for text in _NEGATIVE),
 )
 
 

@@ -34,7 +34,9 @@ class KnownWords:
         self._tokenizer = tokenizer
         self._unknown_id = _unknown_id(tokenizer)
         vocabulary = tokenizer.get_vocab(with_added_tokens=False)
-        self._reads_chinese = sum(map(_is_chinese_token, vocabulary)) >= CHINESE_TOKENS
+        self._reads_chinese = (
+            sum(any(map(_is_chinese, token)) for token in vocabulary) >= CHINESE_TOKENS
+        )
         self._by_letter = not any(map(_has_two_letters, vocabulary))
         self._known: dict[str, bool] = {}
 
@@ -103,10 +105,6 @@ def _is_chinese(character: str) -> bool:
     """Of the CJK unified or compatibility ideographs, which all these tokenizers keep apart."""
     code = ord(character)
     return 0x3400 <= code <= 0x9FFF or 0xF900 <= code <= 0xFAFF or 0x20000 <= code <= 0x3FFFF
-
-
-def _is_chinese_token(token: str) -> bool:
-    return any(map(_is_chinese, token))
 
 
 def _has_two_letters(token: str) -> bool:

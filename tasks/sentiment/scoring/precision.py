@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from services.reporting.figures import percent, rate
 from services.storage.files import write_text
@@ -61,6 +62,9 @@ class Choice:
     spread: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     largest_difference: Mapping[str, float] = field(default_factory=dict)
     texts: int = 0
+
+
+_CHOICES = TypeAdapter(dict[str, Choice])
 
 
 def open_scorer(model: ModelFolder, precision: str, *, threads: int | None = None) -> Scorer:
@@ -214,16 +218,10 @@ def _version(package: str) -> str:
 def _read(file: Path) -> dict[str, Choice]:
     """What was remembered; an unreadable file counts as none."""
     try:
-        content = json.loads(file.read_text("utf-8"))
-        choices = {key: _from_json(entry) for key, entry in content.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+        choices = _CHOICES.validate_json(file.read_bytes())
+    except (OSError, ValueError):
         return {}
     return {key: choice for key, choice in choices.items() if choice.precision in PRECISIONS}
-
-
-def _from_json(entry: dict[str, Any]) -> Choice:
-    ends = {p: (low, high) for p, (low, high) in entry.get("spread", {}).items()}
-    return Choice(**{**entry, "spread": ends})
 
 
 def _write(file: Path, choices: dict[str, Choice]) -> None:

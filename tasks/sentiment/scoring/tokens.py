@@ -54,11 +54,9 @@ class TokenReader:
     def read(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Ids of each text, int32, cut to what the model reads, special tokens included."""
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [self._frame(np.array(encoding.ids, dtype=np.int32)) for encoding in encodings]
-
-    def _frame(self, tokens: np.ndarray) -> np.ndarray:
-        kept = keep_head_and_tail(tokens, self._room)
-        return np.concatenate([self._before, kept, self._after])
+        tokens = (np.array(encoding.ids, dtype=np.int32) for encoding in encodings)
+        kept = (keep_head_and_tail(one, self._room) for one in tokens)
+        return [np.concatenate([self._before, one, self._after]) for one in kept]
 
     def batches(self, ids: Sequence[np.ndarray], token_budget: int) -> list[Batch]:
         """All texts once, longest first, at most `token_budget` tokens a batch (or one text)."""

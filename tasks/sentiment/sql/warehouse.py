@@ -245,9 +245,9 @@ class Warehouse:
     def has_unfinished_run_since(self, run: RunRow) -> bool:
         """Whether a run of the same run date that began later did not finish."""
         table = SENTIMENT_RUNS.c
-        same = (table.source == run.source, table.run_date == run.run_date)
-        later = (table.started_at > run.started_at, table.status != "finished")
-        return bool(self._runs(*same, *later, limit=1))
+        same = sa.and_(table.source == run.source, table.run_date == run.run_date)
+        later = table.started_at > run.started_at
+        return bool(self._runs(same, later, table.status != "finished", limit=1))
 
     def previous_finished_runs(
         self, source: str, before_started_at: datetime, limit: int

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -46,11 +46,9 @@ def package(
         model.classifier.weight /= temperature
         model.classifier.bias /= temperature
     model = model.half().float()
-    metrics = {}
-    for (dataset, role), rows in _groups(corpus[corpus["role"] != "train"]):
-        name = dataset if role == "report" else f"{dataset} (validation)"
-        metrics[name] = _metrics(_logits(model, tokenizer, rows, recipe), rows)
-        announce(f"{name}: {metrics[name]}")
+    rows, metrics = _evaluate(model, tokenizer, corpus, recipe)
+    for name, figures in metrics.items():
+        announce(f"{name}: {figures}")
     aside = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(aside, ignore_errors=True)
     _save(model, tokenizer, recipe.max_tokens, aside)
@@ -61,7 +59,7 @@ def package(
         "weights": sum(p.numel() for p in model.parameters()),
         "reads": f"{recipe.max_tokens} tokens; of longer texts the first quarter and the last"
         " three quarters of that",
-        "data": {"digest": data_digest, "rows": _rows_by_role(corpus)},
+        "data": {"digest": data_digest, "rows": rows},
         "recipe": asdict(recipe),
         "temperature": round(temperature, 4),
         "metrics": metrics,
@@ -137,14 +135,16 @@ def _metrics(logits: torch.Tensor, rows: pd.DataFrame) -> dict[str, float | int]
     }
 
 
-def _rows_by_role(corpus: pd.DataFrame) -> dict[str, dict[str, int]]:
+def _evaluate(
+    model: BertForSequenceClassification, tokenizer: Tokenizer, corpus: pd.DataFrame, recipe: Recipe
+) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, float | int]]]:
+    """Rows of each data set by role, and the metrics on those that were not trained on."""
     rows: dict[str, dict[str, int]] = {}
-    for (dataset, role), part in _groups(corpus):
-        rows.setdefault(dataset, {})[role] = len(part)
-    return rows
-
-
-def _groups(corpus: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
-    for key, rows in corpus.groupby(["dataset", "role"]):
+    metrics = {}
+    for key, part in corpus.groupby(["dataset", "role"]):
         dataset, role = cast(tuple[str, str], key)
-        yield (dataset, role), rows
+        rows.setdefault(dataset, {})[role] = len(part)
+        if role != "train":
+            name = dataset if role == "report" else f"{dataset} (validation)"
+            metrics[name] = _metrics(_logits(model, tokenizer, part, recipe), part)
+    return rows, metrics

@@ -132,22 +132,17 @@ class TokenTable:
 
     def batch(self, rows: np.ndarray, max_tokens: int, first_id: int, last_id: int) -> Batch:
         """One padded batch of the given rows, long texts cut to head and tail."""
-        lengths = np.minimum(self.offsets[rows + 1] - self.offsets[rows] + 2, max_tokens)
-        width = int(lengths.max())
-        ids = np.zeros((len(rows), width), dtype=np.int64)
-        for i, row in enumerate(rows):
-            tokens = self.flat[self.offsets[row] : self.offsets[row + 1]]
-            kept = keep_head_and_tail(tokens, max_tokens - 2)
-            ids[i, 0] = first_id
-            ids[i, 1 : len(kept) + 1] = kept
-            ids[i, len(kept) + 1] = last_id
-        mask = np.arange(width)[None, :] < lengths[:, None]
+        ids = self.aligned(self.flat, rows, max_tokens).astype(np.int64)
+        lengths = self._lengths_of(rows, max_tokens)
+        ids[:, 0] = first_id
+        ids[np.arange(len(rows)), lengths - 1] = last_id
+        mask = np.arange(ids.shape[1])[None, :] < lengths[:, None]
         return Batch(ids, mask, self.labels[rows])
 
     def aligned(self, values: np.ndarray, rows: np.ndarray, max_tokens: int) -> np.ndarray:
         """`values` of the tokens, shape (tokens,), as they stand in the batch of the same rows;
         zero at special tokens and padding."""
-        width = int(self.lengths(max_tokens)[rows].max())
+        width = int(self._lengths_of(rows, max_tokens).max())
         placed = np.zeros((len(rows), width), dtype=values.dtype)
         for i, row in enumerate(rows):
             kept = keep_head_and_tail(
@@ -155,6 +150,12 @@ class TokenTable:
             )
             placed[i, 1 : len(kept) + 1] = kept
         return placed
+
+    def _lengths_of(self, rows: np.ndarray, max_tokens: int) -> np.ndarray:
+        lengths: np.ndarray = np.minimum(
+            self.offsets[rows + 1] - self.offsets[rows] + 2, max_tokens
+        )
+        return lengths
 
 
 def batches_by_length(

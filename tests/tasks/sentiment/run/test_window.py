@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tasks.sentiment.run.window import Pace, Window, describe_window
+from tasks.sentiment.run.window import Window, describe_window
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -41,7 +41,7 @@ def test_window_lets_no_part_start_that_would_end_late_when_clocks_change(night)
     """Walked minute by minute with a fake clock, every started part ends inside the window."""
     begins_at = datetime.fromisoformat(night)
     window = Window.until(time(5, 30), BERLIN, begins_at)
-    paces = [Pace(rows=100, seconds=600.0)]
+    paces = [(100, 600.0)]
 
     now, ended = begins_at.astimezone(UTC), []
     while window.fits(now, 100, paces):
@@ -59,9 +59,9 @@ def test_window_expects_the_slowest_pace_seen():
     window = Window(datetime(2026, 11, 22, 5, 30, tzinfo=UTC))
     now = datetime(2026, 11, 22, 5, 29, tzinfo=UTC)
 
-    assert window.fits(now, 100, [Pace(100, 10.0)])
-    assert not window.fits(now, 100, [Pace(100, 10.0), Pace(100, 55.0)])
-    assert not window.fits(now, 1_000, [Pace(100, 10.0)])
+    assert window.fits(now, 100, [(100, 10.0)])
+    assert not window.fits(now, 100, [(100, 10.0), (100, 55.0)])
+    assert not window.fits(now, 1_000, [(100, 10.0)])
 
 
 def test_window_that_is_over_admits_nothing():
@@ -75,7 +75,7 @@ def test_window_without_end_admits_everything():
     """Without --stop-at there is no window."""
     window = Window.until(None, BERLIN, datetime(2026, 11, 22, tzinfo=UTC))
 
-    assert window.fits(datetime(2030, 1, 1, tzinfo=UTC), 10**9, [Pace(1, 1e9)])
+    assert window.fits(datetime(2030, 1, 1, tzinfo=UTC), 10**9, [(1, 1e9)])
 
 
 @pytest.mark.parametrize(

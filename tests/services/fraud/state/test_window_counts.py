@@ -180,9 +180,9 @@ def assert_no_count_is_left_over(state: State) -> None:
         assert least > 0, level
 
 
-def test_busy_keys_equal_the_table_on_6_000_transactions_in_a_row(tmp_path):
+def test_busy_keys_equal_the_table_on_3_000_transactions_in_a_row(tmp_path):
     """Few keys, all of them busy, with labels that arrive after seven days."""
-    table = stream(6_000, keys=(5, 3))
+    table = stream(3_000, keys=(5, 3))
     with closing(State(tmp_path / "state.db")) as state:
         windows = replay(state, table, labels=table)
         assert_busy(state, customers=5, terminals=3)

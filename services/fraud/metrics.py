@@ -10,6 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import psutil
+
 # From 50 µs to 10 s; half of the requests take 100 to 500 µs.
 # fmt: off
 LATENCY_BUCKETS_S = (
@@ -115,7 +117,7 @@ class Metrics:
             return generate_latest(self._registry)
         for file in self._folder.glob("gauge_live*.db"):
             pid = int(file.stem.rpartition("_")[2])
-            if not _lives(pid):
+            if not psutil.pid_exists(pid):
                 multiprocess.mark_process_dead(pid, str(self._folder))  # type: ignore[no-untyped-call]
         together = CollectorRegistry()
         multiprocess.MultiProcessCollector(together, str(self._folder))  # type: ignore[no-untyped-call]
@@ -132,13 +134,3 @@ def _reserve(folder: Path) -> None:
         for file in folder.glob(f"*_{os.getpid()}.db"):
             with file.open("r+b") as handle:
                 os.posix_fallocate(handle.fileno(), 0, file.stat().st_size)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

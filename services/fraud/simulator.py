@@ -96,8 +96,7 @@ def simulate(
         arguments give the same table, and another number of days the same spending on the days
         in common, but frauds of the last two weeks may differ.
 
-    Raises:
-        ValueError: an argument is out of range.
+    Raises: ValueError: an argument is out of range.
     """
     if min(customers, terminals, days) < 1 or max(customers, days) > STREAMS_PER_SEED:
         raise ValueError(
@@ -110,7 +109,9 @@ def simulate(
     spending = _spend(customers, terminals, days, streams)
     first_s = int(datetime(start.year, start.month, start.day, tzinfo=UTC).timestamp())
     seconds = np.frombuffer(spending.seconds, np.int64)
-    order = _published_order(seconds)
+    # By time, and in one second as the published ids count: by numpy's quicksort of datetimes,
+    # which is not stable.
+    order = np.argsort(seconds.astype("datetime64[s]"), kind="quicksort")
     table = pd.DataFrame(
         {
             "transaction_id": np.arange(len(order)),
@@ -122,15 +123,6 @@ def simulate(
     )
     cents, scenario = _commit_frauds(table, seconds[order], customers, terminals, days, streams)
     return table.assign(cents=cents, is_fraud=scenario > 0, scenario=scenario)
-
-
-def _published_order(seconds: Integers) -> Integers:
-    """Rows by time, in the order in which the published ids count those of the same second.
-
-    That is the order of numpy's quicksort of datetimes, which is not stable.
-    """
-    order: Integers = np.argsort(seconds.astype("datetime64[s]"), kind="quicksort")
-    return order
 
 
 def _spend(customers: int, terminals: int, days: int, streams: _Streams) -> _Spending:

@@ -62,8 +62,7 @@ class KerasFileError(Exception):
 def read_description(file: Path) -> Any:
     """The description of the network in a `.keras` or `.h5` file, without what is for training.
 
-    Raises:
-        KerasFileError: it is none of these, or does not hold a whole network.
+    Raises: KerasFileError: it is none of these, or does not hold a whole network.
     """
     if file.is_dir():
         raise KerasFileError(
@@ -88,8 +87,7 @@ def read_description(file: Path) -> Any:
 def open_described(file: Path, description: Any) -> Any:
     """The `keras.Model` with the weights of a file and a description that stems from it.
 
-    Raises:
-        KerasFileError: Keras cannot open it.
+    Raises: KerasFileError: Keras cannot open it.
     """
     keras = open_keras()
     try:

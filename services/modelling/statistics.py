@@ -19,8 +19,7 @@ def population_stability_index(expected: Sequence[float], counts: Sequence[int])
 
     expected: the counts or the shares of the bins.
 
-    Raises:
-        ValueError: the histograms differ in length, or one of them is empty.
+    Raises: ValueError: the histograms differ in length, or one of them is empty.
     """
     whole, rows = sum(expected), sum(counts)
     if len(expected) != len(counts):

@@ -8,7 +8,7 @@ one is nearest. What is given twice with different values is refused, too: which
 import argparse
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 MAX_SHOWN = 100  # characters of a word
@@ -93,11 +93,7 @@ def _stray(word: str, before: argparse.Action | None) -> str:
 
 
 def _either(action: argparse.Action) -> str:
-    return " or ".join(_long(action))
-
-
-def _long(action: argparse.Action) -> Iterator[str]:
-    return (option for option in action.option_strings if option.startswith("--"))
+    return " or ".join(option for option in action.option_strings if option.startswith("--"))
 
 
 def _printable(word: str) -> str:

@@ -73,8 +73,7 @@ class Database:
             patience_s: how long a lock, or a silent server, is waited for. What the address
                 itself says goes first.
 
-        Raises:
-            StorageError: not an address, another kind of database, or no driver.
+        Raises: StorageError: not an address, another kind of database, or no driver.
         """
         self._url = self._read_address(url)
         self.address = _without_password(self._url)
@@ -94,8 +93,7 @@ class Database:
     def connect(self) -> Iterator[sa.Connection]:
         """A connection, for the transactions that `begin` begins on it.
 
-        Raises:
-            StorageError: the database refused; `busy`: it may not, later.
+        Raises: StorageError: the database refused; `busy`: it may not, later.
         """
         try:
             self._make_folder()
@@ -108,8 +106,7 @@ class Database:
     def transaction(self, *, writes: bool) -> Iterator[sa.Connection]:
         """A connection in a transaction, committed at the end, rolled back on any exception.
 
-        Raises:
-            StorageError: the database refused; `busy`: it may not, later.
+        Raises: StorageError: the database refused; `busy`: it may not, later.
         """
         with self.connect() as connection, begin(connection, writes=writes):
             yield connection

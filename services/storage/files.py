@@ -24,8 +24,7 @@ def written_aside(file: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
     Args:
         mode: its permissions, whatever the umask says.
 
-    Raises:
-        OSError: it cannot be written; names `file`.
+    Raises: OSError: it cannot be written; names `file`.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_name(f"{ASIDE}{secrets.token_hex(4)}-{file.name}")
@@ -51,8 +50,7 @@ def written_aside(file: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
 def write_bytes(file: Path, content: bytes, mode: int | None = None) -> None:
     """Put a file in the place of what was there.
 
-    Raises:
-        OSError: it cannot be written.
+    Raises: OSError: it cannot be written.
     """
     with written_aside(file, mode) as handle:
         handle.write(content)
@@ -61,8 +59,7 @@ def write_bytes(file: Path, content: bytes, mode: int | None = None) -> None:
 def write_text(file: Path, content: str) -> None:
     """Put a file of UTF-8 in the place of what was there.
 
-    Raises:
-        OSError: it cannot be written.
+    Raises: OSError: it cannot be written.
     """
     write_bytes(file, content.encode())
 
@@ -76,8 +73,7 @@ def sync_file(file: Path) -> None:
 def sync_folder(folder: Path) -> None:
     """Bring the names in a folder to the disk.
 
-    Raises:
-        OSError: it cannot be done; names the folder.
+    Raises: OSError: it cannot be done; names the folder.
     """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -27,8 +27,7 @@ def read_day(database: Database, day: date) -> pd.DataFrame:
 
     A transaction that a model answered twice, as after a lost state, counts once.
 
-    Raises:
-        LogError: the database refused.
+    Raises: LogError: the database refused.
     """
     query = (
         sa.select(*_COLUMNS)

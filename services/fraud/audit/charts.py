@@ -86,7 +86,8 @@ def calibration(bins: Sequence[tuple[float, float, int]], *, name: str) -> str:
     from matplotlib.ticker import FuncFormatter, NullLocator
 
     shown = [part for part in bins if part[2]]
-    floor = _decade(min([0.01, *(max(p, 1e-5) for p, _, _ in shown)]))
+    least = min([0.01, *(max(p, 1e-5) for p, _, _ in shown)])
+    floor = 10.0 ** math.floor(math.log10(least))
     with style():
         figure = open_figure(460, 280)
         axes = figure.subplots()
@@ -105,7 +106,7 @@ def calibration(bins: Sequence[tuple[float, float, int]], *, name: str) -> str:
                 )
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_minor_locator(NullLocator())
-            axis.set_major_formatter(FuncFormatter(_percentage))
+            axis.set_major_formatter(FuncFormatter(lambda share, _: f"{share * 100:g} %"))
         axes.set_xlim(floor * 0.8, 1.25)
         axes.set_ylim(floor * 0.8, 1.25)
         axes.set_xlabel("probability that was answered")
@@ -124,11 +125,3 @@ def _date_axis(axes: Any, days: Sequence[date], width: int) -> None:
     first, last = dates.date2num(days[0]), dates.date2num(days[-1])
     axes.set_xlim(first - 0.6, last + 0.6)
     axes.grid(axis="y")
-
-
-def _percentage(share: float, _position: int) -> str:
-    return f"{share * 100:g} %"
-
-
-def _decade(value: float) -> float:
-    return float(10 ** math.floor(math.log10(value)))

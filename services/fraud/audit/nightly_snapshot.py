@@ -18,7 +18,6 @@ from services.fraud.log.database import Database
 from services.fraud.state.completeness import KEPT_S, Coverage
 from services.fraud.state.snapshot import (
     COLUMNS,
-    Pointer,
     coverage_of,
     coverage_of_table,
     read_pointer,
@@ -85,7 +84,8 @@ def snapshot_of_log(
     until = min(as_of, epoch_s(run_date) - 1)
     answered = read_transactions_between(database, as_of - KEPT_S, until)
     answered["is_fraud"] = False
-    before = _rows_of(pointer) if pointer else answered.iloc[:0]
+    rows = [row for part in read_snapshot(pointer) for row in part] if pointer else []
+    before = pd.DataFrame(rows, columns=list(COLUMNS)) if pointer else answered.iloc[:0]
     table = pd.concat([before, answered], ignore_index=True)
     table = table.drop_duplicates("transaction_id").sort_values("time", kind="stable")
     before_log = coverage_of(pointer) if pointer else None
@@ -104,11 +104,6 @@ def _extended(
     resumed = live[1:][np.diff(live) > longest_pause_s]
     since = int(resumed[-1]) if len(resumed) else before.since
     return Coverage(since, as_of, before.labelled_until)
-
-
-def _rows_of(pointer: Pointer) -> pd.DataFrame:
-    rows = [row for part in read_snapshot(pointer) for row in part]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _write(

@@ -1,12 +1,13 @@
 """One run of the audit: what it reads, what it decides, and what it leaves."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
+import sqlalchemy as sa
 
 from services.fraud.audit.answers import read_day
 from services.fraud.audit.labels import LoadedLabels, load_labels
@@ -17,10 +18,10 @@ from services.fraud.audit.nightly_snapshot import (
     snapshot_of_file,
     snapshot_of_log,
 )
-from services.fraud.audit.results import write_audit
 from services.fraud.audit.verdict import Limits, Verdict, enforce, judge
 from services.fraud.errors import ModelError
 from services.fraud.log.database import Database
+from services.fraud.log.tables import FRAUD_DAILY_METRICS, FRAUD_DRIFT
 from services.fraud.scoring.card import Card
 from services.fraud.scoring.registry import Registry
 
@@ -95,6 +96,21 @@ def measure(run: AuditRun, advance: Callable[[], None]) -> Audit:
     found = audit(days(), run.period, champion, cards_of(run.home))
     write_audit(database, found, run.run_id)
     return found
+
+
+def write_audit(database: Database, audit: Audit, run_id: str) -> None:
+    """Replace the metrics of the days that were measured; the same audit again changes nothing.
+
+    Raises: LogError: the database refused.
+    """
+    quality = [{**asdict(row), "run_id": run_id} for row in audit.days]
+    drift = [{**asdict(row), "model": audit.champion, "run_id": run_id} for row in audit.drift]
+    with database.transaction(writes=True) as connection:
+        for table, rows in ((FRAUD_DAILY_METRICS, quality), (FRAUD_DRIFT, drift)):
+            days = {row["day"] for row in rows}
+            connection.execute(sa.delete(table).where(table.c.day.in_(days)))
+            if rows:
+                connection.execute(sa.insert(table), rows)
 
 
 def decide(run: AuditRun, found: Audit) -> Verdict:

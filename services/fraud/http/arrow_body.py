@@ -46,8 +46,7 @@ class Unreadable(Exception):
 def read_table(body: bytes, media_type: str) -> NDArray[np.float64]:
     """The features of a table as rows, shape (n, 15); what is missing is NaN.
 
-    Raises:
-        Unreadable: it is no such table, has other columns, or would become too large.
+    Raises: Unreadable: it is no such table, has other columns, or would become too large.
     """
     import pyarrow as pa
 

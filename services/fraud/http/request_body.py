@@ -1,5 +1,7 @@
 """Bodies of requests in JSON as the types in `schema`; what is wrong becomes a problem."""
 
+import json
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -9,7 +11,6 @@ from pydantic_core import from_json
 from services.fraud.http.header_values import Pairs, is_identity, joined, media_type
 from services.fraud.http.json_list import PIECE_BYTES, NoJson, OtherShape, pieces
 from services.fraud.http.problem import CLOSE, HttpProblem, too_large
-from services.fraud.http.repeated_keys import count_names, repeated_name
 from services.fraud.scoring.schema import MOST_LABELS, GivenLabel, Label, LabelsRequest
 
 Request = TypeVar("Request", bound=BaseModel)
@@ -18,6 +19,7 @@ MOST_FIELDS = 20  # that a problem names
 LABELS = "labels"
 SEE_FIELDS = "the request is not as documented; see fields"
 _labels = TypeAdapter(list[Label])
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"(\s*:)?', re.DOTALL)
 
 
 def check_head(
@@ -111,7 +113,13 @@ def _fields_set(found: BaseModel) -> int:
 
 
 def _check_names(body: bytes, fields: int) -> None:
-    """Raises: HttpProblem: an object of the body holds a field twice."""
+    """Refuse names that an object holds twice: parsers take the last one, and say nothing.
+
+    A body is parsed into types that know every name it may hold, so that it holds one twice if it
+    has more names than fields were set. Only then is it looked at closely.
+
+    Raises: HttpProblem: an object of the body holds a field twice.
+    """
     if body.count(b":") <= fields:  # a colon follows each name: there cannot be more
         return
     if count_names(body) > fields and (name := repeated_name(body)):
@@ -142,3 +150,20 @@ def _problem(faults: Sequence[dict[str, Any]]) -> HttpProblem:
 
 def _wrong_field(field: str, message: str) -> HttpProblem:
     return HttpProblem(422, "invalid_request", SEE_FIELDS, [{"field": field, "message": message}])
+
+
+def count_names(body: bytes) -> int:
+    """How many names there are in JSON that has been parsed."""
+    return sum(map(bool, _STRING.findall(body)))
+
+
+def repeated_name(body: bytes) -> str:
+    """The first name that an object holds twice; empty if none does."""
+    repeated: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        names = [name for name, _ in pairs]
+        repeated.extend(name for name in names if names.count(name) > 1)
+
+    json.loads(body, object_pairs_hook=look)
+    return repeated[0] if repeated else ""

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import time
+import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
@@ -112,7 +113,8 @@ class Web:
         headers: Headers = ()
         try:
             asked = dict(scope["headers"])  # in lower case, says ASGI
-            self._callers.check(scope, asked, is_open=_is_open(scope["path"]))
+            is_open = scope["path"] in OPEN_PATHS or scope["path"].startswith(ASSETS)
+            self._callers.check(scope, asked, is_open=is_open)
             if endpoint is None:
                 raise HttpProblem(404, "not_found", "no such path; /docs.json lists all")
             if endpoint is _ASSETS:
@@ -222,11 +224,7 @@ class Web:
         return 200, self._metrics.render(), b"text/plain; version=0.0.4; charset=utf-8"
 
 
-def _nothing() -> None:
-    raise AssertionError("answered by the application behind")
-
-
-_ASSETS = Endpoint(ASSETS, "GET", _nothing)
+_ASSETS = Endpoint(ASSETS, "GET", lambda: None)  # answered by the application behind
 _FAULT = HttpProblem(500, "internal", "a fault of the service, which has been logged")
 
 
@@ -256,11 +254,6 @@ async def _called_again(answer: Callable[..., Any], *arguments: Any) -> Any:
             await asyncio.sleep(ASK_AGAIN_S)
 
 
-def _is_open(path: str) -> bool:
-    """Whether a path is answered without a key where others need one."""
-    return path in OPEN_PATHS or path.startswith(ASSETS)
-
-
 def _check_method(endpoint: Endpoint, method: str) -> None:
     if method != endpoint.method and not (method == "HEAD" and endpoint.method == "GET"):
         raise HttpProblem(
@@ -273,9 +266,5 @@ def _check_method(endpoint: Endpoint, method: str) -> None:
 
 def _place(error: BaseException) -> str:
     """Module and line where it was raised."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return "?"
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    return f"{frame.f_code.co_filename}:{line}"

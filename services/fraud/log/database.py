@@ -19,8 +19,7 @@ class Database(database.Database):
     def prepare(self) -> None:
         """Create missing tables and columns; any number of processes may do so at once.
 
-        Raises:
-            LogError: the database refused.
+        Raises: LogError: the database refused.
         """
         with self.transaction(writes=True) as connection:
             create_tables(connection)

@@ -40,8 +40,7 @@ class SpillFile:
     def append(self, lines: bytes) -> None:
         """Add lines. They outlive this process, and may not outlive a power cut.
 
-        Raises:
-            OSError: the disk is full, or the folder cannot be written.
+        Raises: OSError: the disk is full, or the folder cannot be written.
         """
         if self._file is None:
             self._path, self._file = _create(self._folder)

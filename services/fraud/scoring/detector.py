@@ -21,12 +21,12 @@ from services.fraud.log.tables import Batch
 from services.fraud.log.tables import Label as LabelRow
 from services.fraud.metrics import Metrics
 from services.fraud.scoring.champion import Champion
-from services.fraud.scoring.decision import Decision
 from services.fraud.scoring.schema import GivenLabel, RawTransaction
 from services.fraud.scoring.scorer import FraudScorer
-from services.fraud.state.completeness import NO_SNAPSHOT, NOT_RECORDED
+from services.fraud.state.completeness import NO_SNAPSHOT, NOT_RECORDED, Coverage
 from services.fraud.state.held_state import HeldState
-from services.fraud.state.state import PATIENCE_S, Transaction
+from services.fraud.state.state import PATIENCE_S
+from services.fraud.state.window_counts import Transaction
 from services.fraud.transactions.features import Windows, assemble
 
 IMPATIENT_S = 0.01  # of the one after a request that has waited in vain
@@ -67,8 +67,7 @@ class Detector:
 
         began: `time.perf_counter()` when the request had arrived.
 
-        Raises:
-            NotReady: there is no model.
+        Raises: NotReady: there is no model.
         """
         scorer = self._scorer()
         probability, is_fraud = self._decide(scorer, features)
@@ -77,9 +76,7 @@ class Detector:
             {
                 "is_fraud": is_fraud,
                 "probability": probability,
-                "threshold": scorer.threshold,
-                "model": scorer.tag,
-                "request_id": request_id,
+                **_of_model(scorer, request_id),
             }
         )
 
@@ -93,21 +90,24 @@ class Detector:
             StateUnavailable: the windows cannot be read.
         """
         scorer, state = self._scorer(), self._state.get()
-        transaction = _transaction(raw)
-        covered = state.coverage
-        age_s = None if covered is None else max(0.0, float(transaction.time - covered.as_of))
-        decision = Decision(scorer.tag, scorer.threshold, request_id, raw.transaction_id, age_s)
-        if covered is None:  # nothing is known to be complete
-            decision.degraded.append(NO_SNAPSHOT)
-        else:
-            decision.degraded += covered.faults(transaction.time, self._max_state_age_s)
+        keys, cents = (raw.transaction_id, raw.customer_id, raw.terminal_id), raw.amount * 100
+        transaction = Transaction(*keys, round(cents), epoch_s(raw.time))
+        age_s, degraded = self._history(state.coverage, transaction.time)
+        features: list[float] = []
+        decision: dict[str, Any] = {  # a `ScoreAnswer`
+            **dict.fromkeys(("is_fraud", "probability")),
+            **_of_model(scorer, request_id),
+            "transaction_id": raw.transaction_id,
+            "reasons": [],
+            "state_age_s": age_s,
+            "degraded": degraded,
+        }
 
         def decide(windows: Windows) -> bytes:
-            features = assemble(transaction.cents, transaction.time, windows)
-            decision.features = [float(value) for value in features]
-            decision.probability, decision.is_fraud = self._decide(scorer, decision.features)
-            decision.reasons = scorer.causes(decision.features, decision.probability)
-            return decision.as_json()
+            features[:] = map(float, assemble(transaction.cents, transaction.time, windows))
+            decision["probability"], decision["is_fraud"] = self._decide(scorer, features)
+            decision["reasons"] = scorer.causes(features, decision["probability"])
+            return orjson.dumps(decision)
 
         patient = time.perf_counter() - began < self._patience_s
         outcome = state.once(transaction, decide, asks_again=patient)
@@ -116,22 +116,19 @@ class Detector:
             self._metrics.retries.inc()
             return outcome.answer
         if not outcome.recorded:
-            decision.degraded.append(NOT_RECORDED)
-        for reason in decision.degraded:
+            degraded.append(NOT_RECORDED)
+        for reason in degraded:
             self._metrics.degraded.labels(reason).inc()
+        answered = (features, decision["probability"], decision["is_fraud"], request_id, began)
         self._record(
             "/score_transaction",
             scorer,
-            decision.features,
-            decision.probability,
-            decision.is_fraud,
-            request_id,
-            began,
+            *answered,
             transaction=transaction,
             state_age_s=age_s,
-            degraded=",".join(decision.degraded) or None,
+            degraded=",".join(degraded) or None,
         )
-        return outcome.answer if outcome.recorded else decision.as_json()
+        return outcome.answer if outcome.recorded else orjson.dumps(decision)
 
     def score_rows(
         self,
@@ -145,8 +142,7 @@ class Detector:
 
         rows: shape (n, 15). refused: rows that are not to be answered, shape (n,).
 
-        Raises:
-            NotReady: there is no model.
+        Raises: NotReady: there is no model.
         """
         scorer = self._scorer()
         probabilities = scorer.probabilities(rows).astype(float)
@@ -197,6 +193,12 @@ class Detector:
             "state_age_s": None if as_of is None else max(0.0, time.time() - as_of),
             "waiting_for": "; ".join(filter(None, (self._champion.lacking, fault))) or None,
         }
+
+    def _history(self, covered: Coverage | None, time: int) -> tuple[float | None, list[str]]:
+        """How old it is at that time, and why windows may be incomplete."""
+        if covered is None:  # nothing is known to be complete
+            return None, [NO_SNAPSHOT]
+        return max(0.0, float(time - covered.as_of)), covered.faults(time, self._max_state_age_s)
 
     def _scorer(self) -> FraudScorer:
         scorer = self._champion.scorer
@@ -256,19 +258,14 @@ class Detector:
         )
 
 
-def _transaction(raw: RawTransaction) -> Transaction:
-    return Transaction(
-        transaction_id=raw.transaction_id,
-        customer_id=raw.customer_id,
-        terminal_id=raw.terminal_id,
-        cents=round(raw.amount * 100),
-        time=epoch_s(raw.time),
-    )
-
-
 def epoch_s(time: datetime) -> int:
     """Seconds since 1970; a time without an offset is UTC."""
     return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp())
+
+
+def _of_model(scorer: FraudScorer, request_id: str) -> dict[str, object]:
+    """What stands in each answer."""
+    return {"threshold": scorer.threshold, "model": scorer.tag, "request_id": request_id}
 
 
 def _ms_since(began: float) -> float:

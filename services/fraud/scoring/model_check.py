@@ -28,11 +28,7 @@ def check(tag: str, home: Path) -> Card:
 
 def checked_registry(home: Path) -> Registry:
     """The registry of a home, in which only models that can answer get a role."""
-
-    def able(tag: str) -> None:
-        check(tag, home)
-
-    return Registry(home, check=able)
+    return Registry(home, check=lambda tag: check(tag, home))
 
 
 def faults(standing: Standing, home: Path) -> list[str]:

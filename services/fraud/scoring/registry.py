@@ -43,7 +43,7 @@ class Standing:
 class Registry:
     """The registry in the home folder; a missing one is empty."""
 
-    def __init__(self, home: Path, check: Callable[[str], None] = lambda tag: None) -> None:
+    def __init__(self, home: Path, check: Callable[[str], object] = lambda tag: None) -> None:
         """check: raises ModelError where the model of a tag could not answer."""
         self.file = home / "fraud" / "registry.json"
         self._block = home / "fraud" / "promotion_block.json"
@@ -81,15 +81,8 @@ class Registry:
             if standing.champion == tag:
                 return standing
             earlier = (standing.champion, *standing.previous)
-            return self._write(
-                replace(
-                    standing,
-                    champion=tag,
-                    previous=tuple(t for t in earlier if t not in (None, tag))[:KEPT],
-                    shadow=None if standing.shadow == tag else standing.shadow,
-                    reason=reason,
-                )
-            )
+            kept = tuple(t for t in earlier if t is not None and t != tag)[:KEPT]
+            return self._crown(standing, tag, kept, reason)
 
     def rollback(self) -> str:
         """Go back to the champion before, and once more the next time; returns its tag.
@@ -105,15 +98,7 @@ class Registry:
             tag, *rest = standing.previous
             if fault := self._fault(tag):
                 raise ModelError(self._no_way_back(standing, fault))
-            self._write(
-                replace(
-                    standing,
-                    champion=tag,
-                    previous=tuple(rest),
-                    shadow=None if standing.shadow == tag else standing.shadow,
-                    reason=f"rolled back from {standing.champion}",
-                )
-            )
+            self._crown(standing, tag, tuple(rest), f"rolled back from {standing.champion}")
             return tag
 
     def shadow(self, tag: str | None) -> Standing:
@@ -183,6 +168,14 @@ class Registry:
             return self.read()
         except ModelError:
             return Standing()
+
+    def _crown(
+        self, before: Standing, tag: str, previous: tuple[str, ...], reason: str
+    ) -> Standing:
+        shadow = None if before.shadow == tag else before.shadow
+        return self._write(
+            replace(before, champion=tag, previous=previous, shadow=shadow, reason=reason)
+        )
 
     def _write(self, standing: Standing) -> Standing:
         standing = replace(standing, changed_at=datetime.now(UTC).isoformat())

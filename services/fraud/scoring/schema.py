@@ -3,7 +3,7 @@
 No pydantic model here keeps a value that it refused: what callers send is never logged.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
@@ -40,30 +40,17 @@ def _in_whole_cents(amount: float) -> float:
     return amount
 
 
-def _instant(time: object) -> datetime:
+def _instant(time: object, *, day_will_do: bool = False, ahead: timedelta = AHEAD) -> datetime:
     if not isinstance(time, str):
         raise ValueError(TIME_WANTED)  # not seconds, or milliseconds
-    return as_instant(time)
+    instant = as_instant(time, day_will_do=day_will_do)
+    if instant > datetime.now(UTC) + ahead:
+        raise ValueError("lies in the future")
+    return instant
 
 
 def _moment(time: object) -> datetime | None:
-    if time is None:
-        return None
-    if not isinstance(time, str):
-        raise ValueError(TIME_WANTED)
-    return as_instant(time, day_will_do=True)
-
-
-def _in_the_past(time: datetime) -> datetime:
-    if time > datetime.now(UTC) + AHEAD:
-        raise ValueError("lies in the future")
-    return time
-
-
-def _known_by_now(time: datetime | None) -> datetime | None:
-    if time is not None and time > datetime.now(UTC) + LABEL_AHEAD:
-        raise ValueError("lies in the future")
-    return time
+    return None if time is None else _instant(time, day_will_do=True, ahead=LABEL_AHEAD)
 
 
 FeatureValue = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=LARGEST)]
@@ -88,7 +75,6 @@ Time = Annotated[
     datetime,
     BeforeValidator(_instant),
     Field(description="ISO 8601 with a time of day, past; without an offset it is UTC"),
-    AfterValidator(_in_the_past),
 ]
 
 
@@ -159,7 +145,6 @@ class Label(_Request):
         datetime | None,
         BeforeValidator(_moment),
         Field(description="ISO 8601, or a day; default: now"),
-        AfterValidator(_known_by_now),
     ] = None
 
 

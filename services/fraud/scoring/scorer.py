@@ -39,8 +39,7 @@ class FraudScorer:
     def __init__(self, folder: Path, tag: str) -> None:
         """Open a model folder.
 
-        Raises:
-            ModelError: the folder holds no model that works.
+        Raises: ModelError: the folder holds no model that works.
         """
         self.tag = tag
         self.card = Card.read(folder)
@@ -62,8 +61,7 @@ class FraudScorer:
     def _check(self) -> None:
         """Warm up, and answer the card's transactions as training did.
 
-        Raises:
-            ModelError: an answer is another, so this is not the model that the card describes.
+        Raises: ModelError: an answer is another, so this is not the model that the card describes.
         """
         for known in self.card.golden:
             found = self.probability(known.features)

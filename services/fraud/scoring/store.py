@@ -32,7 +32,8 @@ def save(folder: Path, home: Path, labels: Mapping[str, str] | None = None) -> s
     metadata = {"sha256": {name: _digest(folder / name) for name in FILES}}
     try:
         with bentoml.models.create(
-            f"{MODEL}:{_new_version()}",
+            # The instant to the microsecond, at which two processes hardly meet.
+            f"{MODEL}:{datetime.now(UTC):%Y%m%d-%H%M%S-%f}",
             labels={"framework": "keras", "runtime": "litert", **(labels or {})},
             metadata=metadata,
             _model_store=store,
@@ -97,11 +98,6 @@ def _open(home: Path) -> tuple[Any, Any]:
     except OSError as error:
         raise ModelError(f"{path} cannot be written: {error.strerror}") from error
     return bentoml, ModelStore(path)
-
-
-def _new_version() -> str:
-    """The instant to the microsecond, at which two processes hardly meet."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
 
 
 def _is_whole(path: Path, metadata: Mapping[str, Any]) -> bool:

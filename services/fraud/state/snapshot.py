@@ -20,7 +20,6 @@ from services.storage.files import write_bytes
 
 if TYPE_CHECKING:  # a worker loads neither before it reads a snapshot
     import pandas as pd
-    import pyarrow as pa
 
 COLUMNS = ("transaction_id", "customer_id", "terminal_id", "cents", "time", "is_fraud")
 POINTER = "current.json"
@@ -178,17 +177,12 @@ def _parquet(recent: "pd.DataFrame", as_of: int) -> bytes:
 
     types = (pa.string(), pa.string(), pa.string(), pa.int64(), pa.int64(), pa.bool_())
     schema = pa.schema(list(zip(COLUMNS, types, strict=True)), {"as_of": str(as_of)})
+    ids = {name: [str(key) for key in recent[name].tolist()] for name in COLUMNS[:3]}
     columns = [
-        _strings(recent[name]) if kind == pa.string() else pa.array(recent[name].to_numpy(), kind)
+        pa.array(ids[name] if name in ids else recent[name].to_numpy(), kind)
         for name, kind in zip(COLUMNS, types, strict=True)
     ]
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_arrays(columns, schema=schema), sink, compression="zstd")
     content: bytes = sink.getvalue().to_pybytes()
     return content
-
-
-def _strings(ids: "pd.Series") -> "pa.Array":
-    import pyarrow as pa
-
-    return pa.array([str(key) for key in ids.tolist()], pa.string())

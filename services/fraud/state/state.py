@@ -23,14 +23,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from services.fraud.errors import StateBusy, TransactionConflict
 from services.fraud.state.completeness import Coverage
 from services.fraud.state.history import Label, Loaded, load, read_coverage, write_labels
 from services.fraud.state.snapshot import Pointer
 from services.fraud.state.state_file import LONG_PATIENCE_S, StateFile, WriteBusy
-from services.fraud.state.window_counts import NEW, Asked, count_windows
+from services.fraud.state.window_counts import NEW, Transaction, count_windows
 from services.fraud.transactions.features import Windows
 
 logger = logging.getLogger(__name__)
@@ -47,17 +47,6 @@ _RECORD = (
 )
 
 Decide: TypeAlias = Callable[[Windows], bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """One transaction; time in seconds since 1970, UTC."""
-
-    transaction_id: str
-    customer_id: str
-    terminal_id: str
-    cents: int
-    time: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +104,7 @@ class State:
                 seq, known = self._find(transaction)
                 if known is not None:
                     return Outcome(known, new=False, recorded=True)
-                answer = decide(self._windows(transaction, seq))
+                answer = decide(count_windows(self._execute, transaction, seq))
                 self._record(transaction, seq, answer)
         except sqlite3.Error as error:
             if asks_again and isinstance(error, WriteBusy):
@@ -142,8 +131,9 @@ class State:
     @property
     def snapshot(self) -> str | None:
         """Digest of the snapshot that was loaded last."""
-        value: str | None = self._fact("snapshot")
-        return value
+        with self._file.reading():
+            row = self._execute("SELECT value FROM facts WHERE name = 'snapshot'").fetchone()
+            return row[0] if row else None
 
     def is_current(self) -> bool:
         """Whether the file that was opened is still the one at its path; for now and then.
@@ -199,7 +189,9 @@ class State:
             seq, known = self._find(transaction)
             if known is not None:
                 return Outcome(known, new=False, recorded=True)
-            windows = self._windows(transaction, seq) if answer is None else None
+            windows = None
+            if answer is None:
+                windows = count_windows(self._execute, transaction, seq)
         if windows is not None:
             answer = decide(windows)
         assert answer is not None
@@ -211,44 +203,15 @@ class State:
         if row is None:
             return NEW, None
         seq, answer, *content = row
-        given = (
-            transaction.customer_id,
-            transaction.terminal_id,
-            transaction.cents,
-            transaction.time,
-        )
-        if given != tuple(content):
+        if transaction.content != tuple(content):
             names = ("customer_id", "terminal_id", "amount", "time")
-            pairs = zip(names, given, content, strict=True)
+            pairs = zip(names, transaction.content, content, strict=True)
             other = " and ".join(name for name, new, old in pairs if new != old)
             raise TransactionConflict(f"this transaction_id is known with another {other}")
         return seq, answer
-
-    def _windows(self, transaction: Transaction, seq: int) -> Windows:
-        asked = Asked(
-            transaction.customer_id,
-            transaction.terminal_id,
-            transaction.cents,
-            transaction.time,
-            seq,
-        )
-        return count_windows(self._execute, asked)
 
     def _record(self, transaction: Transaction, seq: int, answer: bytes) -> None:
         if seq != NEW:
             self._execute("UPDATE transactions SET answer = ? WHERE seq = ?", (answer, seq))
             return
-        row = (
-            transaction.transaction_id,
-            transaction.customer_id,
-            transaction.terminal_id,
-            transaction.cents,
-            transaction.time,
-            answer,
-        )
-        self._execute(_RECORD, row)
-
-    def _fact(self, name: str) -> Any:
-        with self._file.reading():
-            row = self._execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-            return row[0] if row else None
+        self._execute(_RECORD, (transaction.transaction_id, *transaction.content, answer))

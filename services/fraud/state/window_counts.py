@@ -96,25 +96,30 @@ _ADD_UP = _add_up()
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Whose windows are asked for, and when; `seq`: its place in the order of arrival."""
+class Transaction:
+    """One transaction; time in seconds since 1970, UTC."""
 
+    transaction_id: str
     customer_id: str
     terminal_id: str
     cents: int
     time: int
-    seq: int = NEW
+
+    @property
+    def content(self) -> tuple[str, str, int, int]:
+        """What its id stands for."""
+        return self.customer_id, self.terminal_id, self.cents, self.time
 
 
-def count_windows(execute: Execute, asked: Asked) -> Windows:
-    """The windows of a transaction, itself included."""
-    keys = (asked.customer_id, asked.terminal_id, asked.time, asked.seq)
+def count_windows(execute: Execute, asked: Transaction, seq: int) -> Windows:
+    """The windows of a transaction, itself included. seq: its place in the order of arrival."""
+    keys = (asked.customer_id, asked.terminal_id, asked.time, seq)
     counted = execute(_COUNT, keys).fetchone()
     customer, terminal = counted[: len(counted) // 2], counted[len(counted) // 2 :]
     if customer[0] is None or terminal[0] is None:  # no row was read: there is none, or it is busy
         busy_customer, busy_terminal = execute(_BUSY, keys[:2]).fetchone()
         if busy_customer is not None:
-            customer = _busy_customer(execute, busy_customer, asked)
+            customer = _busy_customer(execute, busy_customer, asked, seq)
         if busy_terminal is not None:
             end = asked.time - DELAY_DAYS * DAY_S + 1
             terminal = execute(_ADD_UP, (busy_terminal, end, end)).fetchone()
@@ -126,14 +131,13 @@ def count_windows(execute: Execute, asked: Asked) -> Windows:
     )
 
 
-def _busy_customer(execute: Execute, busy_key: int, asked: Asked) -> list[int]:
+def _busy_customer(execute: Execute, busy_key: int, asked: Transaction, seq: int) -> list[int]:
     """Of its own second, a transaction sees what arrived before it."""
     end = asked.time + 1
-    if asked.seq == NEW:
+    if seq == NEW:
         return [value or 0 for value in execute(_ADD_UP, (busy_key, end, end)).fetchone()]
     before = execute(_ADD_UP, (busy_key, end, asked.time)).fetchone()
-    earlier = execute(_PLACE, (asked.seq,)).fetchone()
+    earlier = execute(_PLACE, (seq,)).fetchone()
     if earlier is None:  # few are in its second
-        own = (asked.customer_id, asked.time, asked.seq)
-        earlier = execute(_EARLIER, own).fetchone()
+        earlier = execute(_EARLIER, (asked.customer_id, asked.time, seq)).fetchone()
     return [(value or 0) + earlier[place % 2] for place, value in enumerate(before)]

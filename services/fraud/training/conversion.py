@@ -8,7 +8,7 @@ import numpy as np
 
 from services.fraud.errors import ModelError
 from services.fraud.scoring.card import GoldenAnswer, Parity
-from services.modelling.keras import open_keras, open_tensorflow, quiet
+from services.modelling.keras import first_line, open_keras, open_tensorflow, quiet
 
 TOLERANCE = 1e-5
 PARITY_ROWS = 10_000
@@ -32,14 +32,13 @@ def convert(network: Any) -> bytes:
 
 def _reason(error: Exception) -> str:
     """In one line: the converter writes pages about its own insides."""
-    text = str(error).strip()
-    unknown = sorted(set(re.findall(r"\btf\.([A-Z]\w+)", text)))
+    unknown = sorted(set(re.findall(r"\btf\.([A-Z]\w+)", str(error))))
     if unknown:
         return (
             f"TFLite does not know {', '.join(unknown[:5])}; build it from layers such as Dense,"
             " BatchNormalization and Conv1D"
         )
-    return (text.splitlines() or [type(error).__name__])[0][:300]
+    return first_line(error)
 
 
 def check_parity(network: Any, tflite: Path, rows: Array) -> Parity:
@@ -85,8 +84,7 @@ def tflite_probabilities(tflite: Path, rows: Array) -> Array:
     try:
         return _run(tflite, np.asarray(rows, dtype=np.float32))
     except (ValueError, RuntimeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-        raise ModelError(f"the network cannot be run as TFLite: {reason}") from error
+        raise ModelError(f"the network cannot be run as TFLite: {first_line(error)}") from error
 
 
 def _run(tflite: Path, rows: Array) -> Array:

@@ -82,10 +82,7 @@ class TrainingFolder:
         return prepare_data(
             self._table(),
             rows=np.load(file) if file.exists() else None,
-            start_test=periods.start_test,
-            train_days=periods.train_days,
-            delay_days=periods.delay_days,
-            test_days=periods.test_days,
+            **vars(periods),
         )
 
     def write_snapshot(self, home: Path, source: Path | SimulationSpec) -> Path:

@@ -59,8 +59,7 @@ def read_columns(path: Path, wanted: Sequence[Wanted]) -> dict[str, Column]:
         path: `.csv`, `.csv.gz` or `.parquet`.
         wanted: other columns are ignored.
 
-    Raises:
-        TransactionsError: the file cannot be read, is not as above, or misses a column.
+    Raises: TransactionsError: the file cannot be read, is not as above, or misses a column.
     """
     if not path.is_file():
         raise TransactionsError(f"{path}: {'no file' if path.exists() else 'does not exist'}")
@@ -230,19 +229,20 @@ def _places(present: Sequence[str], wanted: Sequence[Wanted]) -> dict[str, int]:
     for column in wanted:
         found = [place for place, shown in enumerate(present) if column.answers_to(shown)]
         if len(found) > 1:
-            raise _Fault(_too_many([present[place].strip() for place in found]))
+            names = [present[place].strip() for place in found]
+            same = len(set(names)) == 1
+            told = (
+                f"{len(names)} columns are called {names[0]}"
+                if same
+                else (f"more than one column {' or '.join(names)}")
+            )
+            raise _Fault(f"{told}; leave the one that counts")
         if found:
             places[column.name] = found[0]
     missing = [column for column in wanted if column.required and column.name not in places]
     if missing:
         raise _Fault(_missing(missing))
     return places
-
-
-def _too_many(names: list[str]) -> str:
-    if len(set(names)) == 1:
-        return f"{len(names)} columns are called {names[0]}; leave the one that counts"
-    return f"more than one column {' or '.join(names)}; leave the one that counts"
 
 
 def _missing(columns: Sequence[Wanted]) -> str:

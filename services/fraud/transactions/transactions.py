@@ -43,8 +43,7 @@ def read_transactions(path: Path, now: datetime | None = None) -> pd.DataFrame:
         now: aware; a transaction that lies in the future is refused, as over HTTP. None: any
             time will do.
 
-    Raises:
-        TransactionsError: the file cannot be read or does not hold what it should.
+    Raises: TransactionsError: the file cannot be read or does not hold what it should.
     """
     columns = read_columns(path, WANTED)
     if not len(columns[IDS[0]].values):

@@ -9,7 +9,8 @@ import numpy as np
 
 from services.fraud.state.history import prune
 from services.fraud.state.snapshot import Pointer, read_pointer, write_snapshot
-from services.fraud.state.state import State, Transaction
+from services.fraud.state.state import State
+from services.fraud.state.window_counts import Transaction, count_windows
 from services.fraud.transactions.features import DAY_S, DELAY_DAYS, Windows
 
 if TYPE_CHECKING:  # a process that only records needs no pandas
@@ -102,7 +103,7 @@ def write_transactions(path: Path, name: str, count: int) -> None:
 
 def windows_of(state: State, transaction: Transaction) -> Windows:
     """The windows of a transaction, itself included, recorded or not."""
-    return state._windows(transaction, state._find(transaction)[0])
+    return count_windows(state._execute, transaction, state._find(transaction)[0])
 
 
 def count_rows(state: State) -> int:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from services.fraud.audit.answers import epoch_s, read_day
 from services.fraud.audit.measures import Audit, Period, audit
-from services.fraud.audit.results import write_audit
+from services.fraud.audit.run import write_audit
 from services.fraud.log.database import Database
 from services.fraud.log.rows import LABELS, PREDICTIONS
 from services.fraud.log.tables import Label, Prediction

@@ -9,7 +9,8 @@ import pytest
 
 from services.fraud.state.busy_keys import MOST_ROWS
 from services.fraud.state.history import write_labels
-from services.fraud.state.state import State, Transaction
+from services.fraud.state.state import State
+from services.fraud.state.window_counts import Transaction
 from services.fraud.transactions.features import DAY_S, Windows
 from tests.services.fraud.streams import START, snapshot, stream
 

@@ -12,7 +12,8 @@ import pytest
 from services.fraud.state import state_file
 from services.fraud.state.completeness import KEPT_S, REASONS, WINDOW_REASONS, Coverage
 from services.fraud.state.snapshot import POINTER, folder, read_pointer, write_snapshot
-from services.fraud.state.state import State, Transaction
+from services.fraud.state.state import State
+from services.fraud.state.window_counts import Transaction
 from services.fraud.transactions.features import DAY_S, HOUR_S
 from tests.services.fraud.streams import START, prune_state, snapshot, stream
 

@@ -21,7 +21,8 @@ from services.fraud.errors import StateUnavailable, TransactionConflict
 from services.fraud.state import history, state_file
 from services.fraud.state.history import Loaded
 from services.fraud.state.snapshot import Pointer, read_snapshot
-from services.fraud.state.state import State, Transaction
+from services.fraud.state.state import State
+from services.fraud.state.window_counts import Transaction
 from services.fraud.transactions.features import DAY_S, Windows, assemble, table_features
 from tests.services.fraud.streams import (
     PATIENT_S,

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from services.fraud.state import busy_keys, completeness, state_file
 from services.fraud.state.snapshot import COLUMNS
-from services.fraud.state.state import State, Transaction
+from services.fraud.state.state import State
+from services.fraud.state.window_counts import Transaction
 from services.fraud.transactions.features import DAY_S, assemble, table_features
 from tests.services.fraud.streams import (
     START,

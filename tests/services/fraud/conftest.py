@@ -43,4 +43,5 @@ def model_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 def published_table(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """The simulation with its default arguments, 1,754,155 transactions."""
     file = made_once(tmp_path_factory, "published.pickle", lambda file: simulate().to_pickle(file))
-    return pd.read_pickle(file)
+    table: pd.DataFrame = pd.read_pickle(file)
+    return table

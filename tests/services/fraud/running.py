@@ -140,6 +140,8 @@ def wait_until(condition: Callable[[], object], timeout_s: float = 20) -> None:
 
 
 def rows(home: Path, query: str) -> list[tuple[Any, ...]]:
-    """What the database of a home answers."""
+    """What the database of a home answers; nothing before the log has made its table."""
     with closing(sqlite3.connect(home / "triptych.db", timeout=10)) as connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
+            return []
         return connection.execute(query).fetchall()

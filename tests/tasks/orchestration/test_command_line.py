@@ -7,18 +7,18 @@ import shlex
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from tasks.orchestration.command_line import parse
-from tasks.orchestration.parameters import options_in
+from tasks.orchestration.parameters import FlowParameters, options_in
 
 FLOWS = sorted(
     file.stem for file in (Path(__file__).parents[3] / "flows").glob("*.py") if file.stem[0] != "_"
 )
 
 
-def parameters_of(flow: str) -> type[BaseModel]:
-    model: type[BaseModel] = getattr(
+def parameters_of(flow: str) -> type[FlowParameters]:
+    model: type[FlowParameters] = getattr(
         importlib.import_module(f"flows.{flow}"), flow.title().replace("_", "")
     )
     return model

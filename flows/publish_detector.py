@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from prefect import flow
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from tasks import publish_detector as steps
 from tasks.orchestration.command_line import run_flow
@@ -38,6 +38,11 @@ class PublishDetector(FlowParameters):
     )
     version: str | None = Field(
         None, pattern=_VERSION, description="such as 1.2.0; by default the next"
+    )
+    for_: Literal["devices", "phones"] = Field(
+        "devices",
+        validation_alias=AliasChoices("for", "for_"),
+        description="phones: with a file besides that MediaPipe Tasks opens as it is; it is proved",
     )
     channel: Literal["stable", "canary"] = Field("stable", description="which devices it is for")
     share: float = Field(1.0, ge=0, le=1, description="of the channel's devices that may take it")
@@ -128,9 +133,10 @@ def publish_detector(params: PublishDetector) -> steps.Outcome:
         converted = steps.convert(request, model, images)
         measurement = steps.measure(request, model, images, converted)
         decision = steps.judge(request, measurement)
-        published = steps.publish(request, measurement, decision)
+        decision, phones = steps.prove_for_phones(request, model, measurement, decision)
+        published = steps.publish(request, measurement, decision, phones)
         outcome: steps.Outcome = steps.report(
-            request, model, images, measurement, decision, published
+            request, model, images, measurement, decision, published, phones
         )
     return steps.conclude(outcome)
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edge.release.publishing.images import Images
     from edge.release.publishing.measurement import Converted, Measurement
     from edge.release.publishing.model import SourceModel
+    from edge.release.publishing.phones import ForPhones
     from edge.release.publishing.release import Published
     from edge.release.publishing.request import Request
     from edge.release.validation.gate import Decision
@@ -55,8 +56,14 @@ def name_run() -> str:
 
 
 def open_request(params: Any) -> Request:
-    """What was asked for, and where things lie. params: the flow's PublishDetector."""
+    """What was asked for, and where things lie.
+
+    params: the flow's PublishDetector.
+
+    Raises: NoMediaPipeError: a file for phones could not be proved.
+    """
     from edge.release.conversion.inspection import ModelHints
+    from edge.release.phone.proof import check_mediapipe
     from edge.release.publishing.request import Place, Request
     from edge.release.validation.gate import Limits
 
@@ -65,6 +72,9 @@ def open_request(params: Any) -> Request:
     size, megabytes = given.pop("input_size"), given.pop("max_size_mb")
     height, _, width = (size or "").partition("x")
     given |= {name: None for name in ("layout", "fit") if given[name] == "auto"}
+    for_phones = given.pop("for_") == "phones"
+    if for_phones:
+        check_mediapipe(settings.mediapipe_python)
     return Request(
         home=settings.home,
         place=Place(settings.releases_url, settings.release_keys),
@@ -76,6 +86,8 @@ def open_request(params: Any) -> Request:
         input_size=(int(height), int(width)) if size else None,
         pythons=given.pop("device_pythons"),
         seconds=given.pop("timing_s"),
+        for_phones=for_phones,
+        mediapipe_python=settings.mediapipe_python,
         **given,
     )
 
@@ -145,16 +157,33 @@ def judge(request: Request, measurement: Measurement) -> Decision:
 
 
 @task(**PLAIN)
-def publish(request: Request, measurement: Measurement, decision: Decision) -> Published | None:
+def prove_for_phones(
+    request: Request, model: SourceModel, measurement: Measurement, decision: Decision
+) -> tuple[Decision, ForPhones | None]:
+    """Make the file for phones of what was chosen, if it was asked for; nothing else is, then."""
+    from edge.release.publishing.phones import prove_for_phones
+
+    chosen = measurement.find(decision.chosen)
+    if not request.for_phones or chosen is None:
+        return decision, None
+    folder = _folder(request, model)
+    return prove_for_phones(chosen.candidate, decision, folder, request.mediapipe_python)
+
+
+@task(**PLAIN)
+def publish(
+    request: Request,
+    measurement: Measurement,
+    decision: Decision,
+    phones: ForPhones | None = None,
+) -> Published | None:
     """Sign and publish what was chosen, unless nothing was or it is a dry run."""
     from edge.release.publishing.release import publish
 
-    chosen = [
-        validation
-        for validation in measurement.validations
-        if validation.candidate.variant == decision.chosen
-    ]
-    return publish(request, chosen[0]) if chosen and not request.dry_run else None
+    chosen = measurement.find(decision.chosen)
+    if chosen is None or request.dry_run:
+        return None
+    return publish(request, chosen, phones.file if phones else None)
 
 
 @task(**PLAIN)
@@ -165,6 +194,7 @@ def report(
     measurement: Measurement,
     decision: Decision,
     published: Published | None,
+    phones: ForPhones | None = None,
 ) -> Outcome:
     """The report on disk, in the UI and on the terminal."""
     from edge.release.publishing import summary
@@ -174,6 +204,8 @@ def report(
     where = {"report": str(file), "files": str(file.parent)}
     if published is not None:
         where["releases"] = published.url
+    if phones is not None:
+        where["phone file"] = str(phones.file)
     found = PublishReport(
         request=request,
         model=model,
@@ -183,6 +215,7 @@ def report(
         warnings=images.warnings,
         where=where,
         ended_at=datetime.now(UTC),
+        phones=phones,
     )
     write_text(file, render_html(found))
     add_table("publish-detector-figures", summary.render_table(found))

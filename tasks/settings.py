@@ -39,6 +39,9 @@ class Settings(BaseSettings):
         description="Folder that devices' telemetry arrives in; default: telemetry in the home"
         " folder.",
     )
+    mediapipe_python: Path | None = Field(
+        None, description="Python program that has mediapipe; default: the one that runs this."
+    )
 
     fraud_max_state_age_h: float = Field(
         36.0, gt=0, description="Where nothing was answered for longer, transactions are missing."

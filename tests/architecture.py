@@ -65,7 +65,7 @@ DRAWINGS = (
         "edge.release",
         (
             "publishing",
-            "training",
+            "training phone",
             "validation clip",
             "conversion",
             "repository datasets synthetic",

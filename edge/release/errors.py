@@ -1,10 +1,11 @@
 """What can go wrong on the publisher's side, named by whose fault it is.
 
 PublisherError
-├── DatasetError     the labelled images that were given
-├── ModelFileError   the model that was given: missing, damaged, or of a form we cannot use
-├── RefusedError     the gate: the model works, but not well enough to be published
-└── RepositoryError  the release repository, its storage, or the keys that sign it
+├── DatasetError      the labelled images that were given
+├── ModelFileError    the model that was given: missing, damaged, or of a form we cannot use
+├── RefusedError      the gate: the model works, but not well enough to be published
+├── NoMediaPipeError  the environment: no MediaPipe to prove a file for phones by
+└── RepositoryError   the release repository, its storage, or the keys that sign it
 """
 
 
@@ -22,6 +23,10 @@ class ModelFileError(PublisherError):
 
 class RefusedError(PublisherError):
     """A model is not published; the message holds the metrics."""
+
+
+class NoMediaPipeError(PublisherError):
+    """No MediaPipe can be run: nothing is known of a file for phones."""
 
 
 class RepositoryError(PublisherError):

@@ -4,6 +4,7 @@
 arguments; 130: interrupted.
 """
 
+import argparse
 import inspect
 import logging
 import signal
@@ -68,12 +69,7 @@ def parse(parameters: type[Parameters], program: str, arguments: Sequence[str]) 
             cls, settings_cls: type[BaseSettings], *_: Any, **__: PydanticBaseSettingsSource
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             source: CliSettingsSource[Any] = CliSettingsSource(settings_cls)
-            for action in source.root_parser._actions:
-                for nothing in (" (default: None)", " (default: ())"):
-                    action.help = str(action.help).removesuffix(nothing)
-                for kind, metavar in _METAVARS.items():
-                    if str(action.metavar).startswith(kind):
-                        action.metavar = metavar
+            _tidy(source.root_parser)
             if wrong := complaint(source.root_parser, arguments):
                 raise SettingsError(wrong)
             return (source(args=list(arguments)),)
@@ -91,6 +87,20 @@ def parse(parameters: type[Parameters], program: str, arguments: Sequence[str]) 
                 message = f"--{option}: {message}"
             fail(message, program=program)
         sys.exit(2)
+
+
+def _tidy(parser: argparse.ArgumentParser) -> None:
+    """Let the help show options and values as people write them."""
+    for action in parser._actions:
+        for nothing in (" (default: None)", " (default: ())"):
+            action.help = str(action.help).removesuffix(nothing)
+        for kind, metavar in _METAVARS.items():
+            if str(action.metavar).startswith(kind):
+                action.metavar = metavar
+        for name in [name for name in action.option_strings if name.endswith("-")]:
+            # The field's own name, such as for_, where Python keeps the option's.
+            action.option_strings = [other for other in action.option_strings if other != name]
+            del parser._option_string_actions[name]
 
 
 def _refuse(message: str, program: str) -> NoReturn:

@@ -17,7 +17,9 @@ from tasks.orchestration.command_line import parse
 from tasks.publish_detector import alone_in_folder
 from tests.edge.device.tiny import LABELS
 from tests.edge.release.cells import write_pictures, write_variant
+from tests.edge.release.phone.mediapipe import finding, reading, refusing
 from tests.flows.command import command
+from tests.guides import examples
 
 pytestmark = pytest.mark.slow
 
@@ -110,6 +112,58 @@ def test_command_refuses_a_model_that_does_not_look(home, pictures, model_of, ru
     assert not any("blind" in path.name for path in listed.rglob("*"))
 
 
+@pytest.fixture
+def for_phones(run_here, tmp_path, monkeypatch, pictures, model_of):
+    """Runs the guide's example for phones beside its files, with a program in MediaPipe's place."""
+
+    def run(python: Path) -> tuple[int, str, str]:
+        folder = Path(model_of()).parent
+        (folder / "photos").symlink_to(pictures)
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("TRIPTYCH_MEDIAPIPE_PYTHON", str(python))
+        ((_, _, module, *arguments),) = examples("edge/BRING_YOUR_OWN.md", "Phones")
+        assert module == FLOW
+        status: tuple[int, str, str] = run_here(
+            "publish_detector", tmp_path / "var", *arguments, *QUICK
+        )
+        return status
+
+    return run
+
+
+def test_a_file_for_phones_is_published_with_the_release(for_phones, tmp_path):
+    """As the guide has it: where it lies, what was proved, and signed beside the variant."""
+    code, output, errors = for_phones(reading(tmp_path))
+
+    assert code == 0, errors
+    file = tmp_path / "var" / "detectors" / "publishing" / "cells-1.0.0" / "phone.tflite"
+    assert str(file) in output
+    assert "mediapipe 0 finds what a device finds: 24 of 24 on 4 golden pictures" in output
+    (signed,) = (tmp_path / "var" / "releases").rglob("*.phone.tflite")
+    assert signed.read_bytes() == file.read_bytes()
+    assert (signed.parent.name, signed.parent.parent.name) == ("1.0.0", "cells")
+
+
+def test_nothing_is_published_where_the_file_for_phones_fails(for_phones, tmp_path):
+    """Neither for phones nor for devices, and no file is left to be taken for proved."""
+    code, output, errors = for_phones(finding(tmp_path, [[]] * 4))
+
+    assert code == 1
+    assert "REFUSED, nothing published" in output
+    assert "as-is: for phones: picture 0: MediaPipe did not find" in errors
+    assert not list((tmp_path / "var").rglob("*phone.tflite"))
+    assert not (tmp_path / "var" / "releases").exists()
+
+
+def test_without_mediapipe_nothing_for_phones_is_begun(for_phones, tmp_path):
+    """It is told before anything is converted or measured, with what would be right."""
+    code, _, errors = for_phones(refusing(tmp_path, "No module named 'mediapipe'"))
+
+    assert code == 1
+    assert "No module named 'mediapipe'" in errors and "TRIPTYCH_MEDIAPIPE_PYTHON" in errors
+    assert not (tmp_path / "var" / "detectors").exists()
+
+
 def test_every_layout_that_devices_know_can_be_asked_for():
     """The flow's choices are those of the manifest, and auto."""
     choices = get_args(PublishDetector.model_fields["layout"].annotation)
@@ -143,6 +197,8 @@ def test_two_publishings_do_not_share_a_folder(tmp_path):
         (("--model", "a.tflite", "--name", "Parts"), "--name: String should match"),
         (("--model", "a.tflite", "--version", "01.2.3"), "--version: String should match"),
         (("--model", "a.tflite", "--version", "1.2.3456789012"), "--version: String should match"),
+        (("--model", "a.tflite", "--for", "cars"), "--for: Input should be 'devices' or 'phones'"),
+        (("--model", "a.tflite", "--for-", "phones"), "--for- is no option; did you mean --for?"),
         (("--model", "a.tflite", "--threads", "0"), "Input should be greater than or equal to 1"),
     ],
 )

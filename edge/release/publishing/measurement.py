@@ -52,6 +52,11 @@ class Measurement:
     notes: tuple[str, ...] = ()
     before: Variant | None = None  # that was published last, if nothing has changed since
 
+    def find(self, variant: str | None) -> Validation | None:
+        """Of a variant, such as the one that was chosen."""
+        found = (each for each in self.validations if each.candidate.variant == variant)
+        return next(found, None)
+
 
 def convert(request: Request, model: SourceModel, images: Images, folder: Path) -> Converted:
     """Convert the model to the variants that are measured, each in its folder.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from edge.release.publishing.request import Request
 from edge.release.repository.publication import Release
@@ -28,8 +29,10 @@ class Published:
     created: bool
 
 
-def publish(request: Request, validation: Validation) -> Published:
+def publish(request: Request, validation: Validation, phone: Path | None = None) -> Published:
     """Sign and publish, with the metrics in the manifest.
+
+    phone: the file for phones, which becomes part of the release.
 
     Raises:
         RepositoryError: the repository or its keys cannot be used.
@@ -37,7 +40,7 @@ def publish(request: Request, validation: Validation) -> Published:
     candidate = validation.candidate.having(measured=measured(validation.metrics))
     repository = request.place.open()
     created = repository.create()
-    release = Release(candidate.manifest, candidate.files)
+    release = Release(candidate.manifest, candidate.files, phone)
     repository.publish(release, request.channel, request.share)
     status = repository.status()
     return Published(

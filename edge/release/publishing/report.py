@@ -14,6 +14,7 @@ from markupsafe import Markup
 from edge.release.datasets.pictures import read_image
 from edge.release.publishing.measurement import Measurement
 from edge.release.publishing.model import SourceModel
+from edge.release.publishing.phones import ForPhones
 from edge.release.publishing.release import Published
 from edge.release.publishing.request import Request
 from edge.release.validation.gate import Decision, Limits, Verdict
@@ -48,6 +49,7 @@ class PublishReport:
     warnings: tuple[str, ...]
     where: Mapping[str, str]  # what -> path or address
     ended_at: datetime
+    phones: ForPhones | None = None
 
     @property
     def title(self) -> str:
@@ -66,10 +68,8 @@ class PublishReport:
     @property
     def best(self) -> Validation:
         """The variant that was chosen, else the first."""
-        validations = self.measurement.validations
-        return next(
-            (p for p in validations if p.candidate.variant == self.decision.chosen), validations[0]
-        )
+        measurement = self.measurement
+        return measurement.find(self.decision.chosen) or measurement.validations[0]
 
     @property
     def state(self) -> str:
@@ -105,6 +105,8 @@ class PublishReport:
     def facts(self) -> dict[str, str]:
         """What the metrics and the names of the classes rest on."""
         facts = {"labels": self.model.labels_from} if self.model.labels_from else {}
+        if self.phones:
+            facts["for phones"] = self.phones.describe()
         return {**facts, "measured on": cpu_name()}
 
     @property

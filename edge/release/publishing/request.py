@@ -55,6 +55,8 @@ class Request:
     threads: tuple[int, ...] = (1, 2)
     pythons: tuple[Path, ...] = ()  # beside this one
     seconds: float = 1.5  # of each timing
+    for_phones: bool = False
+    mediapipe_python: Path | None = None  # that has mediapipe; None: this one
     dry_run: bool = False
 
     @property

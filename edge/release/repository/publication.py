@@ -1,4 +1,4 @@
-"""What is published at once: a manifest and the files that it names."""
+"""What is published at once: a manifest and the files that it names, and maybe one for phones."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,15 +11,20 @@ from edge_detector.errors import SchemaError
 
 from edge.release.errors import RepositoryError
 
+PHONE_FILE = "phone.tflite"
 _LIMITS = Limits()
 
 
 @dataclass(frozen=True)
 class Release:
-    """A manifest and its files, by the names it gives them: the model and the golden images."""
+    """A manifest and its files, by the names it gives them: the model and the golden images.
+
+    phone: the file for phones, which the manifest does not name: devices do not download it.
+    """
 
     manifest: Manifest
     files: Mapping[str, Path | bytes]
+    phone: Path | bytes | None = None
 
     def contents(self) -> dict[str, bytes]:
         """Every file by its path in the repository, each read once and as the manifest says.
@@ -44,23 +49,28 @@ class Release:
             raise RepositoryError(
                 f"{len(manifest.golden)} golden pictures: devices take {_LIMITS.golden_frames}"
             )
+        if self.phone is not None:
+            contents[PHONE_FILE] = _read(PHONE_FILE, self.phone)
         folder = release_folder(manifest.name, manifest.version)
         return {f"{folder}/{name}": content for name, content in contents.items()}
 
     def _checked(self, name: str, sha256: str, size: int) -> bytes:
         if name not in self.files:
             raise RepositoryError(f"the manifest names {name}, which is not given")
-        source = self.files[name]
-        try:
-            content = source if isinstance(source, bytes) else source.read_bytes()
-        except OSError as error:
-            raise RepositoryError(f"{name} cannot be read: {error}") from error
+        content = _read(name, self.files[name])
         if (len(content), hashlib.sha256(content).hexdigest()) != (size, sha256):
             raise RepositoryError(
                 f"{name} is not the file of the manifest: {len(content)} bytes instead of {size}, "
                 "or another digest"
             )
         return content
+
+
+def _read(name: str, source: Path | bytes) -> bytes:
+    try:
+        return source if isinstance(source, bytes) else source.read_bytes()
+    except OSError as error:
+        raise RepositoryError(f"{name} cannot be read: {error}") from error
 
 
 def _check_size(name: str, contents: Mapping[str, bytes], most: int) -> None:

@@ -63,8 +63,18 @@ class Decision:
         if self.chosen is not None:
             return ()
         return tuple(
-            f"{verdict.variant}: {'; '.join(verdict.reasons)}" for verdict in self.verdicts
+            f"{verdict.variant}: {'; '.join(verdict.reasons)}"
+            for verdict in self.verdicts
+            if verdict.reasons
         )
+
+    def refuse(self, reason: str) -> "Decision":
+        """Taken back: what was chosen is not published, and nothing is in its place."""
+        verdicts = (
+            Verdict(verdict.variant, (reason,)) if verdict.variant == self.chosen else verdict
+            for verdict in self.verdicts
+        )
+        return Decision(None, tuple(verdicts))
 
 
 def decide(

@@ -50,23 +50,11 @@ class Reader:
 
     def look(self) -> Seen:
         """Refresh the metadata, and download every file of every release that is listed."""
-        first_root = self._storage.read("metadata/1.root.json")
-        updater = Updater(
-            str(self._home),
-            "storage://metadata/",
-            str(self._home),
-            "storage://targets/",
-            StorageFetcher(self._storage),
-            bootstrap=first_root,
-        )
-        if self._clock:
-            updater._trusted_set.reference_time = self._clock()
+        updater = self._updater()
         updater.refresh()
 
         def fetch(path: str) -> bytes:
-            target = updater.get_targetinfo(path)
-            assert target is not None, path
-            return Path(updater.download_target(target)).read_bytes()
+            return _fetch(updater, path)
 
         channels = {
             name: json.loads(fetch(f"channels/{name}.json"))["releases"]
@@ -78,3 +66,27 @@ class Reader:
             f"{folder}/{name}": fetch(f"{folder}/{name}") for folder in folders for name in names
         }
         return Seen(channels, files)
+
+    def fetch(self, path: str) -> bytes:
+        """Refresh the metadata, and download one file."""
+        return _fetch(self._updater(), path)
+
+    def _updater(self) -> Updater:
+        first_root = self._storage.read("metadata/1.root.json")
+        updater = Updater(
+            str(self._home),
+            "storage://metadata/",
+            str(self._home),
+            "storage://targets/",
+            StorageFetcher(self._storage),
+            bootstrap=first_root,
+        )
+        if self._clock:
+            updater._trusted_set.reference_time = self._clock()
+        return updater
+
+
+def _fetch(updater: Updater, path: str) -> bytes:
+    target = updater.get_targetinfo(path)
+    assert target is not None, path
+    return Path(updater.download_target(target)).read_bytes()

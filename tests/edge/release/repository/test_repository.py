@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from operator import methodcaller
@@ -72,6 +73,22 @@ def test_published_release_is_read_by_any_client(kind, tmp_path, request):
         "parts/1.0.0/golden-0.png": b"a picture",
     }
     assert repository.manifest("parts", "1.0.0") == release.manifest
+
+
+def test_file_for_phones_is_signed_with_the_release_and_no_device_needs_it(tmp_path):
+    """Any client verifies it; the manifest is the same without it."""
+    repository = make_repository(tmp_path)
+    release = make_release("1.0.0")
+
+    repository.publish(replace(release, phone=b"for phones"))
+
+    reader = Reader(folder_of(tmp_path), tmp_path / "reader")
+    assert reader.look().files["parts/1.0.0/manifest.json"] == release.manifest.to_json()
+    assert reader.fetch("parts/1.0.0/phone.tflite") == b"for phones"
+    with pytest.raises(RepositoryError, match=r"phone\.tflite cannot be read"):
+        repository.publish(replace(make_release("1.1.0"), phone=tmp_path / "nowhere.tflite"))
+    with pytest.raises(RepositoryError, match="published already, with another content"):
+        repository.publish(release)
 
 
 def test_device_reads_the_channels_that_are_written(tmp_path):

@@ -46,6 +46,16 @@ def test_what_was_not_measured_refuses_nothing():
     assert judge(metrics("as-is", accuracy=None, source_accuracy=None, parity=None), LIMITS).passed
 
 
+def test_what_was_chosen_can_be_taken_back():
+    """Nothing takes its place; the reason is told of it alone."""
+    decision = decide([metrics("int8", 1.0), metrics("float32")], "auto", LIMITS)
+    assert decision.chosen == "int8"
+
+    refused = decision.refuse("for phones: no")
+
+    assert (refused.chosen, refused.reasons) == (None, ("int8: for phones: no",))
+
+
 def test_constant_answer_is_the_one_reason():
     """All else about such a model is noise."""
     found = reasons(constant="the same 10 boxes at 0.50", accuracy=accuracy(0.0), found=0)

@@ -23,7 +23,7 @@ class Decoder:
     def __init__(self, spec: DecoderSpec) -> None:
         """Raises: ModelError: the tensors do not fit the input, the strides or the labels."""
         scores, self._distances = spec.tensors["scores"], spec.tensors["distances"]
-        middles, strides = _grid(spec.input, spec.output.strides)
+        middles, strides = grid(spec.input, spec.output.strides)
         shape = (len(middles), spec.classes)
         spec.check_shape("scores", (1, *shape))
         spec.check_shape("distances", (1, len(middles), 4))
@@ -48,7 +48,7 @@ class Decoder:
         return Candidates.clipped(corners, _sigmoid(values), classes)
 
 
-def _grid(
+def grid(
     spec: InputSpec, strides: Sequence[int]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Middles (N, 2) as x, y and strides (N,) of all points, in pixels of the input."""

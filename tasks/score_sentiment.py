@@ -31,9 +31,9 @@ from tasks.orchestration.reporting import (
 )
 from tasks.orchestration.task_runner import open_task_runner, threads_per_scorer
 from tasks.sentiment.errors import SentimentError
-from tasks.sentiment.reading.input_files import TextFormat
 from tasks.sentiment.reading.origin import Origin, place_of_files, place_of_query
 from tasks.sentiment.reading.query_rows import is_query
+from tasks.sentiment.reading.recognition.dialect import TextFormat
 from tasks.sentiment.reading.source import Source, open_source
 from tasks.sentiment.report.build import build_report
 from tasks.sentiment.run import partitioner, steps

@@ -4,120 +4,209 @@
 - Quoting is strict. Where a quote is left open or stands in the wrong place, only the row on the
   first physical line of that record is given up, and reading resumes on the next line. So a
   forgotten quote costs one row, not the rows that follow it.
-- A record with too many or too few fields is given up as a whole.
+- Empty cells at the end may be missing, or too many; cells without a name that are not empty give
+  up the record as a whole, as does a record of a single cell where there should be several.
 """
 
-import csv
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 from operator import itemgetter
+from typing import Any
 
 from tasks.sentiment.errors import SourceError
 from tasks.sentiment.reading.raw_rows import (
-    MAX_LINE_CHARACTERS,
     RawRow,
     RowReader,
     beginning,
     read_line,
-    refuse_repeated,
+    require_columns,
 )
+from tasks.sentiment.reading.recognition.dialect import (
+    SAMPLE_CHARACTERS,
+    UTF8,
+    TextFormat,
+    detect,
+    looks_like_data,
+)
+from tasks.sentiment.reading.recognition.records import ReadLine, records
 
-MAX_OPEN_CHARACTERS = 16_000_000  # a quoted record over several lines; more means a lost quote
+_DECIMAL_COMMA = re.compile(r"[+-]?(?:[0-9]{1,3}(?:[.\s'][0-9]{3})+|[0-9]+)(?:,[0-9]+)?")
+_THOUSANDS = re.compile(r"[.\s']")
 MISPLACED_QUOTE = "unbalanced or misplaced quote"
-
-ReadLine = Callable[[int], str]
-
-
-class _StillOpenError(Exception):
-    """A record goes on over more lines than any cell may have."""
 
 
 class CsvReader(RowReader):
     """Rows of one CSV or TSV text."""
 
-    def __init__(self, readline: ReadLine, file: str, *, delimiter: str) -> None:
-        """Read the header.
+    def __init__(self, readline: ReadLine, file: str, text: TextFormat = UTF8) -> None:
+        """Find out the dialect and read the header.
 
         Args:
             readline: gives the next physical line, its end untranslated; "" at the end.
-        Raises: SourceError: no header, a header that cannot be parsed, a name in it twice.
+        Raises: SourceError: no header, a header that cannot be parsed.
         """
         self.place = file
-        self._delimiter = delimiter
-        self._records = _records(readline, file, delimiter)
-        header = next(self._records, None)
-        if header is None:
-            # Not a source without rows: that has a header, and a writer that broke off has none.
+        self._text = text
+        for _ in range(text.skip_lines or 0):
+            read_line(readline, file)
+        sample = _Sample(readline, file)
+        self.dialect = detect(sample.lines, text, file, is_whole=sample.is_whole)
+        ahead = sample.lines[self.dialect.skip_lines :]
+        self._records = records(sample.read_on, file, self.dialect, ahead)
+        first = next(self._records, None)
+        if text.columns:
+            self.columns: Sequence[str] = text.columns
+            _refuse_second_header(first, text.columns, file)
+            self._records = chain([] if first is None else [first], self._records)
+        else:
+            self.columns = _check_header(first, file)
+
+    @property
+    def how(self) -> str:
+        """How the text is written, for the summary."""
+        skipped = self._text.skip_lines or self.dialect.skip_lines
+        given = ", columns as given" if self._text.columns else ""
+        return f"CSV ({replace(self.dialect, skip_lines=skipped)}{given})"
+
+    def require(self, columns: Sequence[str]) -> None:
+        """A name without its outer spaces is the same name, unless there is a column of just that.
+
+        Raises: SourceError: one of `columns` is missing, or there twice.
+        """
+        exact = [name for name in columns if name in self.columns]
+        others = [name.strip() for name in columns if name not in self.columns]
+        known = [name.strip() for name in self.columns]
+        is_data = not self._text.columns and looks_like_data(self.columns)
+        if is_data and any(name not in known for name in others):
             raise SourceError(
-                f"{file} is empty: it has no header line, which a file without rows has too"
+                f"{self.place} has no column {others[0]}, and its first line looks like data:"
+                f" {beginning(', '.join(self.columns))}. Name its {len(known)} columns in their"
+                " order with --columns"
             )
-        if isinstance(header, str):
-            raise SourceError(f"the header of {file} cannot be parsed: {MISPLACED_QUOTE}")
-        if any("\0" in name for name in header):
-            raise SourceError(
-                f"the header of {file} holds NUL bytes: name the encoding (UTF-16 without a mark?)"
-            )
-        refuse_repeated(header, file)
-        self.columns = header
+        require_columns(exact, self.columns, self.place)
+        require_columns(others, known, self.place)
 
     def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
-        """All rows after the header; their values are str.
+        """All rows after the header; their values are str, or None where a cell is missing.
 
         Raises: SourceError: a line is longer than any text.
         """
+        decimals = set(self._text.decimal_comma).intersection(columns)
+        return _with_points(self._rows(columns), decimals) if decimals else self._rows(columns)
+
+    def _rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
         file, width = self.place, len(self.columns)
         names = tuple(dict.fromkeys(columns))
-        places = [self.columns.index(name) for name in names]
+        places = [self._place(name) for name in names]
         pick = itemgetter(*places) if len(places) > 1 else None
         only = places[0] if places else 0
         for row_number, fields in enumerate(self._records, start=1):
             if isinstance(fields, str):
                 yield RawRow(row_number, file, None, MISPLACED_QUOTE, beginning(fields))
-            elif len(fields) != width:
-                fault = f"{_count(len(fields), 'field')} where the header has {width}"
-                start = self._delimiter.join(cell[:200] for cell in fields[:200])
-                yield RawRow(row_number, file, None, fault, beginning(start))
-            elif pick is not None:
+                continue
+            if len(fields) != width:
+                if not _is_whole(fields, width):
+                    fault = f"{_count(len(fields), 'field')} where the header has {width}"
+                    start = self.dialect.delimiter.join(cell[:200] for cell in fields[:200])
+                    yield RawRow(row_number, file, None, fault, beginning(start))
+                    continue
+                fields = _padded(fields, width)
+            if pick is not None:
                 yield RawRow(row_number, file, dict(zip(names, pick(fields), strict=True)), None)
             else:
                 yield RawRow(row_number, file, dict.fromkeys(names, fields[only]), None)
 
+    def _place(self, name: str) -> int:
+        if name in self.columns:
+            return self.columns.index(name)
+        return [known.strip() for known in self.columns].index(name.strip())
+
+
+def _with_points(rows: Iterator[RawRow], columns: Iterable[str]) -> Iterator[RawRow]:
+    """Numbers of these columns with a decimal point; what is no number stays as it is."""
+    for row in rows:
+        if row.values is None:
+            yield row
+            continue
+        cells = {name: _with_point(row.values[name]) for name in columns}
+        yield replace(row, values={**row.values, **cells})
+
+
+def _with_point(cell: object) -> object:
+    if not isinstance(cell, str) or not _DECIMAL_COMMA.fullmatch(cell.strip()):
+        return cell
+    return _THOUSANDS.sub("", cell.strip()).replace(",", ".")
+
+
+class _Sample:
+    """The first lines of a text. What is broken behind them shows when reading comes there."""
+
+    def __init__(self, readline: ReadLine, file: str) -> None:
+        """Raises: SourceError: a line is longer than any text. What `readline` raises at once."""
+        self.lines: list[str] = []
+        self.is_whole = False
+        self._readline = readline
+        self._error: Exception | None = None
+        characters = 0
+        while characters < SAMPLE_CHARACTERS and not self.is_whole:
+            try:
+                line = read_line(readline, file)
+            except Exception as error:
+                if not self.lines:
+                    raise
+                self._error = error
+                return
+            self.is_whole = not line
+            self.lines += [line] if line else []
+            characters += len(line)
+
+    @property
+    def read_on(self) -> ReadLine:
+        """Reads behind the lines."""
+
+        def fail(_: int) -> str:
+            assert self._error is not None
+            raise self._error
+
+        return self._readline if self._error is None else fail
+
+
+def _check_header(header: list[str] | str | None, file: str) -> list[str]:
+    if header is None:
+        # Not a source without rows: that has a header, and a writer that broke off has none.
+        raise SourceError(
+            f"{file} is empty: it has no header line, which a file without rows has too"
+        )
+    if isinstance(header, str):
+        raise SourceError(f"the header of {file} cannot be parsed: {MISPLACED_QUOTE}")
+    if any("\0" in name for name in header):
+        raise SourceError(
+            f"the header of {file} holds NUL bytes: name the encoding (UTF-16 without a mark?)"
+        )
+    return header
+
+
+def _refuse_second_header(first: list[str] | str | None, columns: Sequence[str], file: str) -> None:
+    """Refuse columns for a file that names them itself, whose header would be a review."""
+    cells = {cell.strip().casefold() for cell in first} if isinstance(first, list) else set()
+    if {name.casefold() for name in columns} & cells:
+        raise SourceError(
+            f"the first line of {file} names columns already: leave --columns away, or give"
+            " --skip-lines 1 as well"
+        )
+
+
+def _is_whole(fields: Sequence[str], width: int) -> bool:
+    """Whether a record that has not one cell for each column lacks or adds none but empty ones."""
+    return 1 < len(fields) < width or (len(fields) > width and not any(fields[width:]))
+
+
+def _padded(fields: list[str], width: int) -> Any:
+    """With None, which csv.reader does not give, where a cell is missing."""
+    return [*fields, *[None] * (width - len(fields))]
+
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _records(readline: ReadLine, file: str, delimiter: str) -> Iterator[list[str] | str]:
-    """Fields of each record, or, of one that cannot be parsed, its first physical line."""
-    pending: list[str] = []  # physical lines of the record that is being read
-    backlog: deque[str] = deque()  # lines to be read again
-    # The module's limit is one for the process, 131,072 unless somebody raised it.
-    limit = MAX_LINE_CHARACTERS + MAX_OPEN_CHARACTERS
-    while True:
-        csv.field_size_limit(max(limit, csv.field_size_limit()))
-        lines = _lines(readline, file, backlog, pending)
-        try:
-            for fields in csv.reader(lines, delimiter=delimiter, strict=True):
-                pending.clear()
-                if fields:
-                    yield fields
-            return
-        except (csv.Error, _StillOpenError):
-            first = pending[0]
-            backlog.extendleft(reversed(pending[1:]))
-            pending.clear()
-        yield first
-
-
-def _lines(readline: ReadLine, file: str, backlog: deque[str], pending: list[str]) -> Iterator[str]:
-    characters = 0
-    while line := backlog.popleft() if backlog else read_line(readline, file):
-        if pending:
-            characters += len(line)
-            pending.append(line)
-            if characters > MAX_OPEN_CHARACTERS:
-                raise _StillOpenError
-        else:
-            characters = len(line)
-            pending.append(line)
-        yield line

@@ -1,59 +1,34 @@
 """Input files: which ones a reference means, how each is opened, and whether it stayed the same."""
 
-import codecs
 import difflib
 import glob
-import gzip
 import io
 import re
 import shutil
 import tempfile
-import zlib
+from codecs import lookup
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 from tasks.sentiment.errors import SourceChanged, SourceError
 from tasks.sentiment.reading.csv_rows import CsvReader
 from tasks.sentiment.reading.json_rows import JsonReader
 from tasks.sentiment.reading.parquet_rows import ParquetReader
 from tasks.sentiment.reading.raw_rows import RowReader
+from tasks.sentiment.reading.recognition.dialect import TextFormat
+from tasks.sentiment.reading.recognition.kind import HEAD_BYTES, encoding_of, kind_of
+from tasks.sentiment.reading.recognition.packing import SUFFIXES, packing_of, unpack
 from tasks.sentiment.text import storable
 
-KINDS = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-}
-UNDERSTOOD = f"understood are {', '.join(KINDS)}, each also with .gz"
-BROKEN_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
-_MARKS = (  # the longer ones first: UTF-32's begins with UTF-16's
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
+UNDERSTOOD = (
+    "understood are CSV, TSV, JSON, JSON Lines and Parquet, each also packed (.gz, .zip, …)"
 )
+_KINDS = (".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".ndjson", ".parquet")
 _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://")
 _DATABASES = ("sqlite", "postgres", "mysql", "mariadb", "oracle", "mssql", "snowflake", "duckdb")
-
-
-@dataclass(frozen=True, slots=True)
-class TextFormat:
-    """How text files are written, as far as neither their names nor they themselves say it.
-
-    Attributes:
-        encoding: of files without a byte-order mark.
-    """
-
-    encoding: str = "utf-8"
-
-
-UTF8 = TextFormat()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +37,12 @@ class InputFile:
 
     Attributes:
         name: path below the folder that was given; the file's name where there are no folders.
-        kind: csv, tsv, jsonl or parquet.
         text: how it is written, if it is a text.
         state: size in bytes, time of change in ns, inode.
     """
 
     path: Path
     name: str
-    kind: str
-    gzipped: bool
     text: TextFormat
     state: tuple[int, int, int]
 
@@ -118,7 +90,7 @@ def find_files(reference: str, text: TextFormat) -> tuple[str, list[InputFile]]:
     path = Path(reference).expanduser()
     if path.is_file():
         file = _input_file(path, path.name, text)
-        return storable(path.name[: -len(_suffix(path))]), [file]
+        return storable(_stem(path.name)), [file]
     if path.is_dir():
         base, found, none = path, list(path.iterdir()), f"the folder {path} holds no input file"
     elif glob.has_magic(reference):
@@ -136,67 +108,76 @@ def find_files(reference: str, text: TextFormat) -> tuple[str, list[InputFile]]:
 
 @contextmanager
 def open_reader(file: InputFile) -> Iterator[RowReader]:
-    """The reader for a file; a gzipped Parquet file is unpacked into an unnamed temporary one.
+    """The reader for what a file holds, whatever its name; a packed Parquet file is unpacked into
+    an unnamed temporary one.
 
-    Raises: SourceError: the header or schema cannot be read, or the encoding is unknown.
+    Raises: SourceError: it holds no table that is read here, the header or schema cannot be read,
+        or the encoding is unknown.
     """
     with ExitStack() as stack:
-        if file.kind == "parquet":
-            content: Path | IO[bytes] = file.path
-            if file.gzipped:
-                content = stack.enter_context(tempfile.TemporaryFile())
-                with gzip.open(file.path) as packed:
-                    shutil.copyfileobj(packed, content, 1 << 20)
+        content: IO[bytes] = stack.enter_context(file.path.open("rb"))
+        head = _look(content)
+        packing = packing_of(head)
+        if not head and file.path.suffix.lower() in SUFFIXES:
+            raise EOFError("not even the head of an archive")
+        if packing:
+            packed, content = content, unpack(content, packing, file.name, stack)
+            head = content.read(HEAD_BYTES)
+            if inner := packing_of(head):
+                raise SourceError(
+                    f"{file.name} is packed twice ({inner} in {packing}): unpack it once"
+                )
+            if content.seekable():
                 content.seek(0)
-            parquet = ParquetReader(content, file.name)
-            stack.callback(parquet.close)
-            yield parquet
-            return
-        text = stack.enter_context(_open_text(file))
-        if file.kind == "jsonl":
-            yield JsonReader(text.readline, file.name)
+            else:
+                packed.seek(0)
+                content = unpack(packed, packing, file.name, stack)
+        yield _open_content(file, content, head, packing, stack)
+
+
+def _look(binary: IO[bytes]) -> bytes:
+    head = binary.read(HEAD_BYTES)
+    binary.seek(0)
+    return head
+
+
+def _open_content(
+    file: InputFile, content: IO[bytes], head: bytes, packing: str | None, stack: ExitStack
+) -> RowReader:
+    kind = kind_of(head, file.name, file.text.encoding)
+    if kind == "parquet":
+        if packing:
+            copy = tempfile.TemporaryFile()  # noqa: SIM115 - the stack closes it
+            stack.enter_context(copy)
+            shutil.copyfileobj(content, copy, 1 << 20)
+            copy.seek(0)
+            parquet = ParquetReader(copy, file.name)
         else:
-            delimiter = "\t" if file.kind == "tsv" else ","
-            yield CsvReader(text.readline, file.name, delimiter=delimiter)
-
-
-def _open_text(file: InputFile) -> io.TextIOWrapper:
-    if file.gzipped and not file.state[0]:  # which the module takes for an archive of nothing
-        raise EOFError("not even the head of an archive")
-    open_binary = gzip.open if file.gzipped else Path.open
-    binary = cast("IO[bytes]", open_binary(file.path, "rb"))
-    encoding = file.text.encoding
-    try:
-        start = binary.read(4)
-        binary.seek(0)
-        encoding = next((name for mark, name in _MARKS if start.startswith(mark)), encoding)
-        wide = codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
-        # Bytes that are no text become lone surrogates, which the checks of a row reject.
-        errors = "surrogatepass" if wide else "surrogateescape"
-        newline = "\n" if file.kind == "jsonl" else ""
-        return io.TextIOWrapper(binary, encoding, errors, newline)
-    except LookupError as error:
-        binary.close()
-        raise SourceError(f"unknown encoding {encoding!r}: try utf-8 or cp1252") from error
-    except BaseException:
-        binary.close()
-        raise
+            parquet = ParquetReader(file.path, file.name)
+        stack.callback(parquet.close)
+        return parquet
+    encoding = encoding_of(head, file.text.encoding)
+    wide = lookup(encoding).name.startswith(("utf-16", "utf-32"))
+    # Bytes that are no text become lone surrogates, which the checks of a row reject.
+    errors = "surrogatepass" if wide else "surrogateescape"
+    newline = "\n" if kind == "json" else ""
+    text = stack.enter_context(io.TextIOWrapper(content, encoding, errors, newline))
+    if kind == "json":
+        return JsonReader(text.readline, file.name)
+    return CsvReader(text.readline, file.name, file.text)
 
 
 def _input_file(path: Path, name: str, text: TextFormat) -> InputFile:
-    suffix = _suffix(path)
-    if not suffix:
-        advice = " (one object per line as .jsonl?)" if ".json" in name.lower() else ""
-        raise SourceError(f"{name} is of an unknown kind{advice}; {UNDERSTOOD}")
-    bare = suffix.removesuffix(".gz")
-    return InputFile(path, storable(name), KINDS[bare], suffix != bare, text, _state(path))
+    return InputFile(path, storable(name), text, _state(path))
 
 
-def _suffix(path: Path) -> str:
-    """The understood ending of a name, `.gz` included and in lower case; "" if there is none."""
-    name = path.name.lower()
-    endings = (kind + packed for packed in (".gz", "") for kind in KINDS)
-    return next((ending for ending in endings if name.endswith(ending) and name != ending), "")
+def _stem(name: str) -> str:
+    """A file's name without the endings that say how it is packed and what it holds."""
+    for endings in (SUFFIXES, _KINDS):
+        ending = next((end for end in endings if name.lower().endswith(end)), "")
+        if len(ending) < len(name):
+            name = name.removesuffix(name[len(name) - len(ending) :]) if ending else name
+    return name
 
 
 def _state(path: Path) -> tuple[int, int, int]:

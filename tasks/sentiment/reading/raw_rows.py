@@ -107,7 +107,7 @@ def refuse_repeated(columns: Sequence[str], place: str) -> None:
 
 def _hint(missing: str, present: Sequence[str]) -> str:
     if len(present) == 1 and any(mark in present[0] for mark in ";\t|"):
-        return " (is it separated by something else? .csv means commas, .tsv tabs)"
+        return " (is it separated by something else? give --delimiter)"
     folded = {name.strip().casefold(): name for name in present}
     near = difflib.get_close_matches(missing.strip().casefold(), folded, n=1)
     return f" (is it {_quote(folded[near[0]])}?)" if near else ""

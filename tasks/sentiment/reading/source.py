@@ -13,10 +13,7 @@ import pyarrow as pa
 
 from tasks.sentiment.errors import SourceError, first_line
 from tasks.sentiment.reading.input_files import (
-    BROKEN_GZIP,
-    UTF8,
     InputFile,
-    TextFormat,
     find_files,
     open_reader,
     refuse_address,
@@ -24,6 +21,8 @@ from tasks.sentiment.reading.input_files import (
 from tasks.sentiment.reading.parquet_rows import ParquetReader
 from tasks.sentiment.reading.query_rows import is_query, open_query, refuse_statement
 from tasks.sentiment.reading.raw_rows import RawRow
+from tasks.sentiment.reading.recognition.dialect import UTF8, TextFormat
+from tasks.sentiment.reading.recognition.packing import BROKEN
 
 
 class FileSource:
@@ -43,12 +42,12 @@ class FileSource:
 
     def types(self) -> dict[str, pa.DataType]:
         """Of the columns on whose type all files agree, if all are Parquet."""
-        if any(file.kind != "parquet" for file in self.files):
-            return {}
         agreed: dict[str, pa.DataType] | None = None
         for file in self.files:
             with _locating(file, [0]), open_reader(file) as reader:
-                types = reader.types if isinstance(reader, ParquetReader) else {}
+                if not isinstance(reader, ParquetReader):
+                    return {}
+                types = reader.types
             known = types if agreed is None else agreed
             agreed = {name: kind for name, kind in known.items() if types.get(name) == kind}
         return agreed or {}
@@ -145,7 +144,7 @@ def _locating(file: InputFile, read: list[int]) -> Iterator[None]:
     """
     try:
         yield
-    except BROKEN_GZIP as error:
+    except BROKEN as error:
         file.check_unchanged()
         raise SourceError(
             f"{file.name} breaks off after row {read[0]} ({first_line(error)}): "

@@ -6,12 +6,13 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.sentiment.reading.input_files import TextFormat
 from tasks.sentiment.reading.raw_rows import RawRow
+from tasks.sentiment.reading.recognition.dialect import TextFormat
 from tasks.sentiment.reading.source import open_source
 
 ROWS = [("a1", "good, cheap"), ("a2", 'said "wow"\nand left'), ("a3", "schön – naïve"), ("a4", "")]
@@ -52,11 +53,9 @@ def write_bytes(path: Path, content: bytes) -> Path:
     return path
 
 
-def read(
-    reference: Path | str, columns: Sequence[str] = COLUMNS, encoding: str = "utf-8"
-) -> list[RawRow]:
-    """All rows."""
-    return list(open_source(str(reference), TextFormat(encoding)).rows(columns))
+def read(reference: Path | str, asked: Sequence[str] = COLUMNS, **written: Any) -> list[RawRow]:
+    """All rows. Args: written: how the text is written, as far as it is named."""
+    return list(open_source(str(reference), TextFormat(**written)).rows(asked))
 
 
 def cells(rows: Sequence[RawRow]) -> list[tuple[object, ...] | str | None]:

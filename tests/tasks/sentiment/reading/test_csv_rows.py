@@ -24,7 +24,6 @@ from tests.tasks.sentiment.inputs import (
         (b"id,text,id\n", "more than one column id"),
         (b'id,"text\na,b\n', "cannot be parsed"),
         ("id,text\na,b\n".encode("utf-16-le"), "NUL bytes"),
-        (b"id;text\na;b\n", "separated by something else"),
     ],
 )
 def test_csv_without_a_usable_header_is_refused(tmp_path, content, says):
@@ -132,6 +131,75 @@ def test_cell_of_ten_megabytes_is_one_row(tmp_path, lines):
     rows = read(write_csv(tmp_path / "a.csv", [("1", huge), ("2", "ok")]))
 
     assert [len(str((row.values or {})["text"])) for row in rows] == [len(huge), 2]
+
+
+def test_empty_cells_at_the_end_may_be_missing_or_too_many(tmp_path):
+    """Writers leave them out, or end each line with a delimiter."""
+    content = b"id,text,stars,reply\n1,a,5\n2,b,5,,,\n3,c\n4,d,5,e,f\n"
+
+    rows = read(write_bytes(tmp_path / "a.csv", content), ["id", "stars", "reply"])
+
+    assert cells(rows) == [
+        ("1", "5", None),
+        ("2", "5", ""),
+        ("3", None, None),
+        "5 fields where the header has 4",
+    ]
+
+
+def test_repeated_column_matters_only_if_it_is_asked_for(tmp_path):
+    """A table may name a column twice that nobody asks for."""
+    file = write_bytes(tmp_path / "a.csv", b"id,text,note,note\n1,a,x,y\n")
+
+    assert cells(read(file)) == [("1", "a")]
+    with pytest.raises(SourceError, match="more than one column note"):
+        read(file, ["note"])
+
+
+def test_outer_spaces_of_a_header_do_not_count(tmp_path):
+    """Unless there is a column of just the name that was asked for."""
+    file = write_bytes(tmp_path / "a.csv", b"id, text ,text,  \n1,a,b,c\n")
+
+    assert cells(read(file, ["text", " id"])) == [("b", "1")]
+    assert cells(read(file, [" text "])) == [("a",)]
+
+
+def test_missing_header_is_named_and_columns_can_be_given(tmp_path):
+    """The first line of such a file is a review, and is no name of a column."""
+    file = write_bytes(tmp_path / "a.csv", b'1,"Lovely, this chair",5\n2,"Broke",1\n')
+
+    with pytest.raises(SourceError, match=r"looks like data.*Name its 3 columns.*--columns"):
+        read(file)
+
+    rows = read(file, ["id", "text"], columns=("id", "text", "stars"))
+    assert cells(rows) == [("1", "Lovely, this chair"), ("2", "Broke")]
+    assert [row.row_number for row in rows] == [1, 2]
+
+
+def test_columns_for_a_file_that_has_a_header_are_refused(tmp_path):
+    """Its header would be scored as a review; skipped by its number it may be replaced."""
+    file = write_bytes(tmp_path / "a.csv", b"Id,Text\n1,a\n")
+
+    with pytest.raises(SourceError, match=r"names columns already.*--skip-lines 1"):
+        read(file, columns=("id", "text"))
+    assert cells(read(file, columns=("id", "text"), skip_lines=1)) == [("1", "a")]
+
+
+def test_decimal_comma_of_named_columns_becomes_a_point(tmp_path):
+    """What is no number stays as it is, and so do other columns."""
+    content = "id;text;stars\n1;1,5;4,0\n2;b;1.234,50\n3;c;-0,5\n4;d;n/a\n5;e;1, 2\n6;f\n"
+    file = write_bytes(tmp_path / "a.csv", content.encode())
+
+    rows = read(file, ["text", "stars"], decimal_comma=("stars",))
+
+    assert cells(rows) == [
+        ("1,5", "4.0"),
+        ("b", "1234.50"),
+        ("c", "-0.5"),
+        ("d", "n/a"),
+        ("e", "1, 2"),
+        ("f", None),
+    ]
 
 
 def test_wrong_field_count_is_a_fault_of_its_row(tmp_path):

@@ -1,5 +1,7 @@
 """JSON Lines rows: a line that is no object fails alone."""
 
+import json
+
 import pytest
 
 from tasks.sentiment.errors import SourceError
@@ -37,3 +39,94 @@ def test_json_lines_without_an_object_are_refused(tmp_path):
     """Something was written, and it is something else."""
     with pytest.raises(SourceError, match="cannot be read as JSON Lines"):
         read(write_bytes(tmp_path / "a.jsonl", b"nothing\n"))
+
+
+PRETTY = """{
+ "id": 1,
+ "text": "a {",
+ "more": [
+  {"id": 7}
+ ]
+}
+{
+ "id": 2,
+ "text": "b"
+}
+"""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '[{"id": 1, "text": "a {"}, {"id": 2, "text": "b"}]',
+        '\n[\n{"id": 1, "text": "a {"},\n{"id": 2, "text": "b"}\n]\n',
+        PRETTY,
+        '{"id": 1, "text": "a {"}{"id": 2, "text": "b"}',
+        "{'id': 1, 'text': 'a {'}\n{u'id': 2, 'text': u'b', 'bought': True, 'stars': None}\n",
+    ],
+    ids=["array", "array-by-lines", "over-several-lines", "side-by-side", "python-literals"],
+)
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.csv", "a"])
+def test_objects_are_read_however_they_are_written(tmp_path, content, name):
+    """By what stands in the file, whatever it is called."""
+    assert cells(read(write_bytes(tmp_path / name, content.encode()))) == [(1, "a {"), (2, "b")]
+
+
+def test_array_longer_than_what_is_held_of_it_is_read_whole(tmp_path):
+    """An array on one line, of objects that lie across the pieces in which it is read."""
+    items = [{"id": number, "text": "x" * (number % 997) + "ü"} for number in range(2_000)]
+    items[1_000]["text"] = "y" * 300_000  # several pieces
+    file = write_bytes(tmp_path / "a.json", json.dumps(items, ensure_ascii=False).encode())
+
+    assert cells(read(file)) == [(item["id"], item["text"]) for item in items]
+
+
+def test_what_is_no_object_in_an_array_fails_alone(tmp_path):
+    """It has an end, so that the next one is found."""
+    file = write_bytes(tmp_path / "a.json", b'[{"id": 1, "text": "a"}, 7, {"id": 2, "text": "b"}]')
+
+    assert cells(read(file)) == [(1, "a"), "not a JSON object", (2, "b")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '[{"id": 1, "text": "a"}, {"id": 2, "te',
+        '[{"id": 1, "text": "a"}',
+        '[{"id": 1, "text": "a"}] {"id": 2}',
+        '[{"id": 1, "text": "a"} {"id": 2}]',
+        '[{"id": 1, "text": "a"}, oops]',
+        '{\n"id": 1,\n"text": "a"\n}\n{\n"id": 2,\n"te',
+    ],
+)
+def test_damaged_objects_that_are_not_one_per_line_are_an_error(tmp_path, content):
+    """Where the next one begins is not known; rows must not get lost without a word."""
+    with pytest.raises(SourceError, match="damaged or breaks off after row 1 "):
+        read(write_bytes(tmp_path / "a.json", content.encode()))
+
+
+def test_literals_are_parsed_and_never_evaluated(tmp_path):
+    """A call in a dump stays a fault of its line, and so does what is no literal."""
+    lines = [
+        "{'id': 1, 'text': 'a\\d'}",
+        f"{{'id': 2, 'text': open({str(tmp_path / 'made')!r}, 'w')}}",
+        "{'id': 3, [1]: 4}",
+        "{'id': 4, 'text': " + "(" * 5_000,
+        "[5]",
+        "{'id': 6, 'text': 'b'}",
+    ]
+    rows = read(write_bytes(tmp_path / "a.jsonl", "\n".join(lines).encode()))
+
+    fault = "not a Python literal"
+    assert cells(rows) == [(1, "a\\d"), fault, fault, fault, "not a JSON object", (6, "b")]
+    assert not (tmp_path / "made").exists()
+
+
+def test_damaged_first_line_of_json_lines_fails_alone(tmp_path):
+    """It is not taken for the beginning of an object over several lines."""
+    content = b'{"id": 1, "te\n{"id": 2, "text": "b"}\n'
+
+    assert cells(read(write_bytes(tmp_path / "a.jsonl", content))) == [
+        "not valid JSON",
+        (2, "b"),
+    ]

@@ -104,8 +104,6 @@ def test_name_with_brackets_is_a_file_before_it_is_a_glob(tmp_path):
         ("reviws.csv", "is it reviews.csv?"),
         ("nowhere/reviews.csv", "there is no folder"),
         ("zzz", "a source is a file, a folder, a glob or a query"),
-        ("notes.txt", "unknown kind; understood are .csv"),
-        ("notes.json", "one object per line as .jsonl"),
         ("empty", "holds no input file"),
         ("*.parquet", "no input file matches"),
         ("x" * 300, "cannot be read"),
@@ -114,8 +112,6 @@ def test_name_with_brackets_is_a_file_before_it_is_a_glob(tmp_path):
 def test_source_that_is_not_there_says_what_would_be_right(tmp_path, reference, says):
     """A mistyped reference gets a hint."""
     write_csv(tmp_path / "reviews.csv")
-    (tmp_path / "notes.txt").touch()
-    (tmp_path / "notes.json").touch()
     (tmp_path / "empty").mkdir()
 
     with pytest.raises(SourceError, match=says.replace("?", r"\?")):
@@ -200,16 +196,15 @@ def test_truncated_gzip_says_where_it_breaks_off(tmp_path, suffix):
     assert f"a{suffix} breaks off after row {count} " in str(error.value)
 
 
-def test_gzip_that_is_none_is_refused(tmp_path):
-    """A plain file named .gz is an error, as is one with damaged bytes or Parquet cut short."""
-    (tmp_path / "a.csv.gz").write_bytes(b"id,text\n1,a\n")
+def test_gzip_that_is_damaged_is_refused(tmp_path):
+    """One with damaged bytes is an error, as is Parquet cut short."""
     packed = bytearray(gzip.compress(b"id,text\n" + os.urandom(20_000).hex().encode()))
     packed[200:300] = bytes(100)
     (tmp_path / "b.csv.gz").write_bytes(packed)
     whole = write_parquet(tmp_path / "c.parquet.gz").read_bytes()
     (tmp_path / "c.parquet.gz").write_bytes(whole[:-20])
 
-    for name in ("a.csv.gz", "b.csv.gz", "c.parquet.gz"):
+    for name in ("b.csv.gz", "c.parquet.gz"):
         with pytest.raises(SourceError, match="truncated or damaged"):
             read(tmp_path / name)
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from prefect import flow
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from tasks import score_sentiment as steps
 from tasks.orchestration.command_line import run_flow
@@ -24,6 +24,31 @@ def _distinct(columns: tuple[str, ...]) -> tuple[str, ...]:
     return columns
 
 
+def _one_character(given: str | None) -> str | None:
+    if given not in (None, "none") and len(given or "") != 1:
+        raise ValueError("give one character, or none")
+    return given
+
+
+def _a_delimiter(given: str | None) -> str | None:
+    if given in _NAMED_DELIMITERS:
+        return _NAMED_DELIMITERS[given]
+    mark = given and (given.rstrip(" ") or given)
+    if mark is not None and (len(mark) != 1 or mark.isalnum() or mark in "\r\n\"'"):
+        raise ValueError("give one character such as ; or tab, with spaces behind it if cells have")
+    return given
+
+
+_NAMED_DELIMITERS: dict[str | None, str] = {
+    "tab": "\t",
+    "\\t": "\t",
+    "comma": ",",
+    "semicolon": ";",
+    "pipe": "|",
+    "space": " ",
+}
+
+
 def _without_offset(stop_at: time | None) -> time | None:
     if stop_at is not None and stop_at.tzinfo is not None:
         raise ValueError("give a time of day without an offset; the zone is time_zone")
@@ -38,7 +63,7 @@ class ScoreSentiment(FlowParameters):
 
     source: str = Field(
         min_length=1,
-        description="CSV, TSV, JSON Lines or Parquet file (each also .gz), a folder or glob of"
+        description="CSV, TSV, JSON Lines, JSON or Parquet file, also packed, a folder or glob of"
         " these, or a SQL query (SELECT …) on TRIPTYCH_SOURCE_DATABASE_URL",
     )
     text_column: str = Field(min_length=1, description="column with the review's text")
@@ -63,6 +88,26 @@ class ScoreSentiment(FlowParameters):
         description="column for the report's share of positive; dates are taken per day",
     )
     encoding: str = Field("utf-8", description="of text files without a byte-order mark")
+    columns: Annotated[tuple[str, ...], AfterValidator(_distinct)] = Field(
+        (), description="names of the columns of a CSV file without a header, in their order"
+    )
+    delimiter: Annotated[str | None, AfterValidator(_a_delimiter)] = Field(
+        None,
+        description="between the cells of CSV files: one character, or tab; with a space behind it"
+        " where each cell begins with one. By default, as for the next three, a sample tells",
+    )
+    quote: Annotated[str | None, AfterValidator(_one_character)] = Field(
+        None, description="around cells of CSV files; none: a quote is a character like any other"
+    )
+    escape: Annotated[str | None, AfterValidator(_one_character)] = Field(
+        None, description="before a quote in cells of CSV files, such as \\; or none"
+    )
+    skip_lines: int | None = Field(
+        None, ge=0, description="lines of CSV files before the header, or before the first row"
+    )
+    decimal_comma: Annotated[tuple[str, ...], AfterValidator(_distinct)] = Field(
+        (), description="carried columns of CSV files in which 1.234,50 stands for 1234.50"
+    )
     run_date: Day | None = Field(
         None, description="the logical day; by default the day for which the run was scheduled"
     )
@@ -102,6 +147,12 @@ class ScoreSentiment(FlowParameters):
         description="score N/A, NULL, nan, - and the like as texts, instead of rejecting them as"
         " blank",
     )
+
+    @model_validator(mode="after")
+    def _decimals_are_carried(self) -> "ScoreSentiment":
+        if others := set(self.decimal_comma) - set(self.carry):
+            raise ValueError(f"decimal_comma names {', '.join(sorted(others))}: carry it as well")
+        return self
 
 
 @flow(name="score-sentiment", flow_run_name=steps.name_run)

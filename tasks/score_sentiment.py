@@ -6,6 +6,7 @@ that `--help` runs through.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,8 @@ def name_run() -> str:
 
 def find_source(asked: Any) -> Source:
     """The source of a ScoreSentiment or of a Request. Raises: SourceError: there is none."""
-    text = TextFormat(encoding=asked.encoding)
+    names = (field.name for field in fields(TextFormat))
+    text = TextFormat(**{name: getattr(asked, name) for name in names})
     return open_source(asked.source, text, query_url=Settings().query_url)
 
 
@@ -122,6 +124,12 @@ def _scoring_run(
             precision=params.precision,
             keep_null_words=params.keep_null_words,
             reject_unknown_text=params.reject_unknown_text,
+            columns=params.columns,
+            delimiter=params.delimiter,
+            quote=params.quote,
+            escape=params.escape,
+            skip_lines=params.skip_lines,
+            decimal_comma=params.decimal_comma,
         ),
         origin=Origin(place, is_named=params.source_name is not None),
         run_id=prefect.runtime.flow_run.id,

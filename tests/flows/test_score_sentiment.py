@@ -18,6 +18,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect_dask.task_runners import DaskTaskRunner
 
 from flows.score_sentiment import ScoreSentiment, score_sentiment
+from tasks.orchestration.command_line import parse
 from tasks.orchestration.task_runner import open_task_runner
 from tasks.sentiment.errors import SentimentError, SourceError
 from tasks.sentiment.run.partitions import Outcome
@@ -393,3 +394,37 @@ def test_source_that_is_not_there_is_told_before_a_server_is_started(tmp_path):
     assert process.returncode == 1
     assert errors.startswith("error: nowhere.csv does not exist")
     assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--delimiter", "tab"], "\t"),
+        (["--delimiter", "\\t"], "\t"),
+        (["--delimiter", ","], ","),
+        (["--delimiter", "; "], "; "),
+        (["--delimiter", "semicolon"], ";"),
+    ],
+)
+def test_delimiter_can_be_written_as_people_write_it(arguments, expected):
+    """Also one that a shell does not let through as it is."""
+    needed = ["--source", "a.csv", "--text-column", "text"]
+
+    assert parse(ScoreSentiment, "score", [*needed, *arguments]).delimiter == expected
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"delimiter": "ab"}, "one character such as ;"),
+        ({"delimiter": ""}, "one character such as ;"),
+        ({"quote": "''"}, "one character, or none"),
+        ({"skip_lines": -1}, "greater than or equal to 0"),
+        ({"columns": ("a", "a")}, "each column once"),
+        ({"decimal_comma": ("price",)}, "carry it as well"),
+    ],
+)
+def test_dialect_that_cannot_be_is_refused(wrong, says):
+    """Before anything is read."""
+    with pytest.raises(ValueError, match=says):
+        demo(**wrong)

@@ -62,13 +62,9 @@ class CsvReader(RowReader):
             self._records = chain([] if first is None else [first], self._records)
         else:
             self.columns = _check_header(first, file)
-
-    @property
-    def how(self) -> str:
-        """How the text is written, for the summary."""
-        skipped = self._text.skip_lines or self.dialect.skip_lines
-        given = ", columns as given" if self._text.columns else ""
-        return f"CSV ({replace(self.dialect, skip_lines=skipped)}{given})"
+        skipped = text.skip_lines or self.dialect.skip_lines
+        given = ", columns as given" if text.columns else ""
+        self.how = f"CSV ({replace(self.dialect, skip_lines=skipped)}{given})"
 
     def require(self, columns: Sequence[str]) -> None:
         """A name without its outer spaces is the same name, unless there is a column of just that.

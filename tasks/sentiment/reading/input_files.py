@@ -132,7 +132,9 @@ def open_reader(file: InputFile) -> Iterator[RowReader]:
             else:
                 packed.seek(0)
                 content = unpack(packed, packing, file.name, stack)
-        yield _open_content(file, content, head, packing, stack)
+        reader = _open_content(file, content, head, packing, stack)
+        reader.how += f" in {packing}" if packing else ""
+        yield reader
 
 
 def _look(binary: IO[bytes]) -> bytes:

@@ -31,7 +31,7 @@ class ParquetReader(RowReader):
 
         Raises: SourceError: not a Parquet file, a column in it twice.
         """
-        self.place = file
+        self.place, self.how = file, "Parquet"
         try:
             self._parquet = pq.ParquetFile(content, buffer_size=_BUFFER_BYTES, pre_buffer=False)
         except pa.ArrowException as error:

@@ -69,6 +69,7 @@ class QueryReader(RowReader):
     """Rows of one result."""
 
     place = "the query"
+    how = "query"
 
     def __init__(self, result: CursorResult[Any]) -> None:
         """Raises: SourceError: a column is in the result twice."""

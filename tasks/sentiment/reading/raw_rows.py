@@ -44,10 +44,11 @@ class HalfFloat(NarrowFloat):
 
 
 class RowReader(ABC):
-    """An open file or query result: where it is from, and the columns that it has."""
+    """An open file or query result: where it is from, how it is read, and the columns it has."""
 
     place: str
     columns: Sequence[str]
+    how: str  # what it is and how it is written, for the summary
 
     def require(self, columns: Sequence[str]) -> None:
         """Raises: SourceError: one of `columns` is missing."""

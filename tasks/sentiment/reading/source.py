@@ -6,6 +6,7 @@ whole input (a missing column, a broken archive, a file that changes under the r
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -31,6 +32,7 @@ class FileSource:
     def __init__(self, name: str, files: Sequence[InputFile]) -> None:
         """Args: files: at least one."""
         self.name, self.files = name, files
+        self.read_as: Counter[str] = Counter()  # how many files the last reading read in which way
 
     def fingerprint(self) -> str:
         """Digest of names, sizes and times of change, as they were when the source was opened."""
@@ -67,10 +69,12 @@ class FileSource:
         return self._rows(columns)
 
     def _rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
+        self.read_as.clear()
         for file in self.files:
             file.check_unchanged()
             read = [0]
             with _locating(file, read), open_reader(file) as reader:
+                self.read_as[reader.how] += 1
                 for row in reader.rows(columns):
                     read[0] = row.row_number
                     yield row
@@ -85,6 +89,7 @@ class QuerySource:
     def __init__(self, query: str, query_url: str) -> None:
         """Args: query_url: SQLAlchemy address."""
         self.name = f"query-{hashlib.sha256(query.encode()).hexdigest()[:8]}"
+        self.read_as: Counter[str] = Counter()
         self._query = query
         self._query_url = query_url
 

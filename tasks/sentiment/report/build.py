@@ -46,6 +46,7 @@ def build_report(run: ScoringRun, plan: Plan, choice: Choice, outcome: Outcome) 
             "text_column": run.request.text_column,
             "id_column": run.request.id_column or "(digest of the text)",
             "carry": ", ".join(run.request.carry) or "(none)",
+            **({"read as": plan.how_read} if plan.read_as else {}),
             "rows_per_part": run.request.rows_per_part,
             "max_rejected_share": run.max_rejected_share,
             "window ends": run.window.ends_at or "(no window)",

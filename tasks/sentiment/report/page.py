@@ -55,7 +55,9 @@ class RunReport:
         """What is out of the ordinary: in itself, and beside the runs before."""
         is_empty = self.outcome.status == "finished" and not self.outcome.rows_read
         empty = ("The source was empty: no rows were read.",) if is_empty else ()
-        return (*empty, *self._about_unknown_texts(), *self.comparison.warnings)
+        hint = self.plan.encoding_hint
+        encoding = (f"{hint[0].upper()}{hint[1:]}.",) if hint else ()
+        return (*empty, *encoding, *self._about_unknown_texts(), *self.comparison.warnings)
 
     def _about_unknown_texts(self) -> tuple[str, ...]:
         unknown, accepted = self.plan.unknown, self.plan.accepted

@@ -27,6 +27,7 @@ def render_table(report: RunReport) -> list[dict[str, object]]:
         ("Run date", run.folder.run_date.isoformat()),
         ("Status", outcome.status),
         ("Rows read", integer(outcome.rows_read)),
+        *([("Read as", report.plan.how_read)] if report.plan.read_as else []),
         ("Scored", integer(outcome.scored)),
         ("Reused", integer(outcome.reused)),
         ("Rejected", integer(outcome.rejected)),
@@ -59,7 +60,8 @@ def render_markdown(report: RunReport) -> str:
         blocks.append(f"> **Stopped.** {report.left_over}")
     blocks.append(
         f"**{percent(report.statistics.positive_share)} positive** of "
-        f"{integer(report.statistics.rows)} reviews. Read {_counts(report)}, in "
+        f"{integer(report.statistics.rows)} reviews. Read {_counts(report)}"
+        f"{f', as {escape(report.plan.how_read)}' if report.plan.read_as else ''}, in "
         f"{duration(report.seconds)} ({rate(report.reviews_per_second)} reviews per second)."
         + (f" {_unknown(report)}." if report.plan.unknown else "")
     )
@@ -96,6 +98,7 @@ def render_terminal(report: RunReport) -> RenderableType:
     speed = rate(report.reviews_per_second)
     facts = {
         "read": _counts(report),
+        **({"read as": excerpt(report.plan.how_read, 300)} if report.plan.read_as else {}),
         **({"unknown": _unknown(report)} if report.plan.unknown else {}),
         "positive": share,
         "time": f"{duration(report.seconds)}, {speed} reviews per second",

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.sentiment.errors import RejectedTooMany, TooFewRows
-from tasks.sentiment.reading.reviews import Rejected, Review, ReviewChecker
+from tasks.sentiment.reading.recognition.encoding import EncodingTally
+from tasks.sentiment.reading.reviews import WRONG_ENCODING, Rejected, Review, ReviewChecker
 from tasks.sentiment.reading.seen_ids import SeenIds
 from tasks.sentiment.reading.source import Source
 from tasks.sentiment.run.plan import (
@@ -104,6 +105,7 @@ def _partition_anew(
     )
     rows = source.rows(checker.columns)
     partitioner = Partitioner(run, source.types())
+    encodings = EncodingTally(request.encoding)
     count = 0
     try:
         with seen:
@@ -112,11 +114,15 @@ def _partition_anew(
                     seen.keep_spelling(review_id, spelling)
             for raw in rows:
                 count += 1
-                partitioner.add(checker.check(raw))
+                checked = checker.check(raw)
+                partitioner.add(checked)
+                if raw.values is not None:
+                    is_valid = not isinstance(checked, Rejected) or checked.reason != WRONG_ENCODING
+                    encodings.add(raw.values[request.text_column], is_valid=is_valid)
     except BaseException:
         discard(run.folder)
         raise
-    return partitioner.finish(count, fingerprint)
+    return partitioner.finish(count, fingerprint, source.read_as, encodings.hint)
 
 
 def _describe_rejected(run: ScoringRun, plan: Plan) -> str:
@@ -126,10 +132,11 @@ def _describe_rejected(run: ScoringRun, plan: Plan) -> str:
         + (", …)" if count > len(rows) else ")")
         for reason, (count, rows) in reasons[:4]
     )
+    hint = f"; {plan.encoding_hint}" if plan.encoding_hint else ""
     return (
         f"{plan.rejected:,} of {plan.rows_read:,} rows rejected,"
         f" {plan.rejected / plan.rows_read:.1%} where {run.max_rejected_share:.1%} are allowed"
-        f" (--max-rejected-share): {listed}. Nothing was published;"
+        f" (--max-rejected-share): {listed}{hint}. Nothing was published;"
         f" the rows are in {run.folder.staging}/rejected-*.parquet"
     )
 
@@ -173,7 +180,13 @@ class Partitioner:
             if len(self._rejects) == self._run.request.rows_per_part:
                 self._flush_rejects()
 
-    def finish(self, rows_read: int, fingerprint: str | None) -> Plan:
+    def finish(
+        self,
+        rows_read: int,
+        fingerprint: str | None,
+        read_as: Mapping[str, int],
+        encoding_hint: str,
+    ) -> Plan:
         """The plan of all that was added.
 
         Without reviews there is one partition of no rows: a reader of it finds its columns.
@@ -195,6 +208,8 @@ class Partitioner:
             rejected_reasons=self._reasons,
             unknown=self._unknown,
             unknown_rows=tuple(self._unknown_rows),
+            read_as=dict(read_as),
+            encoding_hint=encoding_hint,
         )
         if plan.accepted + plan.rejected != rows_read:
             raise AssertionError(f"rows got lost while partitioning: {plan}")

@@ -15,7 +15,7 @@ options a partition is called a part; names there stay, since earlier runs left 
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,6 +25,7 @@ from pydantic import TypeAdapter
 from services.storage.files import written_aside
 from tasks.sentiment.run.run_folder import RunFolder, write_json
 
+WAYS_SHOWN = 4
 RESERVE_BYTES = 256 << 10  # SQLite needs 32 KiB beside its pages to open a database
 
 
@@ -46,10 +47,20 @@ class Plan:
     rejected_reasons: Mapping[str, tuple[int, tuple[int, ...]]]  # count, first row numbers
     unknown: int = 0  # accepted reviews of which the model knows no word
     unknown_rows: tuple[int, ...] = ()  # first row numbers
+    read_as: Mapping[str, int] = field(default_factory=dict)  # files by how they were read
+
+    encoding_hint: str = ""  # where the bytes speak for another encoding: what to do
 
     @property
     def accepted(self) -> int:
         return sum(self.parts)
+
+    @property
+    def how_read(self) -> str:
+        """What the files are and how they are written, for people; "" of a query."""
+        ways = sorted(self.read_as.items(), key=lambda way: (-way[1], way[0]))
+        shown = [way if files == 1 else f"{files} x {way}" for way, files in ways[:WAYS_SHOWN]]
+        return "; ".join(shown) + ("; …" if len(ways) > WAYS_SHOWN else "")
 
 
 _PLAN = TypeAdapter(Plan)

@@ -32,6 +32,13 @@ class Request:
     # Fields that came later stand last, each with the default that earlier versions had.
     keep_null_words: bool = False  # NULL, N/A and the like are texts and ids like any other
     reject_unknown_text: bool = False
+    # How CSV files are written, as far as that is not to be found out: fields of TextFormat.
+    columns: tuple[str, ...] = ()
+    delimiter: str | None = None
+    quote: str | None = None
+    escape: str | None = None
+    skip_lines: int | None = None
+    decimal_comma: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:

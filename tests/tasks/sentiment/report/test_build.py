@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from tasks.sentiment.errors import RejectedTooMany
 from tasks.sentiment.report.build import build_report
 from tasks.sentiment.run import steps
 from tasks.sentiment.run.partitioner import partition_source
@@ -80,3 +81,38 @@ def test_wish_to_reject_is_part_of_the_request_and_its_absence_is_not(tmp_path):
     before = {name: value for name, value in asdict(request).items() if name in first}
     assert request.digest == text_digest(json.dumps(before, sort_keys=True))[:16]
     assert replace(request, reject_unknown_text=True).digest != request.digest
+    assert replace(request, columns=("a", "b")).digest != request.digest
+    assert replace(request, delimiter=";").digest != request.digest
+
+
+def test_how_files_were_read_is_kept_and_shown(tmp_path):
+    """What was guessed of a file stands in the plan, for a run that goes on, and in the report."""
+    source = tmp_path / "reviews.csv"
+    source.write_text("id;day;review\n1;2026-11-22;Good, cheap\n2;2026-11-22;Bad\n", "utf-8")
+    job = Job(tmp_path / "var", source, f"sqlite:///{tmp_path / 'warehouse.db'}")
+    run = job.scoring_run()
+    steps.begin(run)
+
+    plan = partition_source(run, job.open(), knows_all)
+
+    assert plan.read_as == {"CSV (delimiter ;)": 1}
+    assert partition_source(run, job.open(), knows_all) == plan
+    outcome = steps.stop(run, plan, "float32")
+    assert build_report(run, plan, FLOAT32, outcome).parameters["read as"] == "CSV (delimiter ;)"
+
+
+def test_encoding_is_suggested_where_the_bytes_say_cp1252(tmp_path):
+    """A run that fails for it says what to give; one that passes warns."""
+    source = tmp_path / "reviews.csv"
+    body = "".join(f"{n},2026-11-22,Review {n}\n" for n in range(30))
+    source.write_bytes(f"id,day,review\n{body}x,2026-11-22,It’s “fine”\n".encode("cp1252"))
+    job = Job(tmp_path / "var", source, f"sqlite:///{tmp_path / 'warehouse.db'}")
+    run = job.scoring_run()
+    steps.begin(run)
+
+    plan = partition_source(run, job.open(), knows_all)
+    with pytest.raises(RejectedTooMany, match="--encoding cp1252 reads them"):
+        partition_source(replace(run, max_rejected_share=0.01), job.open(), knows_all)
+
+    report = build_report(run, plan, FLOAT32, steps.stop(run, plan, "float32"))
+    assert any("--encoding cp1252 reads them" in text for text in report.warnings)

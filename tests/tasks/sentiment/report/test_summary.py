@@ -58,6 +58,15 @@ def test_markdown_tables_keep_their_columns(place):
     assert all(len(width) <= 1 for width in widths)
 
 
+def test_how_files_were_read_is_shown():
+    """The commonest way first, and of many no more than can be read."""
+    read_as = {"Parquet": 1, "CSV (delimiter ;)": 3, **{f"way {n}": 1 for n in range(9)}}
+    shown = "3 x CSV (delimiter ;); Parquet; way 0; way 1; …"
+
+    assert f"\nread as   {shown}\n" in on_terminal(a_report(read_as=read_as))
+    assert shown in render_markdown(a_report(read_as=read_as))
+
+
 def test_markdown_is_unindented():
     """Indented lines would be shown as code."""
     assert not any(line.startswith(" ") for line in render_markdown(a_report()).splitlines())

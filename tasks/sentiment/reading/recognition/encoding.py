@@ -1,0 +1,61 @@
+"""Whether the bytes of texts speak for another encoding than the one they are read in."""
+
+import re
+
+_ASIDE = re.compile(r"[^\W\d_a-zA-Z]{3}")  # three letters beyond ASCII in a row: no Western word
+_NO_TEXT = re.compile(r"[\x80-\x9f¤¦©¬¯±¶¸¹²³¼½¾×÷þðÞÐ]")  # rare in Western texts
+
+
+class EncodingTally:
+    """Counts texts by what their bytes say, as far as they are not plain ASCII."""
+
+    def __init__(self, encoding: str) -> None:
+        """Args: encoding: that text is read in, where no byte-order mark names another one."""
+        self._encoding = encoding
+        self._utf8 = self._western = self._garbled = 0
+
+    def add(self, text: object, *, is_valid: bool) -> None:
+        """Count a text that was read, or one whose bytes are not valid in the encoding."""
+        if not isinstance(text, str) or text.isascii():
+            return
+        if not is_valid:
+            self._western += is_western(text)
+        elif self._encoding != "utf-8" and _is_garbled(text, self._encoding):
+            self._garbled += 1
+        else:
+            self._utf8 += 1
+
+    @property
+    def hint(self) -> str:
+        """What to do about it, in a sentence; "" where nothing speaks for another encoding."""
+        if self._garbled:
+            return (
+                f"{self._garbled:,} texts are valid UTF-8 and were read as {self._encoding}, so"
+                f" that é became Ã©: leave --encoding {self._encoding} away"
+            )
+        if not self._western:
+            return ""
+        found = f"the bytes of {self._western:,} rejected texts are those of cp1252"
+        if self._utf8 < self._western:
+            return f"{found}: --encoding cp1252 reads them"
+        return f"{found}, and {self._utf8:,} texts are UTF-8: whatever wrote the file mixed the two"
+
+
+def is_western(text: str) -> bool:
+    """Whether bytes that are no UTF-8, each a lone surrogate of `text`, look like cp1252."""
+    try:
+        found = text.encode("utf-8", "surrogateescape").decode("cp1252")
+    except UnicodeError:
+        return False
+    seen = "".join(found.split())
+    beyond = sum(not character.isascii() for character in seen)
+    return 2 * beyond <= len(seen) and not _ASIDE.search(found) and not _NO_TEXT.search(found)
+
+
+def _is_garbled(text: str, encoding: str) -> bool:
+    """Whether a text in a one-byte encoding is one in UTF-8: by chance that is next to never so."""
+    try:
+        text.encode(encoding).decode("utf-8")
+    except UnicodeError:
+        return False
+    return True

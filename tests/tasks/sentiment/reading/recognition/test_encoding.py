@@ -1,0 +1,50 @@
+"""Encodings: what bytes say that are not valid where they are read."""
+
+import pytest
+
+from tasks.sentiment.reading.recognition.encoding import EncodingTally, is_western
+
+
+def escaped(text: str, encoding: str) -> str:
+    return text.encode(encoding).decode("utf-8", "surrogateescape")
+
+
+@pytest.mark.parametrize(
+    "text", ["It’s “fine” – €5", "Größe passt, schön", "très déçu, ça n’a rien à voir", "niño…"]
+)
+def test_western_texts_are_told_by_their_bytes(text):
+    """As spreadsheets on Windows write them."""
+    assert is_western(escaped(text, "cp1252"))
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [("Очень хороший товар", "cp1251"), ("非常好的产品", "gbk"), ("とても良い", "shift-jis")],
+)
+def test_other_scripts_are_not_taken_for_western(text, encoding):
+    """Reading them as cp1252 would give letters and no words."""
+    assert not is_western(escaped(text, encoding))
+
+
+def test_hint_follows_what_most_texts_are():
+    """One encoding for the file where all say so; none where UTF-8 is mixed in."""
+    tally = EncodingTally("utf-8")
+    tally.add("plain", is_valid=True)
+    assert tally.hint == ""
+
+    tally.add(escaped("café", "cp1252"), is_valid=False)
+    assert tally.hint.endswith("1 rejected texts are those of cp1252: --encoding cp1252 reads them")
+    for _ in range(3):
+        tally.add("café", is_valid=True)
+    assert "3 texts are UTF-8: whatever wrote the file mixed the two" in tally.hint
+
+
+def test_utf_8_that_is_read_as_cp1252_is_told():
+    """Every byte is valid there, so that nothing else would say it."""
+    tally = EncodingTally("cp1252")
+    tally.add("schön", is_valid=True)
+    assert tally.hint == ""
+
+    tally.add("it’s".encode().decode("cp1252"), is_valid=True)
+    assert "1 texts are valid UTF-8" in tally.hint
+    assert "leave --encoding cp1252 away" in tally.hint

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from services.reporting.markdown import escape
 from tasks.sentiment.report.drift import compare_to_previous
 from tasks.sentiment.report.page import RunReport
 from tasks.sentiment.report.summary import (
@@ -64,7 +65,7 @@ def test_how_files_were_read_is_shown():
     shown = "3 x CSV (delimiter ;); Parquet; way 0; way 1; …"
 
     assert f"\nread as   {shown}\n" in on_terminal(a_report(read_as=read_as))
-    assert shown in render_markdown(a_report(read_as=read_as))
+    assert escape(shown) in render_markdown(a_report(read_as=read_as))
 
 
 def test_markdown_is_unindented():

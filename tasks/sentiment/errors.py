@@ -2,6 +2,7 @@
 
 SentimentError
 ├── SourceError         the input cannot be read as asked: fix the file or the arguments
+│   ├── MissingColumn   a column that was asked for is not there: name another one
 │   └── SourceChanged   the input changed while it was read: run again
 ├── TooFewRows          fewer rows than were asked for: look at what writes the input
 ├── RejectedTooMany     too large a share of the rows was rejected: look at the rejects
@@ -23,6 +24,9 @@ class SentimentError(Exception):
 
 
 class SourceError(SentimentError): ...
+
+
+class MissingColumn(SourceError): ...
 
 
 class SourceChanged(SourceError): ...

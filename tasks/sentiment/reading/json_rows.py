@@ -51,6 +51,8 @@ _SPACE = re.compile(r"\s*")
 class JsonReader(RowReader):
     """Rows of one JSON text; a key that an object lacks is None."""
 
+    rows_differ = True
+
     def __init__(self, readline: ReadLine, file: str) -> None:
         """Look at the first objects.
 

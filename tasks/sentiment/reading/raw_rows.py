@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.sentiment.errors import SourceError
+from tasks.sentiment.errors import MissingColumn, SourceError
 
 MAX_LINE_CHARACTERS = 32_000_000
 EXCERPT_CHARACTERS = 200
@@ -44,15 +44,22 @@ class HalfFloat(NarrowFloat):
 
 
 class RowReader(ABC):
-    """An open file or query result: where it is from, how it is read, and the columns it has."""
+    """An open file or query result: where it is from, how it is read, and the columns it has.
+
+    rows_differ: a row may have a column that `columns` does not name.
+    """
 
     place: str
     columns: Sequence[str]
     how: str  # what it is and how it is written, for the summary
+    rows_differ = False
 
     def require(self, columns: Sequence[str]) -> None:
-        """Raises: SourceError: one of `columns` is missing."""
+        """Raises: SourceError: one of `columns` is missing (MissingColumn), or is there twice."""
         require_columns(columns, self.columns, self.place)
+
+    def refuse_as_text(self, column: str) -> None:  # noqa: B027 - most kinds cannot tell
+        """Raises: SourceError: no value of this column can be a text."""
 
     @abstractmethod
     def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
@@ -89,7 +96,7 @@ def require_columns(asked: Sequence[str], present: Sequence[str], place: str) ->
     if missing:
         shown = ", ".join(map(_quote, present[:_COLUMNS_NAMED]))
         more = f" and {len(present) - _COLUMNS_NAMED} more" if len(present) > _COLUMNS_NAMED else ""
-        raise SourceError(
+        raise MissingColumn(
             f"{place} has no column {', '.join(map(_quote, missing))}{_hint(missing[0], present)}; "
             f"its columns are: {shown}{more}"
         )

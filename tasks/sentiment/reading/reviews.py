@@ -98,6 +98,12 @@ class ReviewChecker:
         named = [self._text_column, *([self._id_column] if self._id_column else []), *self._carry]
         return list(dict.fromkeys(named))
 
+    @property
+    def optional(self) -> list[str]:
+        """Those of the columns that a file may lack: the carried ones."""
+        strict = (self._text_column, self._id_column)
+        return [name for name in dict.fromkeys(self._carry) if name not in strict]
+
     def check(self, row: RawRow) -> Review | Rejected:
         """Decide about one row. An id counts as taken once a review has it."""
         values = row.values

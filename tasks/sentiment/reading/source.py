@@ -7,12 +7,13 @@ whole input (a missing column, a broken archive, a file that changes under the r
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pyarrow as pa
 
-from tasks.sentiment.errors import SourceError, first_line
+from tasks.sentiment.errors import MissingColumn, SourceError, first_line
 from tasks.sentiment.reading.input_files import (
     InputFile,
     find_files,
@@ -21,7 +22,7 @@ from tasks.sentiment.reading.input_files import (
 )
 from tasks.sentiment.reading.parquet_rows import ParquetReader
 from tasks.sentiment.reading.query_rows import is_query, open_query, refuse_statement
-from tasks.sentiment.reading.raw_rows import RawRow
+from tasks.sentiment.reading.raw_rows import RawRow, RowReader
 from tasks.sentiment.reading.recognition.dialect import UTF8, TextFormat
 from tasks.sentiment.reading.recognition.packing import BROKEN
 
@@ -33,6 +34,7 @@ class FileSource:
         """Args: files: at least one."""
         self.name, self.files = name, files
         self.read_as: Counter[str] = Counter()  # how many files the last reading read in which way
+        self.unseen: frozenset[str] = frozenset()  # optional columns that no row read so far has
 
     def fingerprint(self) -> str:
         """Digest of names, sizes and times of change, as they were when the source was opened."""
@@ -43,44 +45,77 @@ class FileSource:
         return digest.hexdigest()
 
     def types(self) -> dict[str, pa.DataType]:
-        """Of the columns on whose type all files agree, if all are Parquet."""
-        agreed: dict[str, pa.DataType] | None = None
+        """Of the columns on whose type all files agree that have one, if all are Parquet."""
+        found: dict[str, set[pa.DataType]] = {}
         for file in self.files:
             with _locating(file, [0]), open_reader(file) as reader:
                 if not isinstance(reader, ParquetReader):
                     return {}
                 types = reader.types
-            known = types if agreed is None else agreed
-            agreed = {name: kind for name, kind in known.items() if types.get(name) == kind}
-        return agreed or {}
+            for name, kind in types.items():
+                found.setdefault(name, set()).update(() if kind == pa.null() else (kind,))
+        return {name: kinds.pop() for name, kinds in found.items() if len(kinds) == 1}
 
-    def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
+    def rows(
+        self, columns: Sequence[str], optional: Collection[str] = (), text: str | None = None
+    ) -> Iterator[RawRow]:
         """All rows of all files; every file is looked at before the first row is given.
 
+        Args:
+            optional: those of the columns that a file may lack: there they are None.
+            text: the one of the columns that holds texts.
         Raises:
-            SourceError: at once if a column is missing from any file; while reading if a file
-                turns out to be broken.
+            SourceError: at once if a column is missing from any file, or an optional one from all
+                of them; while reading if a file turns out to be broken.
             SourceChanged: while reading, at the latest after the last row.
         """
+        strict = [name for name in columns if name not in optional]
+        missing: dict[str, list[MissingColumn]] = {name: [] for name in optional}
+        rows_differ = False
         for file in self.files:
             file.check_unchanged()
             with _locating(file, [0]), open_reader(file) as reader:
-                reader.require(columns)
-        return self._rows(columns)
+                reader.require(strict)
+                if text is not None:
+                    reader.refuse_as_text(text)
+                for name in optional:
+                    missing[name] += _missing(reader, name)
+                rows_differ |= reader.rows_differ
+        for errors in missing.values():
+            if len(errors) == len(self.files) and not rows_differ:
+                raise errors[0]
+        nowhere = {name for name, errors in missing.items() if len(errors) == len(self.files)}
+        self.unseen = frozenset(nowhere)
+        return self._rows(columns, optional)
 
-    def _rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
+    def _rows(self, columns: Sequence[str], optional: Collection[str]) -> Iterator[RawRow]:
         self.read_as.clear()
         for file in self.files:
             file.check_unchanged()
             read = [0]
             with _locating(file, read), open_reader(file) as reader:
                 self.read_as[reader.how] += 1
-                for row in reader.rows(columns):
+                absent = [name for name in optional if _missing(reader, name)]
+                if reader.rows_differ:
+                    rows = self._looking(reader.rows(columns))
+                elif absent:
+                    rows = _with_nulls(reader, columns, absent)
+                else:
+                    rows = reader.rows(columns)
+                for row in rows:
                     read[0] = row.row_number
                     yield row
             file.check_unchanged()
         for file in self.files:
             file.check_unchanged()
+
+    def _looking(self, rows: Iterator[RawRow]) -> Iterator[RawRow]:
+        """The rows, while it is noted which of the unseen columns they have after all."""
+        for row in rows:
+            if self.unseen and row.values is not None:
+                found = {name for name in self.unseen if row.values[name] is not None}
+                self.unseen -= found
+            yield row
 
 
 class QuerySource:
@@ -92,6 +127,7 @@ class QuerySource:
         self.read_as: Counter[str] = Counter()
         self._query = query
         self._query_url = query_url
+        self.unseen: frozenset[str] = frozenset()
 
     def fingerprint(self) -> None:
         """None: what the database holds is not known without asking it."""
@@ -100,8 +136,10 @@ class QuerySource:
         """None: a query's values are carried as text."""
         return {}
 
-    def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
-        """All rows of the result.
+    def rows(
+        self, columns: Sequence[str], optional: Collection[str] = (), text: str | None = None
+    ) -> Iterator[RawRow]:
+        """All rows of the result. Of a query, each column is expected: it names them itself.
 
         Raises: SourceError: a column is missing, or the database refuses.
         """
@@ -139,6 +177,25 @@ def open_source(reference: str, text: TextFormat = UTF8, *, query_url: str | Non
     if query_url is None:
         raise SourceError("a query needs the address of the database to run on")
     return QuerySource(reference.strip(), query_url)
+
+
+def _missing(reader: RowReader, column: str) -> list[MissingColumn]:
+    """Why there is no such column, if there is none."""
+    try:
+        reader.require([column])
+    except MissingColumn as error:
+        return [error]
+    return []
+
+
+def _with_nulls(
+    reader: RowReader, columns: Sequence[str], absent: Collection[str]
+) -> Iterator[RawRow]:
+    """The rows of a file that lacks columns, with None in their place."""
+    nulls = dict.fromkeys(absent)
+    for row in reader.rows([name for name in columns if name not in nulls]):
+        values = None if row.values is None else {**row.values, **nulls}
+        yield replace(row, values=values)
 
 
 @contextmanager

@@ -57,7 +57,13 @@ class RunReport:
         empty = ("The source was empty: no rows were read.",) if is_empty else ()
         hint = self.plan.encoding_hint
         encoding = (f"{hint[0].upper()}{hint[1:]}.",) if hint else ()
-        return (*empty, *encoding, *self._about_unknown_texts(), *self.comparison.warnings)
+        return (
+            *empty,
+            *encoding,
+            *self.plan.warnings,
+            *self._about_unknown_texts(),
+            *self.comparison.warnings,
+        )
 
     def _about_unknown_texts(self) -> tuple[str, ...]:
         unknown, accepted = self.plan.unknown, self.plan.accepted

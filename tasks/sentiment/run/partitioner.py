@@ -103,7 +103,7 @@ def _partition_anew(
         knows=knows,
         reject_unknown=request.reject_unknown_text,
     )
-    rows = source.rows(checker.columns)
+    rows = source.rows(checker.columns, checker.optional, request.text_column)
     partitioner = Partitioner(run, source.types())
     encodings = EncodingTally(request.encoding)
     count = 0
@@ -122,7 +122,14 @@ def _partition_anew(
     except BaseException:
         discard(run.folder)
         raise
-    return partitioner.finish(count, fingerprint, source.read_as, encodings.hint)
+    return partitioner.finish(count, fingerprint, source.read_as, encodings.hint, _warn(source))
+
+
+def _warn(source: Source) -> tuple[str, ...]:
+    """What was odd about the source as a whole."""
+    return tuple(
+        f"No row has the column {name}: is it spelled otherwise?" for name in sorted(source.unseen)
+    )
 
 
 def _describe_rejected(run: ScoringRun, plan: Plan) -> str:
@@ -186,6 +193,7 @@ class Partitioner:
         fingerprint: str | None,
         read_as: Mapping[str, int],
         encoding_hint: str,
+        warnings: tuple[str, ...],
     ) -> Plan:
         """The plan of all that was added.
 
@@ -210,6 +218,7 @@ class Partitioner:
             unknown_rows=tuple(self._unknown_rows),
             read_as=dict(read_as),
             encoding_hint=encoding_hint,
+            warnings=warnings,
         )
         if plan.accepted + plan.rejected != rows_read:
             raise AssertionError(f"rows got lost while partitioning: {plan}")

@@ -48,8 +48,8 @@ class Plan:
     unknown: int = 0  # accepted reviews of which the model knows no word
     unknown_rows: tuple[int, ...] = ()  # first row numbers
     read_as: Mapping[str, int] = field(default_factory=dict)  # files by how they were read
-
     encoding_hint: str = ""  # where the bytes speak for another encoding: what to do
+    warnings: tuple[str, ...] = ()  # sentences about the source as a whole
 
     @property
     def accepted(self) -> int:

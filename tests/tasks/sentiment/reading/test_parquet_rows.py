@@ -66,3 +66,12 @@ def test_types_are_those_that_all_parquet_files_agree_on(tmp_path):
     assert one.types() == {"text": pa.string(), "stars": pa.int64(), "day": pa.date32()}
     assert open_source(str(tmp_path)).types() == {"text": pa.string(), "day": pa.date32()}
     assert open_source(str(write_bytes(tmp_path / "c.csv", b"text\n"))).types() == {}
+
+
+def test_type_of_a_column_is_that_of_the_files_that_have_one(tmp_path):
+    """A column that is missing, or holds nothing but nulls, says nothing about its type."""
+    for name, columns in (("a", {}), ("b", {"n": pa.nulls(1)}), ("c", {"n": pa.array([2])})):
+        pq.write_table(pa.table({"text": ["good"], **columns}), tmp_path / f"{name}.parquet")
+
+    assert open_source(str(tmp_path)).types() == {"text": pa.string(), "n": pa.int64()}
+    assert open_source(str(tmp_path / "b.parquet")).types() == {"text": pa.string()}

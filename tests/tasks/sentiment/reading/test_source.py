@@ -162,6 +162,40 @@ def test_missing_column_of_a_later_file_is_refused_before_the_first_row(tmp_path
         open_source(str(tmp_path / "night")).rows(COLUMNS)
 
 
+def test_optional_column_is_null_where_a_file_lacks_it(tmp_path):
+    """Columns come and go over the years; a text or an id is never optional."""
+    write_bytes(tmp_path / "a.csv", b"id,text\n1,old\n")
+    write_bytes(tmp_path / "b.csv", b"stars,id,text\n5,2,new\n")
+    pq.write_table(pa.table({"text": ["newer"], "id": ["3"]}), tmp_path / "c.parquet")
+    write_bytes(tmp_path / "d.jsonl", b'{"id": "4", "text": "x"}\n{"id": "5", "stars": 1}\n')
+
+    rows = list(open_source(str(tmp_path)).rows(["stars", *COLUMNS], optional=["stars"]))
+
+    found = [row.values for row in rows if row.values is not None]
+    assert [row["stars"] for row in found] == [None, "5", None, None, 1]
+    assert [row["id"] for row in found] == ["1", "2", "3", "4", "5"]
+
+
+def test_optional_column_that_no_file_has_is_refused(tmp_path):
+    """It is misspelled, and a column of nulls would hide it."""
+    write_csv(tmp_path / "a.csv")
+    write_parquet(tmp_path / "b.parquet")
+
+    with pytest.raises(SourceError, match=r"a\.csv has no column txt \(is it text\?\)"):
+        open_source(str(tmp_path)).rows(["txt", "id"], optional=["txt"])
+
+
+def test_optional_key_may_first_appear_in_any_object(tmp_path):
+    """JSON Lines have no header: only behind the last row is it known that none has a key."""
+    lines = [json.dumps({"text": "a", **({"reply": "b"} if n == 120 else {})}) for n in range(200)]
+    source = open_source(str(write_bytes(tmp_path / "a.jsonl", "\n".join(lines).encode())))
+
+    rows = list(source.rows(["text", "reply", "stars"], optional=["reply", "stars"]))
+
+    assert [n for n, row in enumerate(rows) if row.values and row.values["reply"]] == [120]
+    assert source.unseen == {"stars"}
+
+
 @pytest.mark.parametrize("suffix", [".csv.gz", ".tsv.gz", ".jsonl.gz"])
 def test_gzip_of_no_bytes_is_truncated_and_no_empty_source(tmp_path, suffix):
     """An archive of nothing has a head; JSON Lines of nothing in one is a source without rows."""

@@ -20,6 +20,9 @@ class ManageModels(FlowParameters):
 
     promote: str | None = Field(None, min_length=1, description="make this model champion")
     override_block: bool = Field(False, description="promote although an audit has blocked it")
+    new_contract: bool = Field(
+        False, description="promote, or go back, although the model reads other features"
+    )
     shadow: str | None = Field(None, min_length=1, description="let this model score along unheard")
     check: str | None = Field(
         None, min_length=1, description="show this model's figures, if it can answer"
@@ -34,6 +37,8 @@ class ManageModels(FlowParameters):
         require_one(self, steps.ACTIONS)
         if self.override_block and not self.promote:
             raise ValueError("override_block goes with promote alone")
+        if self.new_contract and not (self.promote or self.rollback):
+            raise ValueError("new_contract goes with promote or rollback")
         return self
 
 
@@ -43,14 +48,14 @@ def manage_models(params: ManageModels) -> str | None:
     if params.list_models:
         return steps.list_models()
     if params.rollback:
-        return steps.roll_back()
+        return steps.roll_back(params.new_contract)
     if params.unblock:
         return steps.unblock()
     if params.end_shadow:
         return steps.end_shadow()
     tag: str = steps.find(params.promote or params.shadow or params.check or "")
     if params.promote:
-        steps.promote(tag, params.override_block)
+        steps.promote(tag, params.override_block, params.new_contract)
     elif params.shadow:
         steps.shadow(tag)
     else:

@@ -34,6 +34,9 @@ class RegisterFraud(FlowParameters):
     promote: bool = Field(True, description="make it champion")
     shadow: bool = Field(False, description="let it score along unheard, instead of promoting it")
     override_block: bool = Field(False, description="promote although an audit has blocked it")
+    new_contract: bool = Field(
+        False, description="promote although it reads other features than the champion"
+    )
 
     @classmethod
     def renamed(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -55,7 +58,7 @@ def register_fraud(params: RegisterFraud) -> str:
     if params.shadow:
         models.shadow(tag)
     elif params.promote:
-        models.promote(tag, params.override_block)
+        models.promote(tag, params.override_block, params.new_contract)
     return models.show(tag)
 
 

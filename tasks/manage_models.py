@@ -9,7 +9,7 @@ from services.fraud.errors import FraudError, ModelError
 from services.fraud.scoring.registry import Registry, Standing
 from tasks.orchestration.parameters import name_action
 from tasks.orchestration.policies import IO_RETRY, PLAIN
-from tasks.orchestration.reporting import add_markdown, print_result, run_parameters
+from tasks.orchestration.reporting import add_markdown, print_notice, print_result, run_parameters
 from tasks.settings import Settings
 
 ERRORS = (FraudError,)
@@ -41,12 +41,14 @@ def find(model: str) -> str:
 
 
 @task(**PLAIN)
-def promote(tag: str, override_block: bool) -> None:
+def promote(tag: str, override_block: bool, new_contract: bool = False) -> None:
     """Make a model champion."""
     from services.fraud.scoring.model_check import checked_registry
 
     registry = checked_registry(Settings().home)
-    registry.promote(tag, "registered", override_block=override_block)
+    registry.promote(tag, "registered", override_block=override_block, new_contract=new_contract)
+    if changed := registry.read().new_contract:
+        print_notice(f"new contract: {tag} {changed}")
 
 
 @task(**PLAIN)
@@ -117,11 +119,14 @@ def list_models() -> None:
 
 
 @task(**PLAIN)
-def roll_back() -> str:
+def roll_back(new_contract: bool = False) -> str:
     """Make the champion before answer again."""
     from services.fraud.scoring.model_check import checked_registry
 
-    tag = checked_registry(Settings().home).rollback()
+    registry = checked_registry(Settings().home)
+    tag = registry.rollback(new_contract=new_contract)
+    if changed := registry.read().new_contract:
+        print_notice(f"new contract: {tag} {changed}")
     print_result(f"champion: {tag}")
     return tag
 

@@ -136,26 +136,33 @@ def compare(job: Job) -> Verdict:
     """Score the test transactions with the champion, and ask the gate."""
     from services.fraud.scoring import store
     from services.fraud.scoring.card import Card
+    from services.fraud.scoring.model_input import describe
     from services.fraud.training.candidate import TFLITE_FILE, history_missing
     from services.fraud.training.conversion import tflite_probabilities
 
     data = job.folder.data(job.periods)
+    card = Card.read(job.folder.candidate)
     champion = Registry(job.home).read().champion
-    metrics, notes = None, []
+    metrics, notes, other = None, [], []
     if champion is not None:
         try:
-            tflite = store.folder(champion, job.home) / TFLITE_FILE
-            tested = data.rows[data.split.test]
-            metrics = data.evaluate(tflite_probabilities(tflite, tested))
+            folder = store.folder(champion, job.home)
+            if (names := Card.read(folder).names) == card.names:
+                tested = data.rows[data.split.test]
+                metrics = data.evaluate(tflite_probabilities(folder / TFLITE_FILE, tested))
+            else:
+                other.append(
+                    f"it reads {describe(card.names)}, and the champion {describe(names)}, so that"
+                    " they cannot be compared (--new-contract of manage_models)"
+                )
         except ModelError as error:  # it must not keep its own replacement out
             notes.append(f"the champion was not compared: {error}")
     if missing := history_missing(data):
         notes.append(
             f"the transactions begin {missing} days too late for the longest windows to be full"
         )
-    card = Card.read(job.folder.candidate)
     assert card.metrics is not None and card.baseline_metrics is not None
-    faults = job.gate.faults(card.metrics, card.baseline_metrics, metrics)
+    faults = [*job.gate.faults(card.metrics, card.baseline_metrics, metrics), *other]
     block = Registry(job.home).blocked()
     if block is not None and not job.override_block:
         faults.append(f"promotion is blocked: {block} (--override-block promotes all the same)")

@@ -8,7 +8,8 @@ FraudError
 ├── StateBusy           others keep a transaction from being recorded just now
 ├── LogError            the database that answers are logged in
 │   └── LogBusy         it is locked, restarting or away: try again
-└── TransactionConflict a transaction that is known with another content
+├── TransactionConflict a transaction that is known with another content
+└── OtherContract       a model reads other features than those that there are
 """
 
 from services.storage.errors import StorageBusy, StorageError
@@ -48,3 +49,7 @@ class LogBusy(LogError, StorageBusy):
 
 class TransactionConflict(FraudError):
     """A transaction is known by its id, with another content; the message names what differs."""
+
+
+class OtherContract(FraudError):
+    """A model reads other features than those that there are; the message says which."""

@@ -43,12 +43,13 @@ def fastapi(port: int, folder: Path) -> None:
     import uvicorn
     from fastapi import FastAPI
 
-    from services.fraud.scoring.schema import DetectAnswer, DetectRequest
+    from services.fraud.scoring.model_input import HANDBOOK_INPUT
+    from services.fraud.scoring.schema import DetectAnswer
 
     app, model = FastAPI(), scorer(folder)
 
     @app.post("/detect_fraud")
-    async def detect_fraud(asked: DetectRequest) -> DetectAnswer:
+    async def detect_fraud(asked: HANDBOOK_INPUT.request) -> DetectAnswer:  # type: ignore[name-defined]
         probability = model.probability(asked.transaction_data)
         return DetectAnswer(
             is_fraud=probability >= THRESHOLD,

@@ -5,11 +5,15 @@ A day is that of the transaction or, where only its features were given, of the 
 
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
+import orjson
 import pandas as pd
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from services.fraud.log.database import Database
 from services.fraud.log.tables import FEATURE_COLUMNS, FRAUD_LABELS, FRAUD_PREDICTIONS
+from services.fraud.scoring.card import HANDBOOK, Card
 from services.fraud.transactions.features import DAY_S
 
 _P, _L = FRAUD_PREDICTIONS.c, FRAUD_LABELS.c
@@ -19,6 +23,7 @@ _COLUMNS = (
     *(_P.degraded, _P.latency_ms),
     _L.is_fraud.label("label"),
     *(_P[name] for name in FEATURE_COLUMNS),
+    _P.own_features,
 )
 
 
@@ -48,6 +53,23 @@ def read_day(database: Database, day: date) -> pd.DataFrame:
         answers[name] = answers[name].astype(float)
     repeated = answers.duplicated(["model", "transaction_id"]) & answers["transaction_id"].notna()
     return answers[~repeated].reset_index(drop=True)
+
+
+def feature_rows(answers: pd.DataFrame, card: Card) -> NDArray[np.float64]:
+    """What the model of a card was given on a day, and others that read the same: shape (n, width).
+
+    answers: as `read_day` gives them.
+    """
+    if card.contract == HANDBOOK:
+        columns = list(FEATURE_COLUMNS)
+        rows: NDArray[np.float64] = answers.loc[
+            answers[columns].notna().any(axis=1), columns
+        ].to_numpy(float)
+        return rows
+    names = set(card.names)
+    given = map(orjson.loads, answers["own_features"].dropna())
+    kept = [[row[name] for name in card.names] for row in given if row.keys() == names]
+    return np.array(kept, float).reshape(-1, card.width)
 
 
 def newest_transaction(database: Database, before: date) -> int | None:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.fraud.scoring.card import FeatureRange
-from services.fraud.transactions.features import FEATURES
 from services.modelling.statistics import (
     population_stability_index,
     psi_by_chance,
@@ -50,7 +49,7 @@ def count_features(
 ) -> dict[str, Counts]:
     """The counts of each feature that the card knows bins of.
 
-    rows: shape (n, 15), in the order of `FEATURES`.
+    rows: shape (n, width), in the order of `features`.
     """
     known = ((place, f) for place, f in enumerate(features) if f.shares)
     return {feature.name: bin_counts(rows[:, place], feature) for place, feature in known}
@@ -81,7 +80,7 @@ def measure_last_week(
         there = [counted[day][feature.name] for day in days if feature.name in counted[day]]
         if (feature.name not in WEEKLY or len(there) == WEEK) and there:
             found.append(compare(days[-1], feature, there))
-    return sorted(filter(None, found), key=lambda week: (-week.psi, FEATURES.index(week.feature)))
+    return sorted(filter(None, found), key=lambda week: -week.psi)  # equal ones as in the card
 
 
 def compare(day: date, feature: FeatureRange, counts: Sequence[Counts]) -> Drift | None:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from services.fraud.audit.answers import feature_rows
 from services.fraud.audit.drift import Counts, Drift, count_features, measure, measure_last_week
-from services.fraud.log.tables import FEATURE_COLUMNS
 from services.fraud.scoring.card import Card
 from services.fraud.scoring.evaluation import Metrics, card_precision, evaluate
 
@@ -153,9 +153,7 @@ def audit(
         for model, role, rows in _by_model(answers, cards):
             track = tracks.setdefault((model, role), _Track())
             measured.append(_measure_day(day, model, role, rows, period, cards(model), track))
-        known = answers[list(FEATURE_COLUMNS)].notna().any(axis=1)
-        if card is not None and known.any():
-            features = answers.loc[known, list(FEATURE_COLUMNS)].to_numpy(float)
+        if card is not None and len(features := feature_rows(answers, card)):
             counted[day] = count_features(features, card.features)
         own = answers[answers["model"] == champion]
         degraded += int(own["degraded"].notna().sum())

@@ -1,7 +1,7 @@
 """Tables as bodies: Arrow streams and Arrow files.
 
 What a body will take in memory is known before any column is decoded, and is at most
-`MOST_ROWS` rows of the 15 features: a small body cannot unfold into a large one.
+`MOST_NUMBERS`: a small body cannot unfold into a large one.
 
 - Names, types and numbers of rows are read from the schema and the metadata, and checked.
 - Only the columns that are features are decoded, a batch at a time.
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from services.fraud.scoring.model_input import ModelInput
 from services.fraud.scoring.schema import MOST_ROWS
-from services.fraud.transactions.features import FEATURES
 
 if TYPE_CHECKING:  # pyarrow takes 60 MB: only a worker that gets tables loads it
     import pyarrow as pa
@@ -28,7 +28,6 @@ FILE = "application/vnd.apache.arrow.file"
 TABLES = (STREAM, FILE)
 MAX_SCHEMA_BYTES = 2**20  # it unfolds into objects ten to twenty times as large
 ARROW_MAGIC = b"ARROW1"
-TOO_MANY = f"give 1 to {MOST_ROWS:,} rows"
 
 
 @dataclass
@@ -43,8 +42,8 @@ class Unreadable(Exception):
         return {"field": self.path, "message": self.message}
 
 
-def read_table(body: bytes, media_type: str) -> NDArray[np.float64]:
-    """The features of a table as rows, shape (n, 15); what is missing is NaN.
+def read_table(body: bytes, media_type: str, model_input: ModelInput) -> NDArray[np.float64]:
+    """The features of a table as rows, shape (n, width); what is missing is NaN.
 
     Raises: Unreadable: it is no such table, has other columns, or would become too large.
     """
@@ -56,19 +55,25 @@ def read_table(body: bytes, media_type: str) -> NDArray[np.float64]:
             if not (body.startswith(ARROW_MAGIC) and body.endswith(ARROW_MAGIC)):
                 raise Unreadable("body", "is no whole Arrow file")
             source = source.slice(8)  # what follows is a stream, then an index that is not needed
-        return _read_stream(source)
+        return _read_stream(source, model_input)
     except (pa.ArrowException, OSError, ValueError, struct.error, LookupError) as error:
         raise Unreadable("body", f"no readable {media_type}: {str(error)[:120]}") from None
 
 
-def _places(schema: "pa.Schema") -> list[int]:
-    """Where each feature stands among the columns; names may be in any case."""
+def _places(schema: "pa.Schema", features: tuple[str, ...]) -> list[int]:
+    """Where each feature stands among the columns.
+
+    Names may be in any case, unless that is all in which two of the features differ.
+    """
     import pyarrow.types as types
 
     found: dict[str, int] = {}
-    known = {name.lower(): name for name in FEATURES}
+    known = {name.lower(): name for name in features}
+    is_exact = len(known) < len(features)
     for place, given in enumerate(schema.names):
         name = known.get(given.lower())
+        if is_exact:
+            name = given if given in features else None
         if name in found:
             raise Unreadable(name, "is given twice")
         if name is not None:
@@ -76,10 +81,10 @@ def _places(schema: "pa.Schema") -> list[int]:
             kind = schema.types[place]
             if not (types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind)):
                 raise Unreadable(name, f"holds {str(kind)[:40]}, not numbers")
-    missing = [name for name in FEATURES if name not in found]
+    missing = [name for name in features if name not in found]
     if missing:
         raise Unreadable("body", f"columns are missing: {', '.join(missing)}")
-    return [found[name] for name in FEATURES]
+    return [found[name] for name in features]
 
 
 def _filled(
@@ -105,7 +110,7 @@ def _filled(
     raise Unreadable("body", f"says that it has {row_count:,} rows, and has not")
 
 
-def _read_stream(source: "pa.Buffer") -> NDArray[np.float64]:
+def _read_stream(source: "pa.Buffer", model_input: ModelInput) -> NDArray[np.float64]:
     import pyarrow as pa
 
     messages = iter(pa.ipc.MessageReader.open_stream(source))
@@ -115,15 +120,16 @@ def _read_stream(source: "pa.Buffer") -> NDArray[np.float64]:
     if first.metadata.size > MAX_SCHEMA_BYTES:
         raise Unreadable("body", f"has a schema of more than {MAX_SCHEMA_BYTES:,} bytes")
     schema = pa.ipc.read_schema(first)
-    places = _places(schema)
-    row_count = _count(messages)
+    places = _places(schema, model_input.names)
+    row_count = _count(messages, model_input.most_rows(MOST_ROWS))
     options = pa.ipc.IpcReadOptions(included_fields=places, use_threads=False)
     with pa.ipc.open_stream(source, options=options) as reader:
         return _filled(reader, row_count, [schema.names[place] for place in places])
 
 
-def _count(messages: Iterator["pa.Message"]) -> int:
+def _count(messages: Iterator["pa.Message"], most_rows: int) -> int:
     """The rows that the messages announce. Nothing in them is compressed."""
+    too_many = Unreadable("body", f"give 1 to {most_rows:,} rows")
     row_count = 0
     for message in messages:
         table = _Flat.of(message)
@@ -135,10 +141,10 @@ def _count(messages: Iterator["pa.Message"]) -> int:
             raise Unreadable("body", "is compressed: send Arrow without compression")
         if message.type == "record batch":
             row_count += table.whole_number(0)
-            if not 0 <= row_count <= MOST_ROWS:
-                raise Unreadable("body", TOO_MANY)
+            if not 0 <= row_count <= most_rows:
+                raise too_many
     if not row_count:
-        raise Unreadable("body", TOO_MANY)
+        raise too_many
     return row_count
 
 

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import from_json
 
 from services.fraud.http.arrow_body import STREAM, TABLES, Unreadable, read_table
 from services.fraud.http.header_values import prefers_json
 from services.fraud.http.json_list import PIECE_BYTES, OtherShape, pieces
 from services.fraud.http.problem import HttpProblem, too_large
-from services.fraud.scoring.schema import LARGEST, MOST_JSON_ROWS, FeatureRow
-from services.fraud.transactions.features import FEATURES
+from services.fraud.http.request_body import count_names, repeated_name
+from services.fraud.scoring.model_input import HANDBOOK_INPUT, ModelInput, WrongNames
+from services.fraud.scoring.schema import LARGEST, MOST_JSON_ROWS
 
 if TYPE_CHECKING:
     from services.fraud.scoring.detector import Rows
@@ -28,14 +29,13 @@ MOST_EXPLAINED = 1_000  # refused rows of a body: an explanation is larger than 
 UNEXPLAINED = f"refused; only the first {MOST_EXPLAINED:,} are explained"
 ROWS = "transaction_data"
 RESULTS_AT_ONCE = 5_000  # of an answer in JSON, for which Python's lock is held
-_row = TypeAdapter(FeatureRow)
 
 
 @dataclass(frozen=True)
 class Batch:
     """The rows of a body.
 
-    features: shape (n, 15); rows that are refused hold zeros. errors: of the first refused rows,
+    features: shape (n, width); rows that are refused hold zeros. errors: of the first refused rows,
     by number of row.
     """
 
@@ -49,36 +49,36 @@ class Batch:
         return self.errors.get(number, unexplained)
 
 
-def read(body: bytes, media_type: str) -> Batch:
-    """The rows of a body.
+def read(body: bytes, media_type: str, model_input: ModelInput = HANDBOOK_INPUT) -> Batch:
+    """The rows of a body, checked for a model that reads these features.
 
     Raises:
         Unreadable: no row can be told from another.
         HttpProblem: it is no JSON, or too large for JSON.
     """
     if media_type in TABLES:
-        return _check(read_table(body, media_type))
-    return _read_json(body)
+        return _check(read_table(body, media_type, model_input), model_input)
+    return _read_json(body, model_input)
 
 
-def _read_json(body: bytes) -> Batch:
+def _read_json(body: bytes, model_input: ModelInput) -> Batch:
     """The rows of a JSON body; the lock of Python is let go between some of them and others."""
     features, refused = [], []
     errors: dict[int, dict[str, str]] = {}
-    count = 0
-    for rows in _lists(body):
-        of_part = _from_lists(rows, count, errors)
+    count, most = 0, model_input.most_rows(MOST_JSON_ROWS)
+    for rows in _lists(body, model_input):
+        of_part = _from_lists(rows, count, errors, model_input)
         features.append(of_part[0])
         refused.append(of_part[1])
         count += len(rows)
-        if count > MOST_JSON_ROWS:
+        if count > most:
             break
-    if not 0 < count <= MOST_JSON_ROWS:
-        raise _wrong_count()
+    if not 0 < count <= most:
+        raise _wrong_count(model_input)
     return Batch(np.concatenate(features), np.concatenate(refused), errors)
 
 
-def _lists(body: bytes) -> Iterator[list[Any]]:
+def _lists(body: bytes, model_input: ModelInput) -> Iterator[list[Any]]:
     """The rows of a JSON body, whatever they are, some at a time."""
     if len(body) > JSON_MAX_BYTES:
         problem = too_large("/score_batch", JSON_MAX_BYTES)
@@ -86,63 +86,89 @@ def _lists(body: bytes) -> Iterator[list[Any]]:
         raise problem
     # An empty list is two bytes here and eighty in memory: they are counted while they are bytes.
     if body.count(b"[") + body.count(b"{") > 2 * MOST_JSON_ROWS:
-        raise _wrong_count()
+        raise _wrong_count(model_input)
     try:
         if len(body) <= PIECE_BYTES:
-            yield _whole_list(body)
+            yield _whole_list(body, model_input)
         else:
             for piece in pieces(body, ROWS):
-                yield from_json(piece)
+                rows = from_json(piece)
+                _check_names(piece, rows, 0)
+                yield rows
     except OtherShape:
-        raise Unreadable("body", 'give an object {"transaction_data": [[15 numbers], …]}') from None
+        wanted = f'give an object {{"transaction_data": [[{model_input.width} numbers], …]}}'
+        raise Unreadable("body", wanted) from None
     except ValueError as error:
         raise HttpProblem(400, "invalid_json", f"Invalid JSON: {error}") from None
 
 
-def _wrong_count() -> Unreadable:
-    return Unreadable(ROWS, f"give 1 to {MOST_JSON_ROWS:,} rows of 15 numbers")
+def _wrong_count(model_input: ModelInput) -> Unreadable:
+    most = model_input.most_rows(MOST_JSON_ROWS)
+    return Unreadable(ROWS, f"give 1 to {most:,} rows of {model_input.width} numbers")
 
 
-def _whole_list(body: bytes) -> list[Any]:
+def _whole_list(body: bytes, model_input: ModelInput) -> list[Any]:
     given = from_json(body)  # 1e400 and NaN become numbers, which fail in their rows alone
     if not isinstance(given, dict) or set(given) != {ROWS}:
         raise OtherShape
     rows = given[ROWS]
     if not isinstance(rows, list):
-        raise _wrong_count()
+        raise _wrong_count(model_input)
+    _check_names(body, rows, 1)
     return rows
 
 
+def _check_names(body: bytes, rows: list[Any], beside: int) -> None:
+    """Of rows that are objects. beside: names that the body holds outside of them.
+
+    Raises: Unreadable: a row holds a name twice, of which the parser took the last.
+    """
+    if body.count(b":") <= beside:
+        return
+    names = beside + sum(len(row) for row in rows if isinstance(row, dict))
+    if count_names(body) > names and (name := repeated_name(body)):
+        raise Unreadable(name, "is there twice in a row: send it once")
+
+
 def _from_lists(
-    rows: list[Any], before: int, errors: dict[int, dict[str, str]]
+    rows: list[Any], before: int, errors: dict[int, dict[str, str]], model_input: ModelInput
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Features and refused rows, with what is wrong added to `errors`; `before`: rows before."""
-    features = np.zeros((len(rows), len(FEATURES)), np.float32)
-    refused = np.zeros(len(rows), bool)
+    features = np.zeros((len(rows), model_input.width), np.float32)
+    refused, validate = np.zeros(len(rows), bool), model_input.row.validate_python
     for number, row in enumerate(rows):  # at once is slower: it keeps a copy of all lists
         try:
-            features[number] = _row.validate_python(row)
-        except ValidationError as error:
+            if isinstance(row, dict):
+                row = model_input.in_order(row)
+            features[number] = validate(row)
+        except (ValidationError, WrongNames) as error:
             refused[number] = True
             if len(errors) < MOST_EXPLAINED:
-                errors[before + number] = _explained(before + number, error)
+                names = model_input.names if isinstance(rows[number], dict) else None
+                errors[before + number] = _explained(before + number, error, names)
     return features, refused
 
 
-def _explained(number: int, error: ValidationError) -> dict[str, str]:
+def _explained(
+    number: int, error: ValidationError | WrongNames, names: tuple[str, ...] | None
+) -> dict[str, str]:
+    """names: of the features, where they were given by name."""
+    path: list[Any] = [ROWS, number]
+    if isinstance(error, WrongNames):
+        return {"field": f"{ROWS}.{number}", "message": str(error)}
     fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    path = ".".join(str(part) for part in ("transaction_data", number, *fault["loc"]))
-    return {"field": path, "message": fault["msg"]}
+    path += [names[int(place)] for place in fault["loc"]] if names else fault["loc"]
+    return {"field": ".".join(map(str, path)), "message": fault["msg"]}
 
 
-def _check(rows: NDArray[np.float64]) -> Batch:
+def _check(rows: NDArray[np.float64], model_input: ModelInput) -> Batch:
     with np.errstate(invalid="ignore"):
-        good = (rows >= 0) & (rows <= LARGEST)  # NaN is neither
+        good = (rows >= model_input.least) & (rows <= LARGEST)  # NaN is neither
     refused: NDArray[np.bool_] = np.logical_not(good.all(axis=1))
     errors = {
         int(number): {
-            "field": FEATURES[int(np.argmin(good[number]))],
-            "message": f"give a number from 0 to {LARGEST:g}",
+            "field": model_input.names[int(np.argmin(good[number]))],
+            "message": f"give a number {model_input.range}",
         }
         for number in np.flatnonzero(refused)[:MOST_EXPLAINED]
     }

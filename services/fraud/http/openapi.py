@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import orjson
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from services.fraud.http.arrow_body import STREAM, TABLES
 from services.fraud.scoring import schema
+from services.fraud.scoring.model_input import HANDBOOK_INPUT, BatchRequest, ModelInput
 
 _REFS = "#/components/schemas/{model}"
 _SCORING, _LABELS, _PROBES = "Scoring", "Labels", "Probes"
@@ -16,13 +18,8 @@ _TAGS = [
     {"name": _PROBES, "description": "For whoever watches the service; `/metrics` is Prometheus's"},
 ]
 # Requests that are answered as they stand, and again the same whenever they are sent.
-_USUAL = [57.16, 0, 0, 1, 57.16, 5, 48.9, 41, 54.1, 2, 0.0, 6, 0.0, 27, 0.0]
 _STRANGE = [248.5, 1, 1, 9, 201.7, 14, 160.2, 48, 77.3, 4, 0.75, 19, 0.42, 65, 0.2]
-EXAMPLES: dict[str, dict[str, Any]] = {
-    "/detect_fraud": {
-        "a usual one": {"transaction_data": _USUAL},
-        "at a terminal with many frauds": {"transaction_data": _STRANGE},
-    },
+_EXAMPLES: dict[str, dict[str, Any]] = {
     "/score_transaction": {
         "one transaction": {
             "transaction_id": "example-1",
@@ -32,7 +29,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "time": "2025-03-14T09:30:00Z",
         }
     },
-    "/score_batch": {"two rows": {"transaction_data": [_USUAL, _STRANGE]}},
     "/labels": {
         "the transaction above": {"labels": [{"transaction_id": "example-1", "is_fraud": False}]}
     },
@@ -53,11 +49,10 @@ _ERRORS = {
 
 
 _MODELS: tuple[type[BaseModel], ...] = (
-    schema.DetectRequest,
     schema.DetectAnswer,
     schema.RawTransaction,
     schema.ScoreAnswer,
-    schema.BatchRequest,
+    BatchRequest,
     schema.BatchAnswer,
     schema.LabelsRequest,
     schema.LabelsAnswer,
@@ -66,12 +61,28 @@ _MODELS: tuple[type[BaseModel], ...] = (
 )
 
 
-def document(*, with_keys: bool) -> dict[str, Any]:
+class Documents:
+    """The document of the model that answers, made once for each kind of input."""
+
+    def __init__(self, *, with_keys: bool) -> None:
+        """with_keys: whether callers need one."""
+        self._with_keys = with_keys
+        self._made: dict[ModelInput, bytes] = {}
+
+    def of(self, model_input: ModelInput) -> bytes:
+        """As JSON, while a model answers that reads these features."""
+        if model_input not in self._made:
+            made = orjson.dumps(document(model_input, with_keys=self._with_keys))
+            self._made = {model_input: made}
+        return self._made[model_input]
+
+
+def document(model_input: ModelInput, *, with_keys: bool) -> dict[str, Any]:
     """OpenAPI 3.1. with_keys: whether callers need one."""
     _, components = models_json_schema(
-        [(model, "validation") for model in _MODELS], ref_template=_REFS
+        [(model, "validation") for model in (model_input.request, *_MODELS)], ref_template=_REFS
     )
-    paths = _paths()
+    paths = _paths(model_input)
     if with_keys:
         components["securitySchemes"] = {
             "bearer": {"type": "http", "scheme": "bearer"},
@@ -93,14 +104,30 @@ def document(*, with_keys: bool) -> dict[str, Any]:
     }
 
 
-def _paths() -> dict[str, dict[str, Any]]:
+def _examples(model_input: ModelInput) -> dict[str, dict[str, Any]]:
+    usual = list(model_input.sample)
+    by_name = dict(zip(model_input.names, usual, strict=True))
+    rows: dict[str, Any] = {"a usual one": usual, "by name, with reasons": by_name}
+    if model_input is HANDBOOK_INPUT:
+        rows["at a terminal with many frauds"] = _STRANGE
+    detect = {
+        name: {"transaction_data": row, **({"reasons": True} if row is by_name else {})}
+        for name, row in rows.items()
+    }
+    two = {"transaction_data": [usual, _STRANGE if model_input is HANDBOOK_INPUT else usual]}
+    return {**_EXAMPLES, "/detect_fraud": detect, "/score_batch": {"two rows": two}}
+
+
+def _paths(model_input: ModelInput) -> dict[str, dict[str, Any]]:
+    examples = _examples(model_input)
     return {
         "/detect_fraud": _post(
             "/detect_fraud",
             _SCORING,
             "Say whether a transaction with known features is fraud",
-            schema.DetectRequest,
+            model_input.request,
             schema.DetectAnswer,
+            examples,
         ),
         "/score_transaction": _post(
             "/score_transaction",
@@ -108,14 +135,19 @@ def _paths() -> dict[str, dict[str, Any]]:
             "Say whether a raw transaction is fraud, and why",
             schema.RawTransaction,
             schema.ScoreAnswer,
-            errors={409: "The transaction is known, with another content"},
+            examples,
+            errors={
+                409: "The transaction is known, with another content; or the model that answers"
+                " reads features that are not computed from raw transactions, as readyz says"
+            },
         ),
         "/score_batch": _post(
             "/score_batch",
             _SCORING,
             "Score many transactions with known features at once",
-            schema.BatchRequest,
+            BatchRequest,
             schema.BatchAnswer,
+            examples,
             tables=TABLES,
         ),
         "/labels": _post(
@@ -124,6 +156,7 @@ def _paths() -> dict[str, dict[str, Any]]:
             "Report what transactions have turned out to be",
             schema.LabelsRequest,
             schema.LabelsAnswer,
+            examples,
         ),
         "/livez": _get("Whether the process lives", None),
         "/readyz": _get("Whether it can answer, and with what", schema.Readiness, also=503),
@@ -136,6 +169,7 @@ def _post(
     summary: str,
     request: type[BaseModel],
     answer: type[BaseModel],
+    examples: dict[str, dict[str, Any]],
     *,
     tables: tuple[str, ...] = (),
     errors: dict[int, str] | None = None,
@@ -155,7 +189,7 @@ def _post(
                         **_schema(request),
                         "examples": {
                             name: {"summary": name, "value": value}
-                            for name, value in EXAMPLES[path].items()
+                            for name, value in examples[path].items()
                         },
                     },
                     **dict.fromkeys(tables, _TABLE),

@@ -62,8 +62,12 @@ async function look() {
       ["Model", found.model],
       ["Threshold", found.threshold === null ? null
         : found.threshold.toPrecision(4) + ": a probability from here on is called fraud"],
+      ["Features", found.features === null ? null
+        : found.contract === "handbook" ? "the Handbook's 15, or a raw transaction"
+        : found.features.length + " of its own: " + found.features.join(", ")],
+      ["New contract", found.new_contract],
       ["Shadow", found.shadow],
-      ["History", age(found.state_age_s)],
+      ["History", found.contract === "own" ? null : age(found.state_age_s)],
       [found.ready ? "Note" : "Waiting for", found.waiting_for],
     ]);
   } catch (error) {

@@ -11,12 +11,14 @@ from pydantic_core import from_json
 from services.fraud.http.header_values import Pairs, is_identity, joined, media_type
 from services.fraud.http.json_list import PIECE_BYTES, NoJson, OtherShape, pieces
 from services.fraud.http.problem import CLOSE, HttpProblem, too_large
+from services.fraud.scoring.model_input import DetectRequest, ModelInput, WrongNames
 from services.fraud.scoring.schema import MOST_LABELS, GivenLabel, Label, LabelsRequest
 
 Request = TypeVar("Request", bound=BaseModel)
 
 MOST_FIELDS = 20  # that a problem names
 LABELS = "labels"
+ROW = "transaction_data"
 SEE_FIELDS = "the request is not as documented; see fields"
 _labels = TypeAdapter(list[Label])
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"(\s*:)?', re.DOTALL)
@@ -58,6 +60,49 @@ def parsed(request: type[Request], body: bytes) -> Request:
         raise _problem(_faults(error)) from None
     _check_names(body, _fields_set(found))
     return found
+
+
+def parsed_features(model_input: ModelInput, body: bytes) -> DetectRequest:
+    """The features of a transaction, given as a list or by name.
+
+    Raises: HttpProblem: as `parsed`.
+    """
+    try:
+        found = model_input.request.model_validate_json(body)
+    except ValidationError as error:
+        return _by_name(model_input, body, _faults(error))
+    _check_names(body, _fields_set(found))
+    return found
+
+
+def _by_name(
+    model_input: ModelInput, body: bytes, faults: Sequence[dict[str, Any]]
+) -> DetectRequest:
+    """A body whose features are given by name. faults: why it is none that gives them as a list.
+
+    Raises: HttpProblem: they are not given by name either, or wrongly.
+    """
+    is_list = all(fault["type"] != "list_type" for fault in faults)
+    given = {} if is_list else from_json(body)
+    named = given.get(ROW)
+    if not isinstance(named, dict):
+        raise _problem(faults)
+    try:
+        row = model_input.in_order(named)
+        found = model_input.request.model_validate({**given, ROW: row})
+    except WrongNames as error:
+        raise _wrong_field(ROW, str(error)) from None
+    except ValidationError as error:
+        raise _problem([_named(model_input, fault) for fault in _faults(error)]) from None
+    _check_names(body, _fields_set(found) + len(named))
+    return found
+
+
+def _named(model_input: ModelInput, fault: dict[str, Any]) -> dict[str, Any]:
+    """A fault of a row in order as one of the feature."""
+    field, *place = fault["loc"]
+    names = [model_input.names[number] for number in place]
+    return {**fault, "loc": (field, *names)}
 
 
 def parsed_labels(body: bytes) -> list[GivenLabel]:
@@ -162,8 +207,11 @@ def repeated_name(body: bytes) -> str:
     repeated: list[str] = []
 
     def look(pairs: list[tuple[str, Any]]) -> None:
-        names = [name for name, _ in pairs]
-        repeated.extend(name for name in names if names.count(name) > 1)
+        names = set()
+        for name, _ in pairs:
+            if name in names:
+                repeated.append(name)
+            names.add(name)
 
     json.loads(body, object_pairs_hook=look)
     return repeated[0] if repeated else ""

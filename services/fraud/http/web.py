@@ -15,19 +15,20 @@ from typing import Any
 
 import orjson
 
-from services.fraud.errors import StateBusy, StateUnavailable, TransactionConflict
+from services.fraud.errors import OtherContract, StateBusy, StateUnavailable, TransactionConflict
 from services.fraud.http import batch
 from services.fraud.http.arrow_body import TABLES, Unreadable
 from services.fraud.http.body_reader import BodyReader, Receive
 from services.fraud.http.callers import Callers
 from services.fraud.http.header_values import joined
-from services.fraud.http.openapi import document
+from services.fraud.http.openapi import Documents
 from services.fraud.http.page import PAGE
 from services.fraud.http.problem import BUSY, Headers, HttpProblem, busy, wait
-from services.fraud.http.request_body import check_head, parsed, parsed_labels
+from services.fraud.http.request_body import check_head, parsed, parsed_features, parsed_labels
 from services.fraud.metrics import Metrics
 from services.fraud.scoring.detector import Detector, NotReady
-from services.fraud.scoring.schema import DetectRequest, RawTransaction, Readiness
+from services.fraud.scoring.model_input import HANDBOOK_INPUT
+from services.fraud.scoring.schema import RawTransaction, Readiness
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -88,7 +89,7 @@ class Web:
         self._callers = Callers(keys)
         self._in_flight = {False: _InFlight(limits.max_in_flight), True: _InFlight(LONG_AT_ONCE)}
         self._bodies = BodyReader((LONG_AT_ONCE + 1) * limits.batch_max_bytes)
-        openapi = orjson.dumps(document(with_keys=bool(keys)))
+        self._documents = Documents(with_keys=bool(keys))
         big = limits.batch_max_bytes
         endpoints = (
             Endpoint("/detect_fraud", "POST", self._detect, (JSON,), SMALL_BODY),
@@ -98,7 +99,7 @@ class Web:
             Endpoint("/livez", "GET", lambda: (200, b"{}", JSON_MEDIA)),
             Endpoint("/readyz", "GET", self._readyz),
             Endpoint("/metrics", "GET", self._metrics_text, is_long=True),
-            Endpoint("/docs.json", "GET", lambda: (200, openapi, JSON_MEDIA)),
+            Endpoint("/docs.json", "GET", self._docs),
             Endpoint("/", "GET", lambda: (200, PAGE.encode(), b"text/html; charset=utf-8")),
         )
         self._endpoints = {endpoint.path: endpoint for endpoint in endpoints}
@@ -192,8 +193,11 @@ class Web:
         return 200, answer, media
 
     def _detect(self, body: bytes, request_id: str, began: float) -> bytes:
-        given = parsed(DetectRequest, body)
-        return self._detector.detect(given.transaction_data, request_id, began)
+        scorer = self._detector.scorer()
+        given = parsed_features(scorer.input, body)
+        return self._detector.detect(
+            scorer, given.transaction_data, request_id, began, reasons=given.reasons
+        )
 
     def _score(self, body: bytes, request_id: str, began: float) -> bytes:
         return self._detector.score(parsed(RawTransaction, body), request_id, began)
@@ -201,11 +205,14 @@ class Web:
     def _batch(
         self, body: bytes, given_type: str, accept: str, request_id: str, began: float
     ) -> tuple[bytes, bytes]:
+        scorer = self._detector.scorer()
         try:
-            rows = batch.read(body, given_type)
+            rows = batch.read(body, given_type, scorer.input)
         except Unreadable as error:
             raise HttpProblem(422, "invalid_request", "see fields", [error.field()]) from None
-        found = self._detector.score_rows(rows.features, rows.refused, body, request_id, began)
+        found = self._detector.score_rows(
+            scorer, rows.features, rows.refused, body, request_id, began
+        )
         return batch.write(rows, found, given_type, accept, request_id)
 
     def _labels(
@@ -219,6 +226,13 @@ class Web:
     def _readyz(self) -> tuple[int, bytes, bytes]:
         found = Readiness(**self._detector.readiness())
         return (200 if found.ready else 503), found.model_dump_json().encode(), JSON_MEDIA
+
+    def _docs(self) -> tuple[int, bytes, bytes]:
+        try:
+            model_input = self._detector.scorer().input
+        except NotReady:
+            model_input = HANDBOOK_INPUT
+        return 200, self._documents.of(model_input), JSON_MEDIA
 
     def _metrics_text(self) -> tuple[int, bytes, bytes]:
         return 200, self._metrics.render(), b"text/plain; version=0.0.4; charset=utf-8"
@@ -236,6 +250,8 @@ def _called(answer: Callable[..., Any], *arguments: Any) -> Any:
         raise wait("not_ready", str(error), 5) from None
     except TransactionConflict as error:
         raise HttpProblem(409, "conflict", str(error)) from None
+    except OtherContract as error:
+        raise HttpProblem(409, "other_contract", str(error)) from None
     except StateUnavailable as error:
         logger.error("%s", error)
         raise wait(

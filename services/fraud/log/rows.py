@@ -71,18 +71,21 @@ class Kind:
 
 _ANSWERED_AT = Prediction._fields.index("answered_at")
 _FEATURES = Prediction._fields.index("features")
+_OWN_FEATURES = Prediction._fields.index("own_features")
 
 
 def _prediction(row: Row) -> Row:
     features = row[_FEATURES]
     # A numpy float would be stored as bytes.
     numbers = map(float, features) if features is not None else (None,) * len(FEATURE_COLUMNS)
+    own_features = row[_OWN_FEATURES]
     return (
         *row[:_ANSWERED_AT],
         _as_text(row[_ANSWERED_AT]),
         *row[_ANSWERED_AT + 1 : _FEATURES],
         *numbers,
-        *row[_FEATURES + 1 :],
+        None if own_features is None else orjson.dumps(own_features).decode(),
+        *row[_OWN_FEATURES + 1 :],
     )
 
 

@@ -1,6 +1,7 @@
 """The SQL tables of the fraud service, and the rows of its log as typed values.
 
-- `fraud_predictions`: one row per answer, with the features it was given for;
+- `fraud_predictions`: one row per answer, with the features it was given for: the Handbook's as
+  columns, those of a model that reads its own as one text in JSON, by name;
 - `fraud_labels`: one row per transaction whose truth is known, the latest one;
 - `fraud_batches`: one row per batch that was answered;
 - `fraud_daily_metrics`: quality per day and model, written by the audit;
@@ -9,7 +10,7 @@
 The same columns mean the same on SQLite and PostgreSQL: instants are aware and in UTC.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -43,7 +44,8 @@ class Prediction(NamedTuple):
     state_age_s: float | None
     degraded: str | None
     latency_ms: float
-    features: Sequence[float]  # in the order of `FEATURES`
+    features: Sequence[float] | None  # in the order of `FEATURES`
+    own_features: Mapping[str, float] | None = None  # of a model that reads others
 
 
 class Label(NamedTuple):
@@ -91,6 +93,7 @@ FRAUD_PREDICTIONS = sa.Table(
     sa.Column("degraded", sa.Text),
     sa.Column("latency_ms", sa.Double, nullable=False),
     *(sa.Column(name, sa.Double) for name in FEATURE_COLUMNS),
+    sa.Column("own_features", sa.Text),
 )
 
 FRAUD_LABELS = sa.Table(

@@ -30,6 +30,7 @@ class Champion:
     Attributes:
         scorer: of the champion; None until there is one.
         shadow: of the candidate that scores along, if one does.
+        new_contract: how the features that it reads differ from those before the swap, if they do.
         registered: tag of the champion as the registry has it, which may not be the one that
             answers; of the default, where it names none.
     """
@@ -50,6 +51,7 @@ class Champion:
         """
         self.scorer: FraudScorer | None = None
         self.shadow: FraudScorer | None = None
+        self.new_contract: str | None = None
         self.registered: str | None = None
         self._faults: dict[str, str] = {}  # by what is wrong
         self._registry, self._folder, self._default = registry, folder, default
@@ -79,6 +81,8 @@ class Champion:
         self._mended(REGISTRY)
         self.registered = standing.champion or self._default
         self.scorer = self._taken_up(CHAMPION, self.registered, self.scorer) or self.scorer
+        is_swapped = self.scorer is not None and self.scorer.tag == standing.champion
+        self.new_contract = standing.new_contract if is_swapped else None
         self.shadow = self._taken_up(SHADOW, standing.shadow, self.shadow)
         self._look_for_files()
         named = (self.registered, standing.shadow)

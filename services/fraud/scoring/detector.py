@@ -15,12 +15,13 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from services.fraud.errors import StateUnavailable
+from services.fraud.errors import OtherContract, StateUnavailable
 from services.fraud.log.log import AnswerLog
 from services.fraud.log.tables import Batch
 from services.fraud.log.tables import Label as LabelRow
 from services.fraud.metrics import Metrics
 from services.fraud.scoring.champion import Champion
+from services.fraud.scoring.model_input import describe
 from services.fraud.scoring.schema import GivenLabel, RawTransaction
 from services.fraud.scoring.scorer import FraudScorer
 from services.fraud.state.completeness import NO_SNAPSHOT, NOT_RECORDED, Coverage
@@ -62,34 +63,53 @@ class Detector:
         self._metrics, self._max_state_age_s = metrics, max_state_age_s
         self._patience_s = PATIENCE_S
 
-    def detect(self, features: Sequence[float], request_id: str, began: float) -> bytes:
-        """Answer for features that the caller has computed, as JSON.
-
-        began: `time.perf_counter()` when the request had arrived.
+    def scorer(self) -> FraudScorer:
+        """The model that answers now: what is checked for it has to be answered by it.
 
         Raises: NotReady: there is no model.
         """
-        scorer = self._scorer()
+        scorer = self._champion.scorer
+        if scorer is None:
+            raise NotReady(f"waiting for {self._champion.lacking}")
+        return scorer
+
+    def detect(
+        self,
+        scorer: FraudScorer,
+        features: Sequence[float],
+        request_id: str,
+        began: float,
+        *,
+        reasons: bool = False,
+    ) -> bytes:
+        """Answer for features that the caller has computed, as JSON.
+
+        began: `time.perf_counter()` when the request had arrived. reasons: whether to give them.
+        """
         probability, is_fraud = self._decide(scorer, features)
         self._record("/detect_fraud", scorer, features, probability, is_fraud, request_id, began)
-        return orjson.dumps(
-            {
-                "is_fraud": is_fraud,
-                "probability": probability,
-                **_of_model(scorer, request_id),
-            }
-        )
+        answer = {
+            "is_fraud": is_fraud,
+            "probability": probability,
+            **_of_model(scorer, request_id),
+        }
+        if reasons:
+            answer["reasons"] = (
+                scorer.causes(features, probability) if scorer.knows_typical else None
+            )
+        return orjson.dumps(answer)
 
     def score(self, raw: RawTransaction, request_id: str, began: float) -> bytes:
         """Answer for a raw transaction, as JSON; a retry gets the bytes of the first answer.
 
         Raises:
             NotReady: there is no model.
+            OtherContract: the transaction is new, and the model reads features of its own.
             TransactionConflict: the transaction is known, with another content.
             StateBusy: others write the state just now; call it again in a moment.
             StateUnavailable: the windows cannot be read.
         """
-        scorer, state = self._scorer(), self._state.get()
+        scorer, state = self.scorer(), self._state.get()
         keys, cents = (raw.transaction_id, raw.customer_id, raw.terminal_id), raw.amount * 100
         transaction = Transaction(*keys, round(cents), epoch_s(raw.time))
         age_s, degraded = self._history(state.coverage, transaction.time)
@@ -104,7 +124,7 @@ class Detector:
         }
 
         def decide(windows: Windows) -> bytes:
-            features[:] = map(float, assemble(transaction.cents, transaction.time, windows))
+            features[:] = map(float, _computed(scorer, transaction, windows))
             decision["probability"], decision["is_fraud"] = self._decide(scorer, features)
             decision["reasons"] = scorer.causes(features, decision["probability"])
             return orjson.dumps(decision)
@@ -132,6 +152,7 @@ class Detector:
 
     def score_rows(
         self,
+        scorer: FraudScorer,
         rows: NDArray[np.float32],
         refused: NDArray[np.bool_],
         body: bytes,
@@ -140,11 +161,8 @@ class Detector:
     ) -> Rows:
         """Answer for many rows of features at once; from any thread.
 
-        rows: shape (n, 15). refused: rows that are not to be answered, shape (n,).
-
-        Raises: NotReady: there is no model.
+        rows: shape (n, width). refused: rows that are not to be answered, shape (n,).
         """
-        scorer = self._scorer()
         probabilities = scorer.probabilities(rows).astype(float)
         is_fraud = (probabilities >= scorer.threshold) & ~refused
         self._log.add_batch(
@@ -188,6 +206,9 @@ class Detector:
             "model": scorer and scorer.tag,
             "registered": self._champion.registered,
             "threshold": scorer and scorer.threshold,
+            "contract": scorer and scorer.input.contract,
+            "features": scorer and list(scorer.input.names),
+            "new_contract": self._champion.new_contract,
             "shadow": shadow and shadow.tag,
             "state_as_of": None if as_of is None else datetime.fromtimestamp(as_of, UTC),
             "state_age_s": None if as_of is None else max(0.0, time.time() - as_of),
@@ -199,12 +220,6 @@ class Detector:
         if covered is None:  # nothing is known to be complete
             return None, [NO_SNAPSHOT]
         return max(0.0, float(time - covered.as_of)), covered.faults(time, self._max_state_age_s)
-
-    def _scorer(self) -> FraudScorer:
-        scorer = self._champion.scorer
-        if scorer is None:
-            raise NotReady(f"waiting for {self._champion.lacking}")
-        return scorer
 
     def _decide(self, scorer: FraudScorer, features: Sequence[float]) -> tuple[float, bool]:
         began = time.perf_counter()
@@ -231,9 +246,11 @@ class Detector:
         degraded: str | None = None,
     ) -> None:
         shadow, shadow_probability = self._champion.shadow, None
-        if shadow is not None:
+        if shadow is not None and shadow.input is scorer.input:  # else a swap is under way
             shadow_probability = shadow.probability(features)
             self._metrics.shadow_difference.observe(abs(shadow_probability - probability))
+        is_handbook = scorer.input.is_handbook
+        amount = float(features[0]) if is_handbook else None
         self._log.add(
             (  # the values of a `Prediction`
                 request_id,
@@ -241,21 +258,32 @@ class Detector:
                 transaction.transaction_id if transaction else None,
                 transaction.customer_id if transaction else None,
                 transaction.terminal_id if transaction else None,
-                transaction.cents / 100 if transaction else float(features[0]),
+                transaction.cents / 100 if transaction else amount,
                 transaction.time if transaction else None,
                 time.time(),
                 scorer.tag,
                 probability,
                 scorer.threshold,
                 is_fraud,
-                shadow.tag if shadow else None,
+                None if shadow_probability is None or shadow is None else shadow.tag,
                 shadow_probability,
                 state_age_s,
                 degraded,
                 _ms_since(began),
-                features,
+                features if is_handbook else None,
+                None if is_handbook else dict(zip(scorer.input.names, features, strict=True)),
             )
         )
+
+
+def _computed(scorer: FraudScorer, transaction: Transaction, windows: Windows) -> list[Any]:
+    """The features of a raw transaction. Raises: OtherContract: the model reads others."""
+    if not scorer.input.is_handbook:
+        raise OtherContract(
+            f"{scorer.tag} reads {describe(scorer.input.names)} of its own, which are not computed"
+            " from a raw transaction: send them to /detect_fraud"
+        )
+    return assemble(transaction.cents, transaction.time, windows)
 
 
 def epoch_s(time: datetime) -> int:

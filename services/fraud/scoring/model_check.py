@@ -28,7 +28,7 @@ def check(tag: str, home: Path) -> Card:
 
 def checked_registry(home: Path) -> Registry:
     """The registry of a home, in which only models that can answer get a role."""
-    return Registry(home, check=lambda tag: check(tag, home))
+    return Registry(home, check=lambda tag: check(tag, home).names)
 
 
 def faults(standing: Standing, home: Path) -> list[str]:

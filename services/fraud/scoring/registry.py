@@ -7,20 +7,25 @@
   always possible.
 - Whoever becomes champion or shadow is checked first, under the lock: where that fails, nothing
   moves. `model_check.checked_registry` is a registry that checks whether the model can answer.
+- A champion that reads other features than the one before asks for the explicit wish to, for its
+  callers have to send others; a shadow reads what the champion reads.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from services.fraud.errors import ModelError, PromotionRefused
+from services.fraud.scoring.model_input import describe
+from services.fraud.transactions.features import FEATURES
 from services.storage.files import write_text
 from services.storage.locks import held
 
 KEPT = 20  # earlier champions
+MEANT = "callers have to send others then: --new-contract says that this is meant"
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Standing:
     shadow: str | None = None
     changed_at: str | None = None  # ISO, UTC
     reason: str = ""
+    new_contract: str | None = None  # how the champion's features differ from those before it
 
     def role(self, tag: str) -> str:
         """What a model is at present: champion, shadow, or a candidate."""
@@ -40,11 +46,15 @@ class Standing:
         return "shadow" if tag == self.shadow else "candidate"
 
 
+Check = Callable[[str], Sequence[str] | None]
+
+
 class Registry:
     """The registry in the home folder; a missing one is empty."""
 
-    def __init__(self, home: Path, check: Callable[[str], object] = lambda tag: None) -> None:
-        """check: raises ModelError where the model of a tag could not answer."""
+    def __init__(self, home: Path, check: Check = lambda tag: None) -> None:
+        """check: the features that the model of a tag reads, where it knows them; raises ModelError
+        where it could not answer."""
         self.file = home / "fraud" / "registry.json"
         self._block = home / "fraud" / "promotion_block.json"
         self._lock = home / "fraud" / "registry.lock"
@@ -62,11 +72,14 @@ class Registry:
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ModelError(f"{self.file} is damaged: {error}; promote a model anew") from error
 
-    def promote(self, tag: str, reason: str, *, override_block: bool = False) -> Standing:
+    def promote(
+        self, tag: str, reason: str, *, override_block: bool = False, new_contract: bool = False
+    ) -> Standing:
         """Make a model the champion; the one before is kept for `rollback`.
 
         Raises:
-            PromotionRefused: promotion is blocked; says why and how to promote all the same.
+            PromotionRefused: promotion is blocked, or the model reads other features than the
+                champion; says why and how to promote all the same.
             ModelError: the model could not answer.
         """
         with held(self._lock):
@@ -77,18 +90,22 @@ class Registry:
                     " (--override-block promotes all the same)"
                 )
             standing = self._read_or_empty()
-            self._refuse_unable(tag, "champion", standing.champion)
+            names = self._refuse_unable(tag, "champion", standing.champion)
             if standing.champion == tag:
                 return standing
+            other = self._other_contract(names, standing.champion)
+            if other and not new_contract:
+                raise PromotionRefused(f"{tag} is not promoted: it {other}; {MEANT}")
             earlier = (standing.champion, *standing.previous)
             kept = tuple(t for t in earlier if t is not None and t != tag)[:KEPT]
-            return self._crown(standing, tag, kept, reason)
+            return self._crown(standing, tag, kept, reason, other)
 
-    def rollback(self) -> str:
+    def rollback(self, *, new_contract: bool = False) -> str:
         """Go back to the champion before, and once more the next time; returns its tag.
 
         Raises:
-            PromotionRefused: there was none.
+            PromotionRefused: there was none, or it reads other features; says how to go back all
+                the same.
             ModelError: it could not answer; says which of the earlier ones can.
         """
         with held(self._lock):
@@ -96,16 +113,24 @@ class Registry:
             if not standing.previous:
                 raise PromotionRefused(f"no earlier champion to go back to in {self.file}")
             tag, *rest = standing.previous
-            if fault := self._fault(tag):
-                raise ModelError(self._no_way_back(standing, fault))
-            self._crown(standing, tag, tuple(rest), f"rolled back from {standing.champion}")
+            try:
+                names = self._check(tag)
+            except ModelError as error:
+                raise ModelError(self._no_way_back(standing, str(error))) from None
+            other = self._other_contract(names, standing.champion)
+            if other and not new_contract:
+                raise PromotionRefused(
+                    f"{standing.champion} stays champion: {tag} before it {other}; {MEANT}"
+                )
+            reason = f"rolled back from {standing.champion}"
+            self._crown(standing, tag, tuple(rest), reason, other)
             return tag
 
     def shadow(self, tag: str | None) -> Standing:
         """Let a model score along without being heard; None ends it.
 
         Raises:
-            PromotionRefused: it is the champion already.
+            PromotionRefused: it is the champion already, or reads other features.
             ModelError: the model could not answer.
         """
         with held(self._lock):
@@ -113,7 +138,9 @@ class Registry:
             if tag is not None and tag == standing.champion:
                 raise PromotionRefused(f"{tag} is the champion: it cannot be its own shadow")
             if tag is not None:
-                self._refuse_unable(tag, "shadow", standing.shadow)
+                names = self._refuse_unable(tag, "shadow", standing.shadow)
+                if other := self._other_contract(names, standing.champion):
+                    raise PromotionRefused(f"{tag} does not become shadow: it {other}")
             return self._write(replace(standing, shadow=tag))
 
     def block(self, reason: str) -> None:
@@ -144,12 +171,32 @@ class Registry:
             return str(error)
         return None
 
-    def _refuse_unable(self, tag: str, role: str, holder: str | None) -> None:
-        if fault := self._fault(tag):
+    def _refuse_unable(self, tag: str, role: str, holder: str | None) -> Sequence[str] | None:
+        """The features that a model reads, if it can answer."""
+        try:
+            return self._check(tag)
+        except ModelError as error:
             kept = f"{holder} stays" if holder else "there is none as before"
             raise ModelError(
-                f"{tag} does not become {role}: {fault}; {kept} (see manage_models --list-models)"
-            )
+                f"{tag} does not become {role}: {error}; {kept} (see manage_models --list-models)"
+            ) from None
+
+    def _other_contract(self, names: Sequence[str] | None, champion: str | None) -> str | None:
+        """How features differ from those that the champion reads; None if they do not.
+
+        One that cannot be opened counts as one that reads the Handbook's, as most do.
+        """
+        if names is None or champion is None:
+            return None
+        try:
+            before = self._check(champion)
+        except ModelError:
+            before = FEATURES
+        if before is None or tuple(before) == tuple(names):
+            return None
+        if sorted(before) == sorted(names):
+            return f"reads the {len(names)} features of {champion} in another order"
+        return f"reads {describe(names)}, and {champion} {describe(before)}"
 
     def _no_way_back(self, standing: Standing, fault: str) -> str:
         tag, *rest = standing.previous
@@ -170,16 +217,18 @@ class Registry:
             return Standing()
 
     def _crown(
-        self, before: Standing, tag: str, previous: tuple[str, ...], reason: str
+        self, before: Standing, tag: str, previous: tuple[str, ...], reason: str, other: str | None
     ) -> Standing:
-        shadow = None if before.shadow == tag else before.shadow
-        return self._write(
-            replace(before, champion=tag, previous=previous, shadow=shadow, reason=reason)
-        )
+        """other: how its features differ; a shadow that reads what was read before goes then."""
+        shadow = None if other or before.shadow == tag else before.shadow
+        return self._write(Standing(tag, previous, shadow, before.changed_at, reason, other))
 
     def _write(self, standing: Standing) -> Standing:
         standing = replace(standing, changed_at=datetime.now(UTC).isoformat())
-        write_text(self.file, json.dumps(asdict(standing), indent=1) + "\n")
+        entries = asdict(standing)
+        if standing.new_contract is None:  # earlier versions know no such entry
+            del entries["new_contract"]
+        write_text(self.file, json.dumps(entries, indent=1) + "\n")
         return standing
 
 
@@ -187,6 +236,6 @@ def _standing(entries: dict[str, Any]) -> Standing:
     """Raises: ValueError, TypeError, KeyError: the entries are of another kind."""
     standing = Standing(**{**entries, "previous": tuple(entries["previous"])})
     tags = (standing.champion, standing.shadow, *standing.previous)
-    if not all(tag is None or isinstance(tag, str) for tag in tags):
+    if not all(text is None or isinstance(text, str) for text in (*tags, standing.new_contract)):
         raise ValueError("a tag is not text")
     return standing

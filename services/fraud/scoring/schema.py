@@ -4,7 +4,7 @@ No pydantic model here keeps a value that it refused: what callers send is never
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -16,7 +16,6 @@ from pydantic import (
 )
 
 from services.fraud.state.completeness import REASONS
-from services.fraud.transactions.features import FEATURES
 from services.fraud.transactions.fields import (
     AHEAD,
     LABEL_AHEAD,
@@ -53,16 +52,6 @@ def _moment(time: object) -> datetime | None:
     return None if time is None else _instant(time, day_will_do=True, ahead=LABEL_AHEAD)
 
 
-FeatureValue = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=LARGEST)]
-FeatureRow = Annotated[
-    list[FeatureValue],
-    Field(
-        min_length=len(FEATURES),
-        max_length=len(FEATURES),
-        description="The 15 features, in this order: " + ", ".join(FEATURES),
-        examples=[[57.16, 0, 0, 1, 57.16, 5, 48.9, 41, 54.1, 2, 0.0, 6, 0.0, 27, 0.0]],
-    ),
-]
 Identifier = Annotated[
     str,
     AfterValidator(as_id),
@@ -78,7 +67,9 @@ Time = Annotated[
 ]
 
 
-class _Request(BaseModel):
+class RequestBody(BaseModel):
+    """Base of what callers send."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
@@ -86,13 +77,7 @@ class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
-class DetectRequest(_Request):
-    """One transaction whose features the caller has computed."""
-
-    transaction_data: FeatureRow
-
-
-class RawTransaction(_Request):
+class RawTransaction(RequestBody):
     """One transaction as it comes from the till; the service computes its features."""
 
     transaction_id: Identifier
@@ -113,23 +98,10 @@ class RawTransaction(_Request):
     time: Time
 
 
-class BatchRequest(_Request):
-    """Many transactions at once. A row that is wrong fails alone, so that any is taken."""
-
-    transaction_data: Annotated[
-        list[Any],
-        Field(
-            min_length=1,
-            max_length=MOST_JSON_ROWS,
-            description="rows, each as in DetectRequest; what else a row is, is told in its result",
-        ),
-    ]
-
-
 _TOLD = r"^ *([01](\.0)?|[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]) *$"  # what `as_label` reads in text
 
 
-class Label(_Request):
+class Label(RequestBody):
     """What a transaction has turned out to be."""
 
     transaction_id: Identifier
@@ -159,7 +131,7 @@ class GivenLabel(NamedTuple):
     labelled_at: datetime | None
 
 
-class LabelsRequest(_Request):
+class LabelsRequest(RequestBody):
     """Labels that have become known; the latest of a transaction counts."""
 
     labels: Annotated[list[Label], Field(min_length=1, max_length=MOST_LABELS)]
@@ -171,6 +143,24 @@ Model = Annotated[str, Field(description="tag of the model that answered")]
 RequestId = Annotated[str, Field(description="of this answer, in the header X-Request-ID too")]
 
 
+class Reason(_Answer):
+    """A feature that moved the probability."""
+
+    feature: str
+    value: float
+    typical: Annotated[
+        float,
+        Field(description="in the model's card: the median of genuine transactions in training"),
+    ]
+    effect: Annotated[
+        float,
+        Field(
+            description="log-odds of fraud with this value less those with the typical one;"
+            " above 0 it speaks for fraud"
+        ),
+    ]
+
+
 class DetectAnswer(_Answer):
     """Whether a transaction is fraud."""
 
@@ -179,21 +169,13 @@ class DetectAnswer(_Answer):
     threshold: Threshold
     model: Model
     request_id: RequestId
-
-
-class Reason(_Answer):
-    """A feature that moved the probability."""
-
-    feature: str
-    value: float
-    typical: Annotated[float, Field(description="median of genuine transactions in training")]
-    effect: Annotated[
-        float,
+    reasons: Annotated[
+        list[Reason] | None,
         Field(
-            description="log-odds of fraud with this value less those with the typical one;"
-            " above 0 it speaks for fraud"
+            description="only if asked for: strongest first, at most three; null where the model's"
+            " card knows no typical values"
         ),
-    ]
+    ] = None
 
 
 class ScoreAnswer(DetectAnswer):
@@ -275,6 +257,14 @@ class Readiness(_Answer):
         Field(description="tag of the champion; if it is not model's, waiting_for says why"),
     ]
     threshold: Annotated[float | None, Field(description="of the model that answers")]
+    contract: Annotated[
+        Literal["handbook", "own"] | None,
+        Field(description="own: it reads features that the service cannot compute"),
+    ]
+    features: Annotated[list[str] | None, Field(description="that it reads, in this order")]
+    new_contract: Annotated[
+        str | None, Field(description="how they differ from those that were read until the swap")
+    ]
     shadow: str | None
     state_as_of: Annotated[datetime | None, Field(description="time of the last snapshot")]
     state_age_s: Annotated[float | None, Field(description="age of the last snapshot now")]

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from services.fraud.errors import ModelError
 from services.fraud.scoring.card import Card
-from services.fraud.transactions.features import FEATURES
+from services.fraud.scoring.model_input import input_of
 
-WIDTH = len(FEATURES)
 BATCH = 1_024  # rows at once: larger ones are no faster
 GOLDEN_TOLERANCE = 1e-5
 LEAST_EFFECT = 1e-4  # log-odds
@@ -34,7 +33,12 @@ class Cause:
 
 
 class FraudScorer:
-    """Probabilities of fraud from rows of the 15 features."""
+    """Probabilities of fraud from rows of the features that the model reads.
+
+    Attributes:
+        input: these features; what requests to this model are checked by.
+        knows_typical: whether its card has typical values, without which no causes are known.
+    """
 
     def __init__(self, folder: Path, tag: str) -> None:
         """Open a model folder.
@@ -44,14 +48,17 @@ class FraudScorer:
         self.tag = tag
         self.card = Card.read(folder)
         self.threshold = self.card.threshold
+        self.input = input_of(self.card)
+        width = self.input.width
         self._path = folder / "model.tflite"
-        self._one = _Interpreter(self._path, 1)
-        self._each = _Interpreter(self._path, WIDTH)
+        self._one = _Interpreter(self._path, 1, width)
         self._many: _Interpreter | None = None  # most workers never see a batch
         self._lock = threading.Lock()
         typical = [feature.typical for feature in self.card.features]
         self._typical = [value for value in typical if value is not None]
-        self._knows_typical = len(self._typical) == WIDTH
+        self.knows_typical = len(self._typical) == width
+        self._each = _Interpreter(self._path, width, width) if self.knows_typical else None
+        self._diagonal = (np.arange(width), np.arange(width))
         self._check()
 
     def is_stored(self) -> bool:
@@ -75,7 +82,7 @@ class FraudScorer:
     def probability(self, features: Sequence[float]) -> float:
         """The probability of fraud of one transaction.
 
-        features: 15 finite numbers, in the order of `FEATURES`.
+        features: finite numbers, in the order of `input.names`.
         """
         interpreter = self._one
         interpreter.rows[0] = features
@@ -85,11 +92,13 @@ class FraudScorer:
     def probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The probabilities of many transactions; from any thread, one at a time.
 
-        rows: shape (n, 15). Returns shape (n,).
+        rows: shape (n, width). Returns shape (n,).
         """
         found = np.empty(len(rows), np.float32)
         with self._lock:
-            interpreter = self._many = self._many or _Interpreter(self._path, BATCH)
+            interpreter = self._many = self._many or _Interpreter(
+                self._path, BATCH, self.input.width
+            )
             for start in range(0, len(rows), BATCH):
                 part = rows[start : start + BATCH]
                 interpreter.rows[: len(part)] = part
@@ -103,50 +112,50 @@ class FraudScorer:
         Each in turn takes its typical value, and the change in log-odds is its effect. None are
         known of a model whose card has no typical values. probability: that of the features.
         """
-        if not self._knows_typical:
-            return []
         interpreter = self._each
+        if interpreter is None:
+            return []
         row = np.array(features, np.float32)
         interpreter.rows[:] = row
-        interpreter.rows[_DIAGONAL] = self._typical
+        interpreter.rows[self._diagonal] = self._typical
         interpreter.invoke()
         without = np.clip(interpreter.output()[:, 0].astype(float), _TINY, 1 - _TINY)
         own = min(max(probability, _TINY), 1 - _TINY)
         effects = np.log(own / (1 - own)) - np.log(without / (1 - without))
         order = np.argsort(-np.abs(effects), kind="stable")[:most]
         strongest = [int(i) for i in order if abs(effects[i]) > LEAST_EFFECT]
+        names = self.input.names
         return [
-            Cause(FEATURES[i], features[i], self._typical[i], round(float(effects[i]), 4))
+            Cause(names[i], features[i], self._typical[i], round(float(effects[i]), 4))
             for i in strongest
         ]
 
 
 _TINY = 1e-7
-_DIAGONAL = (np.arange(WIDTH), np.arange(WIDTH))
 
 
 class _Interpreter:
     """LiteRT for a fixed number of rows: fill `rows`, `invoke`, read `output`."""
 
-    def __init__(self, path: Path, rows: int) -> None:
+    def __init__(self, path: Path, rows: int, width: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
             self._interpreter: Any = Interpreter(model_path=str(path), num_threads=1)
             source, target = self._ends()
-            self._interpreter.resize_tensor_input(source["index"], [rows, WIDTH])
+            self._interpreter.resize_tensor_input(source["index"], [rows, width])
             self._interpreter.allocate_tensors()
             source, target = self._ends()
         except (ValueError, RuntimeError, OSError) as error:
             raise ModelError(f"{path} is no model for LiteRT: {str(error)[:200]}") from error
-        if tuple(source["shape"]) != (rows, WIDTH) or source["dtype"] != np.float32:
+        if tuple(source["shape"]) != (rows, width) or source["dtype"] != np.float32:
             raise ModelError(f"{path} takes {source['shape']} of {source['dtype']}, not float32")
         self._interpreter.invoke()  # a resized output gets its shape here
         self._input, self._output = source["index"], target["index"]
         shape = tuple(self._interpreter.get_tensor(self._output).shape)
         if shape != (rows, 1):
             raise ModelError(f"{path} answers with {shape}, not with one probability for each row")
-        self.rows: NDArray[np.float32] = np.zeros((rows, WIDTH), np.float32)
+        self.rows: NDArray[np.float32] = np.zeros((rows, width), np.float32)
 
     def _ends(self) -> tuple[Any, Any]:
         return self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]

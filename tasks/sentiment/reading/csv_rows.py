@@ -5,15 +5,16 @@
   first physical line of that record is given up, and reading resumes on the next line. So a
   forgotten quote costs one row, not the rows that follow it.
 - Empty cells at the end may be missing, or too many; cells without a name that are not empty give
-  up the record as a whole, as does a record of a single cell where there should be several.
+  up the record as a whole, as does a record of a single cell where there should be several. So do
+  two records that look like one with a line end in a cell without quotes.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import chain
 from operator import itemgetter
-from typing import Any
 
 from tasks.sentiment.errors import SourceError
 from tasks.sentiment.reading.raw_rows import (
@@ -21,6 +22,7 @@ from tasks.sentiment.reading.raw_rows import (
     RowReader,
     beginning,
     read_line,
+    refuse_repeated,
     require_columns,
 )
 from tasks.sentiment.reading.recognition.dialect import (
@@ -34,6 +36,8 @@ from tasks.sentiment.reading.recognition.records import ReadLine, records
 
 _DECIMAL_COMMA = re.compile(r"[+-]?(?:[0-9]{1,3}(?:[.\s'][0-9]{3})+|[0-9]+)(?:,[0-9]+)?")
 _THOUSANDS = re.compile(r"[.\s']")
+_FIGURE, _WORD, _ANYTHING = map(re.compile, (r"[0-9]+", r"\S*", r"(?s:.*)"))
+_NEARLY_ALL = 0.9
 MISPLACED_QUOTE = "unbalanced or misplaced quote"
 
 
@@ -53,6 +57,7 @@ class CsvReader(RowReader):
             read_line(readline, file)
         sample = _Sample(readline, file)
         self.dialect = detect(sample.lines, text, file, is_whole=sample.is_whole)
+        self._sample = sample.lines
         ahead = sample.lines[self.dialect.skip_lines :]
         self._records = records(sample.read_on, file, self.dialect, ahead)
         first = next(self._records, None)
@@ -81,8 +86,9 @@ class CsvReader(RowReader):
                 f" {beginning(', '.join(self.columns))}. Name its {len(known)} columns in their"
                 " order with --columns"
             )
-        require_columns(exact, self.columns, self.place)
-        require_columns(others, known, self.place)
+        for asked, present in ((exact, self.columns), (others, known)):
+            require_columns(asked, present, self.place)
+            refuse_repeated([name for name in present if name in asked], self.place)
 
     def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
         """All rows after the header; their values are str, or None where a cell is missing.
@@ -96,23 +102,54 @@ class CsvReader(RowReader):
         file, width = self.place, len(self.columns)
         names = tuple(dict.fromkeys(columns))
         places = [self._place(name) for name in names]
-        pick = itemgetter(*places) if len(places) > 1 else None
-        only = places[0] if places else 0
-        for row_number, fields in enumerate(self._records, start=1):
+        pick = itemgetter(*places) if len(places) > 1 else lambda cells: (cells[places[0]],)
+
+        def row(number: int, cells: Sequence[str | None]) -> RawRow:
+            values = pick(cells) if names else ()
+            return RawRow(number, file, dict(zip(names, values, strict=True)), None)
+
+        short: list[str] = []  # the record before, if it may be one that the next one goes on with
+        number = 0
+        for number, fields in enumerate(self._records, start=1):
+            if short:
+                yield (
+                    self._fault(number - 1, short)
+                    if self._is_rest(fields)
+                    else row(number - 1, _padded(short, width))
+                )
+                short = []
             if isinstance(fields, str):
-                yield RawRow(row_number, file, None, MISPLACED_QUOTE, beginning(fields))
-                continue
-            if len(fields) != width:
-                if not _is_whole(fields, width):
-                    fault = f"{_count(len(fields), 'field')} where the header has {width}"
-                    start = self.dialect.delimiter.join(cell[:200] for cell in fields[:200])
-                    yield RawRow(row_number, file, None, fault, beginning(start))
-                    continue
-                fields = _padded(fields, width)
-            if pick is not None:
-                yield RawRow(row_number, file, dict(zip(names, pick(fields), strict=True)), None)
+                yield RawRow(number, file, None, MISPLACED_QUOTE, beginning(fields))
+            elif len(fields) == width or (len(fields) > width and not any(fields[width:])):
+                yield row(number, fields)
+            elif 1 < len(fields) < width and not self._is_rest(fields):
+                short = fields
             else:
-                yield RawRow(row_number, file, dict.fromkeys(names, fields[only]), None)
+                yield self._fault(number, fields)
+        if short:
+            yield row(number, _padded(short, width))
+
+    def _fault(self, number: int, fields: Sequence[str]) -> RawRow:
+        fault = f"{_count(len(fields), 'field')} where the header has {len(self.columns)}"
+        start = self.dialect.delimiter.join(cell[:200] for cell in fields[:200])
+        return RawRow(number, self.place, None, fault, beginning(start))
+
+    def _is_rest(self, fields: Sequence[str]) -> bool:
+        """Whether a record is short and does not begin as others do: what stands behind a line end
+        in a cell without quotes."""
+        is_short = not isinstance(fields, str) and len(fields) < len(self.columns)
+        return is_short and not self._beginning.fullmatch(fields[0].strip())
+
+    @cached_property
+    def _beginning(self) -> re.Pattern[str]:
+        """What nearly all first cells of the sample look like."""
+        ahead = self._sample[self.dialect.skip_lines :]
+        found = records(lambda _: "", self.place, self.dialect, ahead)
+        cells = [fields[0].strip() for fields in found if len(fields) > 1][1:]
+        for pattern in (_FIGURE, _WORD):
+            if sum(map(bool, map(pattern.fullmatch, cells))) >= _NEARLY_ALL * len(cells):
+                return pattern
+        return _ANYTHING
 
     def _place(self, name: str) -> int:
         if name in self.columns:
@@ -194,13 +231,7 @@ def _refuse_second_header(first: list[str] | str | None, columns: Sequence[str],
         )
 
 
-def _is_whole(fields: Sequence[str], width: int) -> bool:
-    """Whether a record that has not one cell for each column lacks or adds none but empty ones."""
-    return 1 < len(fields) < width or (len(fields) > width and not any(fields[width:]))
-
-
-def _padded(fields: list[str], width: int) -> Any:
-    """With None, which csv.reader does not give, where a cell is missing."""
+def _padded(fields: list[str], width: int) -> list[str | None]:
     return [*fields, *[None] * (width - len(fields))]
 
 

@@ -26,7 +26,7 @@ _STATEMENT = re.compile(
     r"|execute|begin|explain|pragma|show|describe|copy|attach|vacuum|set)\s+\w",
     re.IGNORECASE | re.DOTALL,
 )
-_FILE = re.compile(r"\.(?:csv|tsv|jsonl|ndjson|parquet)(?:\.gz)?\s*", re.IGNORECASE)
+_FILE = re.compile(r"\.(?:[ct]sv|txt|jsonl?|ndjson|parquet|gz|bz2|xz|zst|zip)\b", re.IGNORECASE)
 
 
 def is_query(reference: str) -> bool:

@@ -147,6 +147,26 @@ def test_empty_cells_at_the_end_may_be_missing_or_too_many(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("key", ["{}", "r-{}"])
+def test_line_end_in_a_cell_without_quotes_gives_no_half_reviews(tmp_path, key):
+    """Neither half is a row that lacks its end: the second begins as no other row does."""
+    ids = [key.format(n) for n in range(20)]
+    lines = [f"{name},fine,5,thanks" for name in ids]
+    lines[7] = f"{ids[7]},good at first\nbut then it broke,1,thanks"
+    lines[12] = f"{ids[12]},short"
+    content = "\n".join(["id,text,stars,reply", *lines])
+
+    rows = read(write_bytes(tmp_path / "a.csv", content.encode()), ["id", "stars"])
+
+    found = cells(rows)
+    assert found[7:9] == ["2 fields where the header has 4", "3 fields where the header has 4"]
+    assert found[13] == (ids[12], None)
+    assert found[:7] + found[9:13] + found[14:] == [
+        (name, "5") for name in ids if name not in (ids[7], ids[12])
+    ]
+    assert [row.row_number for row in rows] == list(range(1, 22))
+
+
 def test_repeated_column_matters_only_if_it_is_asked_for(tmp_path):
     """A table may name a column twice that nobody asks for."""
     file = write_bytes(tmp_path / "a.csv", b"id,text,note,note\n1,a,x,y\n")

@@ -50,3 +50,20 @@ def test_example_of_the_batch_page_reads_its_file(words, tmp_path, monkeypatch):
     assert [row.values and row.values[asked.text_column] for row in rows] == TEXTS
     stars = [row.values and row.values.get("stars") for row in rows]
     assert stars == (["5.0", "5.0"] if asked.carry else [None, None])
+
+
+@pytest.mark.parametrize("words", examples(BATCH, "Folders"), ids=" ".join)
+def test_example_of_a_folder_reads_all_below_it(words, tmp_path, monkeypatch):
+    """With the date that the folder's name gives."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRIPTYCH_HOME", str(tmp_path / "var"))
+    for day in ("2026-11-01", "2026-11-02"):
+        file = tmp_path / "feed" / f"date={day}" / "reviews.csv"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(_table().encode())
+    asked = parse(ScoreSentiment, "python -m flows.score_sentiment", words[3:])
+
+    rows = find_source(asked).rows([asked.text_column, *asked.carry], asked.carry)
+
+    dates = [row.values["date"] for row in rows if row.values is not None]
+    assert dates == ["2026-11-01", "2026-11-01", "2026-11-02", "2026-11-02"]

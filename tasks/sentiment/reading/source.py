@@ -7,19 +7,15 @@ whole input (a missing column, a broken archive, a file that changes under the r
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 import pyarrow as pa
 
 from tasks.sentiment.errors import MissingColumn, SourceError, first_line
-from tasks.sentiment.reading.input_files import (
-    InputFile,
-    find_files,
-    open_reader,
-    refuse_address,
-)
+from tasks.sentiment.reading.finding.files import Found, find_files, refuse_address
+from tasks.sentiment.reading.input_files import InputFile, open_reader
 from tasks.sentiment.reading.parquet_rows import ParquetReader
 from tasks.sentiment.reading.query_rows import is_query, open_query, refuse_statement
 from tasks.sentiment.reading.raw_rows import RawRow, RowReader
@@ -30,9 +26,9 @@ from tasks.sentiment.reading.recognition.packing import BROKEN
 class FileSource:
     """One file or several, read one after another; any number of times."""
 
-    def __init__(self, name: str, files: Sequence[InputFile]) -> None:
-        """Args: files: at least one."""
-        self.name, self.files = name, files
+    def __init__(self, found: Found) -> None:
+        """Args: found: at least one file."""
+        self.name, self.files, self.left_out = found.name, found.files, found.remark
         self.read_as: Counter[str] = Counter()  # how many files the last reading read in which way
         self.unseen: frozenset[str] = frozenset()  # optional columns that no row read so far has
 
@@ -52,7 +48,8 @@ class FileSource:
                 if not isinstance(reader, ParquetReader):
                     return {}
                 types = reader.types
-            for name, kind in types.items():
+            by_folder = {name: pa.string() for name in file.partition}
+            for name, kind in {**by_folder, **types}.items():
                 found.setdefault(name, set()).update(() if kind == pa.null() else (kind,))
         return {name: kinds.pop() for name, kinds in found.items() if len(kinds) == 1}
 
@@ -75,11 +72,12 @@ class FileSource:
         for file in self.files:
             file.check_unchanged()
             with _locating(file, [0]), open_reader(file) as reader:
-                reader.require(strict)
-                if text is not None:
+                reader.require([name for name in strict if name not in file.partition])
+                if text is not None and text not in file.partition:
                     reader.refuse_as_text(text)
                 for name in optional:
-                    missing[name] += _missing(reader, name)
+                    if name not in file.partition:
+                        missing[name] += _missing(reader, name)
                 rows_differ |= reader.rows_differ
         for errors in missing.values():
             if len(errors) == len(self.files) and not rows_differ:
@@ -95,14 +93,9 @@ class FileSource:
             read = [0]
             with _locating(file, read), open_reader(file) as reader:
                 self.read_as[reader.how] += 1
-                absent = [name for name in optional if _missing(reader, name)]
-                if reader.rows_differ:
-                    rows = self._looking(reader.rows(columns))
-                elif absent:
-                    rows = _with_nulls(reader, columns, absent)
-                else:
-                    rows = reader.rows(columns)
-                for row in rows:
+                same = _same_in_all_rows(reader, file, columns, optional)
+                rows = _with(same, reader, columns) if same else reader.rows(columns)
+                for row in self._looking(rows) if reader.rows_differ else rows:
                     read[0] = row.row_number
                     yield row
             file.check_unchanged()
@@ -125,6 +118,7 @@ class QuerySource:
         """Args: query_url: SQLAlchemy address."""
         self.name = f"query-{hashlib.sha256(query.encode()).hexdigest()[:8]}"
         self.read_as: Counter[str] = Counter()
+        self.left_out = ""
         self._query = query
         self._query_url = query_url
         self.unseen: frozenset[str] = frozenset()
@@ -169,7 +163,7 @@ def open_source(reference: str, text: TextFormat = UTF8, *, query_url: str | Non
         refuse_address(reference)
         refuse_statement(reference)
         try:
-            return FileSource(*find_files(reference, text))
+            return FileSource(find_files(reference, text))
         except OSError as error:
             raise SourceError(f"{reference} cannot be read: {error.strerror}") from error
         except RuntimeError as error:  # ~ and a user who is not there
@@ -188,13 +182,21 @@ def _missing(reader: RowReader, column: str) -> list[MissingColumn]:
     return []
 
 
-def _with_nulls(
-    reader: RowReader, columns: Sequence[str], absent: Collection[str]
+def _same_in_all_rows(
+    reader: RowReader, file: InputFile, columns: Sequence[str], optional: Collection[str]
+) -> dict[str, str | None]:
+    """Columns that the file lacks, with the values that its folders have or None."""
+    absent = [] if reader.rows_differ else optional
+    asked = [name for name in columns if name in file.partition or name in absent]
+    return {name: file.partition.get(name) for name in asked if _missing(reader, name)}
+
+
+def _with(
+    same: Mapping[str, str | None], reader: RowReader, columns: Sequence[str]
 ) -> Iterator[RawRow]:
-    """The rows of a file that lacks columns, with None in their place."""
-    nulls = dict.fromkeys(absent)
-    for row in reader.rows([name for name in columns if name not in nulls]):
-        values = None if row.values is None else {**row.values, **nulls}
+    """The rows of a file, with the same values in all of them."""
+    for row in reader.rows([name for name in columns if name not in same]):
+        values = None if row.values is None else {**row.values, **same}
         yield replace(row, values=values)
 
 

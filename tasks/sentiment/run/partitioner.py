@@ -122,7 +122,7 @@ def _partition_anew(
     except BaseException:
         discard(run.folder)
         raise
-    return partitioner.finish(count, fingerprint, source.read_as, encodings.hint, _warn(source))
+    return partitioner.finish(count, fingerprint, source, encodings.hint)
 
 
 def _warn(source: Source) -> tuple[str, ...]:
@@ -191,9 +191,8 @@ class Partitioner:
         self,
         rows_read: int,
         fingerprint: str | None,
-        read_as: Mapping[str, int],
+        source: Source,
         encoding_hint: str,
-        warnings: tuple[str, ...],
     ) -> Plan:
         """The plan of all that was added.
 
@@ -216,9 +215,10 @@ class Partitioner:
             rejected_reasons=self._reasons,
             unknown=self._unknown,
             unknown_rows=tuple(self._unknown_rows),
-            read_as=dict(read_as),
+            read_as=dict(source.read_as),
+            left_out=source.left_out,
             encoding_hint=encoding_hint,
-            warnings=warnings,
+            warnings=_warn(source),
         )
         if plan.accepted + plan.rejected != rows_read:
             raise AssertionError(f"rows got lost while partitioning: {plan}")

@@ -50,6 +50,7 @@ class Plan:
     read_as: Mapping[str, int] = field(default_factory=dict)  # files by how they were read
     encoding_hint: str = ""  # where the bytes speak for another encoding: what to do
     warnings: tuple[str, ...] = ()  # sentences about the source as a whole
+    left_out: str = ""  # how many files of a folder, and which
 
     @property
     def accepted(self) -> int:
@@ -60,7 +61,8 @@ class Plan:
         """What the files are and how they are written, for people; "" of a query."""
         ways = sorted(self.read_as.items(), key=lambda way: (-way[1], way[0]))
         shown = [way if files == 1 else f"{files} x {way}" for way, files in ways[:WAYS_SHOWN]]
-        return "; ".join(shown) + ("; …" if len(ways) > WAYS_SHOWN else "")
+        more = ["…"] if len(ways) > WAYS_SHOWN else []
+        return "; ".join([*shown, *more, *([self.left_out] if self.left_out else [])])
 
 
 _PLAN = TypeAdapter(Plan)

@@ -1,0 +1,170 @@
+"""Which files a reference means: a path, a folder with all below it, or a glob.
+
+Files and folders whose name begins with `.` or `_` are left out of folders and globs, as are files
+of another kind than tables. A folder named `column=value`, as Hive and Spark write them, gives
+every row below it that column.
+"""
+
+import difflib
+import glob
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from tasks.sentiment.errors import SourceError
+from tasks.sentiment.reading.input_files import InputFile, state_of
+from tasks.sentiment.reading.recognition.dialect import TextFormat
+from tasks.sentiment.reading.recognition.packing import SUFFIXES
+from tasks.sentiment.text import storable
+
+UNDERSTOOD = (
+    "understood are CSV, TSV, JSON, JSON Lines and Parquet, each also packed (.gz, .zip, …)"
+)
+_TABLES = (".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".parquet")
+_PERHAPS = (".txt", "")  # tables where a folder has no file that is named as one
+_KINDS = (*_TABLES, ".txt")
+_PARTITION = re.compile(r"([^=]+)=(.*)")
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+_SHOWN = 5
+_SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://")
+_DATABASES = ("sqlite", "postgres", "mysql", "mariadb", "oracle", "mssql", "snowflake", "duckdb")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The files that a reference means, sorted by name.
+
+    Attributes:
+        name: of the source.
+        left_out: names of the files beside them that were not taken for data.
+    """
+
+    name: str
+    files: Sequence[InputFile]
+    left_out: Sequence[str] = ()
+
+    @property
+    def remark(self) -> str:
+        """How many files were left out, and which, for the summary; "" if none was."""
+        if not self.left_out:
+            return ""
+        count, names = len(self.left_out), ", ".join(self.left_out[:_SHOWN])
+        noun, more = "file" if count == 1 else "files", ", …" if count > _SHOWN else ""
+        return f"{count:,} {noun} left out ({names}{more})"
+
+
+def refuse_address(reference: str) -> None:
+    """Refuse an address, unless a file of this machine is called so. It may hold a password or a
+    signature, so that only its scheme is repeated.
+
+    Raises: SourceError: names its kind and the way out.
+    """
+    found = _SCHEME.match(reference)
+    if found is None or Path(reference).exists():
+        return
+    scheme = found[1].lower()
+    if scheme == "file":
+        advice = "give the path alone, without file://"
+    elif scheme.startswith(_DATABASES):
+        advice = (
+            "put it into TRIPTYCH_SOURCE_DATABASE_URL, and give the query as the source: SELECT …"
+        )
+    else:
+        advice = (
+            "addresses are not read: copy the file to this machine first, and name the source with"
+            " --source-name if the copy is called otherwise each night"
+        )
+    raise SourceError(f"the source is a {scheme}:// address; {advice}")
+
+
+def find_files(reference: str, text: TextFormat) -> Found:
+    """The files meant by a path, a folder or a glob.
+
+    Raises: SourceError: there are none.
+    """
+    path = Path(reference).expanduser()
+    if path.is_file():
+        file = InputFile(path, storable(path.name), text, state_of(path))
+        return Found(storable(_stem(path.name)), [file])
+    if path.is_dir():
+        base, found, none = path, _walk(path), f"the folder {path} holds no input file"
+    elif glob.has_magic(reference):
+        base, none = _base(path), f"no input file matches {reference}"
+        matches = glob.glob(str(path), recursive=True)  # noqa: PTH207 - Path.glob refuses absolute
+        found = (Path(match) for match in set(matches))
+    else:
+        raise SourceError(_not_there(path))
+    names = [file.relative_to(base) for file in sorted(found) if file.is_file()]
+    data = _choose(names)
+    if not data:
+        raise SourceError(f"{none}; {UNDERSTOOD}")
+    files = [
+        InputFile(base / name, storable(name.as_posix()), text, state_of(base / name), _part(name))
+        for name in data
+    ]
+    taken = set(data)
+    left_out = [storable(name.as_posix()) for name in names if name not in taken]
+    return Found(storable(base.resolve().name) or "root", files, left_out)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """All files below a folder; folders that are links are not gone into."""
+    for place, _, files in os.walk(folder):
+        yield from (Path(place, name) for name in files)
+
+
+def _choose(names: Sequence[Path]) -> list[Path]:
+    """Those that are data: named as tables or, if none is, texts and files without an ending."""
+    seen = [name for name in names if _is_seen(name)]
+    tables = [name for name in seen if _ending(name) in _TABLES]
+    return tables or [name for name in seen if _ending(name) in _PERHAPS]
+
+
+def _ending(name: Path) -> str:
+    """In lower case, and without that of a packing."""
+    plain = name.with_suffix("") if name.suffix.lower() in SUFFIXES else name
+    if plain.suffix.lower() in _KINDS or plain == name:
+        return plain.suffix.lower()
+    return _TABLES[0]  # an archive that does not say what it holds
+
+
+def _part(name: Path) -> dict[str, str | None]:
+    found = (_PARTITION.fullmatch(folder) for folder in name.parts[:-1])
+    values = {unquote(one[1]): unquote(one[2]) for one in found if one}
+    return {column: None if value == _NO_VALUE else value for column, value in values.items()}
+
+
+def _stem(name: str) -> str:
+    """A file's name without the endings that say how it is packed and what it holds."""
+    for endings in (SUFFIXES, _KINDS):
+        ending = next((end for end in endings if name.lower().endswith(end)), "")
+        if len(ending) < len(name):
+            name = name.removesuffix(name[len(name) - len(ending) :]) if ending else name
+    return name
+
+
+def _is_seen(name: Path) -> bool:
+    return not any(part.startswith((".", "_")) for part in name.parts)
+
+
+def _base(pattern: Path) -> Path:
+    """The folder above the first part of `pattern` that is a pattern."""
+    plain = Path(pattern.anchor)
+    for part in pattern.relative_to(pattern.anchor).parts:
+        if glob.has_magic(part):
+            break
+        plain /= part
+    return plain
+
+
+def _not_there(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"{path} does not exist: there is no folder {path.parent}"
+    siblings = [entry.name for entry in path.parent.iterdir() if _is_seen(Path(entry.name))]
+    near = difflib.get_close_matches(path.name, siblings, n=3)
+    if near:
+        return f"{path} does not exist; is it {' or '.join(near)}?"
+    return f"{path} does not exist; a source is a file, a folder, a glob or a query, {UNDERSTOOD}"

@@ -1,0 +1,87 @@
+"""Finding files: what a folder holds is read, and what is left out is counted."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.sentiment.errors import SourceError
+from tasks.sentiment.reading.source import open_source
+from tests.tasks.sentiment.inputs import COLUMNS, ROWS, write_bytes, write_csv, write_tsv
+
+
+def test_folder_is_read_with_all_below_it(tmp_path):
+    """Files of one name in two folders stay apart by the folder's name."""
+    for name in ("today.csv", "archive/today.csv", "archive/older/b.csv.gz"):
+        write_csv(tmp_path / "feed" / name)
+
+    source = open_source(str(tmp_path / "feed"))
+
+    files = list(dict.fromkeys(row.file for row in source.rows(COLUMNS)))
+    assert files == ["archive/older/b.csv.gz", "archive/today.csv", "today.csv"]
+    assert (source.name, source.left_out) == ("feed", "")
+
+
+def test_hidden_and_foreign_files_are_left_out_and_counted(tmp_path):
+    """Whatever else lies in a folder of tables is no table, and does not stop the run."""
+    write_csv(tmp_path / "a.csv")
+    write_bytes(tmp_path / "README.txt", b"Ask Anna before deleting.\n")
+    for name in ("Thumbs.db", "_SUCCESS", ".a.csv.crc", ".old/a.csv", "_temporary/0/a.csv"):
+        write_bytes(tmp_path / name, b"id,text\n")
+
+    source = open_source(str(tmp_path))
+
+    assert len(list(source.rows(COLUMNS))) == len(ROWS)
+    assert source.left_out == (
+        "6 files left out (.a.csv.crc, .old/a.csv, README.txt, Thumbs.db, _SUCCESS, …)"
+    )
+
+
+@pytest.mark.parametrize("name", ["night.txt", "part-00000", "part-00000.gz", "night.zst.TSV"])
+def test_folder_without_a_name_of_a_table_is_read_by_content(tmp_path, name):
+    """Exports named .txt, and parts without an ending, are tables where nothing else is one."""
+    write_tsv(tmp_path / name)
+    write_bytes(tmp_path / "seal.sig", b"\0")
+
+    source = open_source(str(tmp_path))
+
+    assert {row.file for row in source.rows(COLUMNS)} == {name}
+    assert source.left_out == "1 file left out (seal.sig)"
+
+
+def test_folder_of_foreign_files_holds_no_input(tmp_path):
+    """A folder of pictures is refused as one that holds nothing to read."""
+    write_bytes(tmp_path / "a.png", b"\x89PNG")
+
+    with pytest.raises(SourceError, match="holds no input file; understood are CSV"):
+        open_source(str(tmp_path))
+
+
+def test_partition_of_hive_is_a_column(tmp_path):
+    """Of every row below the folder, whatever the kind of the file; no value is null."""
+    write_csv(tmp_path / "date=2026-11-19" / "shop=a%2Fb" / "0.csv")
+    write_bytes(tmp_path / "date=2026-11-20" / "0.jsonl", b'{"id": "b1", "text": "x"}\n')
+    file = tmp_path / "date=__HIVE_DEFAULT_PARTITION__" / "0.parquet"
+    file.parent.mkdir()
+    pq.write_table(pa.table({"id": ["c1"], "text": ["y"]}), file)
+
+    source = open_source(str(tmp_path))
+    rows = source.rows(["date", *COLUMNS, "shop"], optional=["date", "shop"])
+
+    values = [row.values for row in rows if row.values is not None]
+    found = {row["id"]: (row["date"], row["shop"]) for row in values}
+    assert found["a1"] == ("2026-11-19", "a/b")
+    assert found["b1"] == ("2026-11-20", None)
+    assert found["c1"] == (None, None)
+
+
+def test_column_of_a_file_comes_before_the_partition_of_its_folder(tmp_path):
+    """Some writers leave the column in the file as well, with its type."""
+    file = tmp_path / "n=1" / "0.parquet"
+    file.parent.mkdir()
+    pq.write_table(pa.table({"text": ["y"], "n": [1]}), file)
+    source = open_source(str(tmp_path))
+
+    rows = list(source.rows(["text", "n"], optional=["n"]))
+
+    assert [row.values for row in rows] == [{"text": "y", "n": 1}]
+    assert source.types()["n"] == pa.int64()

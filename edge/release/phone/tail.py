@@ -163,20 +163,41 @@ class _YoloV5(_Yolo):
         return self._suppress(self._corners(table[:, :4]), best * place)
 
 
-class _Ssd(_Steps):
+class _Finished(_Steps):
     """Finished already: only thresholds, and what fills the places that are left."""
 
-    def finish(self, roles: Mapping[str, Any]) -> dict[str, Any]:
+    def _known(self, boxes: Any, classes: Any, scores: Any) -> dict[str, Any]:
+        """boxes: (1, N, 4) as y0, x0, y1, x1 in 0 to 1; classes and scores: (1, N)."""
         tf = self._tf
-        boxes, classes, scores = roles["boxes"], tf.round(roles["classes"]), roles["scores"]
-        places = np.arange(scores.shape[1], dtype=np.float32)[None]
+        classes = tf.round(classes)
         known = (classes >= 0.0) & (classes < float(len(self._needed)))
-        known &= places < roles["count"][:, None]
         number = tf.cast(tf.clip_by_value(classes, 0.0, len(self._needed) - 1.0), tf.int32)
         known &= scores >= tf.gather(tf.constant(self._needed), number)
         boxes = tf.clip_by_value(boxes, 0.0, 1.0)
         known &= tf.reduce_all(boxes[..., 2:] > boxes[..., :2], axis=2)
-        return self._filled(boxes, classes, tf.where(known, tf.minimum(scores, 1.0), 0.0))
+        scores = tf.where(known, tf.minimum(scores, 1.0), 0.0)
+        most = self._manifest.thresholds.max_detections
+        if scores.shape[1] > most:
+            scores, places = tf.math.top_k(scores, most)
+            boxes, classes = (tf.gather(each, places[0], axis=1) for each in (boxes, classes))
+        return self._filled(boxes, classes, scores)
+
+
+class _Ssd(_Finished):
+    def finish(self, roles: Mapping[str, Any]) -> dict[str, Any]:
+        scores = roles["scores"]
+        places = np.arange(scores.shape[1], dtype=np.float32)[None]
+        counted = self._tf.where(places < roles["count"][:, None], scores, 0.0)
+        return self._known(roles["boxes"], roles["classes"], counted)
+
+
+class _EndToEnd(_Finished):
+    def finish(self, roles: Mapping[str, Any]) -> dict[str, Any]:
+        spec, table = self._manifest.input, roles["detections"]
+        width, height = (1, 1) if self._manifest.output.normalised else (spec.width, spec.height)
+        sides = np.array([height, width] * 2, np.float32)
+        corners = self._tf.gather(table[..., :4], [1, 0, 3, 2], axis=2) / sides
+        return self._known(corners, table[..., 5], table[..., 4])
 
 
 _STEPS: Mapping[str, type[_Steps]] = {
@@ -184,6 +205,7 @@ _STEPS: Mapping[str, type[_Steps]] = {
     "yolo_v5": _YoloV5,
     "yolo_v8": _YoloV8,
     "ssd": _Ssd,
+    "end_to_end": _EndToEnd,
 }
 
 

@@ -34,7 +34,8 @@ class ForPhones:
         proof = self.proof
         return (
             f"{proof.runtime} finds what a device finds: {proof.agreed} of {proof.agreed} on"
-            f" {self.golden} golden pictures, scores to {proof.largest_score_difference:.1g}"
+            f" {self.golden} golden pictures, scores differ by at most"
+            f" {proof.largest_score_difference:.4f}"
         )
 
 

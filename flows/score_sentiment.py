@@ -116,6 +116,14 @@ class ScoreSentiment(FlowParameters):
         description="a bundled name, a folder in Hugging Face format, or a hub id",
     )
     model_revision: str | None = Field(None, description="commit or tag of a hub model")
+    positive_label: Annotated[tuple[str, ...], AfterValidator(_distinct)] = Field(
+        (),
+        description="the model's labels that mean POSITIVE, where their names leave a doubt; those"
+        " that are not named here or as neutral mean NEGATIVE",
+    )
+    neutral_label: Annotated[tuple[str, ...], AfterValidator(_distinct)] = Field(
+        (), description="the model's labels that mean NEUTRAL"
+    )
     precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
         "auto",
         description="auto measures on this machine and keeps the fastest that agrees with"

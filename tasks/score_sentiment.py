@@ -45,6 +45,7 @@ from tasks.sentiment.run.run_folder import RunFolder
 from tasks.sentiment.run.scoring_run import Request, ScoringRun
 from tasks.sentiment.run.window import Window, describe_window
 from tasks.sentiment.scoring.known_words import KnownWords
+from tasks.sentiment.scoring.labels import AskedLabels
 from tasks.sentiment.scoring.machine import usable_cores
 from tasks.sentiment.scoring.model import ModelFolder, find_model, find_same_model
 from tasks.sentiment.scoring.precision import Choice, choose_precision, open_scorer
@@ -103,34 +104,19 @@ def _scoring_run(
         if is_query(params.source)
         else place_of_files(params.source)
     )
-    model = find_model(params.model, params.model_revision, cache=settings.home / "cache")
+    model = find_model(
+        params.model,
+        params.model_revision,
+        cache=settings.home / "cache",
+        asked=AskedLabels(params.positive_label, params.neutral_label),
+    )
     return ScoringRun(
         folder=RunFolder(
             home=settings.home,
             source=params.source_name or opened.name,
             run_date=params.run_date or scheduled.astimezone(zone).date(),
         ),
-        request=Request(
-            source=params.source,
-            text_column=params.text_column,
-            id_column=params.id_column,
-            carry=params.carry,
-            group_column=params.report_by,
-            encoding=params.encoding,
-            rows_per_part=params.rows_per_part,
-            model=params.model,
-            model_revision=params.model_revision,
-            model_digest=model.digest,
-            precision=params.precision,
-            keep_null_words=params.keep_null_words,
-            reject_unknown_text=params.reject_unknown_text,
-            columns=params.columns,
-            delimiter=params.delimiter,
-            quote=params.quote,
-            escape=params.escape,
-            skip_lines=params.skip_lines,
-            decimal_comma=params.decimal_comma,
-        ),
+        request=_request(params, model.digest),
         origin=Origin(place, is_named=params.source_name is not None),
         run_id=prefect.runtime.flow_run.id,
         started_at=datetime.now(UTC),
@@ -139,6 +125,32 @@ def _scoring_run(
         min_rows=params.min_rows,
         window=Window.until(params.stop_at, zone, scheduled),
         warehouse_url=settings.warehouse_url,
+    )
+
+
+def _request(params: Any, model_digest: str) -> Request:
+    return Request(
+        source=params.source,
+        text_column=params.text_column,
+        id_column=params.id_column,
+        carry=params.carry,
+        group_column=params.report_by,
+        encoding=params.encoding,
+        rows_per_part=params.rows_per_part,
+        model=params.model,
+        model_revision=params.model_revision,
+        model_digest=model_digest,
+        precision=params.precision,
+        keep_null_words=params.keep_null_words,
+        reject_unknown_text=params.reject_unknown_text,
+        columns=params.columns,
+        delimiter=params.delimiter,
+        quote=params.quote,
+        escape=params.escape,
+        skip_lines=params.skip_lines,
+        decimal_comma=params.decimal_comma,
+        positive_label=params.positive_label,
+        neutral_label=params.neutral_label,
     )
 
 
@@ -206,7 +218,13 @@ def check_model(run: ScoringRun, plan: Plan) -> Choice:
 
 def _model(run: ScoringRun) -> ModelFolder:
     asked = run.request
-    return find_same_model(asked.model, asked.model_revision, asked.model_digest, cache=_cache(run))
+    return find_same_model(
+        asked.model,
+        asked.model_revision,
+        asked.model_digest,
+        cache=_cache(run),
+        asked=AskedLabels(asked.positive_label, asked.neutral_label),
+    )
 
 
 def _cache(run: ScoringRun) -> Path:
@@ -266,7 +284,7 @@ def write_report(run: ScoringRun, plan: Plan, choice: Choice, outcome: Outcome) 
     from tasks.sentiment.report import summary
     from tasks.sentiment.report.page import render_html
 
-    report = build_report(run, plan, choice, outcome)
+    report = build_report(run, plan, choice, outcome, _model(run).labels)
     write_text(run.folder.report(run.run_id), render_html(report))
     add_table("score-sentiment-figures", summary.render_table(report))
     add_markdown("score-sentiment", summary.render_markdown(report))

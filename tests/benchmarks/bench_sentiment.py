@@ -118,7 +118,7 @@ def bench(
     float32 = Scorer(model, "float32")
     rate, truth = _timed(float32.score, texts[: sizes.scorer])
     whole = np.array([len(model.tokenizer.encode(t)) for t in texts[: sizes.scorer]])
-    whole = whole <= model.max_tokens
+    whole = whole <= model.inputs.max_tokens
 
     def compared(way: str, count: int, open_way: Callable[[], Score]) -> Result:
         def measure() -> Result:
@@ -159,7 +159,7 @@ def _pipeline(model: ModelFolder, batch_size: int | None) -> Score:
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))  # our scorer sets it to one
     classify: Any = pipeline("text-classification", model=str(model.path))
-    options = {"truncation": True, "max_length": model.max_tokens}
+    options = {"truncation": True, "max_length": model.inputs.max_tokens}
 
     def score(texts: Sequence[str]) -> np.ndarray:
         if batch_size is None:

@@ -74,7 +74,9 @@ def _features(encoder: Encoder, teacher: ModelFolder, texts: Sequence[str]) -> t
     width = encoder.words.shape[1]
     identity = Linear(np.eye(width, dtype=np.float32), np.zeros(width, np.float32))
     forward = OnnxForward(replace(encoder, classifier=identity), int8=False, threads=1)
-    reader = TokenReader(teacher.tokenizer, min(teacher.max_tokens, len(encoder.positions)), 0)
+    reader = TokenReader(
+        teacher.tokenizer, min(teacher.inputs.max_tokens, len(encoder.positions)), 0
+    )
     features = np.empty((len(texts), width), np.float32)
     for batch in reader.batches(reader.read(texts), forward.token_budget):
         features[batch.rows] = forward(batch.ids, batch.lengths)

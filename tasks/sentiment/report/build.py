@@ -8,14 +8,24 @@ from tasks.sentiment.report.page import RunReport
 from tasks.sentiment.run.partitions import Outcome, finished_partitions, merged_statistics
 from tasks.sentiment.run.plan import Plan
 from tasks.sentiment.run.scoring_run import ScoringRun
+from tasks.sentiment.scoring.labels import ClassLabels
 from tasks.sentiment.scoring.precision import Choice, describe_choice
 
 COMPARED_RUNS = 7  # a week of runs
 EMPTY_RUNS = 53  # that may lie among them: an input that comes once a week has six such runs
 
 
-def build_report(run: ScoringRun, plan: Plan, choice: Choice, outcome: Outcome) -> RunReport:
-    """The report of a run that has just been finished or stopped."""
+def build_report(
+    run: ScoringRun,
+    plan: Plan,
+    choice: Choice,
+    outcome: Outcome,
+    labels: ClassLabels | None = None,
+) -> RunReport:
+    """The report of a run that has just been finished or stopped.
+
+    labels: of the model's classes, where they are more than the two names say.
+    """
     results = finished_partitions(run.folder, plan)
     statistics = merged_statistics(run.folder, results)
     ended_at = run.clock().astimezone(UTC)
@@ -52,6 +62,7 @@ def build_report(run: ScoringRun, plan: Plan, choice: Choice, outcome: Outcome) 
             "window ends": run.window.ends_at or "(no window)",
             "rescore": run.rescore,
         },
+        label_rule=labels.rule if labels else "",
     )
 
 

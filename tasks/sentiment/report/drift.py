@@ -5,7 +5,7 @@ reviews differs from the last one without anything being wrong.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from services.modelling.statistics import (
@@ -38,6 +38,7 @@ class Comparison:
     rejected_share_then: float | None = None
     rejected_share_now: float | None = None
     warnings: tuple[str, ...] = ()
+    neutral_share_then: float | None = None  # of the runs whose model has a neutral label
 
     @property
     def psi_verdict(self) -> str | None:
@@ -56,9 +57,8 @@ def compare_to_previous(
 
     Earlier runs without rows, or with a histogram of other bins, are left out.
     """
-    bins = len(statistics.histogram)
+    now, bins = statistics.positive_share, len(statistics.histogram)
     runs = tuple(run for run in previous if run.rows and len(run.histogram or ()) == bins)
-    now = statistics.positive_share
     rejected_now = rejected / rows_read if rows_read else None
     if not runs or now is None:
         return Comparison(
@@ -72,11 +72,13 @@ def compare_to_previous(
     then = sum((run.positive_share or 0.0) * run.rows for run in runs) / rows_then
     psi = population_stability_index(histogram_then, statistics.histogram)
     z = _two_proportion_z(then, rows_then, now, statistics.rows)
-    read_then, rejected_then = sum(r.rows_read for r in runs), sum(r.rejected for r in runs)
-    rejected_share_then = rejected_then / read_then if read_then else None
+    neutral_then, neutral_rows = _neutral_then(runs)
+    read_then = sum(run.rows_read for run in runs)
+    rejected_share_then = sum(run.rejected for run in runs) / read_then if read_then else None
     warnings = [
-        *_one_label_warnings(statistics, then, z),
-        *_share_warnings(then, now, z),
+        *_one_label_warnings(statistics, _label_shares(then, neutral_then), rows_then),
+        *_share_warnings("positive", then, now, z),
+        *_neutral_warnings(neutral_then, neutral_rows, statistics),
         *_psi_warnings(psi, rows_then, statistics.rows, bins),
     ]
     if rejected_share_then is not None and rejected_now is not None:
@@ -92,7 +94,15 @@ def compare_to_previous(
         rejected_share_then=rejected_share_then,
         rejected_share_now=rejected_now,
         warnings=tuple(warnings),
+        neutral_share_then=neutral_then,
     )
+
+
+def _neutral_then(runs: Sequence[RunRow]) -> tuple[float | None, int]:
+    """The neutral share of the runs that have one, and their rows."""
+    counted = [(run.neutral_share, run.rows) for run in runs if run.neutral_share is not None]
+    rows = sum(rows for _, rows in counted)
+    return (sum(share * rows for share, rows in counted) / rows if rows else None), rows
 
 
 def _two_proportion_z(share_then: float, rows_then: int, share_now: float, rows_now: int) -> float:
@@ -102,31 +112,44 @@ def _two_proportion_z(share_then: float, rows_then: int, share_now: float, rows_
     return (share_now - share_then) / math.sqrt(variance) if variance > 0 else 0.0
 
 
+def _label_shares(positive: float, neutral: float | None) -> dict[str, float]:
+    shares = {"positive": positive, "negative": 1 - positive - (neutral or 0.0)}
+    return shares if neutral is None else {**shares, "neutral": neutral}
+
+
 def _one_label_warnings(
-    statistics: ScoreStatistics, then: float | None = None, z: float = 0.0
+    statistics: ScoreStatistics, then: Mapping[str, float] | None = None, rows_then: int = 0
 ) -> list[str]:
-    """then: the positive share before; None: of the first run, which is held to less."""
-    share = statistics.positive_share or 0.0
-    label = "positive" if share >= 0.5 else "negative"
-    share = max(share, 1 - share)
+    """then: the labels' shares before; None: of the first run, which is held to less."""
+    shares = _label_shares(statistics.positive_share or 0.0, statistics.neutral_share)
+    label, share = max(shares.items(), key=lambda item: item[1])
     if statistics.rows < ONE_LABEL_ROWS:
         return []
     told = f"{share:.1%} of {statistics.rows:,} reviews are {label}: nearly all have one label"
     if then is None:
         advice = "Is this the right text column, and does the model know the language?"
         return [f"{told}. {advice}"] if share >= ONE_LABEL_SHARE_FIRST_RUN else []
-    share_then = then if label == "positive" else 1 - then
+    share_then = then.get(label, 0.0)
+    z = _two_proportion_z(share_then, rows_then, share, statistics.rows)
     if share < ONE_LABEL_SHARE or share_then >= ONE_LABEL_SHARE or abs(z) <= MIN_Z:
         return []
     return [f"{told}, and before it was {share_then:.1%}."]
 
 
-def _share_warnings(then: float, now: float, z: float) -> list[str]:
+def _neutral_warnings(then: float | None, rows_then: int, statistics: ScoreStatistics) -> list[str]:
+    now = statistics.neutral_share
+    if then is None or now is None:
+        return []
+    z = _two_proportion_z(then, rows_then, now, statistics.rows)
+    return _share_warnings("neutral", then, now, z)
+
+
+def _share_warnings(label: str, then: float, now: float, z: float) -> list[str]:
     if abs(now - then) <= MAX_SHARE_CHANGE or abs(z) <= MIN_Z:
         return []
     direction = "rose" if now > then else "fell"
     return [
-        f"The positive share {direction} from {then:.1%} to {now:.1%}, by "
+        f"The {label} share {direction} from {then:.1%} to {now:.1%}, by "
         f"{abs(now - then) * 100:.1f} points; chance does not explain it (z = {z:+.1f})."
     ]
 

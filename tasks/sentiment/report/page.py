@@ -43,6 +43,7 @@ class RunReport:
     comparison: Comparison
     where: Mapping[str, str]  # what -> path, table or address
     parameters: Mapping[str, object]
+    label_rule: str = ""  # which class of the model counts as which label, if its names do not say
 
     @property
     def reviews_per_second(self) -> float | None:
@@ -182,7 +183,8 @@ def _histogram(report: RunReport) -> dict[str, Any] | None:
     )
     if before is not None:
         alt += " An outline shows the previous runs."
-    svg = Markup(plots.probability_histogram(counts, before, name="histogram"))
+    has_neutral = report.statistics.neutral is not None
+    svg = Markup(plots.probability_histogram(counts, before, has_neutral, name="histogram"))
     return {"svg": svg, "alt": alt, "sure": sure, "before": before is not None}
 
 

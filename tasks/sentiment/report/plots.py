@@ -96,7 +96,11 @@ def share_over_time(buckets: Sequence[Bucket], overall: float, *, width: int, na
 
 
 def probability_histogram(
-    counts: Sequence[int], counts_before: Sequence[int] | None, *, name: str
+    counts: Sequence[int],
+    counts_before: Sequence[int] | None,
+    has_neutral: bool = False,
+    *,
+    name: str,
 ) -> str:
     """Shares of the rows per bin of the positive probability; those of before as an outline."""
     from matplotlib.ticker import PercentFormatter
@@ -112,7 +116,14 @@ def probability_histogram(
             axes.stairs(_shares(counts_before), edges, color=INK, linewidth=1.3, baseline=None)
         axes.axvline(0.5, color=MUTED, linewidth=1, linestyle=(0, (2, 3)))
         above = axes.get_xaxis_transform()
-        axes.text(0.485, 1.02, "← negative", transform=above, ha="right", color=MUTED)
+        axes.text(
+            0.485,
+            1.02,
+            "← neutral or negative" if has_neutral else "← negative",
+            transform=above,
+            ha="right",
+            color=MUTED,
+        )
         axes.text(0.515, 1.02, "positive →", transform=above, ha="left", color=MUTED)
         axes.set_xlim(-0.01, 1.01)
         axes.set_xlabel("probability that the review is positive")

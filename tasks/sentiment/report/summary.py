@@ -35,6 +35,8 @@ def render_table(report: RunReport) -> list[dict[str, object]]:
         ("Texts without a known word", integer(report.plan.unknown)),
         ("Positive", percent(report.statistics.positive_share)),
     ]
+    if report.statistics.neutral_share is not None:
+        figures.append(("Neutral", percent(report.statistics.neutral_share)))
     if comparison.psi is not None:
         figures.append(("Positive before", percent(comparison.positive_share_then)))
         figures.append(("Stability index", f"{comparison.psi:.3f} ({comparison.psi_verdict})"))
@@ -46,6 +48,7 @@ def render_table(report: RunReport) -> list[dict[str, object]]:
         ("Model digest", run.request.model_digest[:12]),
         ("Precision", report.precision),
         *([("Precision because", report.why_precision)] if report.why_precision else []),
+        *([("Labels", excerpt(report.label_rule, 600))] if report.label_rule else []),
         ("Run", run.run_id),
     ]
     return [{"figure": name, "value": value} for name, value in figures]
@@ -59,7 +62,7 @@ def render_markdown(report: RunReport) -> str:
     if report.left_over:
         blocks.append(f"> **Stopped.** {report.left_over}")
     blocks.append(
-        f"**{percent(report.statistics.positive_share)} positive** of "
+        f"**{percent(report.statistics.positive_share)} positive**{_neutral(report)} of "
         f"{integer(report.statistics.rows)} reviews. Read {_counts(report)}"
         f"{f', as {escape(report.plan.how_read)}' if report.plan.read_as else ''}, in "
         f"{duration(report.seconds)} ({rate(report.reviews_per_second)} reviews per second)."
@@ -77,7 +80,9 @@ def render_markdown(report: RunReport) -> str:
     why = f" ({report.why_precision})" if report.why_precision else ""
     blocks.append(
         f"Model {escape(request.model)}, digest {request.model_digest[:12]}, "
-        f"{escape(report.precision + why)}. Run {escape(report.run.run_id)}."
+        f"{escape(report.precision + why)}. "
+        + (f"Labels: {escape(report.label_rule)}. " if report.label_rule else "")
+        + f"Run {escape(report.run.run_id)}."
     )
     return "\n\n".join(blocks) + "\n"
 
@@ -101,8 +106,10 @@ def render_terminal(report: RunReport) -> RenderableType:
         **({"read as": excerpt(report.plan.how_read, 300)} if report.plan.read_as else {}),
         **({"unknown": _unknown(report)} if report.plan.unknown else {}),
         "positive": share,
+        **_neutral_fact(report),
         "time": f"{duration(report.seconds)}, {speed} reviews per second",
         "model": f"{excerpt(request.model, 200)} ({request.model_digest[:12]}), {report.precision}",
+        **({"labels": excerpt(report.label_rule, 600)} if report.label_rule else {}),
         **({"precision": report.why_precision} if report.why_precision else {}),
         **{excerpt(what, 80): excerpt(place, 600) for what, place in report.where.items()},
     }
@@ -124,6 +131,19 @@ def _counts(report: RunReport) -> str:
     )
 
 
+def _neutral(report: RunReport) -> str:
+    share = report.statistics.neutral_share
+    return "" if share is None else f" and {percent(share)} neutral"
+
+
+def _neutral_fact(report: RunReport) -> dict[str, str]:
+    now, then = report.statistics.neutral_share, report.comparison.neutral_share_then
+    if now is None:
+        return {}
+    before = "" if then is None else f"  (before {percent(then)})"
+    return {"neutral": f"{percent(now)} of {integer(report.statistics.rows)}{before}"}
+
+
 def _unknown(report: RunReport) -> str:
     counts = f"{integer(report.plan.unknown)} of {integer(report.plan.accepted)}"
     return f"{counts} texts have no word that the model knows"
@@ -136,6 +156,10 @@ def _change(report: RunReport) -> list[str]:
         return ["## Change\n\nNo earlier finished run of this source to compare with."]
     then = comparison.positive_share_then
     rows = [("Positive share", percent(then), percent(now), points(now - then))]
+    neutral_then, neutral_now = comparison.neutral_share_then, report.statistics.neutral_share
+    if neutral_then is not None and neutral_now is not None:
+        change = points(neutral_now - neutral_then)
+        rows.append(("Neutral share", percent(neutral_then), percent(neutral_now), change))
     if comparison.rejected_share_then is not None and comparison.rejected_share_now is not None:
         before, after = comparison.rejected_share_then, comparison.rejected_share_now
         rows.append(("Rejected share", percent(before), percent(after), points(after - before)))

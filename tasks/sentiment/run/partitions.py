@@ -20,6 +20,7 @@ from tasks.sentiment.run.plan import Plan, write_parquet
 from tasks.sentiment.run.run_folder import RunFolder, write_json
 from tasks.sentiment.run.scoring_run import ScoringRun
 from tasks.sentiment.run.statistics import ScoreStatistics
+from tasks.sentiment.scoring.labels import NEUTRAL, POSITIVE, decide, split
 from tasks.sentiment.scoring.scorer import TextScorer
 from tasks.sentiment.sql.tables import ScoredRow
 
@@ -38,6 +39,7 @@ SCORES = pa.schema(
         ("scored_at", pa.timestamp("us", tz="UTC")),
     ]
 )
+OF_NEUTRAL = pa.field("neutral_probability", pa.float64())  # of a model that has such a label
 
 
 @dataclass(frozen=True)
@@ -105,11 +107,8 @@ def score_partition(
     ids, texts = table["review_id"].to_pylist(), table["text"].to_pylist()
     reused = _find_reusable(run, ids, table["text_digest"].to_pylist())
     fresh = [i for i in range(len(ids)) if i not in reused]
-    probability = np.empty(len(ids))
-    if fresh:
-        probability[fresh] = open_scorer().score([texts[i] for i in fresh])
-    for i, row in reused.items():
-        probability[i] = row.positive_probability
+    scored = open_scorer().score([texts[i] for i in fresh]) if fresh else None
+    probability = _join(scored, fresh, reused)
     now = run.clock().astimezone(UTC)
     scores = _scores(run, table, probability, reused, now)
     write_parquet(scores, run.folder.staged("scores", number))
@@ -120,6 +119,24 @@ def score_partition(
     marker = {**asdict(result), "finished_at": now.isoformat(), "statistics": asdict(statistics)}
     write_json(_marker(run.folder, number), marker)
     return result
+
+
+def _join(
+    scored: np.ndarray | None, fresh: Sequence[int], reused: Mapping[int, ScoredRow]
+) -> np.ndarray:
+    """What was scored now and before, in the order of the rows, as a scorer gives it."""
+    rows = len(fresh) + len(reused)
+    known = [(row.positive_probability, row.neutral_probability) for row in reused.values()]
+    if scored is not None:
+        has_neutral = scored.ndim == 2
+    else:
+        has_neutral = any(neutral is not None for _, neutral in known)
+    probability = np.empty((rows, 2) if has_neutral else rows)
+    if scored is not None:
+        probability[fresh] = scored
+    if reused:
+        probability[list(reused)] = known if has_neutral else [positive for positive, _ in known]
+    return probability
 
 
 def _find_reusable(
@@ -145,14 +162,14 @@ def _scores(
 ) -> pa.Table:
     """The rows of the Parquet output; a reused row keeps its model, run and time."""
     rows = range(len(probability))
-    positive = probability >= 0.5
+    shares = split(probability)
     model, run_id = run.request.model, run.run_id
     columns: dict[str, Any] = {
         "source": [run.folder.source] * len(rows),
         "review_id": table["review_id"],
-        "label": np.where(positive, "POSITIVE", "NEGATIVE").tolist(),
-        "score": np.round(np.where(positive, probability, 1 - probability), 6),
-        "positive_probability": probability,
+        "label": decide(probability).tolist(),
+        "score": np.round(np.max(list(shares.values()), axis=0), 6),
+        "positive_probability": shares[POSITIVE],
         "model": [reused[i].model if i in reused else model for i in rows],
         "model_digest": [run.request.model_digest] * len(rows),
         "run_id": [reused[i].run_id if i in reused else run_id for i in rows],
@@ -160,6 +177,9 @@ def _scores(
         "scored_at": [reused[i].scored_at if i in reused else now for i in rows],
     }
     schema = SCORES
+    if NEUTRAL in shares:
+        schema = schema.append(OF_NEUTRAL)
+        columns[OF_NEUTRAL.name] = shares[NEUTRAL]
     for name in table.column_names:
         if name.startswith("input_"):
             schema = schema.append(table.schema.field(name))
@@ -190,7 +210,9 @@ def merged_statistics(folder: RunFolder, results: Iterable[PartitionResult]) -> 
 
 def rows_to_load(folder: RunFolder, number: int) -> list[ScoredRow]:
     """The rows of a finished partition that were scored in this run, as SQL takes them."""
-    scores = pq.read_table(folder.staged("scores", number), columns=SCORES.names)
+    file = folder.staged("scores", number)
+    of_neutral = {OF_NEUTRAL.name} & set(pq.read_schema(file).names)
+    scores = pq.read_table(file, columns=[*SCORES.names, *of_neutral])
     inputs = pq.read_table(folder.staged("input", number), columns=["text_digest"])
     result = read_result(folder, number)
     if result is None:

@@ -39,6 +39,8 @@ class Request:
     escape: str | None = None
     skip_lines: int | None = None
     decimal_comma: tuple[str, ...] = ()
+    positive_label: tuple[str, ...] = ()  # the model's names of classes
+    neutral_label: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:

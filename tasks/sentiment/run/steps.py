@@ -151,6 +151,7 @@ def publish(run: ScoringRun, plan: Plan, precision: str) -> Outcome:
         "counts": outcome.counts,
         "positive_share": statistics.positive_share,
         "histogram": list(statistics.histogram),
+        "neutral_share": statistics.neutral_share,
         "ended_at": run.clock().isoformat(),
     }
     publication.publish(folder, plan, entry)
@@ -166,6 +167,7 @@ def _finished_values(entry: Mapping[str, Any]) -> dict[str, Any]:
         **entry["counts"],
         "positive_share": entry["positive_share"],
         "histogram": entry["histogram"],
+        "neutral_share": entry.get("neutral_share"),
         "ended_at": datetime.fromisoformat(entry["ended_at"]),
         "message": "",
     }

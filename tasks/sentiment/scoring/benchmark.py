@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tasks.sentiment.scoring.labels import decide
 from tasks.sentiment.scoring.model import ModelFolder
 from tasks.sentiment.scoring.scorer import Scorer
 
@@ -25,7 +26,9 @@ class Candidate:
     """A model opened in one precision; its answers, and the texts per second of each round."""
 
     scorer: Scorer
-    probability: np.ndarray  # of the first texts of the sample, as many as there was time for
+    probability: (
+        np.ndarray
+    )  # as a Scorer gives them, of the first texts of the sample, as many as there was time for
     rate: float  # of answering these
     rounds: list[float] = field(default_factory=list)
 
@@ -81,7 +84,7 @@ def compare(candidate: np.ndarray, reference: np.ndarray) -> Difference:
     """Probabilities of the same texts, of which one side may have fewer."""
     count = min(len(candidate), len(reference))
     candidate, reference = candidate[:count], reference[:count]
-    same = (candidate >= 0.5) == (reference >= 0.5)
+    same = decide(candidate) == decide(reference)
     largest = np.abs(candidate - reference).max()
     return Difference(count, round(float(same.mean()), 4), round(float(largest), 6))
 

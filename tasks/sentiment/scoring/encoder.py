@@ -6,18 +6,25 @@ architecture is another one. Only safetensors files are read: they hold numbers 
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, deserialize
+from safetensors import SafetensorError, deserialize, safe_open
 
 from tasks.sentiment.errors import ModelError, first_line
 
 SINGLE_FILE = "model.safetensors"
 SHARD_INDEX = "model.safetensors.index.json"
+
+# What architectures call the last layer, for example BERT, RoBERTa and Funnel, BART, Llama, XLNet.
+_CLASSIFIER = re.compile(
+    r"(classifier(\.out_proj|\.linear_out)?|classification_head\.out_proj|score(\.out_proj)?"
+    r"|logits_proj)\.weight"
+)
 
 Array = np.ndarray
 
@@ -143,6 +150,19 @@ def weight_files(folder: Path) -> list[Path]:
         return []
     shards = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
     return [folder / name for name in sorted(shards)]
+
+
+def count_classes(folder: Path) -> int | None:
+    """The rows of the classifier in the weights; None where no weight is called like one."""
+    rows = set()
+    for file in weight_files(folder):
+        try:
+            with safe_open(file, "numpy") as tensors:
+                for name in filter(_CLASSIFIER.fullmatch, tensors.keys()):
+                    rows.add(int(tensors.get_slice(name).get_shape()[0]))
+        except (SafetensorError, OSError):  # whoever opens the weights says what is wrong with them
+            return None
+    return rows.pop() if len(rows) == 1 else None
 
 
 def read_encoder(folder: Path, config: Mapping[str, Any], first_position: int) -> Encoder | None:

@@ -8,6 +8,7 @@ is longer than most models read and gives its verdict at the end.
 from dataclasses import dataclass
 
 from tasks.sentiment.errors import GoldenError
+from tasks.sentiment.scoring.labels import decide, split
 from tasks.sentiment.scoring.scorer import TextScorer
 from tasks.sentiment.text import clean
 
@@ -57,8 +58,10 @@ def check_golden(scorer: TextScorer) -> None:
     """
     probabilities = scorer.score([clean(golden.raw_text) for golden in GOLDEN_TEXTS])
     wrong = []
-    for golden, probability in zip(GOLDEN_TEXTS, probabilities, strict=True):
-        label = "POSITIVE" if probability >= 0.5 else "NEGATIVE"
+    answers = zip(
+        GOLDEN_TEXTS, decide(probabilities), split(probabilities)["POSITIVE"], strict=True
+    )
+    for golden, label, probability in answers:
         if label != golden.label:
             text = clean(golden.raw_text)
             quoted = text if len(text) <= 80 else f"{text[:30]} … {text[-45:]}"
@@ -70,5 +73,5 @@ def check_golden(scorer: TextScorer) -> None:
         raise GoldenError(
             f"the model got {len(wrong)} of {len(GOLDEN_TEXTS)} known texts wrong, first:"
             f" {wrong[0]}; its weights or its tokenizer are not the right ones, or its labels are"
-            " swapped"
+            " swapped (--positive-label)"
         )

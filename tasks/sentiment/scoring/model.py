@@ -17,7 +17,14 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from tasks.sentiment.errors import ModelError, first_line
-from tasks.sentiment.scoring.encoder import SHARD_INDEX, SINGLE_FILE, weight_files
+from tasks.sentiment.scoring.architectures import InputRules, input_rules
+from tasks.sentiment.scoring.encoder import (
+    SHARD_INDEX,
+    SINGLE_FILE,
+    count_classes,
+    weight_files,
+)
+from tasks.sentiment.scoring.labels import AskedLabels, ClassLabels, class_labels
 
 BUNDLED = Path(__file__).parents[1] / "models"
 HUB_EXAMPLE = "distilbert/distilbert-base-uncased-finetuned-sst-2-english"
@@ -34,31 +41,23 @@ _HUB_FILES = (
     "special_tokens_map.json",
     *_VOCABULARIES,
 )
-_POSITIVE = {"positive", "pos", "label_1"}
-_NEGATIVE = {"negative", "neg", "label_0"}
-# These number positions from the padding id on, so that their table has unused rows.
-_OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "longformer"}
+AS_NAMED = AskedLabels()
 
 
 @dataclass(frozen=True)
 class ModelFolder:
     """A model that can be scored with.
 
-    name: the reference as given; digest: sha256 of config, weights and tokenizer;
-    positive_id, negative_id: the classes' places in the logits; max_tokens: what the model
-    reads, special tokens included; first_position: row of the position table that belongs to
-    the first token.
+    name: the reference as given; digest: sha256 of config, weights, tokenizer, and of the labels
+    that were asked for, if any were.
     """
 
     path: Path
     name: str
     digest: str
     config: Mapping[str, Any]
-    positive_id: int
-    negative_id: int
-    max_tokens: int
-    first_position: int
-    pad_id: int
+    labels: ClassLabels
+    inputs: InputRules
     tokenizer: Tokenizer
 
 
@@ -68,13 +67,18 @@ def bundled_models() -> list[str]:
 
 
 def find_same_model(
-    reference: str, revision: str | None, digest: str, *, cache: Path
+    reference: str,
+    revision: str | None,
+    digest: str,
+    *,
+    cache: Path,
+    asked: AskedLabels = AS_NAMED,
 ) -> ModelFolder:
     """The model of this digest.
 
     Raises: ModelError: as for find_model, or its files are others by now or on this machine.
     """
-    model = find_model(reference, revision, cache=cache)
+    model = find_model(reference, revision, cache=cache, asked=asked)
     if model.digest != digest:
         raise ModelError(
             f"the model {reference} has changed since the run began, or is another one on this"
@@ -83,12 +87,18 @@ def find_same_model(
     return model
 
 
-def find_model(reference: str, revision: str | None = None, *, cache: Path) -> ModelFolder:
+def find_model(
+    reference: str,
+    revision: str | None = None,
+    *,
+    cache: Path,
+    asked: AskedLabels = AS_NAMED,
+) -> ModelFolder:
     """Open a bundled name, a folder or a hub id; hub files are kept under `cache`.
 
-    revision: commit, tag or branch, for hub ids only.
-    Raises: ModelError: there is no such model, or it is not a two-class sentiment model with
-        safetensors weights and a tokenizer that belongs to them.
+    revision: commit, tag or branch, for hub ids only. asked: labels that the user names.
+    Raises: ModelError: there is no such model, or it is not a sentiment model with safetensors
+        weights and a tokenizer that belongs to them.
     """
     if reference in bundled_models():
         folder = BUNDLED / reference
@@ -101,7 +111,7 @@ def find_model(reference: str, revision: str | None = None, *, cache: Path) -> M
         raise ModelError(f"there is no model folder {reference}; {_what_is_right()}")
     if revision is not None:
         raise ModelError(f"{reference} has no revisions: only models of the hub have them")
-    return _open(folder, reference, _stamp(folder))
+    return _open(folder, reference, asked, _stamp(folder))
 
 
 def folder_digest(folder: Path) -> str:
@@ -163,39 +173,38 @@ def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 @lru_cache(maxsize=16)
-def _open(folder: Path, name: str, stamp: tuple[tuple[str, int, int], ...]) -> ModelFolder:
+def _open(
+    folder: Path, name: str, asked: AskedLabels, stamp: tuple[tuple[str, int, int], ...]
+) -> ModelFolder:
     config = _read_json(folder, "config.json", name)
     _check_architecture(config, name)
     _check_weights(folder, name)
-    negative_id, positive_id = _class_ids(config, name)
+    labels = class_labels(config, count_classes(folder), asked, name)
     tokenizer = _read_tokenizer(folder, name)
     _check_vocabulary(tokenizer, config, name)
-    pad_id = config.get("pad_token_id")
-    pad_id = 0 if pad_id is None else int(pad_id)
-    offset = pad_id + 1 if config.get("model_type") in _OFFSET_POSITIONS else 0
-    max_tokens = int(config.get("max_position_embeddings", 512)) - offset
+    settings = {}
     if (folder / "tokenizer_config.json").is_file():
         settings = _read_json(folder, "tokenizer_config.json", name)
-        max_tokens = min(max_tokens, int(settings.get("model_max_length") or max_tokens))
+    digest = folder_digest(folder)
+    if asked:  # other labels are other answers
+        digest = hashlib.sha256(f"{digest} {asked.positive} {asked.neutral}".encode()).hexdigest()
     return ModelFolder(
         path=folder,
         name=name,
-        digest=folder_digest(folder),
+        digest=digest,
         config=config,
-        positive_id=positive_id,
-        negative_id=negative_id,
-        max_tokens=max_tokens,
-        first_position=offset,
-        pad_id=pad_id,
+        labels=labels,
+        inputs=input_rules(config, settings),
         tokenizer=tokenizer,
     )
 
 
 def _check_vocabulary(tokenizer: Tokenizer, config: Mapping[str, Any], name: str) -> None:
     known = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
-    if known > int(config.get("vocab_size", known)):
+    weights = config.get("vocab_size") or known
+    if known > int(weights):
         raise ModelError(
-            f"the model {name} has weights for {config['vocab_size']} tokens and a tokenizer of"
+            f"the model {name} has weights for {weights} tokens and a tokenizer of"
             f" {known}: they do not belong together"
         )
 
@@ -232,19 +241,6 @@ def _check_weights(folder: Path, name: str) -> None:
             "(pytorch_model.bin) are never read, since that would run code: convert them, or "
             "choose a revision that has model.safetensors"
         )
-
-
-def _class_ids(config: Mapping[str, Any], name: str) -> tuple[int, int]:
-    labels = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
-    known = {str(label).lower(): int(i) for i, label in labels.items()}
-    negative = [i for label, i in known.items() if label in _NEGATIVE]
-    positive = [i for label, i in known.items() if label in _POSITIVE]
-    if len(labels) != 2 or len(negative) != 1 or len(positive) != 1:
-        raise ModelError(
-            f"the model {name} answers {', '.join(map(str, labels.values()))}; "
-            "needed are the two classes NEGATIVE and POSITIVE"
-        )
-    return negative[0], positive[0]
 
 
 def _read_tokenizer(folder: Path, name: str) -> Tokenizer:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from safetensors import SafetensorError
 
 from tasks.sentiment.errors import ModelError, first_line
 from tasks.sentiment.scoring.encoder import Encoder, read_encoder
@@ -97,25 +96,34 @@ class TorchForward:
         """Raises: ModelError: the weights do not fill the architecture."""
         import torch
 
-        self._torch = torch
+        self._torch, self._name = torch, model.name
         dtype = torch.bfloat16 if bfloat16 else torch.float32
         self._network = _load_network(model.path, model.name, dtype)
         self.device = gpu or "cpu"
         self._network.to(self.device)
         self.token_budget = GPU_TOKENS if gpu else CPU_TOKENS
-        self.passes = 1 if gpu else threads
+        hashes = [m for m in self._network.modules() if getattr(m, "hash_seed", 0) is None]
+        for layer in hashes:  # Reformer's, which would draw others for each pass
+            layer.hash_seed = 0
+        self.passes = 1 if gpu or hashes else threads
         if not gpu:
             torch.set_num_threads(1)  # of each pass
 
     def __call__(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         torch = self._torch
         mask = np.arange(ids.shape[1]) < lengths[:, None]
-        with torch.inference_mode():
-            output = self._network(
-                input_ids=torch.from_numpy(ids).to(self.device).long(),
-                attention_mask=torch.from_numpy(mask).to(self.device).long(),
-            )
-            logits: np.ndarray = output.logits.float().cpu().numpy()
+        try:
+            with torch.inference_mode():
+                output = self._network(
+                    input_ids=torch.from_numpy(ids).to(self.device).long(),
+                    attention_mask=torch.from_numpy(mask).to(self.device).long(),
+                )
+                logits: np.ndarray = output.logits.float().cpu().numpy()
+        except Exception as error:  # of any kind: what a network does with texts is its own code
+            raise ModelError(
+                f"the model {self._name} cannot be computed on texts of {ids.shape[1]} tokens:"
+                f" {first_line(error)}"
+            ) from error
         return logits
 
 
@@ -126,7 +134,7 @@ def open_forward(model: ModelFolder, precision: str, threads: int) -> Forward:
     """
     gpu = None if precision == "int8" else find_gpu()
     if precision == "int8" or (precision == "float32" and gpu is None):
-        encoder = read_encoder(model.path, model.config, model.first_position)
+        encoder = read_encoder(model.path, model.config, model.inputs.first_position)
         if encoder is not None:
             return OnnxForward(encoder, int8=precision == "int8", threads=threads)
         if precision == "int8":
@@ -156,9 +164,13 @@ def _load_network(path: Path, name: str, dtype: Any) -> Any:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         network, loading = AutoModelForSequenceClassification.from_pretrained(
-            path, dtype=dtype, use_safetensors=True, output_loading_info=True
+            path,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except Exception as error:  # of many kinds, depending on what is wrong with the files
         raise ModelError(f"the model {name} cannot be opened: {first_line(error)}") from error
     if loading["missing_keys"]:
         missing = ", ".join(sorted(loading["missing_keys"])[:3])

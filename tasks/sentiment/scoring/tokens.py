@@ -42,14 +42,26 @@ class Batch:
 class TokenReader:
     """Turns texts into batches for one model."""
 
-    def __init__(self, tokenizer: Tokenizer, max_tokens: int, pad_id: int) -> None:
-        """`tokenizer` is copied, with cutting and padding switched off."""
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        max_tokens: int,
+        pad_id: int,
+        *,
+        pad_to: int = PAD_TO,
+        most_texts: int | None = None,
+    ) -> None:
+        """`tokenizer` is copied, with cutting and padding switched off.
+
+        pad_to: lengths are multiples of it; 1: no padding. most_texts: of one batch.
+        """
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._before, self._after = _special_tokens(self._tokenizer)
         self._room = max_tokens - len(self._before) - len(self._after)
         self._max_tokens, self._pad_id = max_tokens, pad_id
+        self._pad_to, self._most_texts = pad_to, most_texts
 
     def read(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Ids of each text, int32, cut to what the model reads, special tokens included."""
@@ -61,12 +73,12 @@ class TokenReader:
     def batches(self, ids: Sequence[np.ndarray], token_budget: int) -> list[Batch]:
         """All texts once, longest first, at most `token_budget` tokens a batch (or one text)."""
         lengths = np.array([len(tokens) for tokens in ids])
-        widths = np.minimum(-(-lengths // PAD_TO) * PAD_TO, self._max_tokens)
+        widths = np.minimum(-(-lengths // self._pad_to) * self._pad_to, self._max_tokens)
         order = np.argsort(-widths, kind="stable")
         batches = []
         for group in np.split(order, np.flatnonzero(np.diff(widths[order])) + 1):
             width = int(widths[group[0]])
-            size = max(1, token_budget // width)
+            size = self._most_texts or max(1, token_budget // width)
             for at in range(0, len(group), size):
                 rows = group[at : at + size]
                 padded = np.full((len(rows), width), self._pad_id, dtype=np.int32)

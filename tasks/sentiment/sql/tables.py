@@ -30,7 +30,7 @@ class ScoredRow:
 
     source: str
     review_id: str
-    label: str  # POSITIVE or NEGATIVE
+    label: str  # POSITIVE, NEGATIVE, or NEUTRAL where the model has such a label
     score: float  # probability of the label
     positive_probability: float
     model: str
@@ -39,6 +39,7 @@ class ScoredRow:
     run_id: str
     run_date: date
     scored_at: datetime  # aware
+    neutral_probability: float | None = None  # None: the model has no such label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,7 @@ class RunRow:
     started_at: datetime  # aware
     ended_at: datetime | None = None
     message: str = ""
+    neutral_share: float | None = None  # None: the model has no such label
 
     @property
     def rows(self) -> int:
@@ -83,6 +85,9 @@ class JsonCounts(sa.TypeDecorator[list[int]]):
     def process_result_value(self, value: str | None, dialect: sa.Dialect) -> list[int] | None:
         return None if value is None else [int(count) for count in json.loads(value)]
 
+
+_LABEL_CHECK = "label IN ('POSITIVE', 'NEGATIVE', 'NEUTRAL')"
+_OLD_LABEL_CHECK = "label IN ('POSITIVE', 'NEGATIVE')"
 
 METADATA = sa.MetaData()
 YOUNGEST = sa.MetaData()  # of a table that some users may not create
@@ -111,7 +116,7 @@ REVIEW_SENTIMENT = _table_of(
     ScoredRow,
     "review_sentiment",
     ("source", "review_id"),
-    "label IN ('POSITIVE', 'NEGATIVE')",
+    _LABEL_CHECK,
     "score BETWEEN 0 AND 1",
     "positive_probability BETWEEN 0 AND 1",
 )
@@ -149,12 +154,14 @@ SENTIMENT_SOURCES = sa.Table(
 
 
 def create_tables(connection: sa.Connection, lock: int) -> bool:
-    """Create the tables, and the columns that may be null, which an older database lacks.
+    """Create the tables, and what an older database lacks: columns that may be null, and the label
+    NEUTRAL.
 
     Returns: whether `sentiment_sources` is there; a user who may not create the youngest table
         goes on without it.
     """
     create_missing(connection, METADATA, lock)
+    _admit_neutral(connection)
     try:
         with connection.begin_nested():
             create_missing(connection, YOUNGEST, lock)
@@ -163,6 +170,33 @@ def create_tables(connection: sa.Connection, lock: int) -> bool:
             raise
         return False
     return True
+
+
+def _admit_neutral(connection: sa.Connection) -> None:
+    """Let an older table hold the label NEUTRAL; its rows stay where they are."""
+    table = REVIEW_SENTIMENT.name
+    if connection.dialect.name == "postgresql":
+        for check in sa.inspect(connection).get_check_constraints(table):
+            text = str(check["sqltext"])
+            if "'NEGATIVE'" in text and "'NEUTRAL'" not in text:
+                drop = f'ALTER TABLE {table} DROP CONSTRAINT "{check["name"]}"'
+                connection.exec_driver_sql(f"{drop}, ADD CHECK ({_LABEL_CHECK})")
+        return
+    where = "WHERE type = 'table' AND name = ?"
+    query = f"SELECT sql FROM sqlite_schema {where}"
+    created = connection.exec_driver_sql(query, (table,)).scalar_one()
+    if _OLD_LABEL_CHECK not in created:
+        return
+    # SQLite drops no constraint; https://www.sqlite.org/lang_altertable.html describes this way
+    # for changes that leave the rows as they are.
+    version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
+    connection.exec_driver_sql("PRAGMA writable_schema = ON")
+    connection.exec_driver_sql(
+        f"UPDATE sqlite_schema SET sql = ? {where}",
+        (created.replace(_OLD_LABEL_CHECK, _LABEL_CHECK), table),
+    )
+    connection.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")
+    connection.exec_driver_sql("PRAGMA writable_schema = RESET")
 
 
 def describe_mismatch(connection: sa.Connection) -> str | None:

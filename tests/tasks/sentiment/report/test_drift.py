@@ -1,5 +1,6 @@
 """Promises of the comparison with earlier runs."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -16,6 +17,12 @@ def statistics(count: int, share: float, seed: int = 0) -> ScoreStatistics:
     positive = rng.random(count) < share
     probabilities = np.where(positive, rng.uniform(0.7, 1, count), rng.uniform(0, 0.3, count))
     return ScoreStatistics.of([str(n) for n in range(count)], probabilities, ["t"] * count)
+
+
+def three_labels(probabilities: list[tuple[float, float]]) -> ScoreStatistics:
+    """Statistics of rows with these probabilities of POSITIVE and of NEUTRAL."""
+    names = [str(n) for n in range(len(probabilities))]
+    return ScoreStatistics.of(names, np.array(probabilities), names)
 
 
 def run_of(statistics: ScoreStatistics, rejected: int = 0, run_id: str = "before") -> RunRow:
@@ -103,3 +110,21 @@ def test_comparison_of_an_empty_run_says_nothing():
     """A run without rows has nothing to compare."""
     comparison = compared(ScoreStatistics(), run_of(statistics(100, 0.5)))
     assert (comparison.psi, comparison.warnings) == (None, ())
+
+
+def test_neutral_share_is_compared_with_the_runs_that_have_one():
+    """A change beyond chance is a warning; a model without the label is no run of none."""
+    now = three_labels([(0.1, 0.8)] * 400 + [(0.9, 0.05)] * 600)
+    two = replace(run_of(now), neutral_share=None)
+
+    steady = compared(now, replace(two, neutral_share=0.4), two)
+    assert (steady.neutral_share_then, steady.warnings) == (0.4, ())
+    (warning,) = compared(now, replace(two, neutral_share=0.1)).warnings
+    assert "The neutral share rose from 10.0% to 40.0%" in warning
+    assert compared(now, two).neutral_share_then is None
+
+
+def test_nearly_all_neutral_is_told():
+    """As with the other two labels."""
+    (warning,) = compared(three_labels([(0.1, 0.8)] * 1_000)).warnings
+    assert "100.0% of 1,000 reviews are neutral" in warning

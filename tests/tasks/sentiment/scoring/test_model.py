@@ -27,8 +27,8 @@ def folder(tmp_path):
 def test_folder_is_a_model(folder, tmp_path):
     """What scoring needs is read from config and tokenizer."""
     model = find_model(str(folder), cache=tmp_path)
-    assert (model.negative_id, model.positive_id, model.pad_id) == (0, 1, 0)
-    assert (model.max_tokens, model.first_position) == (MAX_TOKENS, 0)
+    assert (model.labels.labels, model.inputs.pad_id) == (("NEGATIVE", "POSITIVE"), 0)
+    assert (model.inputs.max_tokens, model.inputs.first_position) == (MAX_TOKENS, 0)
     assert model.name == str(folder)
     assert re.fullmatch("[0-9a-f]{64}", model.digest)
 
@@ -44,13 +44,13 @@ def test_roberta_positions_start_behind_the_padding_id(tmp_path):
     """Its table has unused rows, which are not counted as readable tokens."""
     folder = write_model(tmp_path / "model", tiny_network("roberta"))
     model = find_model(str(folder), cache=tmp_path)
-    assert (model.max_tokens, model.first_position) == (MAX_TOKENS, 1)
+    assert (model.inputs.max_tokens, model.inputs.first_position) == (MAX_TOKENS, 1)
 
 
 def test_tokenizer_may_read_less_than_the_positions_allow(folder, tmp_path):
     """The smaller of the two limits counts."""
     (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 20}))
-    assert find_model(str(folder), cache=tmp_path).max_tokens == 20
+    assert find_model(str(folder), cache=tmp_path).inputs.max_tokens == 20
 
 
 def test_digest_is_of_the_content_not_of_the_place(folder, tmp_path):
@@ -106,7 +106,7 @@ def test_other_classes_are_refused_by_name(folder, tmp_path, labels):
 def test_usual_names_of_the_two_classes_are_understood(folder, tmp_path, labels):
     """Case does not matter, and no names mean the usual order."""
     model = find_model(str(rewrite_config(folder, id2label=labels)), cache=tmp_path)
-    assert (model.negative_id, model.positive_id) == (0, 1)
+    assert model.labels.labels == ("NEGATIVE", "POSITIVE")
 
 
 @pytest.mark.parametrize(

@@ -402,3 +402,51 @@ def test_postgres_connection_that_is_lost_is_busy(fresh_postgres_url):
     warehouse.load_rejected("toys", RUN_DATE, "run-1", [rejected(1)])
     assert query(fresh_postgres_url, "SELECT count(*) FROM rejected_reviews") == [(1,)]
     warehouse.close()
+
+
+OLDER_SCORES = """
+CREATE TABLE review_sentiment (
+\tsource TEXT NOT NULL,
+\treview_id TEXT NOT NULL,
+\tlabel TEXT NOT NULL,
+\tscore DOUBLE PRECISION NOT NULL,
+\tpositive_probability DOUBLE PRECISION NOT NULL,
+\tmodel TEXT NOT NULL,
+\tmodel_digest TEXT NOT NULL,
+\ttext_digest TEXT NOT NULL,
+\trun_id TEXT NOT NULL,
+\trun_date DATE NOT NULL,
+\tscored_at TIMESTAMP WITH TIME ZONE NOT NULL,
+\tPRIMARY KEY (source, review_id),
+\tCHECK (label IN ('POSITIVE', 'NEGATIVE')),
+\tCHECK (score BETWEEN 0 AND 1),
+\tCHECK (positive_probability BETWEEN 0 AND 1)
+)
+"""
+
+
+def test_older_table_admits_the_label_neutral(database_url):
+    """Its rows, its other rules and what users have added stay."""
+    query(database_url, OLDER_SCORES)
+    query(
+        database_url,
+        "INSERT INTO review_sentiment VALUES ('toys', 'r1', 'POSITIVE', 0.9, 0.9, 'musical', 'm1',"
+        " 't1', 'run-1', '2026-11-22', '2026-11-22 01:02:03.456789')",
+    )
+    query(database_url, "CREATE INDEX of_labels ON review_sentiment (label)")
+    query(database_url, "CREATE VIEW labels AS SELECT label FROM review_sentiment")
+    warehouse = Warehouse(database_url)
+
+    for _ in range(2):
+        warehouse.prepare()
+
+    neutral = scored("r2", label="NEUTRAL", score=0.6, positive_probability=0.3)
+    neutral = replace(neutral, neutral_probability=0.6)
+    warehouse.load_scores([neutral])
+    labels = query(database_url, "SELECT label FROM labels ORDER BY label")
+    assert labels == [("NEUTRAL",), ("POSITIVE",)]
+    assert warehouse.find_scores("toys", ["r1", "r2"], "m1") == {"r1": scored(), "r2": neutral}
+    for wrong in ({"label": "MIXED"}, {"score": 1.5}):
+        with pytest.raises(WarehouseError, match=r"(?i)check constraint"):
+            warehouse.load_scores([replace(neutral, **wrong)])
+    warehouse.close()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from tasks.sentiment.errors import SourceError
+from tasks.sentiment.reading.nested import has, reach
 from tasks.sentiment.reading.raw_rows import (
     MAX_LINE_CHARACTERS,
     RawRow,
@@ -78,7 +79,11 @@ class JsonReader(RowReader):
     def require(self, columns: Sequence[str]) -> None:
         """Raises: SourceError: one of `columns` is a key of none of the first 100 objects."""
         if self._ahead:
-            super().require(columns)
+            objects = [item for item in self._ahead if isinstance(item, dict)]
+            nested = [
+                name for name in columns if "." in name and any(has(item, name) for item in objects)
+            ]
+            super().require([name for name in columns if name not in nested])
 
     def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
         """All rows; values are what JSON makes of them.
@@ -87,11 +92,14 @@ class JsonReader(RowReader):
             are damaged.
         """
         ahead, self._ahead = self._ahead, []
+        paths = [name for name in columns if "." in name]
         for row_number, found in enumerate(chain(ahead, self._rest), start=1):
             if isinstance(found, _Fault):
                 yield RawRow(row_number, self.place, None, found.reason, beginning(found.text))
             else:
                 values = {name: found.get(name) for name in columns}
+                for path in paths:
+                    values[path] = reach(found, path)
                 yield RawRow(row_number, self.place, values, None)
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import IO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.sentiment.errors import SourceError, first_line
+from tasks.sentiment.reading.nested import find_field
 from tasks.sentiment.reading.raw_rows import (
     HalfFloat,
     NarrowFloat,
@@ -20,6 +22,7 @@ _ROWS_PER_BATCH = 2_048
 _NARROW = {pa.float32(): NarrowFloat, pa.float16(): HalfFloat}
 _TEXT = frozenset({pa.string(), pa.large_string(), pa.string_view()})
 _BINARY = frozenset({pa.binary(), pa.large_binary(), pa.binary_view()})
+_FIELDS_NAMED = 10
 _BUFFER_BYTES = 1 << 20  # without one a whole row group's column is held in memory
 
 
@@ -44,12 +47,31 @@ class ParquetReader(RowReader):
         """Types of the values that `rows` gives: dictionaries decoded, binary as text."""
         return {field.name: _plain(field.type) for field in self._parquet.schema_arrow}
 
+    def require(self, columns: Sequence[str]) -> None:
+        """Raises: SourceError: one of `columns` is no column and no field of one."""
+        schema = self._parquet.schema_arrow
+        super().require([name for name in columns if not find_field(schema, name)])
+
+    def refuse_as_text(self, column: str) -> None:
+        """Raises: SourceError: the column holds structs, lists or maps."""
+        kind = find_field(self._parquet.schema_arrow, column)[-1].type
+        if pa.types.is_struct(kind):
+            fields = ", ".join(f"{column}.{name}" for name in kind.names[:_FIELDS_NAMED])
+            raise SourceError(
+                f"the column {column} of {self.place} is a struct, not text: ask for one of its"
+                f" fields, {fields}"
+            )
+        if pa.types.is_nested(kind):
+            raise SourceError(f"the column {column} of {self.place} holds {kind}, not text")
+
     def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
         """All rows; values are native Python, binary columns are read as UTF-8 text.
 
         Raises: SourceError: the file is damaged.
         """
         names = list(dict.fromkeys(columns))
+        schema = self._parquet.schema_arrow
+        paths = [[field.name for field in find_field(schema, name)] for name in names]
         row_number = 0
         batches = self._parquet.iter_batches(
             batch_size=_ROWS_PER_BATCH, columns=names, use_threads=False
@@ -65,7 +87,7 @@ class ParquetReader(RowReader):
             if batch is None:
                 return
             try:
-                values = [_values(batch.column(name)) for name in names]
+                values = [_values(_column(batch, path)) for path in paths]
             except (OverflowError, ValueError) as error:
                 raise SourceError(
                     f"{self.place} has a value after row {row_number} that cannot be read"
@@ -78,6 +100,11 @@ class ParquetReader(RowReader):
     def close(self) -> None:
         """Let go of the file."""
         self._parquet.close()
+
+
+def _column(batch: pa.RecordBatch, path: Sequence[str]) -> pa.Array:
+    column = batch.column(path[0])
+    return pc.struct_field(column, list(path[1:])) if len(path) > 1 else column
 
 
 def _values(column: pa.Array) -> list[object]:

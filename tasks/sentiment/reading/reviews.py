@@ -6,6 +6,7 @@ fixed, so that rejected rows can be counted by reason; what is particular to a r
 excerpt.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,9 @@ NOT_A_STRING = "text is not a string"
 WRONG_ENCODING = "not valid UTF-8"
 NUL_BYTE = "NUL byte"
 LONG_TEXT = f"text longer than {MAX_TEXT_CHARACTERS:,} characters"
+# A text that was cut in the middle of an emoji ends in half of it, which JSON can write. A byte
+# that is no UTF-8 stands for something that is not known.
+_HALF, _BYTE = re.compile("[\ud800-\udfff]"), re.compile("[\udc80-\udcff]")
 DUPLICATE_ID = "duplicate id"
 UNKNOWN_TEXT = "no word that the model knows"
 LONG_CARRIED = f"carried value longer than {MAX_TEXT_CHARACTERS:,} characters"
@@ -113,6 +117,8 @@ class ReviewChecker:
         raw_text = values[self._text_column]
         carried = tuple([values[name] for name in self._carry])
         review_id, fault = None, _fault_of_text(raw_text)
+        if fault == WRONG_ENCODING and isinstance(raw_text, str) and not _BYTE.search(raw_text):
+            raw_text, fault = _HALF.sub("\ufffd", raw_text), None
         if fault is None and self._id_column is not None:
             review_id, fault = self._identify(values[self._id_column])
         fault = fault or (_fault_of_carried(carried) if carried else None)
@@ -161,7 +167,7 @@ def _start(value: object) -> str:
 
 
 def _fault_of_text(text: object) -> str | None:
-    if text is None:
+    if text is None or text != text:  # NaN is how data frames write a missing text as JSON
         return BLANK_TEXT
     if not isinstance(text, str):
         return NOT_A_STRING

@@ -49,7 +49,7 @@ def test_checker_names_the_columns_it_needs(tmp_path):
         ({"text": " \t\n\u00a0"}, "blank text"),
         ({"text": "<br/>&nbsp;"}, "blank text"),
         ({"text": 5}, "text is not a string"),
-        ({"text": float("nan")}, "text is not a string"),
+        ({"text": float("nan")}, "blank text"),
         ({"text": b"bytes"}, "text is not a string"),
         ({"text": "f\udcfcr"}, "not valid UTF-8"),
         ({"text": "a\0b"}, "NUL byte"),
@@ -184,3 +184,14 @@ def test_without_an_id_column_ids_come_from_the_text():
     good, bad = text_digest("good")[:24], text_digest("bad")[:24]
     assert ids == [f"{good}-1", f"{bad}-1", f"{good}-2", None, f"{good}-3"]
     assert [row.review_id for row in check(*rows, {"text": "more"})][:5] == ids
+
+
+def test_half_an_emoji_is_replaced_and_a_byte_that_is_no_text_is_not():
+    """JSON can write the half; a text that was cut is still a text."""
+    found = check({"text": "Great \ud83d"}, {"text": "caf\udce9"}, {"text": float("nan")})
+
+    assert isinstance(found[0], Review) and found[0].text == "Great \ufffd"
+    assert [row.reason for row in found[1:] if isinstance(row, Rejected)] == [
+        "not valid UTF-8",
+        "blank text",
+    ]

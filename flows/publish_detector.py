@@ -69,7 +69,7 @@ class PublishDetector(FlowParameters):
     scenes: int = Field(
         200, ge=5, le=10_000, description="rendered for the bundled model without evaluate_on"
     )
-    layout: Literal["auto", "points", "ssd", "yolo_v5", "yolo_v8"] = Field(
+    layout: Literal["auto", "points", "ssd", "yolo_v5", "yolo_v8", "end_to_end"] = Field(
         "auto",
         description="what the model answers; named, it is taken although answers look like another",
     )

@@ -1,9 +1,12 @@
 """The publishing of a detector, as its user starts it."""
 
+import json
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
 
+import cv2
 import pytest
 from edge_detector.contract.manifest import Layout
 
@@ -18,6 +21,7 @@ from tasks.publish_detector import alone_in_folder
 from tests.edge.device.tiny import LABELS
 from tests.edge.release.cells import write_pictures, write_variant
 from tests.edge.release.phone.mediapipe import finding, reading, refusing
+from tests.edge.release.squares import SQUARES, write_detector
 from tests.flows.command import command
 from tests.guides import examples
 
@@ -110,6 +114,28 @@ def test_command_refuses_a_model_that_does_not_look(home, pictures, model_of, ru
     assert f"(report: {page})" in errors and "Refused" in page.read_text("utf-8")
     listed = home / "releases"
     assert not any("blind" in path.name for path in listed.rglob("*"))
+
+
+def test_a_model_that_finishes_its_detections_is_recognised(run_here, tmp_path, monkeypatch):
+    """The guide's example: layout and labels are found out, with no option."""
+    model = write_detector(tmp_path, "e2e").rename(tmp_path / "yolo26n.tflite")
+    with zipfile.ZipFile(model, "a") as archive:
+        said = {"task": "detect", "names": {"0": "red", "1": "green"}, "end2end": True}
+        archive.writestr("metadata.json", json.dumps(said))
+    (tmp_path / "photos").mkdir()
+    for number, picture in enumerate(SQUARES):
+        cv2.imwrite(str(tmp_path / "photos" / f"{number}.png"), picture)
+    monkeypatch.chdir(tmp_path)
+    ((_, _, module, *arguments),) = examples("edge/BRING_YOUR_OWN.md", "Layouts")
+    assert module == FLOW
+
+    code, output, errors = run_here("publish_detector", tmp_path / "var", *arguments, *QUICK)
+
+    assert code == 0, errors
+    assert "metadata.json within yolo26n.tflite (names in JSON, numbered from 0): 2 na" in output
+    written = tmp_path / "var" / "detectors" / "publishing" / "yolo26n-1.0.0"
+    (manifest,) = written.rglob("manifest.json")
+    assert json.loads(manifest.read_text("utf-8"))["output"]["layout"] == "end_to_end"
 
 
 @pytest.fixture

@@ -37,26 +37,48 @@ class Finding:
     proved: bool = False
 
 
-def judge_end_to_end(tables: Sequence[Array], step: float = 0.0) -> str | None:
+@dataclass(frozen=True)
+class Columns:
+    """Where finished detections have the first of their corners, their score and their class."""
+
+    corners: int
+    score: int
+    class_id: int
+
+    def describe(self) -> str:
+        return (
+            f"corners in columns {self.corners} to {self.corners + 3}, scores that fall in column"
+            f" {self.score}, whole-number classes in column {self.class_id}"
+        )
+
+
+END_TO_END = Columns(0, 4, 5)  # as the layout of this name has them
+# Classes before scores, and corners behind the number of the picture.
+_FINISHED = (END_TO_END, Columns(0, 5, 4), Columns(1, 6, 5), Columns(1, 5, 6))
+
+
+def judge_end_to_end(tables: Sequence[Array], step: float = 0.0) -> Columns | None:
     """Whether tables are finished detections: which columns say so, else None.
 
     Args:
         tables: one for each picture, (rows, columns), as real values.
         step: of the values, where they are quantised.
     """
-    # Corners from column 0, or from 1 behind the number of the picture.
-    for first, score, class_id in ((0, 4, 5), (0, 5, 4), (1, 6, 5), (1, 5, 6)):
-        if all(_is_finished(table, first, score, class_id, step) for table in tables) and any(
-            table[:, score].max() > _TOLERANCE for table in tables
+    for columns in _FINISHED:
+        if all(_is_finished(table, columns, step) for table in tables) and shows(
+            tables, columns.score
         ):
-            return (
-                f"corners in columns {first} to {first + 3}, scores that fall in column {score},"
-                f" whole-number classes in column {class_id}"
-            )
+            return columns
     return None
 
 
-def _is_finished(table: Array, first: int, score: int, class_id: int, step: float) -> bool:
+def shows(tables: Sequence[Array], column: int) -> bool:
+    """Whether a column, if it has scores, is above what a network says of nothing."""
+    return any(table[:, column].max() > _TOLERANCE for table in tables)
+
+
+def _is_finished(table: Array, columns: Columns, step: float) -> bool:
+    first, score, class_id = columns.corners, columns.score, columns.class_id
     if table.shape[1] <= max(score, class_id) or len(table) < 2 or not np.isfinite(table).all():
         return False
     if first == 1 and table.shape[1] != 7:
@@ -154,8 +176,28 @@ def _objectness(layout: Layout, scores: Array) -> list[str]:
     return []
 
 
-def judge_ssd(answers: Sequence[Mapping[str, Array]]) -> Finding:
-    """The four tensors of TFLite_Detection_PostProcess, by role, without the batch."""
+def judge_detections(tables: Sequence[Array]) -> Finding:
+    """Rows of the layout end_to_end, one table for each picture, boxes as shares of the input."""
+    return judge_ssd(
+        [
+            {
+                "boxes": table[:, :4],
+                "classes": table[:, END_TO_END.class_id],
+                "scores": table[:, END_TO_END.score],
+                "count": np.array(len(table)),
+            }
+            for table in tables
+        ],
+        "end_to_end",
+    )
+
+
+def judge_ssd(answers: Sequence[Mapping[str, Array]], layout: Layout = "ssd") -> Finding:
+    """The four tensors of TFLite_Detection_PostProcess, by role, without the batch.
+
+    layout: what these are called in findings.
+    """
+    corners = "x0, y0, x1, y1" if layout == "end_to_end" else "ymin, xmin, ymax, xmax"
     for answer in answers:
         if not all(np.isfinite(values).all() for values in answer.values()):
             return Finding(("some of its values are no numbers",))
@@ -172,13 +214,13 @@ def judge_ssd(answers: Sequence[Mapping[str, Array]]) -> Finding:
     impossible = []
     if not (boxes[:, 2:] > boxes[:, :2]).all(axis=1).mean() >= 0.5:
         impossible.append(
-            f"its boxes ({_first(boxes[0])}) are no corners: ymin, xmin, ymax, xmax, of which the"
-            " second pair is larger"
+            f"its boxes ({_first(boxes[0])}) are no corners: {corners}, of which the second pair"
+            " is larger"
         )
     elif (boxes.max(axis=1) > 1 + 2 * _BEYOND).mean() > 0.5:
         impossible.append(
-            f"its boxes ({_first(boxes[0])}) are in pixels, where ssd has shares of the picture,"
-            " 0 to 1"
+            f"its boxes ({_first(boxes[0])}) are in pixels, where {layout} has shares of the"
+            " picture, 0 to 1"
         )
     return Finding(tuple(impossible), (), True)
 

@@ -37,7 +37,7 @@ def find_scaling(tensor: TensorInfo, layout: Layout) -> Scaling | None:
     if not tensor.quantised:
         return Scaling(dtype, float(-lowest), 1.0)  # bytes as they are
     own = Scaling(dtype, float(tensor.zero_point - lowest), _rounded(1 / tensor.scale))
-    if not layout.startswith("yolo"):
+    if layout in ("points", "ssd"):
         return own
     low, high = ((end - tensor.zero_point) * tensor.scale for end in (lowest, lowest + 255))
     if 1 / tensor.scale < _FEWEST_STEPS:

@@ -8,7 +8,6 @@ contradict the shape are one too, with what was seen and what to name.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +16,25 @@ from edge_detector.inference.tensors import TensorInfo
 
 from edge.release.conversion.answers import (
     CLEAR,
+    END_TO_END,
     Finding,
+    judge_detections,
     judge_end_to_end,
     judge_points,
     judge_ssd,
     judge_yolo,
+    shows,
 )
+from edge.release.conversion.class_ids import check_classes, find_pair, highest_class
+from edge.release.conversion.exporter import read_exporter_notes
 from edge.release.conversion.input_scaling import find_scaling
 from edge.release.conversion.opened_model import Array, OpenedModel
-from edge.release.conversion.shapes import SSD, Roles, find_layout, find_strides
+from edge.release.conversion.shapes import (
+    Roles,
+    find_layout,
+    find_strides,
+    possible_layouts,
+)
 from edge.release.datasets.label_names import is_background
 from edge.release.datasets.pictures import Image
 from edge.release.errors import ModelFileError
@@ -105,17 +114,19 @@ class _Inspector:
         self._notes: list[str] = []
 
     def inspect(self) -> Inspection:
-        self._refuse_end_to_end()
-        layout, roles = find_layout(self._model, self._labels, self._hints.layout)
+        finished = self._is_finished()
+        self._leave_out_uncounted(finished)
+        layout, roles = find_layout(self._model, self._labels, self._hints.layout, finished)
         spec = self._spec(layout)
-        if layout == "ssd":
-            if len(roles) < len(ROLES["ssd"]):
-                roles = {**roles, **self._pair_by_answers(spec)}
-            self._leave_out_background(spec, roles)
-            self._check_classes(spec, roles)
+        if layout == "ssd" and len(roles) < len(ROLES["ssd"]):
+            roles = {**roles, **find_pair(self._model, spec)}
+        if layout in ("ssd", "end_to_end"):
+            self._leave_out_background(layout, spec, roles)
+            check_classes(self._model, spec, roles, self._labels)
         normalised = False
-        if "predictions" in roles:  # boxes of YOLO are in pixels or in shares
-            normalised = self._is_normalised(layout, spec, roles["predictions"])
+        table = roles.get("predictions", roles.get("detections"))
+        if table is not None:  # boxes of YOLO are in pixels or in shares
+            normalised = self._is_normalised(layout, spec, table)
         output = OutputSpec(
             layout=layout,
             tensors={role: roles[role].name for role in ROLES[layout]},
@@ -129,12 +140,7 @@ class _Inspector:
 
     def _spec(self, layout: Layout) -> InputSpec:
         info, hints = self._model.input, self._hints
-        shape = info.shape
-        if len(shape) != 4 or shape[0] != 1 or shape[3] != 3:
-            raise ModelFileError(
-                f"{self._model.file} reads {list(shape)}; a detector reads one picture,"
-                " [1, height, width, 3]"
-            )
+        height, width = self._model.picture_sides()
         scaling = find_scaling(info, layout)
         if scaling is None:
             raise ModelFileError(
@@ -144,8 +150,8 @@ class _Inspector:
         if scaling.note and not given and scaling.note not in self._notes:
             self._notes.append(scaling.note)
         return InputSpec(
-            height=shape[1],
-            width=shape[2],
+            height=height,
+            width=width,
             dtype=scaling.dtype,
             mean=scaling.mean if hints.mean is None else hints.mean,
             std=scaling.std if hints.std is None else hints.std,
@@ -156,24 +162,32 @@ class _Inspector:
 
     # What only the answers tell
 
-    def _refuse_end_to_end(self) -> None:
-        """Finished detections in one table have a shape that YOLO's may have too."""
-        shape = self._model.outputs[0].shape
-        if len(self._model.outputs) != 1 or len(shape) != 3 or not self._model.pictures:
-            return
-        if self._hints.settled or min(shape[1:]) < 6:
-            return
-        info = self._model.outputs[0]
-        tables = [answer[info.name][0] for answer in self._model.answers(self._spec("yolo_v8"))]
+    def _is_finished(self) -> bool | None:
+        """Whether the one output is a table of finished detections; None: it cannot be told.
+
+        Such a table has a shape that YOLO's may have too.
+        """
+        self._model.picture_sides()
+        info, named = self._model.outputs[0], self._hints.layout
+        said = read_exporter_notes(self._model.file).end_to_end
+        if len(self._model.outputs) != 1 or len(info.shape) != 3 or min(info.shape[1:]) < 6:
+            return None
+        if self._hints.settled or not self._model.pictures or named == "end_to_end":
+            return said
+        tables = [answer[info.name][0] for answer in self._model.answers(self._spec("end_to_end"))]
         step = info.scale if info.quantised else 0.0
-        turned = [table.T for table in tables]
-        seen = judge_end_to_end(tables, step) or judge_end_to_end(turned, step)
-        if seen:
+        columns = judge_end_to_end(tables, step)
+        if columns == END_TO_END and info.shape[2] == 6 and named is None:
+            return True
+        columns = columns or judge_end_to_end([table.T for table in tables], step)
+        if columns:
             self._object(
                 f"an end-to-end output, whose detections have been through NMS already:"
-                f" {seen}. No layout reads that; export the network without its last step (of"
-                " Ultralytics: nms=False, end2end=False)"
+                f" {columns.describe()}. The layout end_to_end has [1, N, 6]: corners, score and"
+                " class; export the network so, or without its last step (of Ultralytics:"
+                " nms=False, end2end=False)"
             )
+        return False if shows(tables, END_TO_END.score) else said
 
     def _object(self, seen: str) -> None:
         """Say what answers look like: an error, but for a layout that the publisher has named."""
@@ -218,12 +232,15 @@ class _Inspector:
             return judge_ssd(
                 [{role: answer[info.name][0] for role, info in roles.items()} for answer in answers]
             )
-        tables = self._tables(output.layout, spec, roles["predictions"])  # yolo_v5 or yolo_v8
         sides = np.ones(4) if output.normalised else np.array([spec.width, spec.height] * 2)
-        return judge_yolo(
-            output.layout,
-            [np.concatenate([table[:, :4] / sides, table[:, 4:]], axis=1) for table in tables],
-        )
+        (role,) = ROLES[output.layout]
+        shares = [
+            np.concatenate([table[:, :4] / sides, table[:, 4:]], axis=1)
+            for table in self._tables(output.layout, spec, roles[role])
+        ]
+        if output.layout == "end_to_end":
+            return judge_detections(shares)
+        return judge_yolo(output.layout, shares)
 
     def _tables(self, layout: Layout, spec: InputSpec, info: TensorInfo) -> list[Array]:
         """For each picture a row for each box, as the device reads the tensor."""
@@ -231,60 +248,34 @@ class _Inspector:
         tables = [answer[info.name][0] for answer in self._model.answers(spec)]
         return [table.T for table in tables] if columns_first else tables
 
-    def _pair_by_answers(self, spec: InputSpec) -> dict[str, TensorInfo]:
-        """Classes are whole numbers, scores fall and are not."""
-        pair = [info for info in self._model.outputs if len(info.shape) == 2]
-        answers = self._model.answers(spec)
-        whole = [
-            info for info in pair if all((answer[info.name] % 1 == 0).all() for answer in answers)
-        ]
-        if len(whole) != 1:
-            raise ModelFileError(
-                f"{self._model.file}: it cannot be told which of {pair[0].name} and"
-                f" {pair[1].name} are classes and which scores; name the outputs as {SSD} does, or"
-                " give pictures in which it finds something"
+    def _leave_out_uncounted(self, finished: bool | None) -> None:
+        """A background that is one name too many for the shapes goes."""
+        first, *others = self._labels
+        named = self._hints.layout
+        if not others or not is_background(first):
+            return
+        if possible_layouts(self._model, len(self._labels), named, finished):
+            return
+        if possible_layouts(self._model, len(others), named, finished):
+            self._labels = others
+            self._notes.append(
+                f"The first label, {first}, was left out: the model answers for {len(others)}"
+                f" classes, and class 0 is {others[0]}."
             )
-        scores = next(info for info in pair if info is not whole[0])
-        falling = (pairwise(answer[scores.name][0].tolist()) for answer in answers)
-        if not all(a >= b for pairs in falling for a, b in pairs):
-            raise ModelFileError(
-                f"{self._model.file}: {scores.name} are no scores, which would fall"
-            )
-        return {"classes": whole[0], "scores": scores}
 
-    def _leave_out_background(self, spec: InputSpec, roles: Roles) -> None:
+    def _leave_out_background(self, layout: Layout, spec: InputSpec, roles: Roles) -> None:
         """ssd does not count the background; unless answers say otherwise, its name goes."""
         first, *others = self._labels
         if not others or not is_background(first):
             return
-        if self._model.pictures and self._highest(spec, roles, CLEAR) == len(others):
+        if self._model.pictures and highest_class(self._model, spec, roles, CLEAR) == len(others):
             self._notes.append(f"The model answers with class {len(others)}: {first} is class 0.")
             return
         self._labels = others
         self._notes.append(
-            f"The first label, {first}, was left out: ssd does not count it, and class 0 is"
+            f"The first label, {first}, was left out: {layout} does not count it, and class 0 is"
             f" {others[0]}."
         )
-
-    def _highest(self, spec: InputSpec, roles: Roles, score: float) -> int:
-        """The highest class with such a score in any picture; -1 where there is none."""
-        highest = -1
-        for answer in self._model.answers(spec):
-            counted = answer[roles["scores"].name][0] >= score
-            classes = answer[roles["classes"].name][0][counted]
-            classes = classes[np.isfinite(classes)]
-            highest = max(highest, int(classes.max()) if len(classes) else -1)
-        return highest
-
-    def _check_classes(self, spec: InputSpec, roles: Roles) -> None:
-        if not self._model.pictures:
-            return
-        highest = self._highest(spec, roles, -np.inf)
-        if highest >= len(self._labels):
-            raise ModelFileError(
-                f"{self._model.file} answers with class {highest}, but there are"
-                f" {len(self._labels)} labels; the labels belong to another model"
-            )
 
     def _is_normalised(self, layout: Layout, spec: InputSpec, info: TensorInfo) -> bool:
         if self._hints.normalised is not None:
@@ -293,4 +284,10 @@ class _Inspector:
             bounds = np.iinfo(info.dtype)
             return (bounds.max - info.zero_point) * info.scale <= _LARGEST_SHARE
         tables = self._tables(layout, spec, info)
+        if not any(table[:, :4].any() for table in tables):
+            raise ModelFileError(
+                f"{self._model.file} found nothing in {len(tables)} pictures, so that nobody knows"
+                " whether its boxes are in pixels; give pictures that show what it knows, by"
+                " --golden or --evaluate-on"
+            )
         return max(float(table[:, :4].max()) for table in tables) <= _LARGEST_SHARE

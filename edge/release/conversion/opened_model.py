@@ -36,6 +36,22 @@ class OpenedModel:
         self.input = inputs[0]
         self._known: dict[InputSpec, list[dict[str, Array]]] = {}
 
+    def picture_sides(self) -> tuple[int, int]:
+        """Height and width of the picture that it reads, in px.
+
+        Raises:
+            ModelFileError: it reads something else than one picture.
+        """
+        shape = self.input.shape
+        if len(shape) == 4 and shape[0] == 1 and shape[3] == 3:
+            return shape[1], shape[2]
+        if len(shape) == 4 and shape[:2] == (1, 3):
+            return shape[2], shape[3]
+        raise ModelFileError(
+            f"{self.file} reads {list(shape)}; a detector reads one picture, [1, height, width, 3]"
+            " or [1, 3, height, width]"
+        )
+
     def describe_outputs(self) -> str:
         """Their names and shapes."""
         return ", ".join(f"{info.name} {list(info.shape)}" for info in self.outputs)

@@ -6,7 +6,7 @@ from edge_detector.contract.manifest import ROLES, InputSpec, Layout
 from edge_detector.inference.tensors import TensorInfo
 
 from edge.release.conversion.opened_model import OpenedModel
-from edge.release.datasets.label_names import is_background
+from edge.release.conversion.other_kinds import name_kind
 from edge.release.errors import ModelFileError
 
 SSD = "TFLite_Detection_PostProcess"
@@ -18,40 +18,58 @@ _STRIDES = tuple(
 Roles = Mapping[str, TensorInfo]
 
 
-def find_layout(
-    model: OpenedModel, labels: Sequence[str], named: Layout | None
-) -> tuple[Layout, Roles]:
-    """The one layout that the shapes allow; of ssd, classes and scores may be missing.
+def possible_layouts(
+    model: OpenedModel, count: int, named: Layout | None, finished: bool | None
+) -> dict[Layout, Roles]:
+    """The layouts that the shapes allow; of ssd, classes and scores may be missing.
 
     Args:
         model: the file.
-        labels: what its classes are called.
+        count: of its labels.
         named: the layout that the publisher has named, if any.
-
-    Raises:
-        ModelFileError: none is, or several are.
+        finished: whether its one output is a table of finished detections; None: not known.
     """
-    count = len(labels)
     possible: dict[Layout, Roles | None] = {
         "points": _points(model, count) if named in (None, "points") else None,
         "ssd": _ssd(model),
         "yolo_v8": _yolo(model.outputs, 4 + count, either_way=True),
         "yolo_v5": _yolo(model.outputs, 5 + count, either_way=False),
+        "end_to_end": _end_to_end(model.outputs),
     }
-    found = {
+    if named is None and finished is not None:
+        others = [layout for layout in possible if (layout == "end_to_end") != finished]
+        possible = {layout: None if layout in others else possible[layout] for layout in possible}
+    return {
         layout: roles
         for layout, roles in possible.items()
         if roles is not None and named in (None, layout)
     }
+
+
+def find_layout(
+    model: OpenedModel, labels: Sequence[str], named: Layout | None, finished: bool | None
+) -> tuple[Layout, Roles]:
+    """The one layout that the shapes allow; arguments as those of `possible_layouts`.
+
+    Raises:
+        ModelFileError: none is, or several are.
+    """
+    found = possible_layouts(model, len(labels), named, finished)
+    if len(found) > 1 and _is_grid(model):
+        found.pop("end_to_end", None)
     if len(found) == 1:
         return next(iter(found.items()))
     seen = f"{model.file} answers {model.describe_outputs()}"
     if found:
         raise ModelFileError(f"{seen}: {' or '.join(found)}? Say so by --layout")
+    kind = name_kind([info.shape for info in model.outputs])
+    if kind:
+        raise ModelFileError(f"{model.file} is {kind}. It answers {model.describe_outputs()}")
     raise ModelFileError(
-        f"{seen}, which with {count} labels is none of the layouts known: points"
-        f" (scores [1, N, labels] and distances [1, N, 4]), ssd (the four tensors of {SSD}),"
-        " yolo_v8 ([1, 4 + labels, N]), yolo_v5 ([1, N, 5 + labels])"
+        f"{seen}, which with {len(labels)} label{'s' * (len(labels) > 1)} is none of the layouts"
+        " known: points (scores [1, N, labels] and distances [1, N, 4]), ssd (the four tensors of"
+        f" {SSD}), yolo_v8 ([1, 4 + labels, N]), yolo_v5 ([1, N, 5 + labels]),"
+        " end_to_end ([1, N, 6])"
         f"{_hint(model.outputs, labels)}"
     )
 
@@ -63,10 +81,9 @@ def find_strides(model: OpenedModel, spec: InputSpec, roles: Roles) -> tuple[int
         ModelFileError: no grids do.
     """
     count = roles["scores"].shape[1]
-    for strides in _STRIDES:
-        points = (-(-spec.height // side) * -(-spec.width // side) for side in strides)
-        if sum(points) == count == roles["distances"].shape[1]:
-            return strides
+    strides = _strides_of(count, spec.height, spec.width)
+    if strides and count == roles["distances"].shape[1]:
+        return strides
     raise ModelFileError(
         f"{model.file} answers for {count} points, which for a picture of {spec.height} x"
         f" {spec.width} are no grids with strides such as 8, 16 and 32; a head with anchors"
@@ -133,6 +150,26 @@ def _yolo(outputs: Sequence[TensorInfo], wide: int, *, either_way: bool) -> Role
     return {"predictions": outputs[0]} if columns == wide or (either_way and rows == wide) else None
 
 
+def _end_to_end(outputs: Sequence[TensorInfo]) -> Roles | None:
+    if len(outputs) != 1 or len(outputs[0].shape) != 3 or outputs[0].shape[2] != 6:
+        return None
+    return {"detections": outputs[0]}
+
+
+def _strides_of(count: int, height: int, width: int) -> tuple[int, ...]:
+    """The strides of the grids that have so many points; empty where no grids do."""
+    for strides in _STRIDES:
+        if sum(-(-height // side) * -(-width // side) for side in strides) == count:
+            return strides
+    return ()
+
+
+def _is_grid(model: OpenedModel) -> bool:
+    """Whether a row stands for each place of grids, of which one has up to three boxes."""
+    rows, sides = model.outputs[0].shape[1], model.picture_sides()
+    return any(rows % boxes == 0 and _strides_of(rows // boxes, *sides) for boxes in (1, 3))
+
+
 def _hint(outputs: Sequence[TensorInfo], labels: Sequence[str]) -> str:
     """How many labels would fit a table: their number is the usual mistake."""
     if len(outputs) != 1 or len(outputs[0].shape) != 3:
@@ -146,6 +183,4 @@ def _hint(outputs: Sequence[TensorInfo], labels: Sequence[str]) -> str:
         hint += f", with {wide - 5} yolo_v5"
     if rows == 5 + len(labels):
         hint += "; for a yolo_v5, rows and columns are exchanged: export it as [1, N, 5 + labels]"
-    if len(labels) > 1 and is_background(labels[0]):
-        hint += f"; the first label, {labels[0]}, may be one too many"
     return hint

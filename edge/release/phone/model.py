@@ -51,6 +51,10 @@ def make_phone_model(candidate: Candidate) -> tuple[bytes, Inspection]:
 def _fit_input(graph: Graph, info: TensorInfo, manifest: Manifest) -> InputSpec:
     """Let the graph read what a phone gives; how it is read then."""
     spec = manifest.input
+    if info.shape[1:] != (spec.height, spec.width, 3):
+        raise ModelFileError(
+            f"the model reads {list(info.shape)}, and MediaPipe gives [1, height, width, 3]"
+        )
     if spec.colour_order != "rgb":
         raise ModelFileError("MediaPipe gives red, green, blue, and the model reads them reversed")
     if spec.dtype == "float32":

@@ -27,8 +27,20 @@ from edge.release.validation.timing import TimingPlan
 from edge.release.validation.validation import Validation, evaluate_candidate, validate_all
 
 # The score from which a detection counts, where neither the publisher nor labelled images tell.
-_USUAL_SCORE: Mapping[Layout, float] = {"points": 0.5, "ssd": 0.6, "yolo_v5": 0.4, "yolo_v8": 0.4}
-_USUAL_OVERLAP: Mapping[Layout, float] = {"points": 0.6, "ssd": 0.6, "yolo_v5": 0.5, "yolo_v8": 0.5}
+_USUAL_SCORE: Mapping[Layout, float] = {
+    "points": 0.5,
+    "ssd": 0.6,
+    "yolo_v5": 0.4,
+    "yolo_v8": 0.4,
+    "end_to_end": 0.4,
+}
+_USUAL_OVERLAP: Mapping[Layout, float] = {
+    "points": 0.6,
+    "ssd": 0.6,
+    "yolo_v5": 0.5,
+    "yolo_v8": 0.5,
+    "end_to_end": 0.5,
+}
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,6 +49,19 @@ def ssd(
     return found
 
 
+def end_to_end(
+    rows: Any, *, width: float, height: float, thresholds: Sequence[float]
+) -> list[Found]:
+    """rows: (N, 6) real. width, height: what stands for 1."""
+    found: list[Found] = []
+    for x0, y0, x1, y1, score, number in rows.tolist():
+        class_id = round(number)
+        if 0 <= class_id < len(thresholds) and score >= thresholds[class_id]:
+            box = clip(x0 / width, y0 / height, x1 / width, y1 / height)
+            found += filled(box, min(1.0, score), class_id)
+    return found
+
+
 def yolo(
     rows: Any, *, width: float, height: float, objectness: bool, thresholds: Sequence[float]
 ) -> list[Found]:

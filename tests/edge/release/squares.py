@@ -67,8 +67,8 @@ def build(form: str) -> bytes:
     """A TFLite file.
 
     form: v8 (columns first), v8_rows, v8_pixels, v8_logits, v8_corners, v8_one, v5, v5_one,
-    v5_exchanged, e2e, e2e_one, e2e_numbered, ssd, ssd_named, ssd_pixels, ssd_from_1,
-    points_probabilities;
+    v5_exchanged, v8_planes (an input of channels first), e2e, e2e_pixels, e2e_one, e2e_numbered,
+    ssd, ssd_named, ssd_pixels, ssd_from_1, points_probabilities;
     v8_int8_plain, v8_int8_wide, v8_int8_bytes: quantised with that range of the input.
     """
     tf = open_tensorflow()
@@ -76,7 +76,12 @@ def build(form: str) -> bytes:
     lowest, highest = {"wide": (-2.0, 2.5), "bytes": (0.0, 255.0)}.get(calibration, (0.0, 1.0))
     white = 255.0 if calibration == "bytes" else 1.0
 
+    planes = shape.endswith("_planes")
+    picture = (1, 3, SIDE, SIDE) if planes else (1, SIDE, SIDE, 3)
+
     def answer(image: Any) -> Any:
+        if planes:
+            image = tf.transpose(image, (0, 2, 3, 1))
         image = (image + 1.0) / 2.0 if shape.startswith("ssd") else image / white
         cells = tf.reshape(tf.nn.avg_pool2d(image, STRIDE, STRIDE, "VALID"), (100, 3))
         red = tf.nn.relu(cells[:, 0:1] - cells[:, 1:2] - cells[:, 2:3])
@@ -91,9 +96,7 @@ def build(form: str) -> bytes:
 
     module = tf.Module()
     with quiet():
-        module.answer = tf.function(
-            answer, input_signature=[tf.TensorSpec((1, SIDE, SIDE, 3), tf.float32)]
-        )
+        module.answer = tf.function(answer, input_signature=[tf.TensorSpec(picture, tf.float32)])
         converter = tf.lite.TFLiteConverter.from_concrete_functions(
             [module.answer.get_concrete_function()], module
         )
@@ -142,8 +145,9 @@ def _finished(tf: Any, *scores: Any) -> tuple[Any, Any, Any]:
     )
 
 
-def _e2e(tf: Any, *scores: Any, numbered: bool = False) -> Any:
+def _e2e(tf: Any, *scores: Any, numbered: bool = False, scale: float = 1.0) -> Any:
     boxes, best, classes = _finished(tf, *scores)
+    boxes = boxes * scale
     if numbered:
         return tf.concat([0.0 * best, boxes, classes, best], axis=1)[None]
     return tf.concat([boxes, best, classes], axis=1)[None]
@@ -184,7 +188,9 @@ _FORMS: dict[str, Callable[..., Any]] = {
     "v5": _v5,
     "v5_one": lambda tf, red, green: _v5(tf, red),
     "v5_exchanged": lambda tf, *s: tf.transpose(_v5(tf, *s), (0, 2, 1)),
+    "v8_planes": _v8,
     "e2e": _e2e,
+    "e2e_pixels": lambda tf, *s: _e2e(tf, *s, scale=float(SIDE)),
     "e2e_one": lambda tf, red, green: _e2e(tf, red),
     "e2e_numbered": lambda tf, *s: _e2e(tf, *s, numbered=True),
     "ssd": _ssd,

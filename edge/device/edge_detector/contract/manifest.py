@@ -29,13 +29,14 @@ Variant = Literal["float32", "float16", "dynamic", "int8", "as-is"]
 DType = Literal["uint8", "int8", "float32"]
 ColourOrder = Literal["rgb", "bgr"]
 Fit = Literal["letterbox", "stretch"]
-Layout = Literal["points", "ssd", "yolo_v5", "yolo_v8"]
+Layout = Literal["points", "ssd", "yolo_v5", "yolo_v8", "end_to_end"]
 
 ROLES: Mapping[Layout, tuple[str, ...]] = {
     "points": ("scores", "distances"),
     "ssd": ("boxes", "classes", "scores", "count"),
     "yolo_v5": ("predictions",),
     "yolo_v8": ("predictions",),
+    "end_to_end": ("detections",),
 }
 
 
@@ -82,7 +83,8 @@ class OutputSpec:
     """Which tensors the model answers with, and how they are to be read (see `inference.decoders`).
 
     strides: of "points", finest first as the tensors have them, in pixels of the input.
-    normalised: of "yolo_*", whether boxes are in 0 to 1 of the input instead of its pixels.
+    normalised: of "yolo_*" and "end_to_end", whether boxes are in 0 to 1 of the input instead of
+    its pixels.
     """
 
     layout: Layout

@@ -78,13 +78,16 @@ class Preprocessor:
     """Turns frames into inputs of one model; may be used by several threads at once."""
 
     def __init__(self, spec: InputSpec, tensor: TensorInfo) -> None:
-        """Plan the way from pixels to the tensor.
+        """Plan the way from pixels to the tensor, which may have its channels first.
 
         Raises:
             ModelError: the tensor is not as the manifest says.
         """
         shape = (1, spec.height, spec.width, 3)
-        if tensor.shape != shape or tensor.dtype != np.dtype(spec.dtype):
+        self._channels_first = tensor.shape == (1, 3, spec.height, spec.width) != shape
+        if not (self._channels_first or tensor.shape == shape) or tensor.dtype != np.dtype(
+            spec.dtype
+        ):
             raise ModelError(
                 f"the model's input is {tensor.dtype} {list(tensor.shape)}, "
                 f"its manifest says {spec.dtype} {list(shape)}"
@@ -97,7 +100,7 @@ class Preprocessor:
         self._geometries: Mapping[tuple[int, int], Geometry] = {}
 
     def prepare(self, frame: NDArray[np.uint8]) -> tuple[NDArray[Any], Geometry]:
-        """A frame as the input, shape (1, height, width, 3), in a buffer of its own.
+        """A frame as the input, in the tensor's shape, in a buffer of its own.
 
         frame: BGR, shape (height, width, 3).
 
@@ -110,7 +113,10 @@ class Preprocessor:
             )
         geometry = self._geometry(frame.shape[0], frame.shape[1])
         levels = self._levels(frame, geometry)
-        return self._values(levels), geometry
+        values = self._values(levels)
+        if self._channels_first:
+            values = np.ascontiguousarray(values.transpose(0, 3, 1, 2))
+        return values, geometry
 
     def _geometry(self, height: int, width: int) -> Geometry:
         known = self._geometries.get((height, width))

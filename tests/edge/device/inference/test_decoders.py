@@ -194,6 +194,43 @@ def test_ssd_is_read_as_plain_loops_read_it(count, thresholds):
     assert decoder.has_nms
 
 
+@pytest.mark.parametrize("thresholds", THRESHOLDS.values(), ids=THRESHOLDS.keys())
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("normalised", [True, False])
+def test_end_to_end_is_read_as_plain_loops_read_it(normalised, dtype, thresholds):
+    """Corners in pixels or parts of the input, no class without label; boxes may stick out."""
+    random = np.random.default_rng(4)
+    width, height = (1, 1) if normalised else (SPEC.width, SPEC.height)
+    corners = np.sort(random.uniform(-0.2, 1.2, (40, 2, 2)), axis=1).reshape(40, 4)
+    scores, classes = random.uniform(0, 1, (40, 1)), random.integers(-1, 6, (40, 1))
+    rows = np.concatenate([corners * [width, height, width, height], scores, classes], axis=1)
+    info, values, real = tensor(rows[None], dtype, -1.5, max(6.0, width))
+    output = OutputSpec(layout="end_to_end", tensors={"detections": "t"}, normalised=normalised)
+    decoder = open_decoder(DecoderSpec(output, SPEC, {"detections": info}, np.array(thresholds)))
+
+    candidates = decoder.decode((values,))
+
+    assert_same(
+        candidates, plain.end_to_end(real[0], width=width, height=height, thresholds=thresholds)
+    )
+    assert decoder.has_nms
+
+
+@pytest.mark.parametrize("poison", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("column", range(6))
+def test_row_with_what_is_no_number_is_no_detection(column, poison):
+    """The other rows are; nor is it one of a class that never counts."""
+    info = TensorInfo(0, "t", (1, 2, 6), np.dtype("float32"))
+    output = OutputSpec(layout="end_to_end", tensors={"detections": "t"}, normalised=True)
+    decoder = open_decoder(
+        DecoderSpec(output, SPEC, {"detections": info}, np.array([0.5, math.inf]))
+    )
+    table = np.array([[[0.1, 0.1, 0.9, 0.9, 0.8, 0]] * 2], np.float32)
+    table[0, 1, column] = poison
+
+    assert len(decoder.decode((table,))) == 1
+
+
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
 def test_limit_in_integers_is_the_limit(dtype):
     """For every value of the tensor: at least the integer means at least the real number."""

@@ -120,6 +120,19 @@ def test_scaling_is_that_of_the_manifest(dtype, mean, std, scale, zero_point):
         assert np.abs(values[0] - exact).max() <= 1.0
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_channels_may_come_first(dtype):
+    """As exporters from PyTorch leave them: the same values in another order."""
+    frame = random_frame(100, 90)
+    usual, _ = Preprocessor(spec(dtype=dtype), tensor(dtype)).prepare(frame)
+
+    preprocessor = Preprocessor(spec(dtype=dtype), tensor(dtype, shape=(1, 3, 48, 64)))
+    planes, _ = preprocessor.prepare(frame)
+
+    assert planes.flags.c_contiguous
+    assert np.array_equal(planes, usual.transpose(0, 3, 1, 2))
+
+
 def test_every_frame_gets_a_buffer_of_its_own():
     """The next frame does not change what is still being looked at, nor does the model."""
     preprocessor = Preprocessor(spec(), tensor())
@@ -185,7 +198,7 @@ def test_views_are_frames(frame):
 
 
 @pytest.mark.parametrize(
-    "info", [tensor("int8"), tensor(shape=(1, 64, 48, 3)), tensor(shape=(1, 3, 48, 64))]
+    "info", [tensor("int8"), tensor(shape=(1, 64, 48, 3)), tensor(shape=(1, 3, 64, 48))]
 )
 def test_input_that_is_not_the_manifests_is_refused(info):
     """With both shapes and types."""

@@ -1,6 +1,9 @@
 """What a model answers decides what it is: shapes that fit are not enough, and are not overruled
 by silence."""
 
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 from edge_detector.contract.manifest import Thresholds
@@ -8,6 +11,7 @@ from edge_detector.inference.detector import Detector
 
 from edge.release.conversion.answers import FEWEST_ROWS, judge_end_to_end, judge_yolo
 from edge.release.conversion.inspection import ModelHints, inspect_model
+from edge.release.conversion.other_kinds import name_kind
 from edge.release.errors import ModelFileError
 from edge.release.validation.candidate import Origin, make_candidate
 from tests.edge.release.squares import (
@@ -49,6 +53,7 @@ def painted(seed: int, colours: tuple[str, ...] = COLOURS) -> list[tuple[str, tu
         ("v8_rows", COLOURS, "yolo_v8"),
         ("v8_pixels", COLOURS, "yolo_v8"),
         ("v8_one", ONE, "yolo_v8"),
+        ("v8_planes", COLOURS, "yolo_v8"),
         ("v8_int8_plain", COLOURS, "yolo_v8"),
         ("v8_int8_wide", COLOURS, "yolo_v8"),
         ("v8_int8_bytes", COLOURS, "yolo_v8"),
@@ -56,6 +61,10 @@ def painted(seed: int, colours: tuple[str, ...] = COLOURS) -> list[tuple[str, tu
         ("v5_one", ONE, "yolo_v5"),
         ("ssd", COLOURS, "ssd"),
         ("ssd_named", COLOURS, "ssd"),
+        ("e2e", COLOURS, "end_to_end"),
+        ("e2e", THREE, "end_to_end"),
+        ("e2e_pixels", COLOURS, "end_to_end"),
+        ("e2e_one", ONE, "end_to_end"),
     ],
 )
 def test_right_forms_are_taken_and_find_what_was_painted(tmp_path, form, labels, layout):
@@ -72,10 +81,8 @@ def test_right_forms_are_taken_and_find_what_was_painted(tmp_path, form, labels,
 @pytest.mark.parametrize(
     ("form", "labels", "seen"),
     [
-        ("e2e", COLOURS, "an end-to-end output.*scores that fall in column 4, whole-number clas"),
-        ("e2e", ONE, "an end-to-end output.*nms=False"),
-        ("e2e", THREE, "an end-to-end output"),
-        ("e2e_one", ONE, "an end-to-end output"),
+        ("e2e", ONE, "answers with class 1, but there is 1 label"),
+        ("e2e_numbered", ONE, "an end-to-end output.*nms=False"),
         ("e2e_numbered", COLOURS, "scores that fall in column 6, whole-number classes in column 5"),
         ("e2e_numbered", THREE, "an end-to-end output"),
         ("v5", THREE, "column 4 is high only together with another.*a yolo_v5 with 2 labels"),
@@ -98,7 +105,6 @@ def test_form_that_only_has_the_shape_of_another_is_refused(tmp_path, form, labe
     ("form", "labels", "hint"),
     [
         ("v8", THREE, "with 2 labels it would be yolo_v8"),
-        ("v8", ("background", *COLOURS), "the first label, background, may be one too many"),
         ("v5_exchanged", COLOURS, "rows and columns are exchanged"),
         ("v5", (*THREE, "white"), "with 3 labels it would be yolo_v8, with 2 yolo_v5"),
     ],
@@ -147,6 +153,76 @@ def test_names_of_outputs_tell_where_pictures_do_not(tmp_path):
         inspect_model(write_detector(tmp_path, "ssd"), COLOURS, NOTHING)
 
 
+def test_finished_detections_are_not_guessed(tmp_path):
+    """Without one, their six columns may be those of a YOLO with two classes."""
+    file = write_detector(tmp_path, "e2e")
+
+    with pytest.raises(ModelFileError, match=r"yolo_v8 or end_to_end\? Say so by --layout"):
+        inspect_model(file, COLOURS, NOTHING)
+
+    named = inspect_model(file, COLOURS, NOTHING, ModelHints(layout="end_to_end"))
+    assert named.output == inspect_model(file, COLOURS, SQUARES).output
+    assert inspect_model(write_detector(tmp_path, "v8_rows"), COLOURS, NOTHING).output.layout == (
+        "yolo_v8"  # whose rows are as many as its grid has places
+    )
+
+
+class TestExporter:
+    """What Ultralytics leaves in the file counts where answers leave it open."""
+
+    def write(self, folder: Path, form: str, entry: str, said: str) -> Path:
+        file = write_detector(folder, form)
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.writestr(entry, said)
+        return file
+
+    def test_it_says_that_detections_are_finished(self, tmp_path):
+        """Then no picture needs to."""
+        file = self.write(tmp_path, "e2e", "metadata.json", '{"task": "detect", "end2end": true}')
+
+        assert inspect_model(file, COLOURS, NOTHING).output.layout == "end_to_end"
+
+    def test_answers_overrule_it(self, tmp_path):
+        """A file may have been changed since."""
+        file = self.write(tmp_path, "v8_rows", "metadata.json", '{"args": {"nms": true}}')
+
+        assert inspect_model(file, COLOURS, SQUARES).output.layout == "yolo_v8"
+
+    def test_other_task_is_refused_by_its_name(self, tmp_path):
+        """Its table may have a detector's shape."""
+        file = self.write(tmp_path, "v8", "temp_meta.txt", "{'task': 'pose', 'names': {0: 'a'}}")
+
+        with pytest.raises(ModelFileError, match=r"is a pose network.*task: pose"):
+            inspect_model(file, COLOURS, SQUARES)
+
+    def test_damaged_metadata_is_passed_over(self, tmp_path):
+        """The shapes and the answers tell as well."""
+        file = self.write(tmp_path, "v8", "metadata.json", "{")
+
+        assert inspect_model(file, COLOURS, SQUARES).output.layout == "yolo_v8"
+
+
+@pytest.mark.parametrize(
+    ("shapes", "kind"),
+    [
+        ([(1, 1001)], "a classifier"),
+        ([(1, 1, 1, 1001)], "a classifier"),
+        ([(1, 257, 257, 21)], "heat maps or segmentation"),
+        ([(1, 23, 17, 17), (1, 23, 17, 34), (1, 23, 17, 64)], "heat maps or segmentation"),
+        ([(1, 1, 17, 3)], "a pose network"),
+        ([(1, 37, 8400), (1, 160, 160, 32)], "a segmentation network"),
+        ([(1, 52, 52, 255), (1, 26, 26, 255), (1, 13, 13, 255)], "grids have not been decoded"),
+        ([(1, 12, 7)], None),
+        ([(1, 9, 9), (1, 5), (1, 7), (1,)], None),
+    ],
+)
+def test_what_is_no_detector_is_named(shapes, kind):
+    """So that its owner knows what to look for."""
+    found = name_kind(shapes)
+
+    assert found is None if kind is None else kind in str(found)
+
+
 def test_other_forms_of_a_network_are_not_judged_again(tmp_path):
     """Whether eight bits ruin one is for the gate to say."""
     file = write_detector(tmp_path, "v8_logits")
@@ -176,6 +252,15 @@ class TestBackground:
 
         assert inspection.labels == labels
         assert found(tmp_path, file, inspection, labels, SQUARES[0]) == painted(0)
+
+    def test_it_goes_where_it_is_one_name_too_many(self, tmp_path):
+        """YOLO has no class for it, as its shape says."""
+        file = write_detector(tmp_path, "v8")
+
+        inspection = inspect_model(file, ("background", *COLOURS), SQUARES)
+
+        assert inspection.labels == COLOURS
+        assert "background, was left out: the model answers for 2 classes" in inspection.notes[0]
 
     def test_yolo_that_learnt_it_keeps_it(self, tmp_path):
         """There the number of names decides."""

@@ -282,7 +282,7 @@ class TestTrial:
 
     def test_form_that_contradicts_its_shape_is_refused(self, request_of, tmp_path):
         """Without labelled images nothing else would tell."""
-        file = write_detector(tmp_path / "e2e", "e2e")
+        file = write_detector(tmp_path / "e2e", "e2e_numbered")
         (file.parent / "labels.txt").write_text("red\ngreen\n")
         golden = tmp_path / "golden"
         golden.mkdir()
@@ -292,7 +292,7 @@ class TestTrial:
         with pytest.raises(ModelFileError, match="an end-to-end output"):
             try_out(request_of(file, golden=golden), tmp_path / "work")
 
-        request = request_of(file, golden=golden, hints=ModelHints(layout="yolo_v8"))
+        request = request_of(file, golden=golden, hints=ModelHints(layout="yolo_v5"))
         _, _, measurement, _ = try_out(request, tmp_path / "work")
         assert "although" in measurement.notes[0]
 

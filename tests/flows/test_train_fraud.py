@@ -205,6 +205,7 @@ def test_fault_is_told_and_nobody_becomes_champion(home, flow, parameters, messa
         (ManageModels, {}, "give exactly one of --promote, --shadow, --check, --rollback"),
         (ManageModels, {"rollback": True, "unblock": True}, "give exactly one of"),
         (ManageModels, {"rollback": True, "override_block": True}, "goes with promote alone"),
+        (ManageModels, {"check": "a", "new_contract": True}, "goes with promote or rollback"),
     ],
 )
 def test_parameters_that_do_not_go_together_are_refused(parameters, given, message):

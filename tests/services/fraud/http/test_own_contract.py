@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from flows.manage_models import ManageModels
 from services.fraud.audit.answers import feature_rows, read_day
 from services.fraud.errors import PromotionRefused
 from services.fraud.http import web
@@ -18,6 +19,8 @@ from services.fraud.scoring.card import Card
 from services.fraud.scoring.model_check import checked_registry
 from services.fraud.scoring.registry import Registry
 from services.fraud.scoring.schema import DetectAnswer
+from tasks.orchestration.command_line import parse
+from tests.guides import examples
 from tests.services.fraud.http.test_web import RAW, ask, problem
 from tests.services.fraud.running import GENUINE, InProcess, promoted, rows
 
@@ -65,6 +68,27 @@ def test_reasons_are_given_for_named_features_if_asked_for(service):
         ("V2", 0.25, 0.0),
     ]
     assert [r["effect"] for r in reasons] == pytest.approx([-2.0, -0.5], abs=1e-3)
+
+
+def test_example_of_the_page_is_answered(service):
+    """Each call of "Ask it", by a model that reads what the page says."""
+    for words in examples("services/fraud/BRING_YOUR_OWN.md", "Ask it"):
+        address, body = words[2], words[words.index("-d") + 1]
+        path = address.removeprefix("localhost:3000")
+        answer = ask(service, path, json.loads(body))
+        assert words[:2] == ["curl", "-s"] and answer.status_code == 200, answer.text
+        assert answer.json().get("rejected", 0) == 0
+
+
+def test_commands_of_the_page_are_understood():
+    """Both of the swap."""
+    given = examples("services/fraud/BRING_YOUR_OWN.md", "From one set of features to another")
+    asked = [parse(ManageModels, " ".join(words[:3]), words[3:]) for words in given]
+
+    assert [(a.promote, a.rollback, a.new_contract) for a in asked] == [
+        ("latest", False, True),
+        (None, True, True),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,10 @@ import pytest
 from flows.score_sentiment import ScoreSentiment
 from tasks.orchestration.command_line import parse
 from tasks.score_sentiment import find_source
+from tasks.sentiment.scoring.labels import AskedLabels
+from tasks.sentiment.scoring.model import find_model
 from tests.guides import examples
+from tests.tasks.sentiment.tiny_model import tiny_network, write_model
 
 BATCH = "tasks/sentiment/BRING_YOUR_OWN.md"
 TEXTS = ["Lovely, I would buy it again – café", "Broke after two days; a waste of money"]
@@ -67,3 +70,29 @@ def test_example_of_a_folder_reads_all_below_it(words, tmp_path, monkeypatch):
 
     dates = [row.values["date"] for row in rows if row.values is not None]
     assert dates == ["2026-11-01", "2026-11-01", "2026-11-02", "2026-11-02"]
+
+
+MODELS = {
+    "my-stars": ["1 star", "2 stars", "3 stars", "4 stars", "5 stars"],
+    "my-three": ["LABEL_0", "LABEL_1", "LABEL_2"],
+    "my-logit": ["LABEL_0"],
+}
+
+
+@pytest.mark.parametrize("words", examples(BATCH, "Models"), ids=" ".join)
+def test_example_of_a_model_opens_it(words, tmp_path, monkeypatch):
+    """With the labels that the page says."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRIPTYCH_HOME", str(tmp_path / "var"))
+    asked = parse(ScoreSentiment, "python -m flows.score_sentiment", words[3:])
+    names = dict(enumerate(MODELS[asked.model]))
+    write_model(tmp_path / asked.model, tiny_network(id2label=names, label2id={}))
+
+    labels = AskedLabels(asked.positive_label, asked.neutral_label)
+    model = find_model(asked.model, cache=tmp_path, asked=labels)
+
+    assert {
+        "my-stars": "1 star, 2 stars = NEGATIVE; 3 stars = NEUTRAL; 4 stars, 5 stars = POSITIVE",
+        "my-three": "LABEL_0 = NEGATIVE; LABEL_1 = NEUTRAL; LABEL_2 = POSITIVE",
+        "my-logit": "the sigmoid of the one logit, LABEL_0, is the probability of POSITIVE",
+    }[asked.model] == model.labels.rule

@@ -6,7 +6,7 @@ SentimentError
 │   └── SourceChanged   the input changed while it was read: run again
 ├── TooFewRows          fewer rows than were asked for: look at what writes the input
 ├── RejectedTooMany     too large a share of the rows was rejected: look at the rejects
-├── ModelError          the model cannot be opened, or is not a two-class sentiment model
+├── ModelError          the model cannot be opened or computed, or answers no sentiment
 │   ├── GoldenError     the model answers known texts wrongly: wrong weights or tokenizer
 │   └── PrecisionError  the precision that was asked for gives other labels: take another one
 ├── WarehouseError      the database refuses: fix the address, the rights or the tables

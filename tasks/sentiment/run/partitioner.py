@@ -3,17 +3,18 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.sentiment.errors import RejectedTooMany, TooFewRows
 from tasks.sentiment.reading.recognition.encoding import EncodingTally
 from tasks.sentiment.reading.reviews import WRONG_ENCODING, Rejected, Review, ReviewChecker
 from tasks.sentiment.reading.seen_ids import SeenIds
 from tasks.sentiment.reading.source import Source
+from tasks.sentiment.run.acceptance import check_acceptable, warn
 from tasks.sentiment.run.plan import (
     Plan,
     discard,
@@ -75,13 +76,7 @@ def partition_source(run: ScoringRun, source: Source, knows: Callable[[str], boo
     )
     if plan is None or not is_same:
         plan = _partition_anew(run, source, fingerprint, knows)
-    if plan.rows_read < run.min_rows:
-        raise TooFewRows(
-            f"{run.request.source} has {plan.rows_read:,} rows where {run.min_rows:,} are"
-            " asked for (--min-rows). Nothing was published"
-        )
-    if plan.rejected > run.max_rejected_share * plan.rows_read:
-        raise RejectedTooMany(_describe_rejected(run, plan))
+    check_acceptable(run, plan)
     # From here on there will be results under the name.
     run.warehouse().claim_origin(run.folder.source, run.origin, run.run_id, run.clock())
     hold_reserve(run.folder)
@@ -123,29 +118,6 @@ def _partition_anew(
         discard(run.folder)
         raise
     return partitioner.finish(count, fingerprint, source, encodings.hint)
-
-
-def _warn(source: Source) -> tuple[str, ...]:
-    """What was odd about the source as a whole."""
-    return tuple(
-        f"No row has the column {name}: is it spelled otherwise?" for name in sorted(source.unseen)
-    )
-
-
-def _describe_rejected(run: ScoringRun, plan: Plan) -> str:
-    reasons = sorted(plan.rejected_reasons.items(), key=lambda item: -item[1][0])
-    listed = "; ".join(
-        f"{count:,} x {reason} (row {', '.join(map(str, rows))}"
-        + (", …)" if count > len(rows) else ")")
-        for reason, (count, rows) in reasons[:4]
-    )
-    hint = f"; {plan.encoding_hint}" if plan.encoding_hint else ""
-    return (
-        f"{plan.rejected:,} of {plan.rows_read:,} rows rejected,"
-        f" {plan.rejected / plan.rows_read:.1%} where {run.max_rejected_share:.1%} are allowed"
-        f" (--max-rejected-share): {listed}{hint}. Nothing was published;"
-        f" the rows are in {run.folder.staging}/rejected-*.parquet"
-    )
 
 
 class Partitioner:
@@ -218,10 +190,10 @@ class Partitioner:
             read_as=dict(source.read_as),
             left_out=source.left_out,
             encoding_hint=encoding_hint,
-            warnings=_warn(source),
         )
         if plan.accepted + plan.rejected != rows_read:
             raise AssertionError(f"rows got lost while partitioning: {plan}")
+        plan = replace(plan, warnings=warn(self._run, plan, source.unseen))
         write_plan(self._folder, plan)
         return plan
 

@@ -22,6 +22,7 @@ from tasks.sentiment.errors import RunConflict
 from tasks.sentiment.reading.origin import refuse_taken_date
 from tasks.sentiment.reading.source import Source
 from tasks.sentiment.run import publication
+from tasks.sentiment.run.acceptance import tolerated
 from tasks.sentiment.run.partitioner import rejected_rows
 from tasks.sentiment.run.partitions import (
     Outcome,
@@ -74,6 +75,7 @@ def _answers(run: ScoringRun, entry: Mapping[str, Any]) -> bool:
     """Whether a published entry is what the run asks for; if of too few rows, or with too many
     rejected, partitioning will say so."""
     rows_read, rejected = entry["counts"]["rows_read"], entry["counts"]["rejected"]
+    rejected -= entry.get("tolerated", 0)  # earlier versions tolerated none
     return bool(
         not run.rescore
         and entry["request_digest"] == run.request.digest
@@ -149,6 +151,7 @@ def publish(run: ScoringRun, plan: Plan, precision: str) -> Outcome:
         "content_digest": plan.content_digest,
         "precision": precision,
         "counts": outcome.counts,
+        "tolerated": tolerated(plan),
         "positive_share": statistics.positive_share,
         "histogram": list(statistics.histogram),
         "neutral_share": statistics.neutral_share,

@@ -1,10 +1,12 @@
 """Partitioning: what a source as a whole is accepted, warned of or refused for."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from tasks.sentiment.errors import RejectedTooMany
 from tasks.sentiment.run import steps
 from tasks.sentiment.run.partitioner import partition_source
 from tasks.sentiment.run.plan import Plan
@@ -17,7 +19,7 @@ def job(tmp_path: Path) -> Job:
     return Job(home=tmp_path / "var", source=tmp_path / "shop.jsonl", url=url)
 
 
-def partition(job: Job, rows: list[dict[str, object]]) -> Plan:
+def partition(job: Job, rows: Sequence[Mapping[str, object]]) -> Plan:
     """The plan of a run over these rows."""
     job.source.write_text("\n".join(map(json.dumps, rows)))
     run = job.scoring_run()
@@ -32,3 +34,44 @@ def test_carried_column_that_no_row_has_is_warned_of(job):
 
     assert plan.rejected == 0
     assert plan.warnings == ("No row has the column day: is it spelled otherwise?",)
+
+
+def test_rows_without_text_are_no_faults_where_others_have_one(job):
+    """Many give stars and no words: they are rejected, counted, and warned of."""
+    rows = [{"id": n, "day": "2026-11-22", "review": "Fine." if n else ""} for n in (0, 0, 0, 4)]
+
+    plan = partition(job, rows)
+
+    assert (plan.accepted, plan.rejected) == (1, 3)
+    assert plan.warnings == (
+        "3 of 4 rows (75.0%) have no text in review. They do not count towards"
+        " --max-rejected-share.",
+    )
+
+
+def test_rows_of_which_none_has_a_text_are_refused(job):
+    """The column is another one."""
+    with pytest.raises(RejectedTooMany, match=r"3 of 3 rows rejected.* 3 x blank text"):
+        partition(job, [{"id": n, "day": "2026-11-22", "review": None} for n in range(3)])
+
+
+def test_id_that_repeats_all_over_identifies_no_review(job):
+    """Such as a product's."""
+    rows = [{"id": n % 2, "day": "2026-11-22", "review": f"Fine {n}."} for n in range(9)]
+
+    with pytest.raises(
+        RejectedTooMany,
+        match="2 different ids in 9 rows: the column id does not identify a review",
+    ):
+        partition(job, rows)
+
+
+def test_finished_run_with_many_rows_without_text_has_nothing_to_do(job):
+    """It is held to the same rule as when it was read."""
+    rows = [{"id": n, "day": "2026-11-22", "review": "Fine." if n else ""} for n in range(4)]
+    job.source.write_text("\n".join(map(json.dumps, rows)))
+    first = job.run()
+
+    again = job.run()
+
+    assert (again.run_id, again.scored, again.rejected) == (first.run_id, 0, 1)

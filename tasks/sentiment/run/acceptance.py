@@ -1,0 +1,78 @@
+"""Whether what was read of a source is good enough to be published.
+
+Rows without a text are no faults: people give stars and no words. They are rejected and counted,
+but only other rejected rows count towards the share that may be rejected, unless no row has a text.
+"""
+
+from collections.abc import Iterable
+
+from tasks.sentiment.errors import RejectedTooMany, TooFewRows
+from tasks.sentiment.reading.reviews import BLANK_TEXT, DUPLICATE_ID
+from tasks.sentiment.run.plan import Plan
+from tasks.sentiment.run.scoring_run import ScoringRun
+
+REASONS_SHOWN = 4
+
+
+def tolerated(plan: Plan) -> int:
+    """Rows that were rejected for want of a text, where other rows have one."""
+    without_text = _count(plan, BLANK_TEXT)
+    return without_text if plan.rows_read > without_text else 0
+
+
+def check_acceptable(run: ScoringRun, plan: Plan) -> None:
+    """Raises: TooFewRows, RejectedTooMany: nothing shall be published."""
+    if plan.rows_read < run.min_rows:
+        raise TooFewRows(
+            f"{run.request.source} has {plan.rows_read:,} rows where {run.min_rows:,} are"
+            " asked for (--min-rows). Nothing was published"
+        )
+    if plan.rejected - tolerated(plan) > run.max_rejected_share * plan.rows_read:
+        raise RejectedTooMany(_describe_rejected(run, plan))
+
+
+def warn(run: ScoringRun, plan: Plan, unseen: Iterable[str]) -> tuple[str, ...]:
+    """Sentences about what is odd in a source that is accepted.
+
+    Args: unseen: columns that no row has.
+    """
+    warnings = [
+        f"No row has the column {name}: is it spelled otherwise?" for name in sorted(unseen)
+    ]
+    without_text = tolerated(plan)
+    if without_text > run.max_rejected_share * plan.rows_read:
+        share = without_text / plan.rows_read
+        warnings.append(
+            f"{without_text:,} of {plan.rows_read:,} rows ({share:.1%}) have no text in"
+            f" {run.request.text_column}. They do not count towards --max-rejected-share."
+        )
+    return tuple(warnings)
+
+
+def _count(plan: Plan, reason: str) -> int:
+    return plan.rejected_reasons.get(reason, (0, ()))[0]
+
+
+def _describe_rejected(run: ScoringRun, plan: Plan) -> str:
+    without_text, duplicates = tolerated(plan), _count(plan, DUPLICATE_ID)
+    reasons = sorted(plan.rejected_reasons.items(), key=lambda item: -item[1][0])
+    listed = "; ".join(
+        f"{count:,} x {reason} (row {', '.join(map(str, rows))}"
+        + (", …)" if count > len(rows) else ")")
+        for reason, (count, rows) in reasons[:REASONS_SHOWN]
+        if not (reason == BLANK_TEXT and without_text)
+    )
+    hint = f"; {plan.encoding_hint}" if plan.encoding_hint else ""
+    if 2 * duplicates > plan.rows_read:
+        different = plan.rows_read - plan.rejected
+        hint += (
+            f"; {different:,} different ids in {plan.rows_read:,} rows: the column"
+            f" {run.request.id_column} does not identify a review"
+        )
+    faults = plan.rejected - without_text
+    return (
+        f"{faults:,} of {plan.rows_read:,} rows rejected,"
+        f" {faults / plan.rows_read:.1%} where {run.max_rejected_share:.1%} are allowed"
+        f" (--max-rejected-share): {listed}{hint}. Nothing was published;"
+        f" the rows are in {run.folder.staging}/rejected-*.parquet"
+    )

@@ -67,8 +67,9 @@ def build(form: str) -> bytes:
     """A TFLite file.
 
     form: v8 (columns first), v8_rows, v8_pixels, v8_logits, v8_corners, v8_one, v5, v5_one,
-    v5_exchanged, v8_planes (an input of channels first), e2e, e2e_pixels, e2e_one, e2e_numbered,
-    ssd, ssd_named, ssd_pixels, ssd_from_1, points_probabilities;
+    v5_wide (with a size beyond the picture where there is no object), v5_exchanged,
+    v8_planes (an input of channels first), e2e, e2e_pixels, e2e_one, e2e_numbered, ssd,
+    ssd_named, ssd_pixels, ssd_from_1, points_probabilities;
     v8_int8_plain, v8_int8_wide, v8_int8_bytes: quantised with that range of the input.
     """
     tf = open_tensorflow()
@@ -187,6 +188,9 @@ _FORMS: dict[str, Callable[..., Any]] = {
     "v8_one": lambda tf, red, green: _v8(tf, red),
     "v5": _v5,
     "v5_one": lambda tf, red, green: _v5(tf, red),
+    "v5_wide": lambda tf, *s: tf.concat(
+        [_v5(tf, *s), np.array([[[0.5, 0.5, 2.3, 2.3, 0, 0, 0]]], np.float32)], axis=1
+    ),
     "v5_exchanged": lambda tf, *s: tf.transpose(_v5(tf, *s), (0, 2, 1)),
     "v8_planes": _v8,
     "e2e": _e2e,

@@ -59,6 +59,7 @@ def painted(seed: int, colours: tuple[str, ...] = COLOURS) -> list[tuple[str, tu
         ("v8_int8_bytes", COLOURS, "yolo_v8"),
         ("v5", COLOURS, "yolo_v5"),
         ("v5_one", ONE, "yolo_v5"),
+        ("v5_wide", COLOURS, "yolo_v5"),
         ("ssd", COLOURS, "ssd"),
         ("ssd_named", COLOURS, "ssd"),
         ("e2e", COLOURS, "end_to_end"),

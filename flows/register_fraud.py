@@ -23,13 +23,38 @@ class RegisterFraud(FlowParameters):
     moved = ("model", "rollback", "end_shadow", "unblock", "list_models")
 
     model_file: LocalPath = Field(
-        description=".keras or .h5 file with a network from the 15 features to a probability"
+        description=".keras or .h5 file with a network from a row of numbers to a probability"
     )
     threshold: float = Field(ge=0, le=1, description="from which probability on it is fraud")
     evaluate_on: LocalPath | None = Field(
         None,
         description="labelled transactions for the model's figures, of which the last week tests;"
         " columns as in train_fraud",
+    )
+    features: str | None = Field(
+        None,
+        min_length=1,
+        description="'handbook' for the 15 features that the service computes, or a file with the"
+        " names of the network's own, in its order",
+    )
+    scaling: LocalPath | None = Field(
+        None,
+        description=".json, .csv or .npz file with mean and scale, or min and max, of each feature:"
+        " it becomes a part of the model",
+    )
+    output: str | None = Field(
+        None,
+        min_length=1,
+        description="which of several outputs, by name or number, and what it is: sigmoid, logit or"
+        " softmax; such as fraud:logit",
+    )
+    positive_class: int | None = Field(
+        None, ge=0, description="which of the network's classes is fraud, from 0"
+    )
+    known: LocalPath | None = Field(
+        None,
+        description="CSV file of rows, with the probability where it is known, that the model has"
+        " to answer rightly wherever it runs; by default they are made up",
     )
     promote: bool = Field(True, description="make it champion")
     shadow: bool = Field(False, description="let it score along unheard, instead of promoting it")
@@ -54,7 +79,16 @@ class RegisterFraud(FlowParameters):
 @flow(name="register-fraud", flow_run_name=steps.name_run)
 def register_fraud(params: RegisterFraud) -> str:
     """Package, put into the store, give the model its role, show it; its tag."""
-    tag: str = steps.register(params.model_file, params.threshold, params.evaluate_on)
+    tag: str = steps.register(
+        params.model_file,
+        params.threshold,
+        params.evaluate_on,
+        features=params.features,
+        scaling=params.scaling,
+        output=params.output,
+        positive_class=params.positive_class,
+        known=params.known,
+    )
     if params.shadow:
         models.shadow(tag)
     elif params.promote:

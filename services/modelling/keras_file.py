@@ -27,6 +27,10 @@ _CONFIGURATION = "config.json"
 _COMPILED = "compile_config"
 _POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy")
 _RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN")
+_WRAPPED = ("layer", "backward_layer")  # where a layer of Keras holds another one
+_BATCHES = ("batch_shape", "batch_input_shape")
+_MODELS = frozenset({"Functional", "Model", "Sequential"})
+_KINDS = ("layers", "initializers", "regularizers", "constraints", "dtype_policies")
 # Of weights, by the end of their names: where Keras's own are, and what does instead.
 _FOR_TRAINING: dict[str, tuple[str, str | None]] = {
     "_initializer": ("initializers", "zeros"),
@@ -62,6 +66,8 @@ class KerasFileError(Exception):
 def read_description(file: Path) -> Any:
     """The description of the network in a `.keras` or `.h5` file, without what is for training.
 
+    What Keras 2 wrote otherwise than Keras 3 reads it is put right.
+
     Raises: KerasFileError: it is none of these, or does not hold a whole network.
     """
     if file.is_dir():
@@ -81,7 +87,7 @@ def read_description(file: Path) -> Any:
         raise KerasFileError(
             f"{file} is no Keras network: a .keras or .h5 file is needed, and no pickle"
         )
-    return _without_training(description)
+    return _as_keras_3_reads(_without_training(description))
 
 
 def open_described(file: Path, description: Any) -> Any:
@@ -111,7 +117,32 @@ def find_code(description: Any) -> str | None:
             return name
         if not _MODULES.fullmatch(module):
             return f"{module}.{name}"
+        if not part.get("module") and not _is_name_of_keras(name):
+            return name
     return None
+
+
+def find_stateful(description: Any) -> str | None:
+    """The first layer that remembers what it was asked before; None: none does."""
+    for part in _objects(description):
+        settings = part.get("config")
+        if isinstance(settings, dict) and settings.get("stateful") is True:
+            return str(settings.get("name") or part["class_name"])
+    return None
+
+
+def in_free_batches(part: Any) -> Any:
+    """The description for any number of rows at once, whatever number it is fixed to."""
+    if isinstance(part, list):
+        return [in_free_batches(value) for value in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        name: [None, *value[1:]]
+        if name in _BATCHES and isinstance(value, list) and value
+        else in_free_batches(value)
+        for name, value in part.items()
+    }
 
 
 def in_float32(part: Any, key: str = "") -> Any:
@@ -199,6 +230,33 @@ def _without_training(part: Any, key: str = "") -> Any:
     if isinstance(part, list):
         return [_without_training(value) for value in part]
     return part
+
+
+def _as_keras_3_reads(part: Any, key: str = "") -> Any:
+    """The description as Keras 3 wants it: a layer within another one by its full name, and no
+    `time_major`, which is always false in networks that Keras 3 knows."""
+    if isinstance(part, list):
+        return [_as_keras_3_reads(value) for value in part]
+    if not isinstance(part, dict):
+        return part
+    plain = {name: _as_keras_3_reads(value, name) for name, value in part.items()}
+    if plain.get("time_major") is False:
+        del plain["time_major"]
+    name = str(plain.get("class_name"))
+    if key in _WRAPPED and "module" not in plain and hasattr(open_keras().layers, name):
+        plain |= {"module": "keras.layers", "registered_name": None}
+    return plain
+
+
+def _is_name_of_keras(name: str) -> bool:
+    """Whether a class that is named without its module is Keras's own."""
+    keras = open_keras()
+    return (
+        name.startswith("__")
+        or name in _MODELS
+        or name in _POLICIES
+        or any(hasattr(getattr(keras, kind), name) for kind in _KINDS)
+    )
 
 
 def _is_of_keras(part: Any, kind: str) -> bool:

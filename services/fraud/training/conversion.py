@@ -46,20 +46,30 @@ def check_parity(network: Any, tflite: Path, rows: Array) -> Parity:
 
     Raises: ModelError: they differ by more than `TOLERANCE`.
     """
-    asked = _many_rows(rows)
-    difference = np.abs(keras_probabilities(network, asked) - tflite_probabilities(tflite, asked))
+    asked = many_rows(rows)
+    return compare_answers(
+        keras_probabilities(network, asked), tflite_probabilities(tflite, asked), asked, TOLERANCE
+    )
+
+
+def compare_answers(expected: Array, found: Array, rows: Array, tolerance: float) -> Parity:
+    """Compare the answers of both forms to these rows.
+
+    Raises: ModelError: they differ by more than the tolerance.
+    """
+    difference = np.abs(expected - found)
     largest = float(difference.max())
-    if not largest <= TOLERANCE:  # NaN is no parity either
+    if not largest <= tolerance:  # NaN is no parity either
         place = int(np.argmax(np.nan_to_num(difference, nan=np.inf)))
         raise ModelError(
-            f"Keras and TFLite differ by {largest:.2g} where {TOLERANCE:g} is allowed,"
-            f" on the features {asked[place].tolist()}"
+            f"Keras and TFLite differ by {largest:.2g} where {tolerance:g} is allowed,"
+            f" on the features {rows[place].tolist()}"
         )
-    return Parity(rows=len(asked), largest_difference=largest)
+    return Parity(rows=len(rows), largest_difference=largest)
 
 
-def _many_rows(rows: Array) -> Array:
-    """The rows and, where they are few, others whose values are drawn from their columns."""
+def many_rows(rows: Array) -> Array:
+    """At least `PARITY_ROWS`: these, and as many as are missing with values of their columns."""
     rows = np.asarray(rows, dtype=np.float32)
     missing = PARITY_ROWS - len(rows)
     if missing <= 0:

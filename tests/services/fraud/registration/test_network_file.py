@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from services.fraud.errors import ModelError
+from services.fraud.registration.network_file import NetworkOptions, open_network
+from services.fraud.registration.packaging import package_network
 from services.fraud.scoring.card import Card
 from services.fraud.training.conversion import keras_probabilities, tflite_probabilities
-from services.fraud.training.network_file import open_network, package_network
 from services.fraud.transactions.features import FEATURES
 from services.modelling.keras import open_keras
 
@@ -65,7 +66,7 @@ def test_network_is_evaluated_on_transactions_if_there_are_some(
 @pytest.mark.parametrize(
     ("layers", "width", "message"),
     [
-        (lambda k: [k.Dense(1, activation="sigmoid")], 14, r"reads \(None, 14\), not 15"),
+        (lambda k: [k.Dense(1, activation="sigmoid")], 14, None),
         (lambda k: [k.Dense(2, activation="softmax")], 15, r"answers with \(None, 2\)"),
         (lambda k: [k.Dense(1)], 15, "no probabilities: end the network with a sigmoid"),
         (lambda k: [k.Dense(1, activation="softmax")], 15, "answers 1 to everything"),
@@ -334,14 +335,17 @@ def test_features_are_named_where_the_width_is_wrong(tmp_path):
     """So that the user sees what the service would send."""
     network(open_keras().layers.Dense(1, activation="sigmoid"), width=3).save(tmp_path / "n.keras")
     with pytest.raises(ModelError, match=", ".join(FEATURES)):
-        open_network(tmp_path / "n.keras")
+        open_network(tmp_path / "n.keras", NetworkOptions(features="handbook"))
 
 
-def test_a_network_that_answers_with_names_is_refused_in_words(tmp_path):
+def test_a_network_that_answers_with_one_name_is_taken(tmp_path):
+    """A dictionary of one output leaves no choice."""
     keras = open_keras()
     given = keras.layers.Input((len(FEATURES),))
     answer = keras.layers.Dense(1, activation="sigmoid")(given)
-    path = tmp_path / "named.keras"
-    keras.Model(given, {"p": answer}).save(path)
-    with pytest.raises(ModelError, match=r"answers with a dictionary \(p\), not one probability"):
-        open_network(path)
+    made = keras.Model(given, {"p": answer})
+    made.save(tmp_path / "named.keras")
+
+    rows = np.random.default_rng(1).random((50, 15)).astype(np.float32)
+    found = keras_probabilities(open_network(tmp_path / "named.keras"), rows)
+    assert np.abs(found - made.predict(rows, verbose=0)["p"][:, 0]).max() < 1e-6

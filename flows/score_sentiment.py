@@ -108,6 +108,9 @@ class ScoreSentiment(FlowParameters):
     decimal_comma: Annotated[tuple[str, ...], AfterValidator(_distinct)] = Field(
         (), description="carried columns of CSV files in which 1.234,50 stands for 1234.50"
     )
+    sheet: str | None = Field(
+        None, min_length=1, description="of an Excel workbook of which several are not empty"
+    )
     run_date: Day | None = Field(
         None, description="the logical day; by default the day for which the run was scheduled"
     )

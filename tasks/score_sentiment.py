@@ -149,6 +149,7 @@ def _request(params: Any, model_digest: str) -> Request:
         escape=params.escape,
         skip_lines=params.skip_lines,
         decimal_comma=params.decimal_comma,
+        sheet=params.sheet,
         positive_label=params.positive_label,
         neutral_label=params.neutral_label,
     )

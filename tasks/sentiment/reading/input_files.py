@@ -18,6 +18,7 @@ from tasks.sentiment.reading.raw_rows import RowReader
 from tasks.sentiment.reading.recognition.dialect import TextFormat
 from tasks.sentiment.reading.recognition.kind import HEAD_BYTES, encoding_of, kind_of
 from tasks.sentiment.reading.recognition.packing import SUFFIXES, packing_of, unpack
+from tasks.sentiment.reading.recognition.workbook import ExcelReader, is_workbook
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,9 @@ def open_reader(file: InputFile) -> Iterator[RowReader]:
         packing = packing_of(head)
         if not head and file.path.suffix.lower() in SUFFIXES:
             raise EOFError("not even the head of an archive")
+        if packing == "zip" and is_workbook(content):
+            yield ExcelReader(content, file.name, file.text.sheet, stack)
+            return
         if packing:
             packed, content = content, unpack(content, packing, file.name, stack)
             head = content.read(HEAD_BYTES)

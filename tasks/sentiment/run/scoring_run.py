@@ -32,7 +32,7 @@ class Request:
     # Fields that came later stand last, each with the default that earlier versions had.
     keep_null_words: bool = False  # NULL, N/A and the like are texts and ids like any other
     reject_unknown_text: bool = False
-    # How CSV files are written, as far as that is not to be found out: fields of TextFormat.
+    # How files are written, as far as that is not to be found out: fields of TextFormat.
     columns: tuple[str, ...] = ()
     delimiter: str | None = None
     quote: str | None = None
@@ -41,6 +41,7 @@ class Request:
     decimal_comma: tuple[str, ...] = ()
     positive_label: tuple[str, ...] = ()  # the model's names of classes
     neutral_label: tuple[str, ...] = ()
+    sheet: str | None = None
 
     @property
     def digest(self) -> str:

@@ -23,7 +23,7 @@ from tasks.sentiment.text import storable
 UNDERSTOOD = (
     "understood are CSV, TSV, JSON, JSON Lines and Parquet, each also packed (.gz, .zip, …)"
 )
-_TABLES = (".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".parquet")
+_TABLES = (".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx")
 _PERHAPS = (".txt", "")  # tables where a folder has no file that is named as one
 _KINDS = (*_TABLES, ".txt")
 _PARTITION = re.compile(r"([^=]+)=(.*)")

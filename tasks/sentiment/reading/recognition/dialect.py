@@ -38,6 +38,7 @@ class TextFormat:
         escape: "none": no character is one.
         skip_lines: physical lines before the header, or before the first row.
         decimal_comma: carried columns in which 5,0 is 5.0.
+        sheet: of a workbook; without it the only one that is not empty.
     """
 
     encoding: str = "utf-8"
@@ -47,6 +48,7 @@ class TextFormat:
     escape: str | None = None
     skip_lines: int | None = None
     decimal_comma: tuple[str, ...] = ()
+    sheet: str | None = None
 
 
 UTF8 = TextFormat()

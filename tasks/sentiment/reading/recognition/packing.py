@@ -27,7 +27,7 @@ _BEGINNINGS = (
     (re.compile(rb"PK(?:\x03\x04|\x05\x06)"), "zip"),  # the latter of an archive of nothing
 )
 _OFFICE = (
-    ("xl/", "an Excel workbook: save it as CSV UTF-8"),
+    ("xl/", "an Excel workbook"),
     ("word/", "a Word document: save its table as CSV"),
     ("ppt/", "a presentation, and holds no table"),
     ("mimetype", "an OpenDocument file: save its table as CSV"),

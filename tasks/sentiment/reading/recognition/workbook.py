@@ -1,0 +1,97 @@
+"""Rows of a sheet of an Excel workbook, read as a stream; needs the extra `excel`."""
+
+import warnings
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from typing import IO, Any
+
+from tasks.sentiment.errors import SourceError, first_line
+from tasks.sentiment.reading.raw_rows import RawRow, RowReader, refuse_repeated, require_columns
+
+
+def is_workbook(binary: IO[bytes]) -> bool:
+    """Whether a zip archive is a workbook; it is left at its beginning."""
+    try:
+        with zipfile.ZipFile(binary) as archive:
+            return any(name.startswith("xl/") for name in archive.namelist())
+    except zipfile.BadZipFile:
+        return False
+    finally:
+        binary.seek(0)
+
+
+class ExcelReader(RowReader):
+    """Rows of the one sheet that is not empty, or of the one that is named; its first row that is
+    not empty names the columns."""
+
+    def __init__(self, binary: IO[bytes], file: str, sheet: str | None, stack: ExitStack) -> None:
+        """Args: stack: closes the workbook.
+
+        Raises: SourceError: openpyxl is not installed, it cannot read the file, or the sheet is
+            not said.
+        """
+        self.place = file
+        workbook = _open(binary, file)
+        stack.callback(workbook.close)
+        sheets = [name for name in workbook.sheetnames if sheet in (None, name)]
+        filled = [name for name in sheets if next(_cells(workbook[name]), None) is not None]
+        if len(filled) != 1:
+            names = ", ".join(filled or workbook.sheetnames)
+            what = f"has no filled sheet {sheet}" if sheet else f"has {len(filled)} filled sheets"
+            raise SourceError(f"{file} {what} ({names}): name one with --sheet")
+        self.how = f"Excel (sheet {filled[0]})"
+        self._rows = _cells(workbook[filled[0]])
+        header = next(self._rows)
+        self.columns = ["" if cell is None else str(cell).strip() for cell in header]
+
+    def require(self, columns: Sequence[str]) -> None:
+        """Raises: SourceError: one of `columns` is missing, or there twice."""
+        require_columns(columns, self.columns, self.place)
+        refuse_repeated([name for name in self.columns if name in columns], self.place)
+
+    def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
+        """All rows that are not empty, numbered behind the header; values are those of the cells,
+        of formulas those that were last computed.
+
+        Raises: SourceError: the file is damaged.
+        """
+        names = list(dict.fromkeys(columns))
+        places = [self.columns.index(name) for name in names]
+        number = 0
+        try:
+            for number, cells in enumerate(self._rows, start=1):
+                values = [cells[place] if place < len(cells) else None for place in places]
+                yield RawRow(number, self.place, dict(zip(names, values, strict=True)), None)
+        except (KeyError, ValueError, SyntaxError, zipfile.BadZipFile) as error:
+            raise SourceError(
+                f"{self.place} is damaged after row {number} ({first_line(error)}): nothing was"
+                " written"
+            ) from error
+
+
+def _open(binary: IO[bytes], file: str) -> Any:
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise SourceError(
+            f"{file} is an Excel workbook: save it as CSV UTF-8, or install openpyxl, the extra"
+            " `excel`"
+        ) from error
+    try:
+        with warnings.catch_warnings():  # of styles and extensions, which do not matter here
+            warnings.simplefilter("ignore")
+            return openpyxl.load_workbook(binary, read_only=True, data_only=True)
+    except (KeyError, ValueError, SyntaxError, OSError, zipfile.BadZipFile) as error:
+        raise SourceError(
+            f"{file} is an Excel workbook that cannot be read ({first_line(error)}): save it as"
+            " CSV UTF-8"
+        ) from error
+
+
+def _cells(sheet: Any) -> Iterator[tuple[Any, ...]]:
+    """The cells of each row that is not empty; a sheet of a chart has none."""
+    rows = sheet.iter_rows(values_only=True) if hasattr(sheet, "iter_rows") else ()
+    for cells in rows:
+        if any(cell is not None for cell in cells):
+            yield cells

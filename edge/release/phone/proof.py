@@ -59,13 +59,20 @@ def check_mediapipe(python: Path | None = None) -> None:
         )
 
 
-def prove(candidate: Candidate, pictures: Sequence[Image], python: Path | None = None) -> Proof:
+def prove(
+    candidate: Candidate,
+    pictures: Sequence[Image],
+    python: Path | None = None,
+    step_px: float = 0.0,
+) -> Proof:
     """Let MediaPipe open the file, and compare.
 
     Args:
         candidate: of a phone's file.
         pictures: BGR, of any size.
         python: an interpreter with `mediapipe`; by default this one.
+        step_px: of the network's quantised answers: another build may be a step off in the middle
+            of a box, and in its size.
 
     Raises:
         NoMediaPipeError: the interpreter does not run.
@@ -79,7 +86,7 @@ def prove(candidate: Candidate, pictures: Sequence[Image], python: Path | None =
     for number, (picture, theirs) in enumerate(zip(shown, found, strict=True)):
         left = list(theirs)
         for ours in detector.detect(picture):
-            same = [other for other in left if _is_same(ours, other)]
+            same = [other for other in left if _is_same(ours, other, MAX_PIXELS + 1.5 * step_px)]
             if same:
                 nearest = min(same, key=lambda other: abs(other.score - ours.score))
                 left.remove(nearest)
@@ -135,13 +142,13 @@ def _last_line(ended: subprocess.CompletedProcess[str]) -> str:
     return said[-1][:300]
 
 
-def _is_same(ours: Detection, theirs: Detection) -> bool:
+def _is_same(ours: Detection, theirs: Detection, most_px: float) -> bool:
     a, b = ours.box, theirs.box
     moved = abs(a.x0 - b.x0), abs(a.y0 - b.y0), abs(a.width - b.width), abs(a.height - b.height)
     return (
         ours.label == theirs.label
         and abs(ours.score - theirs.score) <= MAX_SCORE_DIFFERENCE
-        and max(moved) <= MAX_PIXELS
+        and max(moved) <= most_px
     )
 
 

@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.release.conversion.opened_model import OpenedModel
 from edge.release.datasets.pictures import read_image
 from edge.release.errors import ModelFileError
 from edge.release.phone.model import make_phone_model
@@ -63,7 +64,7 @@ def prove_for_phones(
         try:
             made = make_for_phones(chosen, Path(work))
             pictures = [read_image(chosen.folder / each.file) for each in golden]
-            proof = prove(made, pictures, python)
+            proof = prove(made, pictures, python, _step_px(chosen))
         except ModelFileError as error:
             return decision.refuse(f"for phones: {error}"), None
         if not proof.passed:
@@ -71,6 +72,13 @@ def prove_for_phones(
             return decision.refuse(f"for phones: {'; '.join(faults)}"), None
         write_bytes(file, made.model.read_bytes())
     return decision, ForPhones(file, proof, len(golden))
+
+
+def _step_px(chosen: Candidate) -> float:
+    """A step of its quantised answers, whose bytes span the input; 0 where they are real values."""
+    outputs = OpenedModel(chosen.model, []).outputs
+    side = max(chosen.manifest.input.width, chosen.manifest.input.height)
+    return side / 255 if any(info.quantised for info in outputs) else 0.0
 
 
 def make_for_phones(chosen: Candidate, folder: Path) -> Candidate:

@@ -100,6 +100,15 @@ def test_what_only_one_of_them_finds_is_a_fault(phone_of, tmp_path, found, fault
     assert not proof.passed and any(fault in line for line in proof.faults)
 
 
+def test_a_step_of_quantised_answers_is_no_fault(phone_of, tmp_path):
+    """Another build of the same kernels rounds bytes the other way."""
+    _, phone = phone_of("float32")
+    picture, found = paint(("red", 1, 1)), finding(tmp_path, [[("red", 0.99, 10, 8, 8, 8)]])
+
+    assert not prove(phone, [picture], found).passed
+    assert prove(phone, [picture], found, step_px=1.0).passed
+
+
 def test_nothing_found_proves_nothing(phone_of, tmp_path):
     """A picture without anything says nothing of the file."""
     _, phone = phone_of("float32")

@@ -1,17 +1,26 @@
 """Train the fraud model, and let it answer if it is good enough."""
 
+from typing import Annotated, Literal, Self
+
 from prefect import flow
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from tasks import train_fraud as steps
 from tasks.orchestration.command_line import run_flow
 from tasks.orchestration.parameters import Day, FlowParameters, LocalPath
 
+_OF_TABLES = frozenset({"label", "time", "categories", "leave_out", "blank", "test_share"})
+_OF_TRANSACTIONS = frozenset(
+    {"transactions", "columns", "time_start", "decimals", "refunds", "customers", "terminals"}
+    | {"days", "test_start", "train_days", "delay_days", "test_days"}
+)
+
 
 class TrainFraud(FlowParameters):
     """Train a network on card transactions, evaluate it on the days after, and make it champion.
 
-    Without --transactions they are simulated. The champion is replaced only by a model that is
+    Without --transactions they are simulated. With --table the network reads the columns of any
+    table as they are, and callers send these. The champion is replaced only by a model that is
     about as good or better on the same days; the running service takes it up within seconds.
     """
 
@@ -21,7 +30,52 @@ class TrainFraud(FlowParameters):
     transactions: LocalPath | None = Field(
         None,
         description="CSV or Parquet file with the columns transaction_id, customer_id,"
-        " terminal_id, amount, time and is_fraud, or the Fraud Detection Handbook's",
+        " terminal_id, amount, time and is_fraud, or the Fraud Detection Handbook's; PaySim's and"
+        " Sparkov's are recognised",
+    )
+    columns: Annotated[str, AfterValidator(steps.checked_mapping)] | None = Field(
+        None,
+        description="how the file calls them, such as"
+        " customer_id=nameOrig,terminal_id=nameDest,time=step:hours; units of a time: seconds,"
+        " minutes, hours, days (since a start), epoch, epoch_ms, date",
+    )
+    time_start: Day | None = Field(
+        None,
+        description="day from which times are counted that have no date; by default such that the"
+        " last lies on the day before run_date",
+    )
+    delimiter: Annotated[str, AfterValidator(steps.checked_delimiter)] | None = Field(
+        None,
+        description="of a CSV file: , ; | or tab; by default the one with which all columns are"
+        " found that are needed",
+    )
+    decimal: Literal["point", "comma"] | None = Field(
+        None, description="of a CSV file; by default as the numbers show"
+    )
+    decimals: int = Field(
+        2, ge=0, le=4, description="of the currency; more than two are rounded to hundredths"
+    )
+    refunds: Literal["refuse", "drop"] = Field(
+        "refuse", description="negative amounts: drop leaves these rows out"
+    )
+    table: LocalPath | None = Field(
+        None, description="instead of transactions: CSV or Parquet file of any columns of numbers"
+    )
+    label: str | None = Field(None, description="the table's column that says what is fraud")
+    time: str | None = Field(
+        None,
+        description="the table's column of times, by which the last rows test: dates, or numbers"
+        " with their unit, such as Time:seconds",
+    )
+    categories: tuple[str, ...] = Field(
+        (), description="the table's columns of few values, each of which becomes a feature"
+    )
+    leave_out: tuple[str, ...] = Field((), description="the table's columns that are no features")
+    blank: float | None = Field(
+        None, description="number that stands for the table's blank cells, which are refused else"
+    )
+    test_share: float = Field(
+        0.2, gt=0, lt=1, description="of the table's rows, the last ones, that the figures are of"
     )
     customers: int = Field(5_000, ge=1, le=200_000, description="that are simulated")
     terminals: int = Field(10_000, ge=2, le=400_000, description="that are simulated")
@@ -58,6 +112,25 @@ class TrainFraud(FlowParameters):
     promote: bool = Field(True, description="make it champion if it passes")
     shadow: bool = Field(False, description="let it score along unheard, instead of promoting it")
     override_block: bool = Field(False, description="promote although an audit has blocked it")
+    new_contract: bool = Field(
+        False, description="promote although it reads other features than the champion"
+    )
+
+    @model_validator(mode="after")
+    def _refuse_what_does_not_go_together(self) -> Self:
+        given = {
+            name
+            for name, field in type(self).model_fields.items()
+            if getattr(self, name) != field.default
+        }
+        if self.table is None:
+            if alone := sorted(given & _OF_TABLES):
+                raise ValueError(f"{', '.join(alone)}: only with a table")
+        elif others := sorted(given & _OF_TRANSACTIONS):
+            raise ValueError(f"{', '.join(others)}: not with a table")
+        elif self.label is None:
+            raise ValueError("a table needs a label: the column that says what is fraud")
+        return self
 
 
 @flow(name="train-fraud", flow_run_name=steps.name_run)

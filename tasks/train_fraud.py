@@ -6,7 +6,7 @@ TensorFlow and BentoML are loaded by the steps that need them.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,12 @@ from prefect import task
 from services.fraud.errors import FraudError, ModelError, PromotionRefused
 from services.fraud.scoring.evaluation import Metrics
 from services.fraud.scoring.registry import Registry
+from services.fraud.training.free_table import TableSpec
 from services.fraud.training.gate import Gate
 from services.fraud.training.training_folder import Periods, SimulationSpec, TrainingFolder
+from services.fraud.transactions.csv_file import DELIMITERS
+from services.fraud.transactions.foreign import Reading
+from services.fraud.transactions.mapping import ColumnMapping
 from tasks.orchestration.policies import IO_RETRY, PLAIN
 from tasks.orchestration.progress import RunProgress
 from tasks.orchestration.reporting import (
@@ -39,13 +43,15 @@ class Job:
 
     home: Path
     folder: TrainingFolder
-    source: Path | SimulationSpec
+    source: Path | SimulationSpec | TableSpec
+    reading: Reading
     periods: Periods
     alerts_per_day: float
     seed: int
     gate: Gate
     wanted: str  # role: champion, shadow or candidate
     override_block: bool
+    new_contract: bool
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,23 @@ class Verdict:
     notes: tuple[str, ...]
 
 
+def checked_mapping(text: str) -> str:
+    """A mapping of columns as it is written. Raises: ValueError: it is none."""
+    return str(ColumnMapping.parse(text))
+
+
+def checked_delimiter(text: str) -> str:
+    """A delimiter, also by its name. Raises: ValueError: none that is read."""
+    mark = DELIMITERS.get(text, text)
+    if mark not in DELIMITERS.values():
+        raise ValueError(f"give one of {', '.join(DELIMITERS)}, or the character")
+    return mark
+
+
 def name_run() -> str:
     """The run's name in the UI: flow and source."""
     given = run_parameters()
-    source = given.get("transactions")
+    source = given.get("transactions") or given.get("table")
     return f"train-fraud {Path(source).name if source else 'simulated'}"
 
 
@@ -75,8 +94,16 @@ def open_run(params: Any) -> Iterator[Job]:
         yield Job(
             home=home,
             folder=folder,
-            source=params.transactions
-            or SimulationSpec(params.customers, params.terminals, params.days, day, params.seed),
+            source=_source(params, day),
+            reading=Reading(
+                columns=ColumnMapping.parse(params.columns) if params.columns else None,
+                delimiter=params.delimiter,
+                decimal=params.decimal,
+                decimals=params.decimals,
+                refunds=params.refunds,
+                time_start=params.time_start,
+                run_date=day,
+            ),
             periods=Periods(
                 params.train_days, params.delay_days, params.test_days, params.test_start
             ),
@@ -91,17 +118,40 @@ def open_run(params: Any) -> Iterator[Job]:
             ),
             wanted="shadow" if params.shadow else "champion" if params.promote else "candidate",
             override_block=params.override_block,
+            new_contract=params.new_contract,
         )
     finally:
         folder.clear()
 
 
+def _source(params: Any, day: date) -> Path | SimulationSpec | TableSpec:
+    """What is learnt from."""
+    if params.table:
+        return TableSpec(
+            params.table,
+            params.label,
+            time=params.time,
+            categories=params.categories,
+            leave_out=params.leave_out,
+            blank=params.blank,
+            delimiter=params.delimiter,
+            decimal=params.decimal,
+            test_share=params.test_share,
+        )
+    return params.transactions or SimulationSpec(
+        params.customers, params.terminals, params.days, day, params.seed
+    )
+
+
 @task(**IO_RETRY)
 def read(job: Job) -> int:
     """Read or simulate the transactions."""
-    rows = job.folder.read(job.source, datetime.now(UTC))
-    what = job.source.name if isinstance(job.source, Path) else "simulated"
+    rows = job.folder.read(job.source, datetime.now(UTC), job.reading)
+    source = job.source.file if isinstance(job.source, TableSpec) else job.source
+    what = source.name if isinstance(source, Path) else "simulated"
     print_notice(f"{rows:,} transactions, {what}")
+    for subject, how in job.folder.assumed().items():
+        print_notice(f"{subject}: {how}")
     return rows
 
 
@@ -115,7 +165,7 @@ def compute_features(job: Job) -> None:
 def train(job: Job) -> None:
     """Train, convert, prove and evaluate a candidate."""
     data = job.folder.data(job.periods)  # a fault in the data is told before the wait
-    rows = int(data.split.train.sum())
+    rows = int(data.train.sum())
     print_notice(f"training on {rows:,} transactions")
     from services.fraud.training.candidate import make_candidate
     from services.fraud.training.network import Recipe
@@ -137,7 +187,7 @@ def compare(job: Job) -> Verdict:
     from services.fraud.scoring import store
     from services.fraud.scoring.card import Card
     from services.fraud.scoring.model_input import describe
-    from services.fraud.training.candidate import TFLITE_FILE, history_missing
+    from services.fraud.training.candidate import TFLITE_FILE, doubts
     from services.fraud.training.conversion import tflite_probabilities
 
     data = job.folder.data(job.periods)
@@ -148,19 +198,17 @@ def compare(job: Job) -> Verdict:
         try:
             folder = store.folder(champion, job.home)
             if (names := Card.read(folder).names) == card.names:
-                tested = data.rows[data.split.test]
+                tested = data.rows[data.test]
                 metrics = data.evaluate(tflite_probabilities(folder / TFLITE_FILE, tested))
-            else:
+            elif not job.new_contract:
                 other.append(
                     f"it reads {describe(card.names)}, and the champion {describe(names)}, so that"
-                    " they cannot be compared (--new-contract of manage_models)"
+                    " they cannot be compared (--new-contract)"
                 )
         except ModelError as error:  # it must not keep its own replacement out
             notes.append(f"the champion was not compared: {error}")
-    if missing := history_missing(data):
-        notes.append(
-            f"the transactions begin {missing} days too late for the longest windows to be full"
-        )
+    answers = tflite_probabilities(job.folder.candidate / TFLITE_FILE, data.rows[data.test])
+    notes += doubts(data, card, answers)
     assert card.metrics is not None and card.baseline_metrics is not None
     faults = [*job.gate.faults(card.metrics, card.baseline_metrics, metrics), *other]
     block = Registry(job.home).blocked()
@@ -178,8 +226,13 @@ def register(job: Job) -> str:
 
 
 @task(**IO_RETRY)
-def write_snapshot(job: Job) -> Path:
-    """Hand the last weeks to the service, as the history that its state starts from."""
+def write_snapshot(job: Job) -> Path | None:
+    """Hand the last weeks to the service, as the history that its state starts from.
+
+    None: a table of any columns has no customers and terminals.
+    """
+    if isinstance(job.source, TableSpec):
+        return None
     return job.folder.write_snapshot(job.home, job.source)
 
 
@@ -194,7 +247,12 @@ def promote(job: Job, tag: str, verdict: Verdict) -> str:
     elif job.wanted == "champion":
         if verdict.faults:
             return "candidate"
-        registry.promote(tag, "passed the gate", override_block=job.override_block)
+        registry.promote(
+            tag,
+            "passed the gate",
+            override_block=job.override_block,
+            new_contract=job.new_contract,
+        )
     return job.wanted
 
 

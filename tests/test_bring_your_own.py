@@ -3,11 +3,14 @@
 import gzip
 import json
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from flows.score_sentiment import ScoreSentiment
+from flows.train_fraud import TrainFraud
+from tasks import train_fraud
 from tasks.orchestration.command_line import parse
 from tasks.score_sentiment import find_source
 from tasks.sentiment.scoring.labels import AskedLabels
@@ -15,6 +18,7 @@ from tasks.sentiment.scoring.model import find_model
 from tests.guides import examples
 from tests.tasks.sentiment.tiny_model import tiny_network, write_model
 
+REAL_TIME = "services/fraud/BRING_YOUR_OWN.md"
 BATCH = "tasks/sentiment/BRING_YOUR_OWN.md"
 TEXTS = ["Lovely, I would buy it again – café", "Broke after two days; a waste of money"]
 
@@ -96,3 +100,56 @@ def test_example_of_a_model_opens_it(words, tmp_path, monkeypatch):
         "my-three": "LABEL_0 = NEGATIVE; LABEL_1 = NEUTRAL; LABEL_2 = POSITIVE",
         "my-logit": "the sigmoid of the one logit, LABEL_0, is the probability of POSITIVE",
     }[asked.model] == model.labels.rule
+
+
+def _days(line: Callable[[int], str], header: str) -> Callable[[], str]:
+    """A table of 60 rows, one an hour or a day; each fifth is fraud."""
+    return lambda: header + "".join(line(n) for n in range(60))
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "fraudTrain.csv": _days(
+        lambda n: f"{n},2019-0{1 + n // 28}-{1 + n % 28:02} 00:00:18,{n},a,4,t{n},{n % 5 == 0}\n",
+        ",trans_date_trans_time,cc_num,merchant,amt,trans_num,is_fraud\n",
+    ),
+    "paysim.csv": _days(
+        lambda n: f"{24 * n},PAYMENT,9.64,C{n},M{n % 3},{int(n % 5 == 0)}\n",
+        "step,type,amount,nameOrig,nameDest,isFraud\n",
+    ),
+    "export.csv": _days(
+        lambda n: f"{'-' * (n == 7)}4.975;c{n};s;{1_790_000_000 + n * 86_400};{int(n % 5 == 0)}\n",
+        "amount;card;shop;paid;is_fraud\n",
+    ),
+    "creditcard.csv": _days(
+        lambda n: f'{n},-1.1,0.2,149.62,"{int(n % 5 == 0)}"\n',
+        '"Time","V1","V2","Amount","Class"\n',
+    ),
+    "orders.csv": _days(
+        lambda n: f"2026-10-{1 + n // 2:02};{n},5;{'FR' if n % 2 else 'DE'};web;;hi;{n % 5 == 0}\n",
+        "ordered;total;country;channel;items;note;chargeback\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [pytest.param(words, id=" ".join(words[3:])) for words in (
+        *examples(REAL_TIME, "Train on your transactions"),
+        *examples(REAL_TIME, "Train on any table"))],
+)  # fmt: skip
+def test_example_of_the_fraud_page_reads_its_table(words, tmp_path, monkeypatch):
+    """The command is understood, and what trains and what tests is found in its file."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRIPTYCH_HOME", str(tmp_path / "var"))
+    asked = parse(TrainFraud, "python -m flows.train_fraud", words[3:])
+    file = asked.table or asked.transactions
+    assert file is not None
+    file.write_text(TABLES[file.name]())
+
+    day = date(2026, 11, 22)
+    with train_fraud.open_run(asked.model_copy(update={"run_date": day})) as job:
+        assert job.folder.read(job.source, datetime(2026, 11, 22, tzinfo=UTC), job.reading) > 50
+        assert job.folder.assumed()
+        job.folder.compute_features()
+        data = job.folder.data(job.periods)
+        assert data.is_fraud[data.train].any() and data.test.any()

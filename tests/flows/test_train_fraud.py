@@ -23,6 +23,7 @@ from services.fraud.state.snapshot import read_pointer
 from services.fraud.transactions.transactions import write_transactions
 from services.modelling.keras import open_keras
 from tests.flows.command import command
+from tests.services.fraud.training.test_free_table import creditcard
 
 pytestmark = pytest.mark.slow
 
@@ -149,6 +150,21 @@ def test_models_take_their_roles_in_turn(home, transactions, network, capsys):
     assert (standing.champion, standing.shadow) == (first, second)
 
 
+def test_table_of_any_columns_gives_a_champion_with_a_contract_of_its_own(home, tmp_path, capsys):
+    """How it was read is told; there is no snapshot, and the next table is compared with it."""
+    file = tmp_path / "creditcard.csv"
+    creditcard(1_200, 0.1).to_csv(file, index=False)
+    given = {"table": file, "label": "Class", "min_floor_gain": -1}
+    tag = train(**given)
+
+    assert Registry(home).read().champion == tag and read_pointer(home) is None
+    assert Card.read(store.folder(tag, home)).names[-1] == "Amount"
+    output = "".join(capsys.readouterr())
+    assert "recognised: Kaggle's creditcard.csv" in output and "29, of 29 columns" in output
+    train(**given, promote=False)
+    assert f"champion ({tag})" in capsys.readouterr().out
+
+
 def test_rollback_to_a_model_that_has_gone_changes_nothing(home, network, capsys):
     """The list says that it has gone, and that the champion is damaged."""
     first, second = (register(model_file=network, threshold=0.5) for _ in range(2))
@@ -197,6 +213,11 @@ def test_fault_is_told_and_nobody_becomes_champion(home, flow, parameters, messa
             "flows.manage_models --rollback \\[",
         ),
         (TrainFraud, {"alerts_per_day": 0}, "greater than 0"),
+        (TrainFraud, {"table": "a.csv"}, "a table needs a label"),
+        (TrainFraud, {"label": "Class"}, "label: only with a table"),
+        (TrainFraud, {"table": "a.csv", "label": "b", "days": 7}, "days: not with a table"),
+        (TrainFraud, {"columns": "card=a"}, "is no NAME=COLUMN"),
+        (TrainFraud, {"delimiter": "space"}, "give one of comma, semicolon, tab, pipe"),
         (TrainFraud, {"epochs": 1}, "Extra inputs are not permitted"),
         (RegisterFraud, {}, "model_file\n  Field required"),
         (RegisterFraud, {"model_file": "a.h5"}, "threshold\n  Field required"),

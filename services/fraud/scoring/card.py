@@ -106,7 +106,8 @@ class Card(_Part):
     data_digest: str | None = None
     code_version: str
     trained_at: datetime | None = None  # when registered, where somebody else trained it
-    # Of a network from elsewhere: how it is read (its input, names, scaling, output), in words.
+    # In words: how a network from elsewhere is read (its input, names, scaling, output), and how a
+    # file of transactions was that is not of our form.
     assumed: dict[str, str] = Field(default_factory=dict)
     parity: Parity
     golden: tuple[GoldenAnswer, ...] = Field(

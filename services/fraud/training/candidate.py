@@ -4,17 +4,17 @@ The last days of the transactions test it. Before them lies the delay, in which 
 known yet, and before that the days it is trained on.
 """
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from services.fraud.errors import TransactionsError
-from services.fraud.scoring.card import Card, describe_features
+from services.fraud.scoring.card import HANDBOOK, Card, contract_of, describe_features
 from services.fraud.scoring.evaluation import (
     Metrics,
     Split,
@@ -32,24 +32,86 @@ from services.fraud.training.conversion import (
     tflite_probabilities,
 )
 from services.fraud.training.network import Recipe, fit
-from services.fraud.transactions.features import HISTORY_DAYS, table_features
+from services.fraud.transactions.features import FEATURES, HISTORY_DAYS, table_features
 from services.fraud.transactions.transactions import data_digest
 from services.modelling.provenance import code_version
 
 KERAS_FILE = "model.keras"
 TFLITE_FILE = "model.tflite"
+FEW_FRAUDS = 10  # in a test
+MANY_FLAGGED = 0.5
 
 Array = np.ndarray[Any, Any]
 
 
+class LabelledRows(Protocol):
+    """What a candidate is made from: features with labels, and which of them train and test."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the features."""
+
+    @property
+    def rows(self) -> Array:
+        """The features, shape (n, features)."""
+
+    @property
+    def is_fraud(self) -> Array:
+        """The labels, shape (n,)."""
+
+    @property
+    def train(self) -> Array:
+        """Which rows train, as a boolean array."""
+
+    @property
+    def test(self) -> Array:
+        """Which rows test."""
+
+    @property
+    def digest(self) -> str:
+        """Of the data, hexadecimal."""
+
+    @property
+    def assumed(self) -> Mapping[str, str]:
+        """How a file was read, in words, where it is not of the documented form."""
+
+    def evaluate(self, probabilities: Array) -> Metrics:
+        """The quality of probabilities for the test rows."""
+
+    def alerts_per_day(self, wanted: float) -> float | None:
+        """The budget that gives the threshold; None if days are not known."""
+
+    def threshold(self, probabilities: Array, alerts_per_day: float) -> float:
+        """The threshold that keeps the budget on the test rows."""
+
+    def periods(self) -> dict[str, str]:
+        """What trains and what tests, as dates or rows."""
+
+
 @dataclass(frozen=True)
 class TrainingData:
-    """Labelled transactions with their features, and what is done with which of them."""
+    """Labelled transactions with their features, and what is done with which of them.
+
+    assumed: how the file was read, in words, where it is not of the documented form.
+    """
 
     table: pd.DataFrame
     rows: Array  # features, shape (n, 15)
     split: Split
     digest: str
+    assumed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return FEATURES
+
+    @property
+    def train(self) -> Array:
+        return self.split.train
+
+    @property
+    def test(self) -> Array:
+        return self.split.test
 
     @property
     def is_fraud(self) -> Array:
@@ -59,6 +121,10 @@ class TrainingData:
     def evaluate(self, probabilities: Array) -> Metrics:
         """The quality of probabilities for the test rows."""
         return evaluate(*self._test(), probabilities, self.is_fraud[self.split.test])
+
+    def alerts_per_day(self, wanted: float) -> float:
+        """The budget that gives the threshold."""
+        return wanted
 
     def threshold(self, probabilities: Array, alerts_per_day: float) -> float:
         """The threshold that keeps the budget on the test rows."""
@@ -89,12 +155,14 @@ def prepare_data(
     train_days: int = 7,
     delay_days: int = 7,
     test_days: int = 7,
+    assumed: Mapping[str, str] | None = None,
 ) -> TrainingData:
     """Compute the features and choose what trains and what tests.
 
     Args:
         rows: the features, if they are computed already.
         start_test: by default so that the test ends with the last day of the table.
+        assumed: how the file was read.
 
     Raises: TransactionsError: no labels, too few days, or no frauds where some are needed.
     """
@@ -121,7 +189,7 @@ def prepare_data(
             f" {start_train}, hold no fraud or nothing else"
         )
     rows = table_features(table) if rows is None else rows
-    return TrainingData(table, rows, split, data_digest(table))
+    return TrainingData(table, rows, split, data_digest(table), assumed or {})
 
 
 def history_missing(data: TrainingData) -> int:
@@ -130,8 +198,26 @@ def history_missing(data: TrainingData) -> int:
     return max(0, HISTORY_DAYS - (data.split.start_train - first).days)
 
 
+def doubts(data: LabelledRows, card: Card, answers: Array) -> list[str]:
+    """What makes the figures of a candidate less sure, and what is odd about its threshold.
+
+    answers: to the test rows.
+    """
+    found = []
+    if isinstance(data, TrainingData) and (missing := history_missing(data)):
+        found.append(
+            f"the transactions begin {missing} days too late for the longest windows to be full"
+        )
+    if card.metrics is not None and 0 < card.metrics.frauds < FEW_FRAUDS:
+        found.append(f"the figures are rough: the test holds {card.metrics.frauds} frauds")
+    flagged = float((answers >= card.threshold).mean()) if len(answers) else 0.0
+    if flagged > MANY_FLAGGED:
+        found.append(f"the threshold flags {flagged:.0%} of the test (--alerts-per-day)")
+    return found
+
+
 def make_candidate(
-    data: TrainingData,
+    data: LabelledRows,
     recipe: Recipe,
     folder: Path,
     *,
@@ -144,17 +230,20 @@ def make_candidate(
 
     Raises: ModelError: the TFLite form answers otherwise than the network.
     """
-    train = data.split.train
-    network = fit(data.rows[train], data.is_fraud[train], recipe, show)
+    train, contract = data.train, contract_of(data.names)
+    by_meaning = contract == HANDBOOK
+    network = fit(data.rows[train], data.is_fraud[train], recipe, show, by_meaning=by_meaning)
     tflite = write_forms(network, folder)
-    tested = data.rows[data.split.test]
+    tested = data.rows[data.test]
     probabilities = tflite_probabilities(tflite, tested)
     card = Card(
+        contract=contract,
         threshold=data.threshold(probabilities, alerts_per_day),
-        alerts_per_day=alerts_per_day,
+        alerts_per_day=data.alerts_per_day(alerts_per_day),
         recipe=asdict(recipe),
         trained_at=datetime.now(UTC),
         code_version=code_version(),
+        assumed=dict(data.assumed),
         parity=check_parity(network, tflite, tested),
         golden=golden_answers(tflite, tested),
         **known_from(data, probabilities),
@@ -163,12 +252,12 @@ def make_candidate(
     return card
 
 
-def known_from(data: TrainingData, probabilities: Array) -> dict[str, Any]:
+def known_from(data: LabelledRows, probabilities: Array) -> dict[str, Any]:
     """What a card says from the transactions: features, and quality on the test rows."""
-    train, test, is_fraud = data.split.train, data.split.test, data.is_fraud
+    train, test, is_fraud = data.train, data.test, data.is_fraud
     baseline = logistic_baseline(data.rows[train], is_fraud[train], data.rows[test])
     return {
-        "features": describe_features(data.rows[train], is_fraud[train]),
+        "features": describe_features(data.rows[train], is_fraud[train], data.names),
         "metrics": data.evaluate(probabilities),
         "baseline_metrics": data.evaluate(baseline),
         "periods": data.periods(),

@@ -1,6 +1,7 @@
 """The network and its training.
 
-Raw features in, a probability out; what prepares the features is part of the network:
+Raw features in, a probability out; what prepares the features is part of the network. Those of the
+Handbook are prepared by what they mean:
 
 - Amounts, averages and counts go through log(1 + x), and the amount also goes in as it is.
 - A terminal's risks also go in as their square roots, and as numbers of frauds: two frauds out
@@ -8,6 +9,9 @@ Raw features in, a probability out; what prepares the features is part of the ne
 - One step of the amount, at the value that tells frauds and genuine transactions apart best in
   the training rows: networks this small blur what happens at a limit.
 - All of it is standardised on the training rows, and clipped.
+
+Of other features nothing is known: each goes in as it is and through sign(x) log(1 + |x|), for
+amounts have long tails, both standardised and clipped.
 
 Then several small networks of dense layers, trained side by side on the same batches; the
 probability comes from the mean of their log-odds. Frauds weigh as much as genuine rows, so that
@@ -64,20 +68,29 @@ def fit(
     is_fraud: Array,
     recipe: Recipe,
     show: Callable[[int], None] = lambda epochs: None,
+    *,
+    by_meaning: bool = True,
 ) -> Any:
-    """Train a network; a `keras.Model` from float32 (n, 15) to probabilities (n, 1).
+    """Train a network; a `keras.Model` from float32 (n, features) to probabilities (n, 1).
 
-    show: called after each epoch with the number of those done.
+    Args:
+        show: called after each epoch with the number of those done.
+        by_meaning: whether the features are the Handbook's.
     """
     with repeatable(recipe.seed):
-        return _fit(rows, is_fraud, recipe, show)
+        return _fit(rows, is_fraud, recipe, show, by_meaning)
 
 
-def _fit(rows: Array, is_fraud: Array, recipe: Recipe, show: Callable[[int], None]) -> Any:
+def _fit(
+    rows: Array, is_fraud: Array, recipe: Recipe, show: Callable[[int], None], by_meaning: bool
+) -> Any:
     keras = open_keras()
     rows = np.asarray(rows, dtype=np.float32)
     truth = np.asarray(is_fraud, dtype=np.float32)[:, np.newaxis]
-    preparation = _preparation(rows, truth[:, 0] > 0, recipe)
+    if by_meaning:
+        preparation = _preparation(rows, truth[:, 0] > 0, recipe)
+    else:
+        preparation = _plain_preparation(rows, recipe)
     prepared = preparation.predict(rows, batch_size=8_192, verbose=0)
     trunk = _trunk(prepared.shape[1], recipe)
     batches, epochs = recipe.batches(len(rows)), recipe.epochs(len(rows))
@@ -120,12 +133,26 @@ def _preparation(rows: Array, is_fraud: Array, recipe: Recipe) -> Any:
     ]
     if step is not None:
         parts.append(ops.cast(ops.greater(amount, step), "float32"))
-    joined = keras.Model(features, ops.concatenate(parts, axis=1))
+    return _standardised(features, ops.concatenate(parts, axis=1), rows, recipe)
+
+
+def _plain_preparation(rows: Array, recipe: Recipe) -> Any:
+    """The same of features of any meaning."""
+    keras = open_keras()
+    ops = keras.ops
+    features = keras.Input((rows.shape[1],), name="features")
+    logarithms = ops.multiply(ops.sign(features), ops.log1p(ops.absolute(features)))
+    return _standardised(features, ops.concatenate([features, logarithms], axis=1), rows, recipe)
+
+
+def _standardised(features: Any, prepared: Any, rows: Array, recipe: Recipe) -> Any:
+    keras = open_keras()
+    joined = keras.Model(features, prepared)
     values = joined.predict(rows, batch_size=8_192, verbose=0).astype(np.float64)
     variance = np.maximum(values.var(axis=0), 1e-6)
     scale = keras.layers.Normalization(mean=values.mean(axis=0), variance=variance)
     standardised = scale(joined.output)
-    return keras.Model(features, ops.clip(standardised, -recipe.clip, recipe.clip))
+    return keras.Model(features, keras.ops.clip(standardised, -recipe.clip, recipe.clip))
 
 
 def amount_step(amounts: Array, is_fraud: Array) -> float | None:

@@ -1,11 +1,15 @@
 """A training run's folder: what one step leaves for the next, so that steps pass on small facts.
 
 transactions.parquet   the table
+assumed.json           how its file was read, where it is not of the documented form
 features.npy           its features
+table.npz, table.json  instead of these, a table of any columns
 candidate/             the model folder
 """
 
+import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -17,8 +21,10 @@ from services.fraud.simulator import simulate
 from services.fraud.state.completeness import Coverage
 from services.fraud.state.snapshot import coverage_of_table, write_snapshot
 from services.fraud.training.candidate import TrainingData, prepare_data
+from services.fraud.training.free_table import TableSpec, read_table
+from services.fraud.training.table_data import TableData
 from services.fraud.transactions.features import DAY_S, table_features
-from services.fraud.transactions.transactions import read_transactions
+from services.fraud.transactions.foreign import Reading, read_foreign
 
 
 @dataclass(frozen=True)
@@ -53,36 +59,59 @@ class TrainingFolder:
         """The model folder."""
         return self.folder / "candidate"
 
-    def read(self, source: Path | SimulationSpec, now: datetime | None = None) -> int:
-        """Read or simulate the transactions; how many.
+    def read(
+        self,
+        source: Path | SimulationSpec | TableSpec,
+        now: datetime | None = None,
+        reading: Reading | None = None,
+    ) -> int:
+        """Read or simulate the transactions, or read a table; how many rows.
 
         now: as in `read_transactions`.
         """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        assumed: Mapping[str, str] = {}
+        if isinstance(source, TableSpec):
+            data = read_table(source)
+            data.write(self.folder)
+            return len(data.rows)
         if isinstance(source, SimulationSpec):
             start = source.end - timedelta(days=source.days)
             table = simulate(source.customers, source.terminals, source.days, start, source.seed)
         else:
-            table = read_transactions(source, now)
-        self.folder.mkdir(parents=True, exist_ok=True)
+            table, assumed = read_foreign(source, reading or Reading(), now)
+        (self.folder / "assumed.json").write_text(json.dumps(assumed), encoding="utf-8")
         table.to_parquet(self.folder / "transactions.parquet")
         return len(table)
 
+    def assumed(self) -> dict[str, str]:
+        """How the file was read, in words, where it is not of the documented form."""
+        if TableData.lies_in(self.folder):
+            return dict(TableData.read(self.folder).assumed)
+        assumed: dict[str, str] = json.loads((self.folder / "assumed.json").read_bytes())
+        return assumed
+
     def compute_features(self) -> None:
-        """The features of all transactions that are labelled."""
+        """The features of all transactions that are labelled; a table has its own."""
+        if TableData.lies_in(self.folder):
+            return
         table = self._table()
         if "is_fraud" in table:  # else `data` says what is missing
             np.save(self.folder / "features.npy", table_features(table))
 
-    def data(self, periods: Periods) -> TrainingData:
+    def data(self, periods: Periods) -> TrainingData | TableData:
         """Transactions, features and split.
 
         Raises: TransactionsError: they cannot be split like that.
         """
+        if TableData.lies_in(self.folder):
+            return TableData.read(self.folder)
         file = self.folder / "features.npy"
         return prepare_data(
             self._table(),
             rows=np.load(file) if file.exists() else None,
             **vars(periods),
+            assumed=self.assumed(),
         )
 
     def write_snapshot(self, home: Path, source: Path | SimulationSpec) -> Path:

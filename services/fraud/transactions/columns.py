@@ -34,7 +34,7 @@ from services.fraud.transactions.fields import (
 
 MICROSECONDS = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_S = 253_402_300_799  # 9999-12-31T23:59:59Z, up to which text can be read
+LAST_S = 253_402_300_799  # 9999-12-31T23:59:59Z, up to which text can be read
 _A_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 # What pandas reads as `fields` does.
 _PLAIN_TIME = (
@@ -66,24 +66,32 @@ class Column:
         if not (self._is_text or pa.types.is_integer(self.values.type)):
             raise self._wrong_type("text or whole numbers")
         texts = self._texts()
-        unusual = np.flatnonzero(~_flags(pc.match_substring_regex(texts, PLAIN_ID)))
+        unusual = np.flatnonzero(~flags_of(pc.match_substring_regex(texts, PLAIN_ID)))
         ids: pd.Series = texts.to_pandas().astype("str")
         if len(unusual):
             ids.iloc[unusual] = self._each(as_id, unusual, texts)
         return ids
 
-    def cents(self) -> Integers:
-        """Amounts that a transaction can have."""
+    def numbers(self) -> tuple[npt.NDArray[np.float64], float]:
+        """Numbers of any size, also infinite ones and NaN, and the precision that they are kept in.
+
+        None may be missing.
+        """
         self._refuse_nulls()
         kind, precision = self.values.type, float(np.finfo(np.float64).eps)
         if self._is_text:
-            amounts = self._spelled_amounts()
-        elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-            amounts = self.values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-            if pa.types.is_floating(kind) and kind != pa.float64():
-                precision = float(np.finfo(np.float32).eps)
-        else:
+            return self._spelled_numbers(), precision
+        if not (
+            pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+        ):
             raise self._wrong_type("numbers")
+        if pa.types.is_floating(kind) and kind != pa.float64():
+            precision = float(np.finfo(np.float32).eps)
+        return self.values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), precision
+
+    def cents(self) -> Integers:
+        """Amounts that a transaction can have."""
+        amounts, precision = self.numbers()
         with np.errstate(invalid="ignore", over="ignore"):
             cents = np.rint(amounts * 100)
             noise = CENT_NOISE + 4 * precision * cents
@@ -95,28 +103,28 @@ class Column:
         whole: Integers = cents.astype(np.int64)
         return whole
 
-    def _spelled_amounts(self) -> npt.NDArray[np.float64]:
+    def _spelled_numbers(self) -> npt.NDArray[np.float64]:
         texts = self._texts()
-        self.refuse(_flags(pc.equal(texts, "")), "blank")
-        amounts = pd.to_numeric(texts.to_pandas(), errors="coerce").to_numpy(float)
-        shaped = _flags(pc.match_substring_regex(texts, NUMBER))
-        nan_or_infinite = _flags(pc.match_substring_regex(texts, r"(?i)^[+-]?(nan|inf)"))
+        self.refuse(flags_of(pc.equal(texts, "")), "blank")
+        numbers = pd.to_numeric(texts.to_pandas(), errors="coerce").to_numpy(float)
+        shaped = flags_of(pc.match_substring_regex(texts, NUMBER))
+        nan_or_infinite = flags_of(pc.match_substring_regex(texts, r"(?i)^[+-]?(nan|inf)"))
         self.refuse(~shaped & ~nan_or_infinite, NUMBER_WANTED)
-        return np.where(shaped, amounts, np.nan)
+        return np.where(shaped, numbers, np.nan)
 
-    def microseconds(self) -> Integers:
-        """Times since 1970, UTC."""
+    def microseconds(self, *, day_will_do: bool = False) -> Integers:
+        """Times since 1970, UTC. day_will_do: a date alone is its midnight."""
         self._refuse_nulls()
-        return self._microseconds(day_will_do=False)
+        return self._microseconds(day_will_do=day_will_do)
 
     def microseconds_or(self, default: int) -> Integers:
         """The same where a day will do, and where none is given the default counts."""
         kind = self.values.type
         if pa.types.is_null(kind):
             return np.full(len(self.values), default, np.int64)
-        missing = _flags(self.values.is_null(nan_is_null=False))
+        missing = flags_of(self.values.is_null(nan_is_null=False))
         if self._is_text:
-            missing |= _flags(pc.fill_null(pc.equal(self._texts(), ""), True))
+            missing |= flags_of(pc.fill_null(pc.equal(self._texts(), ""), True))
         nothing = pa.scalar("1970-01-01" if self._is_text else 0, kind)  # passes, and is not used
         values = pc.if_else(pa.array(missing), nothing, self.values)
         given = Column(self.file, self.name, values)._microseconds(day_will_do=True)
@@ -138,17 +146,17 @@ class Column:
             seconds = given // a_second
         self.refuse(given < 0, "before 1970")
         # Before it is counted in microseconds, which would begin again at the other end.
-        self.refuse(seconds > _LAST_S, "after the year 9999: is it in the unit that it says?")
+        self.refuse(seconds > LAST_S, "after the year 9999: is it in the unit that it says?")
         parts = given % a_second * MICROSECONDS // a_second
         since: Integers = seconds * MICROSECONDS + parts
         return since
 
     def _spelled_times(self, day_will_do: bool) -> Integers:
         texts = self._texts()
-        self.refuse(_flags(pc.equal(texts, "")), "blank")
+        self.refuse(flags_of(pc.equal(texts, "")), "blank")
         times = pd.to_datetime(texts.to_pandas(), format="ISO8601", utc=True, errors="coerce")
         since: Integers = times.dt.as_unit("us").astype(np.int64).to_numpy(copy=True)
-        plain = _flags(pc.match_substring_regex(texts, _PLAIN_TIME))
+        plain = flags_of(pc.match_substring_regex(texts, _PLAIN_TIME))
         unusual = np.flatnonzero(~plain | times.isna().to_numpy() | (since < 0))
 
         def microseconds(text: str) -> int:
@@ -163,11 +171,11 @@ class Column:
         self._refuse_nulls()
         kind = self.values.type
         if pa.types.is_boolean(kind):
-            return _flags(self.values)
+            return flags_of(self.values)
         if self._is_text:
             texts = pc.utf8_lower(self._texts())
-            true = _flags(pc.is_in(texts, pa.array(TRUE, texts.type)))
-            false = _flags(pc.is_in(texts, pa.array(FALSE, texts.type)))
+            true = flags_of(pc.is_in(texts, pa.array(TRUE, texts.type)))
+            false = flags_of(pc.is_in(texts, pa.array(FALSE, texts.type)))
         elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
             numbers = self.values.to_numpy(zero_copy_only=False)
             true, false = numbers == 1, numbers == 0
@@ -202,7 +210,7 @@ class Column:
         raise TransactionsError(f"{self.file}, column {self.name}, row {row + 1}: {fault}")
 
     def _refuse_nulls(self) -> None:
-        self.refuse(_flags(self.values.is_null(nan_is_null=False)), "blank")
+        self.refuse(flags_of(self.values.is_null(nan_is_null=False)), "blank")
 
     def _wrong_type(self, wanted: str) -> TransactionsError:
         return TransactionsError(
@@ -210,6 +218,7 @@ class Column:
         )
 
 
-def _flags(values: Any) -> Flags:
+def flags_of(values: Any) -> Flags:
+    """An Arrow array of truths."""
     flags: Flags = values.to_numpy(zero_copy_only=False).astype(np.bool_)
     return flags

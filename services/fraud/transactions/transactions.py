@@ -7,6 +7,7 @@ at all: how it has to look is said in `table_file`, what its values may be in `f
 """
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from services.fraud.errors import TransactionsError
-from services.fraud.transactions.columns import MICROSECONDS
+from services.fraud.transactions.columns import MICROSECONDS, Column, Flags
 from services.fraud.transactions.fields import AHEAD
 from services.fraud.transactions.table_file import Wanted, read_columns
 from services.storage.files import written_aside
@@ -45,8 +46,19 @@ def read_transactions(path: Path, now: datetime | None = None) -> pd.DataFrame:
 
     Raises: TransactionsError: the file cannot be read or does not hold what it should.
     """
-    columns = read_columns(path, WANTED)
-    if not len(columns[IDS[0]].values):
+    return table_form(read_columns(path, WANTED), path, now)
+
+
+def table_form(
+    columns: Mapping[str, Column], path: Path, now: datetime | None, kept: Flags | None = None
+) -> pd.DataFrame:
+    """Columns by our names, checked and in table form; arguments as in `read_transactions`.
+
+    kept: which rows count; all have to be right.
+
+    Raises: TransactionsError: a value is wrong, or no row is left.
+    """
+    if not len(columns[IDS[0]].values) or (kept is not None and not kept.any()):
         raise TransactionsError(f"{path.name}: holds no transactions")
     table = pd.DataFrame({name: columns[name].ids() for name in IDS})
     columns[IDS[0]].refuse(table[IDS[0]].duplicated().to_numpy(), "an earlier row has this id")
@@ -59,6 +71,8 @@ def read_transactions(path: Path, now: datetime | None = None) -> pd.DataFrame:
     if LABEL in columns:
         table[LABEL] = columns[LABEL].flags()
     order = np.argsort(microseconds, kind="stable")
+    if kept is not None:
+        order = order[kept[order]]
     return table.take(order).reset_index(drop=True)
 
 

@@ -25,6 +25,8 @@ from edge.release.errors import ModelFileError, NoMediaPipeError
 from edge.release.validation.candidate import Candidate
 
 MAX_SCORE_DIFFERENCE = 0.01  # another build of the same kernels rounds differently
+MAX_QUANTISED_DIFFERENCE = 0.1  # a byte's step before a sigmoid is 0.06 of what comes after it
+_STEPS = 3  # by which boxes of bytes may differ
 MAX_PIXELS = 1.1  # of where a box begins, and of its sides: they come without their fractions
 _RUNNER = Path(__file__).with_name("mediapipe_runner.py")
 _TIMEOUT_S = 300.0
@@ -71,8 +73,8 @@ def prove(
         candidate: of a phone's file.
         pictures: BGR, of any size.
         python: an interpreter with `mediapipe`; by default this one.
-        step_px: of the network's quantised answers: another build may be a step off in the middle
-            of a box, and in its size.
+        step_px: of the network's quantised answers, of which another build may be some steps off;
+            0 where it answers real values.
 
     Raises:
         NoMediaPipeError: the interpreter does not run.
@@ -86,7 +88,7 @@ def prove(
     for number, (picture, theirs) in enumerate(zip(shown, found, strict=True)):
         left = list(theirs)
         for ours in detector.detect(picture):
-            same = [other for other in left if _is_same(ours, other, MAX_PIXELS + 1.5 * step_px)]
+            same = [other for other in left if _is_same(ours, other, step_px)]
             if same:
                 nearest = min(same, key=lambda other: abs(other.score - ours.score))
                 left.remove(nearest)
@@ -142,13 +144,14 @@ def _last_line(ended: subprocess.CompletedProcess[str]) -> str:
     return said[-1][:300]
 
 
-def _is_same(ours: Detection, theirs: Detection, most_px: float) -> bool:
+def _is_same(ours: Detection, theirs: Detection, step_px: float) -> bool:
     a, b = ours.box, theirs.box
     moved = abs(a.x0 - b.x0), abs(a.y0 - b.y0), abs(a.width - b.width), abs(a.height - b.height)
+    most = MAX_QUANTISED_DIFFERENCE if step_px else MAX_SCORE_DIFFERENCE
     return (
         ours.label == theirs.label
-        and abs(ours.score - theirs.score) <= MAX_SCORE_DIFFERENCE
-        and max(moved) <= most_px
+        and abs(ours.score - theirs.score) <= most
+        and max(moved) <= MAX_PIXELS + _STEPS * step_px
     )
 
 

@@ -97,9 +97,10 @@ def test_nightly_runs_one_at_a_time_and_drops_none():
 def stack(tmp_path: Path) -> Iterator[str]:
     """The API of a stack as `make up` starts it, in an empty home; ended as by Ctrl-C."""
     (tmp_path / "home").mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    with socket.socket() as api, socket.socket() as fraud:
+        api.bind(("127.0.0.1", 0))
+        fraud.bind(("127.0.0.1", 0))
+        port, fraud_port = (free.getsockname()[1] for free in (api, fraud))
     process = subprocess.Popen(
         [ROOT / "deployments" / "up"],
         env={
@@ -107,6 +108,7 @@ def stack(tmp_path: Path) -> Iterator[str]:
             "HOME": str(tmp_path / "home"),
             "TRIPTYCH_HOME": str(tmp_path / "var"),
             "TRIPTYCH_PORT": str(port),
+            "TRIPTYCH_FRAUD_PORT": str(fraud_port),
             "TRIPTYCH_RELEASES_PORT": "0",  # any
         },
         stdout=(tmp_path / "up.log").open("wb"),

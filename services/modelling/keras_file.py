@@ -190,7 +190,7 @@ def _read(file: Path) -> Any:
         with zipfile.ZipFile(file) as archive:
             return json.loads(archive.read(_CONFIGURATION))
     if suffix in _HDF5:
-        import h5py  # type: ignore[import-untyped]
+        import h5py
 
         if h5py.is_hdf5(file):
             with h5py.File(file, "r") as opened:

@@ -49,7 +49,7 @@ class TrainFraud(FlowParameters):
         description="of a CSV file: , ; | or tab; by default the one with which all columns are"
         " found that are needed",
     )
-    decimal: Literal["point", "comma"] | None = Field(
+    decimal_mark: Literal["point", "comma"] | None = Field(
         None, description="of a CSV file; by default as the numbers show"
     )
     decimals: int = Field(

@@ -98,7 +98,7 @@ def open_run(params: Any) -> Iterator[Job]:
             reading=Reading(
                 columns=ColumnMapping.parse(params.columns) if params.columns else None,
                 delimiter=params.delimiter,
-                decimal=params.decimal,
+                decimal=params.decimal_mark,
                 decimals=params.decimals,
                 refunds=params.refunds,
                 time_start=params.time_start,
@@ -135,7 +135,7 @@ def _source(params: Any, day: date) -> Path | SimulationSpec | TableSpec:
             leave_out=params.leave_out,
             blank=params.blank,
             delimiter=params.delimiter,
-            decimal=params.decimal,
+            decimal=params.decimal_mark,
             test_share=params.test_share,
         )
     return params.transactions or SimulationSpec(

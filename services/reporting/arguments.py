@@ -69,8 +69,9 @@ def suggest(name: str, names: Iterable[str]) -> str:
     bare = {option.lstrip("-"): option for option in names if option.startswith("--")}
     asked = name.lstrip("-").lower().replace("_", "-")
     begun = [option for word, option in bare.items() if asked and word.startswith(asked)]
+    swapped = [option for word, option in bare.items() if sorted(word) == sorted(asked)]
     close = [bare[word] for word in difflib.get_close_matches(asked, bare, n=1)]
-    meant = begun if len(begun) == 1 else close or begun
+    meant = begun if len(begun) == 1 else swapped or close or begun
     return f"; did you mean {' or '.join(meant[:4])}?" if meant else ""
 
 

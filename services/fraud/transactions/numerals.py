@@ -47,5 +47,5 @@ def unsure(column: Column) -> TransactionsError:
     """That nobody knows what the commas of a column stand for."""
     return TransactionsError(
         f"{column.file}, column {column.name}: commas may stand for decimals or for thousands;"
-        " --decimal comma says that they are decimals"
+        " --decimal-mark comma says that they are decimals"
     )

@@ -133,7 +133,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
         "blank cells in a (2), b (1); --blank 0",
     ),
     "times without a unit": ("t,x,bad\n1,1,0\n", {"time": "t"}, "--time t:seconds says seconds"),
-    "thousands or decimals": ('x,bad\n"1,234",0\n', {}, "--decimal comma says that they are"),
+    "thousands or decimals": ('x,bad\n"1,234",0\n', {}, "--decimal-mark comma says that they are"),
     "too large": ("x,bad\n1e13,0\n1,1\n2,0\n", {}, "beyond 1e+12, which the service refuses"),
     "too many values": (
         "k,bad\n" + "".join(f"v{n},{n % 2}\n" for n in range(100)),

@@ -172,7 +172,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "third decimal": (row("4.975"), {}, "more than two decimals (--decimals 3"),
     "fourth decimal": (row("4.9755"), {"decimals": 3}, "more than 3 decimals"),
     "yen with a decimal": (row("4.5"), {"decimals": 0}, "more than 0 decimals"),
-    "thousands or decimals": (row('"1,234"'), {}, "--decimal comma says that they are decimals"),
+    "thousands or decimals": (row('"1,234"'), {}, "--decimal-mark comma says that they are"),
     "points among commas": (
         row('"1,23"') + "2,a,b,1.234,2026-11-01T00:00:18,0\n",
         {},

@@ -89,7 +89,7 @@ def _is_finished(table: Array, columns: Columns, step: float) -> bool:
     return bool(
         -1e-3 <= scores.min() <= scores.max() <= 1 + _TOLERANCE
         and (np.diff(scores) <= 1e-6 + step).all()
-        and (np.abs(classes - np.rint(classes)) <= max(1e-3, step / 2)).all()
+        and (np.abs(classes - np.rint(classes)) <= 1e-3 + step / 2).all()
         and (high[shown] >= low[shown]).all()
     )
 
@@ -158,6 +158,11 @@ def _objectness(layout: Layout, scores: Array) -> list[str]:
     """Column 4 is high wherever a class is, if it is an objectness, and else hardly ever."""
     if scores.shape[1] < 2:
         return []
+    if _only_whole(scores[:, -1]) and not _only_whole(scores[:, 0]):
+        return [
+            "its last column has whole numbers only, as the classes of finished detections are"
+            " (end_to_end)"
+        ]
     first = scores[:, 0] >= CLEAR
     if np.count_nonzero(first) < _FEWEST_CLEAR:
         return []
@@ -176,8 +181,16 @@ def _objectness(layout: Layout, scores: Array) -> list[str]:
     return []
 
 
-def judge_detections(tables: Sequence[Array]) -> Finding:
-    """Rows of the layout end_to_end, one table for each picture, boxes as shares of the input."""
+def _only_whole(column: Array) -> bool:
+    """Whether it has whole numbers only, and not zeros alone."""
+    return bool(column.any() and (column == np.rint(column)).all())
+
+
+def judge_detections(tables: Sequence[Array], step: float = 0.0) -> Finding:
+    """Rows of the layout end_to_end, one table for each picture, boxes as shares of the input.
+
+    step: of the values, where they are quantised.
+    """
     return judge_ssd(
         [
             {
@@ -189,20 +202,25 @@ def judge_detections(tables: Sequence[Array]) -> Finding:
             for table in tables
         ],
         "end_to_end",
+        step,
     )
 
 
-def judge_ssd(answers: Sequence[Mapping[str, Array]], layout: Layout = "ssd") -> Finding:
+def judge_ssd(
+    answers: Sequence[Mapping[str, Array]], layout: Layout = "ssd", step: float = 0.0
+) -> Finding:
     """The four tensors of TFLite_Detection_PostProcess, by role, without the batch.
 
-    layout: what these are called in findings.
+    layout: what these are called in findings; step: of their classes, where they are quantised.
     """
+    # Steps of 1 and more skip classes: then nothing that is not whole can be one.
+    off = 0.01 + step / 2 if step < 1 else 0.01
     corners = "x0, y0, x1, y1" if layout == "end_to_end" else "ymin, xmin, ymax, xmax"
     for answer in answers:
         if not all(np.isfinite(values).all() for values in answer.values()):
             return Finding(("some of its values are no numbers",))
         classes, scores, count = answer["classes"], answer["scores"], float(answer["count"])
-        if (np.abs(classes - np.rint(classes)) > 0.01).any() or classes.min() < -0.5:
+        if (np.abs(classes - np.rint(classes)) > off).any() or classes.min() < -0.5:
             return Finding((f"its classes ({_first(classes)}) are no whole numbers from 0 on",))
         if scores.min() < -_TOLERANCE or scores.max() > 1 + _TOLERANCE:
             return Finding((f"its scores ({_first(scores)}) do not lie between 0 and 1",))

@@ -48,7 +48,7 @@ def highest_class(model: OpenedModel, spec: InputSpec, roles: Roles, score: floa
         else:
             scores, classes = (answer[roles[role].name][0] for role in ("scores", "classes"))
         classes = classes[(scores >= score) & np.isfinite(classes)]
-        highest = max(highest, int(classes.max()) if len(classes) else -1)
+        highest = max(highest, round(float(classes.max())) if len(classes) else -1)
     return highest
 
 

@@ -239,7 +239,7 @@ class _Inspector:
             for table in self._tables(output.layout, spec, roles[role])
         ]
         if output.layout == "end_to_end":
-            return judge_detections(shares)
+            return judge_detections(shares, roles[role].scale if roles[role].quantised else 0.0)
         return judge_yolo(output.layout, shares)
 
     def _tables(self, layout: Layout, spec: InputSpec, info: TensorInfo) -> list[Array]:
@@ -264,11 +264,14 @@ class _Inspector:
             )
 
     def _leave_out_background(self, layout: Layout, spec: InputSpec, roles: Roles) -> None:
-        """ssd does not count the background; unless answers say otherwise, its name goes."""
+        """Neither counts the background: its name goes, unless answers or Ultralytics have it."""
         first, *others = self._labels
         if not others or not is_background(first):
             return
-        if self._model.pictures and highest_class(self._model, spec, roles, CLEAR) == len(others):
+        sure = CLEAR if layout == "ssd" else -np.inf
+        if layout == "end_to_end" and read_exporter_notes(self._model.file).end_to_end is not None:
+            return
+        if self._model.pictures and highest_class(self._model, spec, roles, sure) == len(others):
             self._notes.append(f"The model answers with class {len(others)}: {first} is class 0.")
             return
         self._labels = others
@@ -282,7 +285,9 @@ class _Inspector:
             return self._hints.normalised
         if info.quantised:  # what it could say at most
             bounds = np.iinfo(info.dtype)
-            return (bounds.max - info.zero_point) * info.scale <= _LARGEST_SHARE
+            shares = (bounds.max - info.zero_point) * info.scale <= _LARGEST_SHARE
+            if shares or layout != "end_to_end":  # whose boxes share a scale with its classes
+                return shares
         tables = self._tables(layout, spec, info)
         if not any(table[:, :4].any() for table in tables):
             raise ModelFileError(

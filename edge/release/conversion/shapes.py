@@ -65,6 +65,13 @@ def find_layout(
     kind = name_kind([info.shape for info in model.outputs])
     if kind:
         raise ModelFileError(f"{model.file} is {kind}. It answers {model.describe_outputs()}")
+    if named is None and finished is False and _end_to_end(model.outputs):
+        raise ModelFileError(
+            f"{seen}, which has the shape of end_to_end, but is not that by its answers or its"
+            " exporter: scores would fall from row to row, and classes be whole numbers. If its"
+            " detections are finished nevertheless, say so by --layout end_to_end"
+            f"{_hint(model.outputs, labels)}"
+        )
     raise ModelFileError(
         f"{seen}, which with {len(labels)} label{'s' * (len(labels) > 1)} is none of the layouts"
         " known: points (scores [1, N, labels] and distances [1, N, 4]), ssd (the four tensors of"

@@ -68,9 +68,11 @@ def build(form: str) -> bytes:
 
     form: v8 (columns first), v8_rows, v8_pixels, v8_logits, v8_corners, v8_one, v5, v5_one,
     v5_wide (with a size beyond the picture where there is no object), v5_exchanged,
-    v8_planes (an input of channels first), e2e, e2e_pixels, e2e_one, e2e_numbered, ssd,
-    ssd_named, ssd_pixels, ssd_from_1, points_probabilities;
-    v8_int8_plain, v8_int8_wide, v8_int8_bytes: quantised with that range of the input.
+    v8_planes (an input of channels first), e2e, e2e_pixels, e2e_one, e2e_numbered,
+    e2e_rising (not sorted), e2e_faint (sure of nothing, in a corner), e2e_to_4, e2e_to_9,
+    e2e_to_19 (green is that class), ssd, ssd_named, ssd_pixels, ssd_from_1, points_probabilities;
+    v8_int8_plain, v8_int8_wide, v8_int8_bytes, e2e_to_4_int8_plain and so on: quantised with that
+    range of the input.
     """
     tf = open_tensorflow()
     shape, _, calibration = form.partition("_int8_")
@@ -146,9 +148,11 @@ def _finished(tf: Any, *scores: Any) -> tuple[Any, Any, Any]:
     )
 
 
-def _e2e(tf: Any, *scores: Any, numbered: bool = False, scale: float = 1.0) -> Any:
+def _e2e(
+    tf: Any, *scores: Any, numbered: bool = False, scale: float = 1.0, last: float = 1.0
+) -> Any:
     boxes, best, classes = _finished(tf, *scores)
-    boxes = boxes * scale
+    boxes, classes = boxes * scale, classes * last
     if numbered:
         return tf.concat([0.0 * best, boxes, classes, best], axis=1)[None]
     return tf.concat([boxes, best, classes], axis=1)[None]
@@ -197,6 +201,13 @@ _FORMS: dict[str, Callable[..., Any]] = {
     "e2e_pixels": lambda tf, *s: _e2e(tf, *s, scale=float(SIDE)),
     "e2e_one": lambda tf, red, green: _e2e(tf, red),
     "e2e_numbered": lambda tf, *s: _e2e(tf, *s, numbered=True),
+    "e2e_rising": lambda tf, *s: tf.reverse(_e2e(tf, *s), [1]),
+    "e2e_faint": lambda tf, *s: tf.tile(
+        _e2e(tf, *s, scale=SIDE / 2) * np.array([1, 1, 1, 1, 0.03, 1], np.float32), (1, 30, 1)
+    ),
+    "e2e_to_4": lambda tf, *s: _e2e(tf, *s, last=4.0),
+    "e2e_to_9": lambda tf, *s: _e2e(tf, *s, last=9.0),
+    "e2e_to_19": lambda tf, *s: _e2e(tf, *s, last=19.0),
     "ssd": _ssd,
     "ssd_named": _ssd_named,
     "ssd_pixels": lambda tf, *s: _ssd(tf, *s, scale=float(SIDE)),

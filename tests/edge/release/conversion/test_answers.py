@@ -116,6 +116,38 @@ def test_wrong_number_of_labels_says_which_would_fit(tmp_path, form, labels, hin
         inspect_model(write_detector(tmp_path, form), labels, SQUARES)
 
 
+@pytest.mark.parametrize("count", [5, 10, 20])
+def test_boxes_that_share_a_scale_with_classes_keep_their_units(tmp_path, count):
+    """A byte of that scale may stand for 4 or 19: a class, and no box in pixels."""
+    file = write_detector(tmp_path, f"e2e_to_{count - 1}_int8_plain")
+    labels = ("red", *(f"other {number}" for number in range(2, count)), "green")
+
+    inspection = inspect_model(file, labels, SQUARES)
+
+    assert (inspection.output.layout, inspection.output.normalised) == ("end_to_end", True)
+    labelled = found(tmp_path, file, inspection, labels, SQUARES[0])
+    assert sorted(label for label, _ in labelled) == sorted(label for label, _ in painted(0))
+
+
+def test_numbers_of_classes_are_not_taken_for_probabilities(tmp_path):
+    """Finished detections, none of which is sure, in as many rows as grids have: each row's 1
+    would be a sure find."""
+    file = write_detector(tmp_path, "e2e_faint")
+
+    with pytest.raises(ModelFileError, match=r"whole numbers only.*name its layout by --layout"):
+        inspect_model(file, COLOURS, SQUARES)
+
+
+def test_end_to_end_that_is_not_sorted_says_what_was_expected(tmp_path):
+    """Its shape is right; the error does not say that it is wrong."""
+    file = write_detector(tmp_path, "e2e_rising")
+
+    with pytest.raises(ModelFileError, match=r"scores would fall.*say so by --layout end_to_end"):
+        inspect_model(file, THREE, SQUARES)
+    named = inspect_model(file, THREE, SQUARES, ModelHints(layout="end_to_end"))
+    assert named.output.layout == "end_to_end"
+
+
 def test_layout_that_is_named_is_taken_with_a_warning(tmp_path):
     """The publisher may know better; the report says what was seen."""
     file = write_detector(tmp_path, "v5")
@@ -262,6 +294,22 @@ class TestBackground:
 
         assert inspection.labels == COLOURS
         assert "background, was left out: the model answers for 2 classes" in inspection.notes[0]
+
+    def test_end_to_end_counts_it_where_ultralytics_names_it(self, tmp_path):
+        """It numbers all its names, whatever the pictures show."""
+        file = write_detector(tmp_path, "e2e")
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.writestr("metadata.json", '{"end2end": true}')
+        labels = ("background", *COLOURS)
+
+        assert inspect_model(file, labels, SQUARES).labels == labels
+
+    def test_end_to_end_counts_it_where_any_row_does(self, tmp_path):
+        """A row that is sure of nothing tells, too, how classes are numbered."""
+        file = write_detector(tmp_path, "e2e_faint")
+        labels, named = ("background", "red"), ModelHints(layout="end_to_end")
+
+        assert inspect_model(file, labels, SQUARES, named).labels == labels
 
     def test_yolo_that_learnt_it_keeps_it(self, tmp_path):
         """There the number of names decides."""

@@ -127,7 +127,7 @@ def _read_lines(start: str, readline: ReadLine, file: str) -> tuple[str, Iterato
     if isinstance(_parse(start), dict) or not start.lstrip().startswith("{"):
         return "JSON Lines", map(_parse, lines)
     if isinstance(_parse_literal(start), dict):
-        return "Python literals", map(_parse_literal, lines)
+        return "Python literals", map(_parse_either, lines)
     head = list(islice(lines, LINES_LOOKED_AT))
     try:
         json.JSONDecoder().raw_decode("".join(head).lstrip())
@@ -149,9 +149,19 @@ def _parse_literal(line: str) -> Found:
         with warnings.catch_warnings():  # of a backslash that escapes nothing
             warnings.simplefilter("ignore")
             found = ast.literal_eval(line.strip())
+        json.dumps(found, default=str)  # what cannot be written could not be carried
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return _Fault(NOT_A_LITERAL, line)
-    return found if isinstance(found, dict) else _Fault(NOT_AN_OBJECT, line)
+    is_object = isinstance(found, dict) and all(isinstance(key, str) for key in found)
+    return found if is_object else _Fault(NOT_AN_OBJECT, line)
+
+
+def _parse_either(line: str) -> Found:
+    """A literal only where it is no JSON: the two differ in escapes, and in what is true or null.
+    So the first line may be a damaged one of JSON Lines."""
+    found = _parse(line)
+    is_json = not isinstance(found, _Fault) or found.reason != NOT_JSON
+    return found if is_json else _parse_literal(line)
 
 
 def _lines(readline: ReadLine, file: str) -> Iterator[str]:

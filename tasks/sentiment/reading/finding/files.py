@@ -111,8 +111,17 @@ def find_files(reference: str, text: TextFormat) -> Found:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder; folders that are links are not gone into."""
-    for place, _, files in os.walk(folder):
+    """All files below a folder; folders that are links are not gone into.
+
+    Raises: SourceError: a folder that is not hidden cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        place = Path(error.filename)
+        if _is_seen(place.relative_to(folder)):
+            raise SourceError(f"{place} cannot be read: {error.strerror}") from error
+
+    for place, _, files in os.walk(folder, onerror=refuse):
         yield from (Path(place, name) for name in files)
 
 

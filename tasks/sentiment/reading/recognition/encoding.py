@@ -1,5 +1,6 @@
 """Whether the bytes of texts speak for another encoding than the one they are read in."""
 
+import codecs
 import re
 
 _ASIDE = re.compile(r"[^\W\d_a-zA-Z]{3}")  # three letters beyond ASCII in a row: no Western word
@@ -12,6 +13,7 @@ class EncodingTally:
     def __init__(self, encoding: str) -> None:
         """Args: encoding: that text is read in, where no byte-order mark names another one."""
         self._encoding = encoding
+        self._is_unicode = _is_unicode(encoding)
         self._utf8 = self._western = self._garbled = 0
 
     def add(self, text: object, *, is_valid: bool) -> None:
@@ -20,7 +22,7 @@ class EncodingTally:
             return
         if not is_valid:
             self._western += is_western(text)
-        elif self._encoding != "utf-8" and _is_garbled(text, self._encoding):
+        elif not self._is_unicode and _is_garbled(text, self._encoding):
             self._garbled += 1
         else:
             self._utf8 += 1
@@ -52,10 +54,19 @@ def is_western(text: str) -> bool:
     return 2 * beyond <= len(seen) and not _ASIDE.search(found) and not _NO_TEXT.search(found)
 
 
+def _is_unicode(encoding: str) -> bool:
+    """Whether it is UTF-8, UTF-16 or another of them, however its name is spelled."""
+    try:
+        return codecs.lookup(encoding).name.startswith("utf")
+    except LookupError:
+        return False
+
+
 def _is_garbled(text: str, encoding: str) -> bool:
-    """Whether a text in a one-byte encoding is one in UTF-8: by chance that is next to never so."""
+    """Whether a text in a one-byte encoding is one in UTF-8: by chance that is next to never so.
+    An encoding that does not exist was not used: only texts are read in one."""
     try:
         text.encode(encoding).decode("utf-8")
-    except UnicodeError:
+    except (UnicodeError, LookupError):
         return False
     return True

@@ -3,11 +3,14 @@
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import IO, Any
 
 from tasks.sentiment.errors import SourceError, first_line
 from tasks.sentiment.reading.raw_rows import RawRow, RowReader, refuse_repeated, require_columns
+
+# What openpyxl raises where the archive or the XML in it is not what a workbook has.
+_DAMAGED = (LookupError, ValueError, SyntaxError, TypeError, zipfile.BadZipFile)
 
 
 def is_workbook(binary: IO[bytes]) -> bool:
@@ -32,10 +35,11 @@ class ExcelReader(RowReader):
             not said.
         """
         self.place = file
-        workbook = _open(binary, file)
-        stack.callback(workbook.close)
-        sheets = [name for name in workbook.sheetnames if sheet in (None, name)]
-        filled = [name for name in sheets if next(_cells(workbook[name]), None) is not None]
+        with _refusing_damage(file):
+            workbook = _open(binary, file)
+            stack.callback(workbook.close)
+            sheets = [name for name in workbook.sheetnames if sheet in (None, name)]
+            filled = [name for name in sheets if next(_cells(workbook[name]), None) is not None]
         if len(filled) != 1:
             names = ", ".join(filled or workbook.sheetnames)
             what = f"has no filled sheet {sheet}" if sheet else f"has {len(filled)} filled sheets"
@@ -63,7 +67,7 @@ class ExcelReader(RowReader):
             for number, cells in enumerate(self._rows, start=1):
                 values = [cells[place] if place < len(cells) else None for place in places]
                 yield RawRow(number, self.place, dict(zip(names, values, strict=True)), None)
-        except (KeyError, ValueError, SyntaxError, zipfile.BadZipFile) as error:
+        except _DAMAGED as error:
             raise SourceError(
                 f"{self.place} is damaged after row {number} ({first_line(error)}): nothing was"
                 " written"
@@ -78,11 +82,16 @@ def _open(binary: IO[bytes], file: str) -> Any:
             f"{file} is an Excel workbook: save it as CSV UTF-8, or install openpyxl, the extra"
             " `excel`"
         ) from error
+    with warnings.catch_warnings():  # of styles and extensions, which do not matter here
+        warnings.simplefilter("ignore")
+        return openpyxl.load_workbook(binary, read_only=True, data_only=True)
+
+
+@contextmanager
+def _refusing_damage(file: str) -> Iterator[None]:
     try:
-        with warnings.catch_warnings():  # of styles and extensions, which do not matter here
-            warnings.simplefilter("ignore")
-            return openpyxl.load_workbook(binary, read_only=True, data_only=True)
-    except (KeyError, ValueError, SyntaxError, OSError, zipfile.BadZipFile) as error:
+        yield
+    except (*_DAMAGED, OSError) as error:
         raise SourceError(
             f"{file} is an Excel workbook that cannot be read ({first_line(error)}): save it as"
             " CSV UTF-8"
@@ -90,8 +99,11 @@ def _open(binary: IO[bytes], file: str) -> Any:
 
 
 def _cells(sheet: Any) -> Iterator[tuple[Any, ...]]:
-    """The cells of each row that is not empty; a sheet of a chart has none."""
-    rows = sheet.iter_rows(values_only=True) if hasattr(sheet, "iter_rows") else ()
-    for cells in rows:
+    """The cells of each row that is not empty; a sheet of a chart has none. How large a sheet is
+    is not believed to what it says of itself: rows beyond that would be left out."""
+    if not hasattr(sheet, "iter_rows"):
+        return
+    sheet.reset_dimensions()
+    for cells in sheet.iter_rows(values_only=True):
         if any(cell is not None for cell in cells):
             yield cells

@@ -130,3 +130,40 @@ def test_damaged_first_line_of_json_lines_fails_alone(tmp_path):
         "not valid JSON",
         (2, "b"),
     ]
+
+
+def test_damaged_first_line_does_not_make_literals_of_json_lines(tmp_path):
+    """Escapes, true and null of the lines behind it stay what JSON says."""
+    lines = [
+        '{"id": 0, "text": "x",}',
+        r'{"id": 1, "text": "\ud83d\ude00"}',
+        '{"id": true, "text": null}',
+        "{'id': None, 'text': 'y'}",
+        "[5]",
+        "{oops",
+    ]
+    rows = read(write_bytes(tmp_path / "a.jsonl", "\n".join(lines).encode()))
+
+    assert cells(rows) == [
+        (0, "x"),
+        (1, "\U0001f600"),
+        (True, None),
+        (None, "y"),
+        "not a JSON object",
+        "not a Python literal",
+    ]
+
+
+def test_literals_that_json_cannot_hold_fail_alone(tmp_path):
+    """Keys that are no names, also of objects in objects, and numbers too long to be written."""
+    lines = [
+        "{'id': 1, 'text': 'a'}",
+        "{1: 'a', 'text': 'b'}",
+        "{'id': {(1, 2): 3}, 'text': 'c'}",
+        f"{{'id': 0x{'f' * 4_000}, 'text': 'd'}}",
+        "{'id': b'5', 'text': 'e'}",
+    ]
+    rows = read(write_bytes(tmp_path / "a.jsonl", "\n".join(lines).encode()))
+
+    fault = "not a Python literal"
+    assert cells(rows) == [(1, "a"), "not a JSON object", fault, fault, (b"5", "e")]

@@ -1,5 +1,7 @@
 """Finding files: what a folder holds is read, and what is left out is counted."""
 
+import os
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -85,3 +87,22 @@ def test_column_of_a_file_comes_before_the_partition_of_its_folder(tmp_path):
 
     assert [row.values for row in rows] == [{"text": "y", "n": 1}]
     assert source.types()["n"] == pa.int64()
+
+
+def test_folder_that_cannot_be_read_is_refused_and_not_left_out(tmp_path, monkeypatch):
+    """Its rows would be missing without a word; a hidden one is left out anyway."""
+    for name in ("a.csv", ".old/a.csv", "june/a.csv"):
+        write_csv(tmp_path / name)
+    scan, locked = os.scandir, {tmp_path / ".old"}
+
+    def scan_unlocked(place):
+        if place in locked or str(place) in map(str, locked):
+            raise PermissionError(13, "Permission denied", str(place))
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", scan_unlocked)
+    assert len(list(open_source(str(tmp_path)).rows(COLUMNS))) == 2 * len(ROWS)
+
+    locked.add(tmp_path / "june")
+    with pytest.raises(SourceError, match="june cannot be read: Permission denied"):
+        open_source(str(tmp_path))

@@ -48,3 +48,14 @@ def test_utf_8_that_is_read_as_cp1252_is_told():
     tally.add("it’s".encode().decode("cp1252"), is_valid=True)
     assert "1 texts are valid UTF-8" in tally.hint
     assert "leave --encoding cp1252 away" in tally.hint
+
+
+@pytest.mark.parametrize(
+    "name", ["UTF-8", "utf8", "utf-8-sig", "utf-16-le", "U8", "no-such", "hex"]
+)
+def test_no_other_encoding_is_advised_where_text_is_read_in_one_of_unicode(name):
+    """However its name is spelled; one that does not exist was not used."""
+    tally = EncodingTally(name)
+    tally.add("schön", is_valid=True)
+
+    assert tally.hint == ""

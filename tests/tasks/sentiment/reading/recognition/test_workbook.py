@@ -1,6 +1,8 @@
 """Excel workbooks: one sheet is read as it is, and which one is never guessed."""
 
+import re
 import sys
+import zipfile
 from datetime import datetime
 
 import pytest
@@ -23,6 +25,19 @@ def write(path, **sheets):
     return path
 
 
+def rewrite(path, part, pattern, new):
+    """The workbook with other XML in one of its parts."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    changed = re.sub(pattern, new, parts[part], flags=re.DOTALL)
+    assert changed != parts[part]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in {**parts, part: changed}.items():
+            archive.writestr(name, content)
+    return path
+
+
+SHEET = "xl/worksheets/sheet1.xml"
 HEADER = ["id", " text ", "at"]
 DAY = datetime(2026, 11, 22)
 
@@ -72,4 +87,33 @@ def test_workbook_without_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openpyxl", None)
 
     with pytest.raises(SourceError, match="an Excel workbook: save it as CSV UTF-8, or install"):
+        read(file)
+
+
+def test_rows_beyond_what_a_sheet_says_of_its_size_are_read(tmp_path):
+    """Some writers leave the size of an older version there."""
+    rows = [HEADER, *([number, f"text {number}", DAY] for number in range(5))]
+    file = write(tmp_path / "a.xlsx", May=rows)
+    rewrite(file, SHEET, rb'<dimension ref="[^"]*"', rb'<dimension ref="A1:B3"')
+
+    found = cells(read(file, ["id", "text", "at"]))
+
+    assert found == [(number, f"text {number}", DAY) for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("part", "pattern", "new"),
+    [
+        (SHEET, rb"<sheetData>.*", b"<sheetData><row"),
+        (SHEET, rb'(<c r="A2"[^>]*)>.*?</c>', rb'<c r="A2" t="s"><v>99</v></c>'),
+        ("xl/styles.xml", rb"</styleSheet>", b""),
+        ("xl/workbook.xml", rb"<sheets>.*", b""),
+    ],
+)
+def test_damaged_workbook_is_refused_by_its_name(tmp_path, part, pattern, new):
+    """Whatever the damage makes of the XML in it."""
+    file = write(tmp_path / "a.xlsx", May=[HEADER, [1, "a"], [2, "b"]])
+    rewrite(file, part, pattern, new)
+
+    with pytest.raises(SourceError, match=r"a\.xlsx is (damaged|an Excel workbook that cannot)"):
         read(file)

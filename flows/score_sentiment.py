@@ -121,8 +121,8 @@ class ScoreSentiment(FlowParameters):
     model_revision: str | None = Field(None, description="commit or tag of a hub model")
     positive_label: Annotated[tuple[str, ...], AfterValidator(_distinct)] = Field(
         (),
-        description="the model's labels that mean POSITIVE, where their names leave a doubt; those"
-        " that are not named here or as neutral mean NEGATIVE",
+        description="the model's labels that mean POSITIVE, where their names leave a doubt; of"
+        " two the other one means NEGATIVE, and of more so does the rest if a neutral one is named",
     )
     neutral_label: Annotated[tuple[str, ...], AfterValidator(_distinct)] = Field(
         (), description="the model's labels that mean NEUTRAL"

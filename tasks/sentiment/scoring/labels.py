@@ -133,6 +133,9 @@ def class_labels(
     unknown = [name for name in (*asked.positive, *asked.neutral) if _find(name, names) is None]
     if unknown:
         raise ModelError(f"the model {model} has no label {', '.join(unknown)}, but {listed}")
+    both = [name for name in asked.positive if _find(name, names) in _places(asked.neutral, names)]
+    if both:
+        raise ModelError(f"{', '.join(both)} cannot be both POSITIVE and NEUTRAL")
     labels = _asked_labels(names, asked) if asked else _labels_of_names(names)
     if labels is None or POSITIVE not in labels or (len(names) > 1 and NEGATIVE not in labels):
         raise ModelError(f"the model {model} answers {listed}: {_what_to_say(names)}")
@@ -176,8 +179,7 @@ def _names(config: Mapping[str, Any], classes: int | None, model: str) -> tuple[
 
 def _asked_labels(names: Sequence[str], asked: AskedLabels) -> tuple[str, ...] | None:
     """What is asked for, then what a name says, then NEGATIVE; None where that leaves a doubt."""
-    positive = {_find(name, names) for name in asked.positive}
-    neutral = {_find(name, names) for name in asked.neutral}
+    positive, neutral = _places(asked.positive, names), _places(asked.neutral, names)
     rest = NEGATIVE if len(names) == 2 or asked.neutral else None
     labels = []
     for i, name in enumerate(names):
@@ -212,6 +214,10 @@ def _plain(name: str) -> str:
         return name
     words = _FILLERS.sub(" ", re.sub(r"[\W_]+", " ", name.casefold()))
     return " ".join(words.split())
+
+
+def _places(asked: Sequence[str], names: Sequence[str]) -> set[int | None]:
+    return {_find(name, names) for name in asked}
 
 
 def _find(name: str, names: Sequence[str]) -> int | None:

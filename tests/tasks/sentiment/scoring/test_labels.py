@@ -159,3 +159,10 @@ def test_likeliest_label_is_decided_and_a_tie_is_the_more_positive_one():
     assert decide(np.array([0.5, 0.499])).tolist() == [POSITIVE, NEGATIVE]
     three = np.array([[0.3, 0.4], [0.4, 0.4], [0.2, 0.4], [0.1, 0.2]])
     assert decide(three).tolist() == [NEUTRAL, POSITIVE, NEUTRAL, NEGATIVE]
+
+
+def test_class_cannot_be_both_positive_and_neutral():
+    """However it is spelled: one of the two is a slip."""
+    names = ("LABEL_0", "LABEL_1", "LABEL_2")
+    with pytest.raises(ModelError, match="label_1 cannot be both POSITIVE and NEUTRAL"):
+        labels_of(*names, positive=["label_1", "LABEL_2"], neutral=["LABEL_1"])

@@ -16,7 +16,7 @@ from functools import cached_property
 from itertools import chain
 from operator import itemgetter
 
-from tasks.sentiment.errors import SourceError
+from tasks.sentiment.errors import MissingColumn, SourceError
 from tasks.sentiment.reading.raw_rows import (
     RawRow,
     RowReader,
@@ -87,8 +87,22 @@ class CsvReader(RowReader):
                 " order with --columns"
             )
         for asked, present in ((exact, self.columns), (others, known)):
-            require_columns(asked, present, self.place)
+            try:
+                require_columns(asked, present, self.place)
+            except MissingColumn as error:
+                raise MissingColumn(f"{error}{self._doubt()}") from None
             refuse_repeated([name for name in present if name in asked], self.place)
+
+    def _doubt(self) -> str:
+        """Which line was guessed to be the header, where it may be another one: behind lines that
+        were skipped, or a line of one name, as a title is."""
+        is_guess = self._text.skip_lines is None and not self._text.columns
+        if not is_guess or (not self.dialect.skip_lines and sum(map(bool, self.columns)) > 1):
+            return ""
+        number = self.dialect.skip_lines + 1
+        while number < len(self._sample) and not self._sample[number - 1].strip():
+            number += 1
+        return f" (header taken from line {number}: else give --skip-lines)"
 
     def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
         """All rows after the header; their values are str, or None where a cell is missing.

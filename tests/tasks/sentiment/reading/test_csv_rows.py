@@ -258,3 +258,27 @@ def test_csv_reads_back_what_python_writes(tmp_path, seed, delimiter):
     file = write_bytes(tmp_path / f"a.{suffix}", buffer.getvalue().encode())
 
     assert cells(read(file, ["x", "y", "z"])) == rows
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("Export of the shop\n\nnumber,words,at\n" + "1,good,2026\n" * 12, 3),
+        ("Export\nid,text,at\n" + "1,good,2026\n" * 12, 1),
+        ("\n\nExport\nid,text,at\n" + "1,good,2026\n" * 12, 3),
+    ],
+)
+def test_missing_column_says_which_line_was_guessed_to_be_the_header(tmp_path, content, line):
+    """Where lines were skipped, or the line is one word as titles are."""
+    file = write_bytes(tmp_path / "a.csv", content.encode())
+    with pytest.raises(SourceError, match=rf"\(header taken from line {line}: else give --skip-li"):
+        read(file)
+
+
+def test_missing_column_of_a_sure_header_raises_no_doubt(tmp_path):
+    """Nor where it was said which line it is."""
+    table = "number,words\n1,good\n"
+    file = write_bytes(tmp_path / "a.csv", table.encode())
+    for given in ({}, {"skip_lines": 0}):
+        with pytest.raises(SourceError, match=r"its columns are: number, words$"):
+            read(file, **given)

@@ -95,7 +95,7 @@ class FileSource:
                 self.read_as[reader.how] += 1
                 same = _same_in_all_rows(reader, file, columns, optional)
                 rows = _with(same, reader, columns) if same else reader.rows(columns)
-                for row in self._looking(rows) if reader.rows_differ else rows:
+                for row in self._looking(rows) if reader.rows_differ and self.unseen else rows:
                     read[0] = row.row_number
                     yield row
             file.check_unchanged()

@@ -54,7 +54,7 @@ def open_reader(file: InputFile) -> Iterator[RowReader]:
     an unnamed temporary one.
 
     Raises: SourceError: it holds no table that is read here, the header or schema cannot be read,
-        or the encoding is unknown.
+        the encoding is unknown, or options of CSV are given for another kind.
     """
     with ExitStack() as stack:
         content: IO[bytes] = stack.enter_context(file.path.open("rb"))
@@ -63,7 +63,9 @@ def open_reader(file: InputFile) -> Iterator[RowReader]:
         if not head and file.path.suffix.lower() in SUFFIXES:
             raise EOFError("not even the head of an archive")
         if packing == "zip" and is_workbook(content):
-            yield ExcelReader(content, file.name, file.text.sheet, stack)
+            workbook = ExcelReader(content, file.name, file.text.sheet, stack)
+            _refuse_unused(file, workbook.how)
+            yield workbook
             return
         if packing:
             packed, content = content, unpack(content, packing, file.name, stack)
@@ -79,7 +81,24 @@ def open_reader(file: InputFile) -> Iterator[RowReader]:
                 content = unpack(packed, packing, file.name, stack)
         reader = _open_content(file, content, head, packing, stack)
         reader.how += f" in {packing}" if packing else ""
+        if not isinstance(reader, CsvReader):
+            _refuse_unused(file, reader.how)
         yield reader
+
+
+def _refuse_unused(file: InputFile, how: str) -> None:
+    """Refuse options that say how rows of CSV are to be read, for a file of another kind."""
+    options = {
+        "--skip-lines": file.text.skip_lines,
+        "--columns": file.text.columns,
+        "--decimal-comma": file.text.decimal_comma,
+    }
+    unused = [option for option, value in options.items() if value]
+    if unused:
+        raise SourceError(
+            f"{file.name} is read as {how}, where {' and '.join(unused)} would change nothing:"
+            " leave it away"
+        )
 
 
 def _look(binary: IO[bytes]) -> bytes:

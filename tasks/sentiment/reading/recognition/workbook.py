@@ -11,6 +11,8 @@ from tasks.sentiment.reading.raw_rows import RawRow, RowReader, refuse_repeated,
 
 # What openpyxl raises where the archive or the XML in it is not what a workbook has.
 _DAMAGED = (LookupError, ValueError, SyntaxError, TypeError, zipfile.BadZipFile)
+_LARGE_BYTES = 100_000_000
+_MOST_TIMES_PACKED = 200  # texts pack to a tenth, cells with little in them to a hundredth
 
 
 def is_workbook(binary: IO[bytes]) -> bool:
@@ -36,6 +38,7 @@ class ExcelReader(RowReader):
         """
         self.place = file
         with _refusing_damage(file):
+            _refuse_swelling(binary, file)
             workbook = _open(binary, file)
             stack.callback(workbook.close)
             sheets = [name for name in workbook.sheetnames if sheet in (None, name)]
@@ -72,6 +75,21 @@ class ExcelReader(RowReader):
                 f"{self.place} is damaged after row {number} ({first_line(error)}): nothing was"
                 " written"
             ) from error
+
+
+def _refuse_swelling(binary: IO[bytes], file: str) -> None:
+    """Refuse an archive that would fill the memory: parts of it, such as the texts of all cells,
+    are held there. It is left at its beginning."""
+    with zipfile.ZipFile(binary) as archive:
+        for part in archive.infolist():
+            times = part.file_size / max(part.compress_size, 1)
+            if part.file_size > _LARGE_BYTES and times > _MOST_TIMES_PACKED:
+                raise SourceError(
+                    f"{file} holds {part.filename}, which unpacks to {part.file_size:,} bytes,"
+                    f" {times:,.0f} times what it is packed in: no table is written so; save it as"
+                    " CSV UTF-8"
+                )
+    binary.seek(0)
 
 
 def _open(binary: IO[bytes], file: str) -> Any:

@@ -167,3 +167,11 @@ def test_literals_that_json_cannot_hold_fail_alone(tmp_path):
 
     fault = "not a Python literal"
     assert cells(rows) == [(1, "a"), "not a JSON object", fault, fault, (b"5", "e")]
+
+
+def test_decimal_comma_is_refused_for_json(tmp_path):
+    """Its numbers have a point, and texts with a comma would stay as they are."""
+    file = write_bytes(tmp_path / "a.jsonl", b'{"id": "1,5", "text": "a"}')
+
+    with pytest.raises(SourceError, match="read as JSON Lines, where --decimal-comma would change"):
+        read(file, decimal_comma=("id",))

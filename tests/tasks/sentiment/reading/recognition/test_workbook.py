@@ -8,6 +8,7 @@ from datetime import datetime
 import pytest
 
 from tasks.sentiment.errors import SourceError
+from tasks.sentiment.reading.recognition import workbook
 from tasks.sentiment.reading.source import open_source
 from tests.tasks.sentiment.inputs import COLUMNS, cells, read
 
@@ -117,3 +118,33 @@ def test_damaged_workbook_is_refused_by_its_name(tmp_path, part, pattern, new):
 
     with pytest.raises(SourceError, match=r"a\.xlsx is (damaged|an Excel workbook that cannot)"):
         read(file)
+
+
+def test_workbook_that_swells_when_unpacked_is_refused(tmp_path, monkeypatch):
+    """Before it fills the memory; one that is only large is read."""
+    file = write(tmp_path / "a.xlsx", May=[HEADER, [1, "a"]])
+    monkeypatch.setattr(workbook, "_LARGE_BYTES", 100_000)
+    rewrite(file, SHEET, rb"</sheetData>", b" " * 90_000 + b"</sheetData>")
+    assert cells(read(file)) == [(1, "a")]
+
+    rewrite(file, SHEET, rb"</sheetData>", b" " * 900_000 + b"</sheetData>")
+    with pytest.raises(
+        SourceError, match=r"a\.xlsx holds xl/worksheets/sheet1\.xml, which unpacks"
+    ):
+        read(file)
+
+
+@pytest.mark.parametrize(
+    ("option", "given"),
+    [
+        ("--skip-lines", {"skip_lines": 2}),
+        ("--columns", {"columns": ("id", "text")}),
+        ("--decimal-comma", {"decimal_comma": ("at",)}),
+    ],
+)
+def test_options_of_csv_are_refused_for_a_sheet(tmp_path, option, given):
+    """They would change nothing, which nobody would notice."""
+    file = write(tmp_path / "a.xlsx", May=[HEADER, [1, "a"]])
+
+    with pytest.raises(SourceError, match=rf"read as Excel \(sheet May\), where {option} would"):
+        read(file, **given)

@@ -8,7 +8,7 @@ import numpy as np
 from services.fraud.errors import ModelError
 from services.fraud.registration.feature_names import HANDBOOK as HANDBOOK_FEATURES
 from services.fraud.registration.network_file import Network, NetworkOptions, inspect_network
-from services.fraud.registration.rows import SAME_ANSWER, KnownRows, read_known
+from services.fraud.registration.rows import KnownRows, as_known, read_known
 from services.fraud.scoring.card import (
     OWN,
     Card,
@@ -114,11 +114,12 @@ def _golden(
         return golden_answers(tflite, rows)
     if known.probabilities is not None:
         found = tflite_probabilities(tflite, known.rows)
-        worst = int(np.argmax(np.abs(found - known.probabilities)))
-        if not abs(found[worst] - known.probabilities[worst]) <= SAME_ANSWER:
+        same = as_known(found, known.probabilities)
+        if not same.all():
+            worst = int(np.argmax(np.where(same, -1, np.abs(found - known.probabilities))))
             raise ModelError(
-                f"{file}: row {worst + 1} is known to give {known.probabilities[worst]:.4g}, and"
-                f" the network answers {found[worst]:.4g}: the features' order, their scaling"
+                f"{file}: row {worst + 1} is known to give {known.probabilities[worst]:.6f}, and"
+                f" the network answers {found[worst]:.6f}: the features' order, their scaling"
                 " (--scaling) or what the output means (--output, --positive-class) is another"
             )
     return golden_answers(tflite, known.rows, _MOST_KNOWN)

@@ -14,7 +14,8 @@ from services.fraud.training.conversion import PARITY_ROWS
 from services.fraud.transactions.features import FEATURES
 
 ANSWER = "probability"  # the column with what the network is known to answer
-SAME_ANSWER = 1e-3  # by which it may, for it is written with few decimals
+SAME_ANSWER = 1e-3  # by which it may differ at most
+_SAME_SMALL, _SAME_SHARE = 2e-5, 0.05  # and of a small one by no more than so much, and its share
 _MOST = 10_000
 _WIDE_ROWS, _LARGEST = 1_000, 6  # powers of ten
 _TYPICAL = {"AVG_AMOUNT": (3.5, 0.8), "AMOUNT": (3.5, 0.8), "NB_TX": (1.5, 1.0)}  # of logarithms
@@ -36,7 +37,8 @@ def read_known(file: Path, names: Sequence[str]) -> KnownRows:
     With a header the features are found by their names, and further columns but for `probability`
     are ignored. Without one they stand in order, and one more number in each row is its answer.
 
-    Raises: ModelError: it cannot be read, or a feature or a number is missing.
+    Raises: ModelError: it cannot be read, a feature or a number is missing, or it does not say
+        surely which number is what.
     """
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
@@ -48,7 +50,16 @@ def read_known(file: Path, names: Sequence[str]) -> KnownRows:
     header = [] if not table or _numbers(table[0]) else [cell.strip() for cell in table.pop(0)]
     if not table or len(table) > _MOST:
         raise ModelError(f"{file} has {len(table):,} rows: give 1 to {_MOST:,} known ones")
-    places, answer = _find_columns(file, header, len(table[0]), names)
+    width = len(header or table[0])
+    if longer := [number for number, row in enumerate(table, 1) if len(row) > width]:
+        above = "the header" if header else "the first"
+        raise ModelError(f"{file}: row {longer[0]} has more cells than {above}, {width}")
+    if not header and width > 1 and [cell.strip() for cell in table[0]] == _numbered(width):
+        raise ModelError(
+            f"{file} begins with {', '.join(_numbered(width)[:3])}{', …' * (width > 3)}, as if its"
+            " columns were numbered: name the features in its header, or leave the header out"
+        )
+    places, answer = _find_columns(file, header, width, names)
     numbers = np.array(
         [_row(file, number, row, places, answer) for number, row in enumerate(table, 1)]
     )
@@ -74,8 +85,17 @@ def _find_columns(
             f"{file} has no column {', '.join(missing[:5])}: name the features as in its header"
             " with --features, or leave the header out"
         )
-    answer = header.index(ANSWER) if ANSWER in header and ANSWER not in names else None
-    return [header.index(name) for name in names], answer
+    answers = [
+        place
+        for place, cell in enumerate(header)
+        if cell.casefold() == ANSWER and cell not in names
+    ]
+    twice = [name for name in names if header.count(name) > 1]
+    if len(answers) > 1:
+        twice.append(ANSWER)
+    if twice:
+        raise ModelError(f"{file} has more than one column {', '.join(twice[:5])}: leave one")
+    return [header.index(name) for name in names], answers[0] if answers else None
 
 
 def _row(
@@ -93,6 +113,21 @@ def _numbers(cells: Sequence[str]) -> list[float] | None:
         return [float(cell) for cell in cells]
     except ValueError:
         return None
+
+
+def _numbered(width: int) -> list[str]:
+    """What pandas calls columns without names."""
+    return [str(place) for place in range(width)]
+
+
+def as_known(found: Array, known: Array) -> Array:
+    """Which answers are those that are known, shape (n,).
+
+    An absolute bound alone would let pass whatever is answered to genuine transactions.
+    """
+    allowed = np.minimum(SAME_ANSWER, _SAME_SMALL + _SAME_SHARE * known)
+    same: Array = np.abs(found - known) <= allowed
+    return same
 
 
 def draw_rows(names: Sequence[str], scaling: Scaling | None) -> Array:

@@ -8,7 +8,8 @@
 - Whoever becomes champion or shadow is checked first, under the lock: where that fails, nothing
   moves. `model_check.checked_registry` is a registry that checks whether the model can answer.
 - A champion that reads other features than the one before asks for the explicit wish to, for its
-  callers have to send others; a shadow reads what the champion reads.
+  callers have to send others; a shadow reads what the champion reads. A champion's own features are
+  noted, so that they are known when its files are not.
 """
 
 import json
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from services.fraud.errors import ModelError, PromotionRefused
+from services.fraud.scoring.card import numbered
 from services.fraud.scoring.model_input import describe
 from services.fraud.transactions.features import FEATURES
 from services.storage.files import write_text
@@ -26,6 +28,7 @@ from services.storage.locks import held
 
 KEPT = 20  # earlier champions
 MEANT = "callers have to send others then: --new-contract says that this is meant"
+_PERHAPS = "; if they are the Handbook's, register it with --features handbook"
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Standing:
     changed_at: str | None = None  # ISO, UTC
     reason: str = ""
     new_contract: str | None = None  # how the champion's features differ from those before it
+    own_features: tuple[str, ...] | None = None  # of the champion; None: not its own, or not noted
 
     def role(self, tag: str) -> str:
         """What a model is at present: champion, shadow, or a candidate."""
@@ -93,12 +97,13 @@ class Registry:
             names = self._refuse_unable(tag, "champion", standing.champion)
             if standing.champion == tag:
                 return standing
-            other = self._other_contract(names, standing.champion)
+            other = self._other_contract(names, standing)
             if other and not new_contract:
-                raise PromotionRefused(f"{tag} is not promoted: it {other}; {MEANT}")
+                hint = _hint(names, other)
+                raise PromotionRefused(f"{tag} is not promoted: it {other}; {MEANT}{hint}")
             earlier = (standing.champion, *standing.previous)
             kept = tuple(t for t in earlier if t is not None and t != tag)[:KEPT]
-            return self._crown(standing, tag, kept, reason, other)
+            return self._crown(standing, tag, kept, reason, other, names)
 
     def rollback(self, *, new_contract: bool = False) -> str:
         """Go back to the champion before, and once more the next time; returns its tag.
@@ -117,13 +122,13 @@ class Registry:
                 names = self._check(tag)
             except ModelError as error:
                 raise ModelError(self._no_way_back(standing, str(error))) from None
-            other = self._other_contract(names, standing.champion)
+            other = self._other_contract(names, standing)
             if other and not new_contract:
                 raise PromotionRefused(
                     f"{standing.champion} stays champion: {tag} before it {other}; {MEANT}"
                 )
             reason = f"rolled back from {standing.champion}"
-            self._crown(standing, tag, tuple(rest), reason, other)
+            self._crown(standing, tag, tuple(rest), reason, other, names)
             return tag
 
     def shadow(self, tag: str | None) -> Standing:
@@ -139,8 +144,9 @@ class Registry:
                 raise PromotionRefused(f"{tag} is the champion: it cannot be its own shadow")
             if tag is not None:
                 names = self._refuse_unable(tag, "shadow", standing.shadow)
-                if other := self._other_contract(names, standing.champion):
-                    raise PromotionRefused(f"{tag} does not become shadow: it {other}")
+                if other := self._other_contract(names, standing):
+                    hint = _hint(names, other)
+                    raise PromotionRefused(f"{tag} does not become shadow: it {other}{hint}")
             return self._write(replace(standing, shadow=tag))
 
     def block(self, reason: str) -> None:
@@ -181,17 +187,18 @@ class Registry:
                 f"{tag} does not become {role}: {error}; {kept} (see manage_models --list-models)"
             ) from None
 
-    def _other_contract(self, names: Sequence[str] | None, champion: str | None) -> str | None:
+    def _other_contract(self, names: Sequence[str] | None, standing: Standing) -> str | None:
         """How features differ from those that the champion reads; None if they do not.
 
-        One that cannot be opened counts as one that reads the Handbook's, as most do.
+        One that cannot be opened counts as one that reads what is noted, else the Handbook's.
         """
+        champion = standing.champion
         if names is None or champion is None:
             return None
         try:
             before = self._check(champion)
         except ModelError:
-            before = FEATURES
+            before = standing.own_features or FEATURES
         if before is None or tuple(before) == tuple(names):
             return None
         if sorted(before) == sorted(names):
@@ -217,24 +224,59 @@ class Registry:
             return Standing()
 
     def _crown(
-        self, before: Standing, tag: str, previous: tuple[str, ...], reason: str, other: str | None
+        self,
+        before: Standing,
+        tag: str,
+        previous: tuple[str, ...],
+        reason: str,
+        other: str | None,
+        names: Sequence[str] | None,
     ) -> Standing:
-        """other: how its features differ; a shadow that reads what was read before goes then."""
-        shadow = None if other or before.shadow == tag else before.shadow
-        return self._write(Standing(tag, previous, shadow, before.changed_at, reason, other))
+        """names: its features; other: how they differ from those before, whose shadow goes then."""
+        goes = other or before.shadow == tag or self._reads_others(before.shadow, names)
+        shadow = None if goes else before.shadow
+        own = None if names is None or tuple(names) == FEATURES else tuple(names)
+        return self._write(Standing(tag, previous, shadow, before.changed_at, reason, other, own))
+
+    def _reads_others(self, shadow: str | None, names: Sequence[str] | None) -> bool:
+        """Whether a shadow is known to read other features than these."""
+        if shadow is None or names is None:
+            return False
+        try:
+            found = self._check(shadow)
+        except ModelError:
+            return False
+        return found is not None and tuple(found) != tuple(names)
 
     def _write(self, standing: Standing) -> Standing:
         standing = replace(standing, changed_at=datetime.now(UTC).isoformat())
         entries = asdict(standing)
-        if standing.new_contract is None:  # earlier versions know no such entry
-            del entries["new_contract"]
+        for entry in ("new_contract", "own_features"):  # which earlier versions do not know
+            if entries[entry] is None:
+                del entries[entry]
         write_text(self.file, json.dumps(entries, indent=1) + "\n")
         return standing
 
 
+def _hint(names: Sequence[str] | None, other: str) -> str:
+    """What else a network without names may be, that reads as many numbers as the Handbook has."""
+    if names is None or tuple(names) != numbered(len(FEATURES)):
+        return ""
+    return _PERHAPS if other.endswith(describe(FEATURES)) else ""
+
+
 def _standing(entries: dict[str, Any]) -> Standing:
     """Raises: ValueError, TypeError, KeyError: the entries are of another kind."""
-    standing = Standing(**{**entries, "previous": tuple(entries["previous"])})
+    own = entries.get("own_features")
+    if not (own is None or (isinstance(own, list) and all(isinstance(name, str) for name in own))):
+        raise ValueError("a feature is not text")
+    standing = Standing(
+        **{
+            **entries,
+            "previous": tuple(entries["previous"]),
+            "own_features": None if own is None else tuple(own),
+        }
+    )
     tags = (standing.champion, standing.shadow, *standing.previous)
     if not all(text is None or isinstance(text, str) for text in (*tags, standing.new_contract)):
         raise ValueError("a tag is not text")

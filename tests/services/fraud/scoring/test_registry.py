@@ -10,7 +10,9 @@ import pytest
 
 from services.fraud.errors import ModelError, PromotionRefused
 from services.fraud.scoring import registry as module
+from services.fraud.scoring.card import numbered
 from services.fraud.scoring.registry import Registry, Standing
+from services.fraud.transactions.features import FEATURES
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -168,6 +170,76 @@ def test_champion_that_has_gone_can_be_left(checking, unable):
     unable |= {"m:3", "m:4"}
     assert checking.shadow(None).shadow is None
     assert checking.rollback() == "m:2"
+
+
+OWN = ("V1", "V2")
+
+
+@pytest.fixture
+def reading(tmp_path: Path, unable: set[str]) -> Registry:
+    """A registry of models that read the Handbook's features, or their own."""
+    kinds = {"own": OWN, "plain": numbered(len(FEATURES))}
+
+    def check(tag: str) -> tuple[str, ...]:
+        if tag in unable:
+            raise ModelError(f"model {tag} is damaged")
+        return kinds.get(tag.partition(":")[0], FEATURES)
+
+    return Registry(tmp_path, check)
+
+
+def test_features_of_a_champion_are_known_without_its_files(reading, unable):
+    """A model of the same follows it, and one of the Handbook's has to be meant."""
+    reading.promote("own:1", "")
+    assert json.loads(reading.file.read_text())["own_features"] == ["V1", "V2"]
+    unable.add("own:1")
+    with pytest.raises(PromotionRefused, match=r"reads 15 features .*, and own:1 2 features"):
+        reading.promote("m:1", "")
+    assert reading.promote("own:2", "").own_features == OWN
+
+    assert reading.promote("m:1", "", new_contract=True).own_features is None
+    assert "own_features" not in json.loads(reading.file.read_text())
+    assert reading.rollback(new_contract=True) == "own:2"
+    assert reading.read().own_features == OWN
+
+
+def test_champion_of_an_earlier_version_counts_as_the_handbooks_without_its_files(reading, unable):
+    """Nothing else is noted of it; what is no list of names is damage."""
+    reading.promote("own:1", "")
+    entries = json.loads(reading.file.read_text())
+    reading.file.write_text(json.dumps({**entries, "own_features": "V1"}))
+    with pytest.raises(ModelError, match="damaged"):
+        reading.read()
+    del entries["own_features"]
+    reading.file.write_text(json.dumps(entries))
+    unable.add("own:1")
+    assert reading.promote("m:1", "").champion == "m:1"
+
+
+def test_shadow_that_reads_other_features_than_the_first_champion_goes(reading, unable):
+    """One of the same stays, and so does one of which that cannot be known."""
+    reading.shadow("own:1")
+    assert reading.promote("m:1", "").shadow is None
+    reading.shadow("m:2")
+    assert reading.promote("m:3", "").shadow == "m:2"
+    unable.add("m:2")
+    assert reading.promote("m:4", "").shadow == "m:2"
+
+
+def test_network_of_fifteen_inputs_without_names_may_be_the_handbooks(reading):
+    """It is said how to register it then; not of other networks, nor behind others."""
+    reading.promote("m:1", "")
+    for move in (lambda tag: reading.promote(tag, ""), reading.shadow):
+        with pytest.raises(PromotionRefused, match=r"register it with --features handbook$"):
+            move("plain:1")
+        with pytest.raises(PromotionRefused) as caught:
+            move("own:1")
+        assert "--features" not in str(caught.value)
+    assert "--features" not in str(reading.promote("plain:1", "", new_contract=True).new_contract)
+    reading.promote("own:1", "", new_contract=True)
+    with pytest.raises(PromotionRefused) as caught:
+        reading.promote("plain:1", "")
+    assert "--features" not in str(caught.value)
 
 
 def _promote_many(home: Path, name: str) -> None:

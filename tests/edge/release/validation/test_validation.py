@@ -7,19 +7,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 from edge_detector.contract.manifest import Manifest, Thresholds
+from edge_detector.inference.boxes import Detection
+from edge_detector.inference.detector import Raw
 from edge_detector.inference.self_test import self_test
 
 from edge.release.conversion.inspection import inspect_model
 from edge.release.datasets.annotations import read_dataset
 from edge.release.datasets.label_file import open_labels
+from edge.release.datasets.pictures import Image
 from edge.release.errors import ModelFileError
 from edge.release.validation.benchmark import Benchmark, BenchmarkError
 from edge.release.validation.candidate import Candidate, Origin, make_candidate
+from edge.release.validation.evaluate import CURVE_THRESHOLD
 from edge.release.validation.source import SourceDetector
 from edge.release.validation.timing import TimingPlan
 from edge.release.validation.validation import (
     agree,
     constant_answer,
+    differ,
     evaluate_candidate,
     parity,
     validate_all,
@@ -27,6 +32,7 @@ from edge.release.validation.validation import (
 from tests.edge.device.samples import CONSTANT, DATA, needs_data, read_photo
 from tests.edge.device.tiny import paint
 from tests.edge.release.cells import candidate_of, detection, draw_cells, open_cells, write_labelled
+from tests.edge.release.squares import COLOURS, SQUARES, write_detector
 
 PICTURES = [paint(*draw_cells(9, seed)) for seed in range(3)]
 THRESHOLDS = Thresholds(score=0.5, iou=0.5, max_detections=100, per_label={"blue": 0.2})
@@ -36,6 +42,46 @@ QUICK = TimingPlan(threads=(1,), seconds=0.05)
 
 def source_of(folder: Path, fault: str = "") -> SourceDetector:
     return SourceDetector(open_cells(fault), candidate_of(folder, "float32", fault))
+
+
+def finished_of(folder: Path, form: str) -> Candidate:
+    """A detector of squares that sorts out what it finds."""
+    file = write_detector(folder, form)
+    origin = Origin("squares", "1.0.0", COLOURS, "0" * 64)
+    inspection = inspect_model(file, COLOURS, SQUARES)
+    thresholds = replace(THRESHOLDS, per_label={})
+    return make_candidate(folder / "made", file, "float16", origin, inspection, thresholds)
+
+
+class Noisy:
+    """A candidate beside which its own rows are rounded otherwise, and sorted by score."""
+
+    def __init__(self, candidate: Candidate, score: float = 1.0, shift: float = 0.0) -> None:
+        self._detector = candidate.open(CURVE_THRESHOLD)
+        self._ssd = candidate.manifest.output.layout == "ssd"
+        self._score, self._shift = score, shift
+
+    def outputs(self, frame: Image) -> tuple[np.ndarray, ...]:
+        raw = self._detector.infer(self._detector.prepare(frame)).outputs
+        if self._ssd:
+            boxes, classes, scores, count = raw
+            scores, order = self._mixed(scores[0])
+            return boxes[:, order] + self._shift, classes[:, order], scores[None], count
+        table = raw[0][0].copy()
+        table[:, :4] += self._shift
+        table[:, 4], order = self._mixed(table[:, 4])
+        table[:, :4], table[:, 5] = table[order, :4], table[order, 5]
+        return (table[None],)
+
+    def detect(self, frame: Image) -> list[Detection]:
+        geometry = self._detector.prepare(frame).geometry
+        return self._detector.read(Raw(self.outputs(frame), geometry))
+
+    def _mixed(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        noise = np.random.default_rng(0).normal(0, 2e-4, scores.shape)
+        noisy = (scores * self._score + noise).astype(np.float32)
+        order = np.argsort(-noisy)
+        return noisy[order], order
 
 
 def time_picture(python: Path, candidate: Candidate, picture: Path) -> None:
@@ -111,6 +157,53 @@ class TestParity:
 
         assert whole.agreement.share == 1
         assert coarse.agreement.share < 0.5
+
+
+class TestFinishedDetections:
+    """Their rows are sorted by score, so that a rounding exchanges them."""
+
+    @pytest.mark.parametrize("form", ["e2e", "ssd"])
+    def test_order_of_rows_is_no_difference(self, tmp_path, form):
+        """Half a thousandth exchanges objects that are as sure, and that is all it does."""
+        candidate = finished_of(tmp_path, form)
+
+        found = parity(candidate, Noisy(candidate), SQUARES)
+
+        assert 1e-5 < found.largest_difference < 1e-3
+        assert found.agreement.share == 1 and found.agreement.compared == 2 * 24
+
+    def test_many_rows_are_compared_by_what_they_mean(self):
+        """300 of them, in another order."""
+        rng = np.random.default_rng(0)
+        one = [
+            detection("red", 0.6 + 0.3 * rng.random(), (x, y, x + 20, y + 20))
+            for x in range(0, 600, 30)
+            for y in range(0, 450, 30)
+        ]
+        other = [replace(each, score=each.score + rng.normal(0, 5e-4)) for each in one]
+        other.sort(key=lambda each: -each.score)
+
+        assert len(one) == 300
+        assert differ([(one, other, 640)], THRESHOLDS) < 5e-3
+
+    @pytest.mark.parametrize(
+        ("form", "wrong"),
+        [("e2e", {"score": 0.9}), ("e2e", {"shift": 0.05}), ("ssd", {"score": 0.9})],
+    )
+    def test_wrong_conversion_is_a_difference(self, tmp_path, form, wrong):
+        """Scores or boxes that are all a little wrong, too little to be other objects."""
+        candidate = finished_of(tmp_path, form)
+
+        assert parity(candidate, Noisy(candidate, **wrong), SQUARES).largest_difference > 0.02
+
+    def test_objects_near_the_threshold_are_compared_too(self):
+        """Else a conversion that finds others entirely would pass where nothing is sure."""
+        one, other = [detection("red", 0.55, A)], [detection("red", 0.55, B)]
+
+        assert agree(one, other, THRESHOLDS).share == 1
+        assert differ([(one, other, 640)], THRESHOLDS) == 1
+        assert differ([(one, one, 640)], THRESHOLDS) == 0
+        assert differ([([], [], 640)], THRESHOLDS) == 0
 
 
 class TestConstantAnswer:

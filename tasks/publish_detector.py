@@ -162,11 +162,13 @@ def prove_for_phones(
 ) -> tuple[Decision, ForPhones | None]:
     """Make the file for phones of what was chosen, if it was asked for; nothing else is, then."""
     from edge.release.publishing.phones import prove_for_phones
+    from edge.release.repository.publication import PHONE_FILE
 
+    folder = _folder(request, model)
+    (folder / PHONE_FILE).unlink(missing_ok=True)  # of an earlier run
     chosen = measurement.find(decision.chosen)
     if not request.for_phones or chosen is None:
         return decision, None
-    folder = _folder(request, model)
     return prove_for_phones(chosen.candidate, decision, folder, request.mediapipe_python)
 
 

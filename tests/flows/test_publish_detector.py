@@ -14,10 +14,11 @@ from edge.release.errors import ModelFileError
 from edge.release.repository.keys import Keys
 from edge.release.repository.repository import Repository
 from edge.release.repository.storage import FolderStorage
+from edge.release.validation.gate import Decision
 from edge.release.validation.timing import cpu_name
 from flows.publish_detector import PublishDetector
 from tasks.orchestration.command_line import parse
-from tasks.publish_detector import alone_in_folder
+from tasks.publish_detector import alone_in_folder, prove_for_phones
 from tests.edge.device.tiny import LABELS
 from tests.edge.release.cells import write_pictures, write_variant
 from tests.edge.release.phone.mediapipe import finding, reading, refusing
@@ -179,6 +180,21 @@ def test_nothing_is_published_where_the_file_for_phones_fails(for_phones, tmp_pa
     assert "as-is: for phones: picture 0: MediaPipe did not find" in errors
     assert not list((tmp_path / "var").rglob("*phone.tflite"))
     assert not (tmp_path / "var" / "releases").exists()
+
+
+def test_file_for_phones_of_an_earlier_run_does_not_stay(tmp_path):
+    """Beside a report that says nothing of it, somebody would take it for proved."""
+    file = tmp_path / "detectors" / "publishing" / "cells-1.0.0" / "phone.tflite"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"of another network")
+    request: Any = SimpleNamespace(home=tmp_path, for_phones=False)
+    model: Any = SimpleNamespace(name="cells", version="1.0.0")
+    measurement: Any = SimpleNamespace(find=lambda chosen: None)
+    decision = Decision(None, ())
+
+    assert prove_for_phones.fn(request, model, measurement, decision) == (decision, None)
+
+    assert not file.exists()
 
 
 def test_without_mediapipe_nothing_for_phones_is_begun(for_phones, tmp_path):

@@ -59,7 +59,6 @@ def prove_for_phones(
     """
     golden = chosen.manifest.golden
     file = folder / PHONE_FILE
-    file.unlink(missing_ok=True)  # of an earlier run
     with tempfile.TemporaryDirectory() as work:
         try:
             made = make_for_phones(chosen, Path(work))

@@ -55,7 +55,8 @@ class ModelFile:
 
 @dataclass(frozen=True, kw_only=True)
 class InputSpec:
-    """How a frame becomes the model's input of shape (1, height, width, 3).
+    """How a frame becomes the model's input of shape (1, height, width, 3) or
+    (1, 3, height, width).
 
     A value that the model sees is (pixel - mean) / std; where the input is quantised, scale and
     zero point of the file are applied to that.

@@ -72,7 +72,11 @@ class TrainFraud(FlowParameters):
     )
     leave_out: tuple[str, ...] = Field((), description="the table's columns that are no features")
     blank: float | None = Field(
-        None, description="number that stands for the table's blank cells, which are refused else"
+        None,
+        ge=-1e12,
+        le=1e12,
+        allow_inf_nan=False,
+        description="number that stands for the table's blank cells, which are refused else",
     )
     test_share: float = Field(
         0.2, gt=0, lt=1, description="of the table's rows, the last ones, that the figures are of"

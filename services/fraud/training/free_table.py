@@ -1,5 +1,7 @@
 """From a file of any columns to training data; see `table_data`."""
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ from services.fraud.transactions.table_file import Wanted, read_columns, read_na
 
 MOST_VALUES = 50  # of a column of categories
 MOST_NAMED = 50  # columns, in a message
+_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+(\.\d+)?")  # pandas', in Parquet and CSV
 _BLANK = pa.array(["", "na", "n/a", "nan", "null", "none"], pa.large_string())
 
 Array = np.ndarray[Any, Any]
@@ -83,6 +86,11 @@ def read_table(spec: TableSpec) -> TableData:
     names, values = _features(columns, numbers, order[train])
     if not names:
         raise TransactionsError(f"{spec.file.name}: no column is left to learn from")
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise TransactionsError(
+            f"{spec.file.name}: a value of a column of categories would be called as another column"
+            f" is, {', '.join(twice[:MOST_NAMED])}; --leave-out NAME,... leaves one out"
+        )
     told["features"] = f"{len(names)}, of {len(columns)} columns"
     rows = values[order].astype(np.float32)
     return TableData(names, rows, is_fraud, train, timeline, told)
@@ -115,13 +123,22 @@ def _read(
     if time and _key(time) == _key(spec.label):
         raise TransactionsError(f"{spec.file.name}: {time} is the label, and the time as well")
     left_out = set(map(_key, spec.leave_out)) - {_key(spec.label), _key(time or "")}
-    nameless = header.count("")
+    asked_for = set(map(_key, named))
+    nameless = {name for name in header if _is_nameless(name) and _key(name) not in asked_for}
     if left_out or nameless:
-        counted = [f"{nameless} without a name"] if nameless else []
+        count = sum(name in nameless for name in header)
+        counted = [f"{count} without a name"] if nameless else []
         told["left out"] = ", ".join([*spec.leave_out, *counted])
-    chosen = [Wanted(name) for name in header if name and _key(name) not in left_out]
+    chosen = [
+        Wanted(name) for name in header if name not in nameless and _key(name) not in left_out
+    ]
     found = read_columns(spec.file, chosen, delimiter)
     return {_key(name): column for name, column in found.items()}, time, unit
+
+
+def _is_nameless(name: str) -> bool:
+    """Whether a column has no name but what pandas calls one without, such as its index."""
+    return not name or _INDEX.fullmatch(name) is not None
 
 
 def _seconds(column: Column, unit: str | None) -> Array:

@@ -110,7 +110,8 @@ LAYOUTS = (
         "IEEE-CIS",
         ("TransactionID", "isFraud", "TransactionDT", "TransactionAmt", "card1"),
         advice="which has no terminals. Its columns as they are: --table FILE --label isFraud"
-        " --time TransactionDT:seconds --leave-out TransactionID --categories ProductCD. Or with"
+        " --time TransactionDT:seconds --leave-out TransactionID,P_emaildomain,R_emaildomain"
+        " --categories ProductCD,card4,card6,M1,M2,M3,M4,M5,M6,M7,M8,M9 --blank -1. Or with"
         " products for terminals: --decimals 3 --columns transaction_id=TransactionID,"
         "customer_id=card1,terminal_id=ProductCD,amount=TransactionAmt,time=TransactionDT:seconds,"
         "is_fraud=isFraud",

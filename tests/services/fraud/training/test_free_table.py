@@ -8,13 +8,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
+from flows.train_fraud import TrainFraud
 from services.fraud.errors import TransactionsError
 from services.fraud.scoring.card import OWN, Card
 from services.fraud.training.candidate import make_candidate
 from services.fraud.training.conversion import tflite_probabilities
 from services.fraud.training.free_table import TableSpec, read_table
 from services.fraud.training.table_data import TableData
+from services.fraud.transactions.mapping import recognise
+from tasks.orchestration.command_line import parse
 from tests.services.fraud.conftest import TINY
 
 SHOP = "when,kind,sum,bad\n2026-11-03,a,3,0\n2026-11-01,a,1,0\n2026-11-02,b,2,1\n2026-11-05,c,5,1\n"
@@ -115,7 +119,61 @@ def test_parquet_holds_numbers_and_truths(tmp_path):
     assert data.rows.tolist() == [[1, 1], [2, 0], [3, 1], [4, 0], [5, 0.5]]
 
 
+@pytest.mark.parametrize("name", ["t.parquet", "t.csv"])
+def test_index_that_pandas_wrote_is_no_feature_unless_it_is_named(tmp_path, name):
+    """It is the number of the row; as a time it can be meant."""
+    table = pd.DataFrame({"x": range(5, 10), "bad": [0, 1, 0, 1, 0]}, index=[3, 1, 2, 5, 4])
+    file = tmp_path / name
+    if name.endswith("csv"):
+        table.to_csv(file)
+        pd.read_csv(file).to_csv(file, index=False)
+    else:
+        table.to_parquet(file)
+    data = read_table(TableSpec(file, "bad"))
+    assert (data.names, data.assumed["left out"]) == (("x",), "1 without a name")
+
+    index = "Unnamed: 0" if name.endswith("csv") else "__index_level_0__"
+    data = read_table(TableSpec(file, "bad", time=f"{index}:hours"))
+    assert (data.names, data.rows[:, 0].tolist()) == (("x",), [6, 7, 5, 9, 8])
+    assert "left out" not in data.assumed
+    assert read_table(TableSpec(file, "bad", leave_out=(index,))).assumed["left out"] == index
+
+
+def test_real_files_of_ieee_cis_are_read_by_the_command_that_their_refusal_hands_out(tmp_path):
+    """They hold text in some columns, and blank cells in most."""
+    texts = ["card4", "card6", "P_emaildomain", "R_emaildomain", *(f"M{n}" for n in range(1, 10))]
+    header = ["TransactionID", "isFraud", "TransactionDT", "TransactionAmt", "ProductCD", "card1"]
+    header += ["card2", "addr1", "dist1", "C1", "D1", "V1", *texts]
+    row = ["1", "0", "0", "68.5", "W", "13926", "", "315", "", "1", "14", "1.0"]
+    rows = [[*row, *("" if n % 3 else f"{name}{n}" for name in texts)] for n in range(10)]
+    for n, cells in enumerate(rows):
+        cells[1:3] = [str(int(n in (2, 9))), str(86_400 + n)]
+    file = tmp_path / "train_transaction.csv"
+    file.write_text("\n".join(map(",".join, [header, *rows])))
+    layout = recognise(header)
+    assert layout is not None
+    command = layout.advice.partition("--table FILE ")[2].partition(". Or")[0]
+    asked = parse(TrainFraud, "train", ["--table", str(file), *command.split()])
+
+    options = ("label", "time", "categories", "leave_out", "blank")
+    data = read_table(TableSpec(file, **{name: getattr(asked, name) for name in options}))
+    assert {"TransactionAmt", "card2", "card4=blank", "M9=M90"} <= set(data.names)
+    assert data.rows[0, data.names.index("card2")] == -1
+
+
+@pytest.mark.parametrize("blank", ["nan", "inf", "-inf", "1e13", "-1e13"])
+def test_what_stands_for_blank_cells_is_a_number_that_the_service_takes(tmp_path, blank):
+    """For callers send it too."""
+    with pytest.raises(ValidationError, match="blank"):
+        TrainFraud(table=tmp_path / "t.csv", label="bad", blank=float(blank))
+
+
 REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
+    "a value that would be called as a column is": (
+        "c,c=FR,bad\nFR,1,0\nIT,2,1\nFR,1,0\nIT,2,1\nFR,1,0\n",
+        {"categories": ("c",)},
+        "called as another column is, c=FR; --leave-out NAME,... leaves one out",
+    ),
     "all names that are not there": (
         "x,bad\n1,0\n",
         {"label": "Class", "time": "t:hours", "categories": ("kind",), "leave_out": ("id",)},

@@ -39,8 +39,9 @@ def find_names(
         card = _card_beside(file)
         if card is not None and card.width == width:
             return Named(card.names, "of its card")
-        if scaled is not None and len(scaled) * steps == width:
-            return Named(for_each_step(scaled, steps), "of the scaling's file")
+        if scaled is not None and len(scaled) in (width, width // steps):
+            each = 1 if len(scaled) == width else steps
+            return Named(for_each_step(scaled, each), "of the scaling's file")
         return Named(numbered(width), "made up, for none were given (--features)")
     if given == HANDBOOK:
         if width != len(FEATURES):

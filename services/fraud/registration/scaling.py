@@ -58,7 +58,8 @@ class Scaling:
 
         Those that have no name here, where others do, stay as they are.
 
-        steps: how often the features come one after another, each time scaled the same.
+        steps: how often the features come one after another, each time scaled the same unless each
+            has its name.
 
         Raises: ModelError: it is of others, or of another number.
         """
@@ -69,6 +70,8 @@ class Scaling:
                     f"{file} scales {len(self.centre)} features, and the network reads {len(names)}"
                 )
             return Scaling(np.tile(self.centre, times), np.tile(self.scale, times), self.is_range)
+        if len(self.names) == len(names) or set(self.names) <= set(names):
+            steps = 1
         named = for_each_step(self.names, steps)
         if foreign := [name for name in named if name not in names]:
             raise ModelError(
@@ -155,6 +158,18 @@ def _by_role(found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _names_in(file: Path, found: Any) -> tuple[str, ...] | None:
+    """Raises: ModelError: they are no list, or one is empty."""
+    if found is None:
+        return None
+    if not isinstance(found, list):
+        raise ModelError(f"{file}: its names have to be a list")
+    names = tuple(str(name).strip() for name in found)
+    if "" in names:
+        raise ModelError(f"{file}: name {names.index('') + 1} is empty")
+    return names
+
+
 def _checked(file: Path, found: Mapping[str, Any]) -> Scaling:
     """Raises: ModelError: numbers are missing, or of no use."""
     pairs = [pair for pair in (("mean", "scale"), ("min", "max")) if set(pair) <= set(found)]
@@ -166,7 +181,7 @@ def _checked(file: Path, found: Mapping[str, Any]) -> Scaling:
         low, high = (np.asarray(found[role], np.float64) for role in (first, second))
     except (ValueError, TypeError) as error:
         raise ModelError(f"{file}: {first} and {second} have to be lists of numbers") from error
-    names = None if "names" not in found else tuple(str(name).strip() for name in found["names"])
+    names = _names_in(file, found.get("names"))
     if low.ndim != 1 or low.shape != high.shape or not len(low):
         raise ModelError(f"{file}: {first} and {second} have to be lists of the same length")
     if names is not None and (len(names) != len(low) or len(set(names)) < len(names)):

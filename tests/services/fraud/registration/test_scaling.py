@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from services.fraud.errors import ModelError
+from services.fraud.registration.feature_names import find_names
 from services.fraud.registration.scaling import read_scaling
 
 
@@ -16,6 +17,7 @@ from services.fraud.registration.scaling import read_scaling
         ("scaling.json", json.dumps({"mean": [1, 10], "scale": [2, 5]})),
         ("scaling.json", json.dumps({"mean_": [1, 10], "scale_": [2, 5], "var_": [4, 25]})),
         ("scaling.json", json.dumps({"min": [1, 10], "max": [3, 15]})),
+        ("scaling.json", json.dumps({"mean": [1, 10], "scale": [2, 5], "names": None})),
         ("scaling.csv", "name,mean,scale\nTime,1,2\nAmount,10,5\n"),
         ("scaling.csv", "\ufeffmean,std\n1,2\n\n10,5\n"),
         ("scaling.txt", "name, min, max\nTime, 1, 3\nAmount, 10, 15\n"),
@@ -54,6 +56,9 @@ def test_archive_of_arrays_is_read_and_a_pickle_is_not_opened(tmp_path):
         ("a.json", '{"mean": [1], "scale": [0]}', "scale of feature number 1 makes a scale of 0"),
         ("a.json", '{"mean": [1], "scale": ["x"]}', "have to be lists of numbers"),
         ("a.json", '{"mean": [1], "scale": [1], "names": ["a", "b"]}', "its names are not one"),
+        ("a.json", '{"mean": [1], "scale": [1], "names": [" "]}', "name 1 is empty"),
+        ("a.json", '{"mean": [1], "scale": [1], "names": 1}', "names have to be a list"),
+        ("a.csv", "name,mean,scale\na,1,1\n,1,1\n", "name 2 is empty"),
         ("a.json", '{"mean": [1], "scale": [NaN]}', "makes a scale of nan"),
         ("a.csv", "distance,0.1,10.5\n", "begin it with name,mean,scale or name,min,max"),
         ("a.csv", "name,min,max\na,1\n", "row 1 has not the 3 cells"),
@@ -85,3 +90,21 @@ def test_features_are_scaled_by_their_names(tmp_path):
     assert steps.apply(np.array([[15, 3, 20, 5]])).tolist() == [[1, 1, 2, 2]]
     with pytest.raises(ModelError, match="scales Amount, and no feature is called so"):
         read_scaling(file).of_features(("Time", "V1"), 1, file)
+
+
+def test_features_of_each_step_keep_the_names_that_the_scaling_gives_them(tmp_path):
+    """With a scale for each; also where others of them have none."""
+    file = tmp_path / "s.csv"
+    file.write_text("name,mean,scale\nV1_1,1,2\nV2_1,2,2\nV1_2,3,2\nV2_2,4,2\n")
+    scaling = read_scaling(file)
+    named = find_names(None, tmp_path / "n.keras", 4, 2, scaling.names)
+    assert named.names == ("V1_1", "V2_1", "V1_2", "V2_2")
+    assert scaling.of_features(named.names, 2, file).apply(np.array([[3, 4, 5, 6]])).tolist() == [
+        [1, 1, 1, 1]
+    ]
+    file.write_text("name,mean,scale\nV1_2,3,2\n")
+    some = read_scaling(file).of_features(named.names, 2, file)
+    assert some.apply(np.array([[3, 4, 5, 6]])).tolist() == [[3, 4, 1, 6]]
+
+    once = find_names(None, tmp_path / "n.keras", 4, 2, ("V1", "V2"))
+    assert once.names == named.names

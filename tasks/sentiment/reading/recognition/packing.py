@@ -64,7 +64,7 @@ def unpack(binary: IO[bytes], packing: str, file: str, stack: ExitStack) -> IO[b
 def _open_member(binary: IO[bytes], file: str, stack: ExitStack) -> IO[bytes]:
     try:
         archive = stack.enter_context(zipfile.ZipFile(binary))
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError) as error:
         raise SourceError(
             f"{file} begins like an Excel workbook or a zip archive (PK), and is cut off or damaged"
         ) from error

@@ -9,8 +9,9 @@ from typing import IO, Any
 from tasks.sentiment.errors import SourceError, first_line
 from tasks.sentiment.reading.raw_rows import RawRow, RowReader, refuse_repeated, require_columns
 
-# What openpyxl raises where the archive or the XML in it is not what a workbook has.
-_DAMAGED = (LookupError, ValueError, SyntaxError, TypeError, zipfile.BadZipFile)
+# What openpyxl raises where the archive or the XML in it is not what a workbook has; RuntimeError
+# is of a part with a password, or packed in a way that is not read.
+_DAMAGED = (LookupError, ValueError, SyntaxError, TypeError, RuntimeError, zipfile.BadZipFile)
 _LARGE_BYTES = 100_000_000
 _MOST_TIMES_PACKED = 200  # texts pack to a tenth, cells with little in them to a hundredth
 
@@ -20,7 +21,7 @@ def is_workbook(binary: IO[bytes]) -> bool:
     try:
         with zipfile.ZipFile(binary) as archive:
             return any(name.startswith("xl/") for name in archive.namelist())
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, NotImplementedError):
         return False
     finally:
         binary.seek(0)

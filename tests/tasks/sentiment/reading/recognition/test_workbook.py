@@ -120,6 +120,19 @@ def test_damaged_workbook_is_refused_by_its_name(tmp_path, part, pattern, new):
         read(file)
 
 
+@pytest.mark.parametrize("place", [4, 6, 8])  # the version it needs, its flags, how it is packed
+def test_workbook_packed_in_an_unknown_way_is_refused(tmp_path, place):
+    """In a line: of its archive, or of the first part that is opened."""
+    file = write(tmp_path / "a.xlsx", May=[HEADER, [1, "a"]])
+    content = bytearray(file.read_bytes())
+    for start in [found.start() for found in re.finditer(rb"PK\x01\x02", bytes(content))]:
+        content[start + 2 + place] = 0x61
+    file.write_bytes(content)
+
+    with pytest.raises(SourceError, match=r"a\.xlsx (begins like|is) an Excel workbook"):
+        read(file)
+
+
 def test_workbook_that_swells_when_unpacked_is_refused(tmp_path, monkeypatch):
     """Before it fills the memory; one that is only large is read."""
     file = write(tmp_path / "a.xlsx", May=[HEADER, [1, "a"]])

@@ -64,7 +64,7 @@ def open_reader(file: InputFile) -> Iterator[RowReader]:
             raise EOFError("not even the head of an archive")
         if packing == "zip" and is_workbook(content):
             workbook = ExcelReader(content, file.name, file.text.sheet, stack)
-            _refuse_unused(file, workbook.how)
+            refuse_unused(file.text, file.name, workbook.how)
             yield workbook
             return
         if packing:
@@ -82,21 +82,24 @@ def open_reader(file: InputFile) -> Iterator[RowReader]:
         reader = _open_content(file, content, head, packing, stack)
         reader.how += f" in {packing}" if packing else ""
         if not isinstance(reader, CsvReader):
-            _refuse_unused(file, reader.how)
+            refuse_unused(file.text, file.name, reader.how)
         yield reader
 
 
-def _refuse_unused(file: InputFile, how: str) -> None:
-    """Refuse options that say how rows of CSV are to be read, for a file of another kind."""
+def refuse_unused(text: TextFormat, name: str, how: str) -> None:
+    """Refuse options that say how rows of CSV are to be read, for what is read otherwise.
+
+    Raises: SourceError: one is given.
+    """
     options = {
-        "--skip-lines": file.text.skip_lines,
-        "--columns": file.text.columns,
-        "--decimal-comma": file.text.decimal_comma,
+        "--skip-lines": text.skip_lines,
+        "--columns": text.columns,
+        "--decimal-comma": text.decimal_comma,
     }
     unused = [option for option, value in options.items() if value]
     if unused:
         raise SourceError(
-            f"{file.name} is read as {how}, where {' and '.join(unused)} would change nothing:"
+            f"{name} is read as {how}, where {' and '.join(unused)} would change nothing:"
             " leave it away"
         )
 

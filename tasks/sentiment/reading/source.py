@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from tasks.sentiment.errors import MissingColumn, SourceError, first_line
 from tasks.sentiment.reading.finding.files import Found, find_files, refuse_address
-from tasks.sentiment.reading.input_files import InputFile, open_reader
+from tasks.sentiment.reading.input_files import InputFile, open_reader, refuse_unused
 from tasks.sentiment.reading.parquet_rows import ParquetReader
 from tasks.sentiment.reading.query_rows import is_query, open_query, refuse_statement
 from tasks.sentiment.reading.raw_rows import RawRow, RowReader
@@ -170,6 +170,7 @@ def open_source(reference: str, text: TextFormat = UTF8, *, query_url: str | Non
             raise SourceError(f"{reference} cannot be read: {error}") from error
     if query_url is None:
         raise SourceError("a query needs the address of the database to run on")
+    refuse_unused(text, "the source", "a query")
     return QuerySource(reference.strip(), query_url)
 
 

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from tasks.sentiment.errors import SourceError
+from tasks.sentiment.reading.recognition.dialect import TextFormat
 from tasks.sentiment.reading.reviews import Rejected, Review, ReviewChecker
 from tasks.sentiment.reading.seen_ids import SeenIds
 from tasks.sentiment.reading.source import QuerySource, open_source
@@ -176,3 +177,13 @@ def test_binary_text_is_read_as_that_of_parquet(tmp_path):
     assert [(r.review_id, r.reason) for r in checked if isinstance(r, Rejected)] == [
         ("r2", "not valid UTF-8")
     ]
+
+
+def test_options_of_csv_are_refused_for_a_query():
+    """They would change nothing, which nobody would notice."""
+    with pytest.raises(SourceError, match="a query, where --columns and --decimal-comma would"):
+        open_source(
+            "SELECT 1",
+            TextFormat(columns=("a",), decimal_comma=("a",)),
+            query_url="sqlite://",
+        )

@@ -275,10 +275,9 @@ def test_missing_column_says_which_line_was_guessed_to_be_the_header(tmp_path, c
         read(file)
 
 
-def test_missing_column_of_a_sure_header_raises_no_doubt(tmp_path):
+@pytest.mark.parametrize("skip_lines", [None, 0])
+def test_missing_column_of_a_sure_header_raises_no_doubt(tmp_path, skip_lines):
     """Nor where it was said which line it is."""
-    table = "number,words\n1,good\n"
-    file = write_bytes(tmp_path / "a.csv", table.encode())
-    for given in ({}, {"skip_lines": 0}):
-        with pytest.raises(SourceError, match=r"its columns are: number, words$"):
-            read(file, **given)
+    file = write_bytes(tmp_path / "a.csv", b"number,words\n1,good\n")
+    with pytest.raises(SourceError, match=r"its columns are: number, words$"):
+        read(file, skip_lines=skip_lines)

@@ -12,6 +12,7 @@ all places: MediaPipe before 0.10.14 divides by it.
 """
 
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -60,7 +61,7 @@ def make_tail(manifest: Manifest, shapes: Mapping[str, tuple[int, ...]]) -> Grap
         return Graph.read(bytes(converter.convert()))
 
 
-class _Steps:
+class _Steps(ABC):
     """The steps that all layouts share."""
 
     def __init__(self, manifest: Manifest, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -73,9 +74,9 @@ class _Steps:
             np.float32,
         )
 
+    @abstractmethod
     def finish(self, roles: Mapping[str, Any]) -> dict[str, Any]:
         """From the layout's roles to the four outputs."""
-        raise NotImplementedError
 
     def _suppress(self, corners: Any, scores: Any) -> dict[str, Any]:
         """corners: (N, 4) as x0, y0, x1, y1 in 0 to 1; scores: (N, C), 0 where none counts."""

@@ -17,6 +17,7 @@ from services.fraud.audit.run import AuditRun
 from services.fraud.audit.verdict import Limits, Verdict
 from services.fraud.log.tables import FRAUD_DAILY_METRICS, FRAUD_DRIFT
 from services.modelling.statistics import PSI_LARGE
+from services.reporting.figures import integer
 from services.reporting.page import render
 
 
@@ -104,11 +105,6 @@ def compose(
         },
         ended_at=ended_at,
     )
-
-
-def integer(value: float) -> str:
-    """12345 -> 12,345."""
-    return f"{value:,.0f}"
 
 
 def percent(share: float | None) -> str:

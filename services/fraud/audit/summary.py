@@ -7,7 +7,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from services.fraud.audit.measures import ModelQuality
-from services.fraud.audit.report import AuditReport, change, figure, integer, percent
+from services.fraud.audit.report import AuditReport, change, figure, percent
+from services.reporting.figures import integer
 from services.reporting.markdown import escape, format_table
 
 _QUALITY = {

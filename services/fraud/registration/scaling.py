@@ -24,6 +24,7 @@ import numpy as np
 
 from services.fraud.errors import ModelError
 from services.fraud.registration.feature_names import for_each_step
+from services.modelling.keras import first_line
 
 LEAST_SCALE = 1e-6  # below it, float32 has no room for what is divided
 _CALLED = {  # what each is called, also by scikit-learn and pandas
@@ -103,8 +104,7 @@ def read_scaling(file: Path) -> Scaling:
     try:
         found = readers[suffix](file)
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise ModelError(f"{file} cannot be read as a scaling: {reason}") from error
+        raise ModelError(f"{file} cannot be read as a scaling: {first_line(error)}") from error
     return _checked(file, found)
 
 

@@ -1,8 +1,9 @@
 """What is to be read, and its rows as a stream: memory does not grow with the input.
 
-A reference is a CSV, TSV, JSON Lines or Parquet file, each also gzipped, a folder or a glob of
-these, or a SQL query. What is wrong with a row travels as the row's fault; what is wrong with the
-whole input (a missing column, a broken archive, a file that changes under the reader) is an error.
+A reference is a file of any kind that `recognition` knows, packed or not, a folder or a glob of
+these, or a SQL query. A workbook is the exception: its shared strings are held in memory. What is
+wrong with a row travels as the row's fault; what is wrong with the whole input (a missing column, a
+broken archive, a file that changes under the reader) is an error.
 """
 
 import hashlib

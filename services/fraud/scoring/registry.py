@@ -265,8 +265,10 @@ def _hint(names: Sequence[str] | None, other: str) -> str:
     return _PERHAPS if other.endswith(describe(FEATURES)) else ""
 
 
-def _standing(entries: dict[str, Any]) -> Standing:
+def _standing(entries: Any) -> Standing:
     """Raises: ValueError, TypeError, KeyError: the entries are of another kind."""
+    if not isinstance(entries, dict):
+        raise ValueError("not a JSON object")
     own = entries.get("own_features")
     if not (own is None or (isinstance(own, list) and all(isinstance(name, str) for name in own))):
         raise ValueError("a feature is not text")

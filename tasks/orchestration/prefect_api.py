@@ -4,7 +4,8 @@ Where an API is configured (`PREFECT_API_URL` or a profile), that one. Otherwise
 for the same home folder, its server: two on one SQLite file would get into each other's way. Else
 a server of our own, started on a free port for as long as the flow runs, with its database and
 its log in the home folder. A server in a process of its own, since Prefect's in-process one prints
-tracebacks when the program ends before its services do.
+tracebacks when the program ends before its services do. Servers of ours ask for the password of
+`prefect_access`.
 """
 
 import ctypes
@@ -21,9 +22,16 @@ from pathlib import Path
 
 import httpx
 from prefect._internal.concurrency.services import QueueService
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from tasks.orchestration.faults import disk_state
+from tasks.orchestration.prefect_access import (
+    AccessError,
+    RunningServer,
+    password,
+    running_server,
+    server_environment,
+)
 
 RECORD_S = 3
 START_S = 180  # the first start on an empty database takes 20 s on two cores
@@ -31,7 +39,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class ApiError(Exception):
-    """The local Prefect server did not start."""
+    """The local Prefect server did not start, or cannot be used."""
 
 
 @contextmanager
@@ -39,18 +47,22 @@ def prefect_api(home: Path, announce: Callable[[str], None]) -> Iterator[str]:
     """The address of an API that answers, for as long as the block lasts.
 
     Raises:
-        ApiError: the local server ended or did not answer in time; names its log.
+        ApiError: the local server ended or did not answer in time, and its log is named; or its
+            password cannot be used.
         OSError: the home folder cannot be written.
     """
     configured = PREFECT_API_URL.value()
+    running, known = _access(home, configured)
+    if running:
+        if running.password is None:
+            announce("the server of this home folder asks for no password: start it again")
+        with _client_of(running):
+            yield running.url
+        return
     if configured:
         yield configured
         return
     folder = home / "prefect"
-    if running := _running(folder):
-        with _client_of(running):
-            yield running
-        return
     is_new = not (folder / "prefect.db").exists()
     folder.mkdir(parents=True, exist_ok=True)
     announce("starting a local Prefect server" + (" (20 s the first time)" if is_new else ""))
@@ -60,9 +72,9 @@ def prefect_api(home: Path, announce: Callable[[str], None]) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}/api"
     log = folder / "server.log"
     with log.open("ab") as output:
-        server = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)],
-            env=_environment(folder),
+            env=_environment(home, port),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -70,44 +82,49 @@ def prefect_api(home: Path, announce: Callable[[str], None]) -> Iterator[str]:
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
     try:
-        _await_health(server, url, log)
+        _await_health(process, url, log)
         began = datetime.now(UTC)
-        with _client_of(url):
+        server = RunningServer(url, known)
+        with _client_of(server):
             yield url
-        _await_records(url, began)
+        _await_records(server, began)
     finally:
-        server.terminate()
+        process.terminate()
         try:
-            server.wait(timeout=15)
+            process.wait(timeout=15)
         except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+            process.kill()
+            process.wait()
+
+
+def _access(home: Path, configured: str | None) -> tuple[RunningServer | None, str | None]:
+    """The server that runs for this home; if there is none, the password for one of our own.
+
+    Of one that is configured only if that is it, and no password for it is: a worker or a shell
+    that knows the address alone.
+    """
+    if configured and PREFECT_API_AUTH_STRING.value():
+        return None, None
+    try:
+        running = running_server(home, configured)
+        return running, None if running or configured else password(home)
+    except AccessError as error:
+        raise ApiError(str(error)) from error
 
 
 @contextmanager
-def _client_of(url: str) -> Iterator[None]:
+def _client_of(server: RunningServer) -> Iterator[None]:
     """Report to this API, and be done with it: events and logs on their way are sent."""
-    with temporary_settings({PREFECT_API_URL: url}):
+    with temporary_settings(
+        {PREFECT_API_URL: server.url, PREFECT_API_AUTH_STRING: server.password}
+    ):
         try:
             yield
         finally:
             QueueService.drain_all(timeout=10, at_exit=False)
 
 
-def _running(folder: Path) -> str | None:
-    """The address of the server that `make up` runs on this folder, if it does.
-
-    The address alone proves nothing: by now another server may answer there.
-    """
-    try:
-        url = (folder / "server.url").read_text().strip()
-        settings = httpx.get(f"{url}/admin/settings", timeout=2).raise_for_status().json()
-        return url if Path(settings["home"]).resolve() == folder else None
-    except (OSError, httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError):
-        return None
-
-
-def _await_records(url: str, began: datetime) -> None:
+def _await_records(server: RunningServer, began: datetime) -> None:
     """Let the server write down how the tasks ended; what it has not written when it ends is lost.
 
     It does so from a queue, within a second, and a task that never ended is not waited for.
@@ -119,25 +136,20 @@ def _await_records(url: str, began: datetime) -> None:
         }
     }
     deadline, quiet = time.monotonic() + RECORD_S, 0
-    while quiet < 2 and time.monotonic() < deadline:  # twice: the last one may not be there yet
-        time.sleep(0.15)
-        try:
-            answer = httpx.post(f"{url}/task_runs/count", json=unfinished, timeout=RECORD_S)
-        except httpx.HTTPError:
-            return
-        quiet = quiet + 1 if answer.text == "0" else 0
+    try:
+        with server.requests(timeout_s=RECORD_S) as api:
+            while quiet < 2 and time.monotonic() < deadline:  # twice: the last may not be there yet
+                time.sleep(0.15)
+                answer = api.post("/task_runs/count", json=unfinished)
+                quiet = quiet + 1 if answer.text == "0" else 0
+    except httpx.HTTPError:
+        return
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _environment(home: Path, port: int) -> dict[str, str]:
     """The server's: ours, less what would make it a client of another API."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_API_")}
-    return {
-        **kept,
-        "PREFECT_HOME": str(folder),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
-        "PREFECT_UI_ENABLED": "false",
-    }
+    return {**kept, **server_environment(home, port), "PREFECT_UI_ENABLED": "false"}
 
 
 def _end_with_parent() -> None:
@@ -145,10 +157,10 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _await_health(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def _await_health(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
-        if server.poll() is not None:
+        if process.poll() is not None:
             raise ApiError(
                 f"the local Prefect server ended at once; its log is {log}{disk_state(log.parent)}"
             )

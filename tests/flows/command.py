@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.flows.prefect_server import server_url
+from tests.flows.prefect_server import server_password, server_url
 from tests.threads import threads
 
 ROOT = Path(__file__).parents[2]
@@ -33,10 +33,14 @@ def command(
             "HOME": str(user_home),
             "TRIPTYCH_HOME": str(home),
             **threads(),
-            **({} if own_server else {"PREFECT_API_URL": server_url()}),
+            **({} if own_server else _server_of_the_tests()),
             **(environment or {}),
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def _server_of_the_tests() -> dict[str, str]:
+    return {"PREFECT_API_URL": server_url(), "PREFECT_API_AUTH_STRING": server_password()}

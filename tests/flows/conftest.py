@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
     PREFECT_API_URL,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     temporary_settings,
 )
 
 from tasks.orchestration.command_line import run_flow
-from tests.flows.prefect_server import server_url, stop_server
+from tests.flows.prefect_server import server_password, server_url, stop_server
 
 RunHere = Callable[..., tuple[int, str, str]]
 
@@ -37,7 +38,13 @@ def prefect_api() -> Iterator[str]:
     Without a heartbeat: its thread looks once a second whether the run is over, and is waited for.
     """
     url = server_url()
-    with temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+    with temporary_settings(
+        {
+            PREFECT_API_URL: url,
+            PREFECT_API_AUTH_STRING: server_password(),
+            PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+        }
+    ):
         yield url
 
 

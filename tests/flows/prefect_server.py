@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
+from prefect.settings import PREFECT_API_AUTH_STRING
+
 from tasks.orchestration.prefect_api import prefect_api
 
 _open = ExitStack()
@@ -17,6 +19,13 @@ def server_url() -> str:
     """The address of its API."""
     folder = Path(_open.enter_context(tempfile.TemporaryDirectory(prefix="prefect-")))
     return _context.run(_open.enter_context, prefect_api(folder, announce=lambda _: None))
+
+
+def server_password() -> str:
+    """What it asks for, as user:password."""
+    server_url()
+    password = _context.run(PREFECT_API_AUTH_STRING.value)
+    return str(password)
 
 
 def stop_server() -> None:

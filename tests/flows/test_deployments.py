@@ -25,6 +25,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.server.schemas.schedules import CronSchedule
 
+from tasks.orchestration.prefect_access import password, running_server
 from tasks.sentiment.run.window import Window
 
 ROOT = Path(__file__).parents[2]
@@ -155,11 +156,15 @@ def test_stack_deploys_the_file_and_a_worker_does_the_runs(stack, tmp_path):
     params["precision"] = "float32"  # auto would first measure them all
 
     def worker_is_online() -> bool:
-        answer = httpx.post(f"{stack}/work_pools/triptych/workers/filter", json={})
+        server = running_server(tmp_path / "var")
+        if server is None:
+            return False
+        with server.requests(timeout_s=5) as api:
+            answer = api.post("/work_pools/triptych/workers/filter", json={})
         return any(worker["status"] == "ONLINE" for worker in answer.raise_for_status().json())
 
     await_answer(worker_is_online, START_S, log)
-    with SyncPrefectClient(stack) as api:
+    with SyncPrefectClient(stack, auth_string=password(tmp_path / "var")) as api:
         deployment = api.read_deployment_by_name("score-sentiment/on-demand")
         run = api.create_flow_run_from_deployment(deployment.id, parameters={"params": params})
         await_answer(lambda: api.read_flow_run(run.id).end_time, RUN_S, log)

@@ -62,6 +62,18 @@ def prefect_api(home: Path, announce: Callable[[str], None]) -> Iterator[str]:
     if configured:
         yield configured
         return
+    with _server_of_our_own(home, known, announce) as own:
+        began = datetime.now(UTC)
+        with _client_of(own):
+            yield own.url
+        _await_records(own, began)
+
+
+@contextmanager
+def _server_of_our_own(
+    home: Path, known: str | None, announce: Callable[[str], None]
+) -> Iterator[RunningServer]:
+    """A server that answers, ended with the block; known: its password."""
     folder = home / "prefect"
     is_new = not (folder / "prefect.db").exists()
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,11 +95,7 @@ def prefect_api(home: Path, announce: Callable[[str], None]) -> Iterator[str]:
         )
     try:
         _await_health(process, url, log)
-        began = datetime.now(UTC)
-        server = RunningServer(url, known)
-        with _client_of(server):
-            yield url
-        _await_records(server, began)
+        yield RunningServer(url, known)
     finally:
         process.terminate()
         try:

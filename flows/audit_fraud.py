@@ -4,7 +4,7 @@ from prefect import flow
 from pydantic import Field
 
 from tasks import audit_fraud as steps
-from tasks.orchestration.command_line import run_flow
+from tasks.orchestration.command_line import FlowCommand
 from tasks.orchestration.parameters import Day, FlowParameters, LocalPath
 
 
@@ -62,5 +62,7 @@ def audit_fraud(params: AuditFraud) -> steps.Outcome:
     return outcome
 
 
+COMMAND = FlowCommand(AuditFraud, audit_fraud, steps.ERRORS)
+
 if __name__ == "__main__":
-    run_flow(AuditFraud, "python -m flows.audit_fraud", audit_fraud, steps.ERRORS)
+    COMMAND.run("python -m flows.audit_fraud")

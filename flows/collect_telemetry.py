@@ -6,7 +6,7 @@ from prefect import flow
 from pydantic import Field, field_validator
 
 from tasks import collect_telemetry as steps
-from tasks.orchestration.command_line import run_flow
+from tasks.orchestration.command_line import FlowCommand
 from tasks.orchestration.parameters import FlowParameters, LocalPath, Moment
 
 FIRST_YEAR = 2024  # of telemetry
@@ -73,5 +73,7 @@ def collect_telemetry(params: CollectTelemetry) -> steps.Outcome:
     return outcome
 
 
+COMMAND = FlowCommand(CollectTelemetry, collect_telemetry, steps.ERRORS)
+
 if __name__ == "__main__":
-    run_flow(CollectTelemetry, "python -m flows.collect_telemetry", collect_telemetry, steps.ERRORS)
+    COMMAND.run("python -m flows.collect_telemetry")

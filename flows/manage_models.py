@@ -6,7 +6,7 @@ from prefect import flow
 from pydantic import Field, model_validator
 
 from tasks import manage_models as steps
-from tasks.orchestration.command_line import run_flow
+from tasks.orchestration.command_line import FlowCommand
 from tasks.orchestration.parameters import FlowParameters, require_one
 
 
@@ -63,5 +63,7 @@ def manage_models(params: ManageModels) -> str | None:
     return steps.show(tag)
 
 
+COMMAND = FlowCommand(ManageModels, manage_models, steps.ERRORS)
+
 if __name__ == "__main__":
-    run_flow(ManageModels, "python -m flows.manage_models", manage_models, steps.ERRORS)
+    COMMAND.run("python -m flows.manage_models")

@@ -6,7 +6,7 @@ from prefect import flow
 from pydantic import Field, model_validator
 
 from tasks import manage_releases as steps
-from tasks.orchestration.command_line import run_flow
+from tasks.orchestration.command_line import FlowCommand
 from tasks.orchestration.parameters import FlowParameters, require_one
 
 
@@ -67,5 +67,7 @@ def manage_releases(params: ManageReleases) -> None:
         steps.list_releases()
 
 
+COMMAND = FlowCommand(ManageReleases, manage_releases, steps.ERRORS)
+
 if __name__ == "__main__":
-    run_flow(ManageReleases, "python -m flows.manage_releases", manage_releases, steps.ERRORS)
+    COMMAND.run("python -m flows.manage_releases")

@@ -7,7 +7,7 @@ from prefect import flow
 from pydantic import AliasChoices, Field
 
 from tasks import publish_detector as steps
-from tasks.orchestration.command_line import run_flow
+from tasks.orchestration.command_line import FlowCommand
 from tasks.orchestration.parameters import FlowParameters, LocalName, LocalPath
 
 _VERSION = r"^(0|[1-9][0-9]{0,8})(\.(0|[1-9][0-9]{0,8})){2}$"  # as a device's manifest has it
@@ -141,5 +141,7 @@ def publish_detector(params: PublishDetector) -> steps.Outcome:
     return steps.conclude(outcome)
 
 
+COMMAND = FlowCommand(PublishDetector, publish_detector, steps.ERRORS)
+
 if __name__ == "__main__":
-    run_flow(PublishDetector, "python -m flows.publish_detector", publish_detector, steps.ERRORS)
+    COMMAND.run("python -m flows.publish_detector")

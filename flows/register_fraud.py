@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tasks import manage_models as models
 from tasks import register_fraud as steps
-from tasks.orchestration.command_line import run_flow
+from tasks.orchestration.command_line import FlowCommand
 from tasks.orchestration.parameters import FlowParameters, LocalPath
 
 
@@ -96,5 +96,7 @@ def register_fraud(params: RegisterFraud) -> str:
     return models.show(tag)
 
 
+COMMAND = FlowCommand(RegisterFraud, register_fraud, steps.ERRORS)
+
 if __name__ == "__main__":
-    run_flow(RegisterFraud, "python -m flows.register_fraud", register_fraud, steps.ERRORS)
+    COMMAND.run("python -m flows.register_fraud")

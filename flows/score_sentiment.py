@@ -8,7 +8,7 @@ from prefect import flow
 from pydantic import AfterValidator, Field, model_validator
 
 from tasks import score_sentiment as steps
-from tasks.orchestration.command_line import run_flow
+from tasks.orchestration.command_line import FlowCommand
 from tasks.orchestration.parameters import Day, FlowParameters
 
 
@@ -182,11 +182,7 @@ def score_sentiment(params: ScoreSentiment) -> steps.Outcome:
         return outcome
 
 
+COMMAND = FlowCommand(ScoreSentiment, score_sentiment, steps.ERRORS, check=steps.find_source)
+
 if __name__ == "__main__":
-    run_flow(
-        ScoreSentiment,
-        "python -m flows.score_sentiment",
-        score_sentiment,
-        steps.ERRORS,
-        check=steps.find_source,
-    )
+    COMMAND.run("python -m flows.score_sentiment")

@@ -6,7 +6,7 @@ from prefect import flow
 from pydantic import Field, field_validator
 
 from tasks import train_detector as steps
-from tasks.orchestration.command_line import run_flow
+from tasks.orchestration.command_line import FlowCommand
 from tasks.orchestration.parameters import FlowParameters, LocalPath
 
 
@@ -70,5 +70,7 @@ def train_detector(params: TrainDetector) -> Path:
     return steps.train(run)
 
 
+COMMAND = FlowCommand(TrainDetector, train_detector, steps.ERRORS)
+
 if __name__ == "__main__":
-    run_flow(TrainDetector, "python -m flows.train_detector", train_detector, steps.ERRORS)
+    COMMAND.run("python -m flows.train_detector")

@@ -6,7 +6,7 @@ from prefect import flow
 from pydantic import AfterValidator, Field, model_validator
 
 from tasks import train_fraud as steps
-from tasks.orchestration.command_line import run_flow
+from tasks.orchestration.command_line import FlowCommand
 from tasks.orchestration.parameters import Day, FlowParameters, LocalPath
 
 _OF_TABLES = frozenset({"label", "time", "categories", "leave_out", "blank", "test_share"})
@@ -152,5 +152,7 @@ def train_fraud(params: TrainFraud) -> str:
         return steps.settle(job, tag, role, verdict)
 
 
+COMMAND = FlowCommand(TrainFraud, train_fraud, steps.ERRORS)
+
 if __name__ == "__main__":
-    run_flow(TrainFraud, "python -m flows.train_fraud", train_fraud, steps.ERRORS)
+    COMMAND.run("python -m flows.train_fraud")

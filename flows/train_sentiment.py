@@ -6,7 +6,7 @@ from prefect import flow
 from pydantic import Field
 
 from tasks import train_sentiment as steps
-from tasks.orchestration.command_line import run_flow
+from tasks.orchestration.command_line import FlowCommand
 from tasks.orchestration.parameters import FlowParameters, LocalPath
 
 
@@ -37,5 +37,7 @@ def train_sentiment(params: TrainSentiment) -> Path:
     return folder
 
 
+COMMAND = FlowCommand(TrainSentiment, train_sentiment, steps.ERRORS)
+
 if __name__ == "__main__":
-    run_flow(TrainSentiment, "python -m flows.train_sentiment", train_sentiment, steps.ERRORS)
+    COMMAND.run("python -m flows.train_sentiment")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.__main__ import PROGRAM
 from tests.architecture import (
     DRAWINGS,
     ROOT,
@@ -50,7 +51,7 @@ class Rule:
 
 RULES = (
     Rule(
-        "flows/*.py",
+        "flows/**/*.py",
         never=(
             *("pandas", "numpy", "pyarrow", "sqlalchemy", "psycopg"),
             *("torch", "transformers", "tensorflow", "keras", "bentoml"),
@@ -102,7 +103,8 @@ RULES = (
 MOST_MODULES = 14  # in a folder
 MOST_LINES = 300  # in a module
 MOST_IN_A_FUNCTION = 50
-FLOWS = sorted(f"flows.{file.stem}" for file in ROOT.glob("flows/*.py") if file.stem != "__init__")
+FLOWS = sorted(f"flows.{file.stem}" for file in ROOT.glob("flows/*.py") if file.stem[0] != "_")
+VERBS = [verb for group in PROGRAM.groups.values() for verb in group]
 
 
 def within(name: str, packages: tuple[str, ...]) -> bool:
@@ -201,32 +203,55 @@ def test_folders_modules_and_functions_are_short_enough_to_be_read_at_one_go():
     assert long == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("flow", FLOWS)
-def test_help_of_a_flow_loads_no_framework(flow, tmp_path):
-    """`--help` answers from the parameters alone, on standard output, with status 0."""
+def answer_and_loaded(module: str, home: Path, *arguments: str) -> tuple[str, set[str]]:
+    """What `python -m module` prints, and the modules that it has loaded by then."""
     program = (
         "import runpy, sys\n"
         "try:\n"
-        f"    runpy.run_module({flow!r}, run_name='__main__', alter_sys=True)\n"
+        f"    runpy.run_module({module!r}, run_name='__main__', alter_sys=True)\n"
         "except SystemExit as end:\n"
         "    assert end.code == 0, end.code\n"
         "print('loaded:', *sys.modules)\n"
     )
     process = subprocess.run(
-        [sys.executable, "-c", program, "--help"],
+        [sys.executable, "-c", program, *arguments],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        env={"PATH": os.environ["PATH"], "HOME": str(home)},
         capture_output=True,
         text=True,
         timeout=120,
     )
     assert process.returncode == 0, process.stderr
     assert process.stderr == ""
-    assert f"usage: python -m {flow}" in process.stdout
-    *_, loaded = process.stdout.splitlines()
-    assert loaded.startswith("loaded: ")
-    assert not set(HEAVY) & set(loaded.split())
+    answer, _, loaded = process.stdout.rpartition("loaded: ")
+    return answer, set(loaded.split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flow", FLOWS)
+def test_help_of_a_flow_loads_no_framework(flow, tmp_path):
+    """`--help` answers from the parameters alone, on standard output, with status 0."""
+    answer, loaded = answer_and_loaded(flow, tmp_path, "--help")
+    assert f"usage: python -m {flow}" in answer
+    assert not set(HEAVY) & loaded
+
+
+@pytest.mark.parametrize(
+    "verb", [verb for verb in VERBS if verb.module not in FLOWS], ids=lambda verb: verb.name
+)
+def test_help_of_a_verb_loads_no_framework(verb, tmp_path):
+    """As that of a flow, and it is called by the verb's name."""
+    answer, loaded = answer_and_loaded("flows", tmp_path, verb.name, "--help")
+    assert f"usage: python -m flows {verb.name}" in answer
+    assert not set(HEAVY) & loaded
+
+
+def test_command_shows_its_help_without_loading_any_flow(tmp_path):
+    """It fits on a screen, and answers at once."""
+    answer, loaded = answer_and_loaded("flows", tmp_path)
+    assert len(answer.splitlines()) <= 30
+    assert max(map(len, answer.splitlines())) <= 80
+    assert not {"prefect", "pydantic", *HEAVY} & loaded
 
 
 def test_packages_run_nothing_when_they_are_imported():

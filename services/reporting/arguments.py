@@ -43,7 +43,7 @@ def complaint(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> str 
         action = options.get(name)
         if action is None:
             if _is_option(word):
-                return f"{_printable(name)} is no option{suggest(name, options)}; see --help"
+                return f"{printable(name)} is no option{suggest(name, options)}; see --help"
             if not has_places:
                 return _stray(word, before)
             continue
@@ -57,7 +57,7 @@ def complaint(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> str 
                 return f"{name} needs a value: {name} {action.metavar or 'VALUE'}"
         if _takes_one(action) and given.setdefault(action, value) != value:
             return (
-                f"{name} is given twice, as {_printable(given[action])} and {_printable(value)}:"
+                f"{name} is given twice, as {printable(given[action])} and {printable(value)}:"
                 " give it once"
             )
         before = action
@@ -65,8 +65,11 @@ def complaint(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> str 
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
-    """ "; did you mean …?" if a name comes close to one that exists, else nothing."""
-    bare = {option.lstrip("-"): option for option in names if option.startswith("--")}
+    """ "; did you mean …?" if a name comes close to one that exists, else nothing.
+
+    names: long options, or bare words such as subcommands.
+    """
+    bare = {word.lstrip("-"): word for word in names if word[:2] == "--" or word[0] != "-"}
     asked = name.lstrip("-").lower().replace("_", "-")
     begun = [option for word, option in bare.items() if asked and word.startswith(asked)]
     swapped = [option for word, option in bare.items() if sorted(word) == sorted(asked)]
@@ -89,13 +92,14 @@ def _takes_one(action: argparse.Action) -> bool:
 
 def _stray(word: str, before: argparse.Action | None) -> str:
     if before is not None and before.nargs == 0:
-        return f"{_printable(word)} belongs to no option: give {_either(before)}, without a value"
-    return f"{_printable(word)} belongs to no option; see --help"
+        return f"{printable(word)} belongs to no option: give {_either(before)}, without a value"
+    return f"{printable(word)} belongs to no option; see --help"
 
 
 def _either(action: argparse.Action) -> str:
     return " or ".join(option for option in action.option_strings if option.startswith("--"))
 
 
-def _printable(word: str) -> str:
+def printable(word: str) -> str:
+    """A word as it can be shown in a line."""
     return word if word.isprintable() and len(word) <= MAX_SHOWN else repr(word[:MAX_SHOWN])

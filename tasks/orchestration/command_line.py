@@ -1,7 +1,7 @@
-"""A flow as a command: arguments from its parameter model, one line for an error, an exit code.
+"""A flow or a verb as a command: arguments from its parameter model, one line for an error.
 
-0: done, or stopped at the end of its window; 1: an error, named on standard error; 2: wrong
-arguments; 130: interrupted.
+The exit status is 0: done, or stopped at the end of its window; 1: an error, named on standard
+error, or a person is needed; 2: wrong arguments; 130: interrupted.
 """
 
 import argparse
@@ -10,9 +10,10 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from pydantic import ValidationError
 from pydantic_settings import (
@@ -47,7 +48,7 @@ def parse(parameters: type[Parameters], program: str, arguments: Sequence[str]) 
 
     Wrong arguments end the process with status 2 and one line for each of them.
     """
-    if moved := parameters.where_moved(options_in(arguments)):
+    if moved := parameters.where_moved(options_in(arguments), program):
         _refuse(moved, program)
 
     class Arguments(BaseSettings, parameters):  # type: ignore[misc, valid-type]
@@ -116,49 +117,81 @@ def fail(message: str, program: str | None = None) -> None:
     )
 
 
-def run_flow(
-    parameters: type[Parameters],
-    program: str,
-    flow: Callable[[Parameters], Any],
-    errors: tuple[type[Exception], ...],
-    check: Callable[[Parameters], object] = lambda given: None,
-) -> NoReturn:
-    """Parse the command line, run the flow against a Prefect API, and end the process.
+@dataclass(frozen=True)
+class Command(Generic[Parameters]):
+    """A verb of the operator, which needs no Prefect run.
+
+    parameters: what it is asked for; do: what it does, which returns the exit status, None for 0;
+    errors: those that it raises on purpose; each is answered by its message alone.
+    """
+
+    parameters: type[Parameters]
+    do: Callable[[Parameters], int | None]
+    errors: tuple[type[Exception], ...] = ()
+
+    def run(self, program: str, arguments: Sequence[str] | None = None) -> NoReturn:
+        """Parse the command line, do it, and end the process.
+
+        program: how it was called, for its usage and errors; arguments: by default the process's.
+        """
+        given = parse(self.parameters, program, sys.argv[1:] if arguments is None else arguments)
+        home = _open_home()
+        sys.exit(_status_of(lambda: self.do(given), home, self.errors))
+
+
+@dataclass(frozen=True)
+class FlowCommand(Generic[Parameters]):
+    """A flow, run against a Prefect API.
 
     errors: those that the flow raises on purpose; each is answered by its message alone.
     check: raises one of them where the flow could only fail; no server is started then.
     """
-    given = parse(parameters, program, sys.argv[1:])
+
+    parameters: type[Parameters]
+    flow: Callable[[Parameters], Any]
+    errors: tuple[type[Exception], ...]
+    check: Callable[[Parameters], object] = lambda given: None
+
+    def run(self, program: str, arguments: Sequence[str] | None = None) -> NoReturn:
+        """Parse the command line, run the flow, and end the process; as `Command.run`."""
+        given = parse(self.parameters, program, sys.argv[1:] if arguments is None else arguments)
+        home = _open_home()
+        from tasks.orchestration.prefect_api import ApiError, prefect_api
+
+        def run() -> None:
+            self.check(given)
+            with prefect_api(home, _announce):
+                quieten_prefect()
+                self.flow(given)
+
+        sys.exit(_status_of(run, home, (ApiError, *self.errors)))
+
+
+def _open_home() -> Path:
+    """The home folder of the settings; SIGTERM is as Ctrl-C from here on.
+
+    Settings that are wrong end the process with status 2.
+    """
     from tasks.settings import Settings
 
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        home = Settings().home
+        return Settings().home
     except ValidationError as error:
         for fault in error.errors():
             fail(f"TRIPTYCH_{str(fault['loc'][0]).upper()}: {fault['msg']}")
         sys.exit(2)
 
-    def run() -> None:
-        from tasks.orchestration.prefect_api import prefect_api
 
-        check(given)
-        with prefect_api(home, _announce):
-            quieten_prefect()
-            flow(given)
-
-    sys.exit(_status_of(run, home, errors))
-
-
-def _status_of(run: Callable[[], None], home: Path, errors: tuple[type[Exception], ...]) -> int:
-    """The exit status of a run; what ended it is told."""
+def _status_of(
+    run: Callable[[], int | None], home: Path, errors: tuple[type[Exception], ...]
+) -> int:
+    """The exit status of a command; what ended it is told."""
     from tasks.orchestration import faults
-    from tasks.orchestration.prefect_api import ApiError
 
-    deliberate: tuple[type[Exception], ...] = (ApiError, *errors)
     try:
-        run()
-    except deliberate as error:
+        return run() or 0
+    except errors as error:
         fail(faults.advise(str(error), home))
         return 1
     except KeyboardInterrupt:
@@ -170,7 +203,6 @@ def _status_of(run: Callable[[], None], home: Path, errors: tuple[type[Exception
             raise  # a bug
         fail(line)
         return 1
-    return 0
 
 
 def _announce(message: str) -> None:

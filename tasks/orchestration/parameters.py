@@ -66,12 +66,17 @@ class FlowParameters(BaseModel):
         return {name: given[name] for name in (*cls.moved, *cls.moved_with) if name in given}
 
     @classmethod
-    def where_moved(cls, given: Mapping[str, Any]) -> str | None:
-        """Where the first moved option went, with the new command; None: none was given."""
+    def where_moved(cls, given: Mapping[str, Any], program: str = "") -> str | None:
+        """Where the first moved option went, with the new command; None: none was given.
+
+        program: the command that was called; the new one is written in the same way.
+        """
         asked = [name for name in cls.moved if given.get(name) not in (None, False)]
         if not asked:
             return None
         words = ["python", "-m", f"flows.{cls.moved_to}"]
+        if program.startswith("triptych "):
+            words = ["triptych", cls.moved_to.replace("_", "-")]
         for name, value in cls.renamed(given).items():
             if value not in (None, False):
                 words += [_option(name)] if value is True else [_option(name), str(value)]

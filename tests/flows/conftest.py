@@ -7,7 +7,6 @@ Each flow has a test as a command in a process of its own as well.
 import importlib
 import logging
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from tasks.orchestration.command_line import run_flow
 from tests.flows.prefect_server import server_password, server_url, stop_server
 
 RunHere = Callable[..., tuple[int, str, str]]
@@ -67,14 +65,12 @@ def run_here(
     """Does what `python -m flows.NAME` does, in this process: status, output, error output."""
 
     def run(flow: str, home: Path, *arguments: str) -> tuple[int, str, str]:
-        module = importlib.import_module(f"flows.{flow}")
-        parameters = getattr(module, flow.title().replace("_", ""))
+        command = importlib.import_module(f"flows.{flow}").COMMAND
         monkeypatch.setenv("TRIPTYCH_HOME", str(home))
-        monkeypatch.setattr(sys, "argv", [flow, *arguments])
         capfd.readouterr()
         status: object = 0
         try:
-            run_flow(parameters, flow, getattr(module, flow), module.steps.ERRORS)
+            command.run(flow, arguments)
         except SystemExit as end:
             status = end.code or 0
         output, errors = capfd.readouterr()

@@ -19,12 +19,13 @@ import psutil
 import pytest
 import sqlalchemy as sa
 import yaml
-from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import StateType
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.server.schemas.schedules import CronSchedule
 
+from tasks.orchestration import retired
 from tasks.orchestration.prefect_access import password, running_server
 from tasks.sentiment.run.window import Window
 
@@ -47,7 +48,7 @@ def test_deployment_is_of_a_flow_that_takes_its_parameters(deployment, monkeypat
     )
     parameters = deployment.get("parameters")
     if parameters is None:  # the form asks for what is required
-        assert deployment["name"] == "on-demand"
+        assert not deployment.get("schedules")
         return
 
     checked = flow.validate_parameters(parameters)["params"]
@@ -58,9 +59,28 @@ def test_deployment_is_of_a_flow_that_takes_its_parameters(deployment, monkeypat
 
 
 def test_deployments_have_names_of_their_own():
-    """Two of one name would overwrite each other in silence."""
-    assert len(set(names(DEPLOYMENTS))) == len(DEPLOYMENTS)
+    """The UI shows them without their flows in places, and two of one name would look the same."""
+    alone = [deployment["name"] for deployment in DEPLOYMENTS]
+    assert len(set(alone)) == len(alone)
     assert {"score_sentiment-nightly", "score_sentiment-on-demand"} <= set(names(DEPLOYMENTS))
+
+
+def test_deployments_of_other_names_are_taken_away(prefect_api):
+    """Those of an earlier version, and no others."""
+    kept = {f"{name.replace('_', '-')}" for name in names(DEPLOYMENTS)}
+    assert kept.isdisjoint(name.replace("/", "-") for name in retired.RETIRED)
+    with get_client(sync_client=True) as client:
+        for name in (retired.RETIRED[0], "audit-fraud/my-own"):
+            flow, _, deployment = name.partition("/")
+            flow_id = client.create_flow_from_name(flow)
+            client.create_deployment(flow_id, deployment)
+
+        retired.main()
+        retired.main()  # nothing is left to do
+
+        (left,) = [each for each in client.read_deployments() if each.flow_id == flow_id]
+        assert left.name == "my-own"
+        client.delete_deployment(left.id)
 
 
 def test_signatures_are_renewed_every_day():

@@ -129,6 +129,10 @@ def _authorise(request: Request, device: str, keys: tuple[str, ...]) -> None:
             raise HTTPException(
                 401, "telemetry is taken from this machine alone until TRIPTYCH_FLEET_KEYS is set"
             )
+        # Browsers name the page in each POST, and no device is a page: one that somebody visits
+        # on this machine must not report for a device.
+        if "origin" in request.headers or "sec-fetch-site" in request.headers:
+            raise HTTPException(403, "telemetry is taken from no web page")
     elif not is_allowed(given.strip(), device, keys):
         raise HTTPException(
             401,

@@ -64,6 +64,31 @@ def test_without_keys_only_this_machine_is_answered(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "page",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://evil.example", "Host": "evil.example:8080"},  # its name now leads here
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
+)
+def test_web_page_reports_for_no_device(tmp_path, page):
+    """One that somebody visits on the server's machine, by a request that asks nobody first."""
+    asked = client(tmp_path)
+    content = line(a_record(1))
+    refused = asked.post(
+        "/telemetry/a", content=content, headers={**page, "Content-Type": "text/plain"}
+    )
+    preflight = asked.options(
+        "/telemetry/a", headers={**page, "Access-Control-Request-Method": "POST"}
+    )
+    answers = (refused, preflight, asked.get("/health", headers=page))
+    assert [answer.status_code for answer in answers] == [403, 405, 200]
+    assert not any("access-control-allow-origin" in answer.headers for answer in answers)
+    assert inbox_files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
     ("given", "status"),
     [
         (KEY, 200),

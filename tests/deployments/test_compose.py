@@ -1,6 +1,8 @@
 """docker-compose.yml and the Dockerfile, read as data: there is no Docker where the tests run."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +48,80 @@ def test_compose_worker_writes_to_postgres_and_a_volume(compose):
 
 
 def test_compose_publishes_ports_on_this_machine_only(compose):
-    """The Prefect server asks nobody for a password."""
+    """No server speaks TLS: a password would travel in clear."""
     ports = [port for service in compose["services"].values() for port in service.get("ports", ())]
     assert ports and all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_compose_gives_the_prefect_server_no_password_that_others_know(compose):
+    """It makes one at its first start, which its clients read, unless its operator chose one."""
+    services = compose["services"]
+    server, clients = services["prefect"], (services["deploy"], services["worker"])
+    assert server["environment"]["PREFECT_SERVER_API_AUTH_STRING"] == "${PREFECT_API_AUTH_STRING:-}"
+    assert server["command"] == ["deployments/server"]
+    assert "prefect:/triptych/var/prefect" in server["volumes"]
+    for client in clients:
+        environment = client["environment"]
+        assert environment["PREFECT_API_AUTH_STRING"] == "${PREFECT_API_AUTH_STRING:-}"
+        assert environment["PREFECT_API_AUTH_STRING_FILE"].endswith(":-/run/prefect/password}")
+        assert "prefect:/run/prefect:ro" in client["volumes"]
+
+
+def test_compose_puts_no_password_into_an_address(compose):
+    """Addresses are logged and shown; clients of PostgreSQL find the password in PGPASSWORD."""
+    for name, service in compose["services"].items():
+        for variable, value in service.get("environment", {}).items():
+            if "postgresql" in str(value):
+                assert re.search("//triptych@postgres:", value), (name, variable)
+                assert "POSTGRES_PASSWORD" in service["environment"]["PGPASSWORD"], name
+
+
+def test_secrets_may_come_from_files(compose):
+    """Every one that a service of our image gets has a variable that names its file."""
+    program = (ROOT / "deployments" / "with-secrets").read_text()
+    assert (
+        'ENTRYPOINT ["deployments/with-secrets"]'
+        in (ROOT / "deployments" / "Dockerfile").read_text()
+    )
+    for name, service in compose["services"].items():
+        environment = service.get("environment", {})
+        for variable in environment:
+            if re.search("PASSWORD$|AUTH_STRING$|KEYS$", variable):
+                assert f"{variable}_FILE" in environment, name
+                assert name == "postgres" or variable in program  # the image has its own way
+        if any(variable.endswith("_FILE") for variable in environment):
+            assert any(volume.endswith(":/run/secrets:ro") for volume in service["volumes"]), name
+
+
+def with_secrets(**variables):
+    return subprocess.run(
+        [ROOT / "deployments" / "with-secrets", "sh", "-c", 'printf %s "$TRIPTYCH_API_KEYS"'],
+        env={"PATH": os.environ["PATH"], **variables},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_secret_is_read_from_its_file_where_none_is_given(tmp_path):
+    """As it stands there, whatever the shell would make of it."""
+    secret = "a `key` of $HOME, with \\ and 'quotes' \"all over\" *"
+    file = tmp_path / "a key"
+    file.write_text(f"{secret}\n")
+    found = with_secrets(TRIPTYCH_API_KEYS="", TRIPTYCH_API_KEYS_FILE=str(file))
+    assert (found.returncode, found.stdout, found.stderr) == (0, secret, "")
+    given = with_secrets(TRIPTYCH_API_KEYS="given", TRIPTYCH_API_KEYS_FILE=str(file))
+    assert given.stdout == "given"
+
+
+@pytest.mark.parametrize("content", [None, "", "\n"])
+def test_file_without_a_secret_starts_nothing(tmp_path, content):
+    """An empty key would be none, and a service without keys is open."""
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_text(content)
+    refused = with_secrets(TRIPTYCH_API_KEYS_FILE=str(file))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "TRIPTYCH_API_KEYS_FILE" in refused.stderr and refused.stderr.count("\n") == 1
 
 
 def test_compose_runs_only_commands_that_the_image_has(compose):

@@ -17,7 +17,7 @@ import pyarrow as pa
 from tasks.sentiment.errors import MissingColumn, SourceError, first_line
 from tasks.sentiment.reading.finding.files import Found, find_files, refuse_address
 from tasks.sentiment.reading.input_files import InputFile, open_reader, refuse_unused
-from tasks.sentiment.reading.parquet_rows import ParquetReader
+from tasks.sentiment.reading.parquet_rows import ParquetReader, common_type
 from tasks.sentiment.reading.query_rows import is_query, open_query, refuse_statement
 from tasks.sentiment.reading.raw_rows import RawRow, RowReader
 from tasks.sentiment.reading.recognition.dialect import UTF8, TextFormat
@@ -42,17 +42,23 @@ class FileSource:
         return digest.hexdigest()
 
     def types(self) -> dict[str, pa.DataType]:
-        """Of the columns on whose type all files agree that have one, if all are Parquet."""
+        """Of the columns for whose values all files that have one agree on a type, if all are
+        Parquet."""
         found: dict[str, set[pa.DataType]] = {}
+        inexact: set[str] = set()
         for file in self.files:
             with _locating(file, [0]), open_reader(file) as reader:
                 if not isinstance(reader, ParquetReader):
                     return {}
                 types = reader.types
+                inexact |= reader.beyond_double()
             by_folder = {name: pa.string() for name in file.partition}
             for name, kind in {**by_folder, **types}.items():
                 found.setdefault(name, set()).update(() if kind == pa.null() else (kind,))
-        return {name: kinds.pop() for name, kinds in found.items() if len(kinds) == 1}
+        common = {
+            name: common_type(kinds, is_exact=name not in inexact) for name, kinds in found.items()
+        }
+        return {name: kind for name, kind in common.items() if kind is not None}
 
     def rows(
         self, columns: Sequence[str], optional: Collection[str] = (), text: str | None = None

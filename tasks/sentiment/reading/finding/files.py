@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from services.reporting.figures import counted
 from tasks.sentiment.errors import SourceError
 from tasks.sentiment.reading.input_files import InputFile, state_of
 from tasks.sentiment.reading.recognition.dialect import TextFormat
@@ -56,8 +57,8 @@ class Found:
         if not self.left_out:
             return ""
         count, names = len(self.left_out), ", ".join(self.left_out[:_SHOWN])
-        noun, more = "file" if count == 1 else "files", ", …" if count > _SHOWN else ""
-        return f"{count:,} {noun} left out ({names}{more})"
+        more = ", …" if count > _SHOWN else ""
+        return f"{counted(count, 'file')} left out ({names}{more})"
 
 
 def refuse_address(reference: str) -> None:

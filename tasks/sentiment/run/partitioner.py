@@ -191,6 +191,7 @@ class Partitioner:
             unknown_rows=tuple(self._unknown_rows),
             read_as=dict(source.read_as),
             left_out=source.left_out,
+            short_rows=source.short_rows,
             encoding_hint=encoding_hint,
         )
         if plan.accepted + plan.rejected != rows_read:

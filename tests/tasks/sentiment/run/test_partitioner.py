@@ -124,3 +124,18 @@ def test_numbers_of_whole_and_decimal_files_are_the_same_groups(job, tmp_path):
 
     groups = pq.read_table(run.folder.staged("input", 0))["group"].to_pylist()
     assert groups == ["5.0", "4.0", "5.0", "4.5"]
+
+
+def test_rows_that_lack_their_last_cells_are_counted(job, tmp_path):
+    """They are whole; the count says that a file may be another one than was meant."""
+    file = tmp_path / "short.csv"
+    file.write_text("id,review,day\n1,Fine.,2026-11-22\n2,Fine.\n3,Good.,2026-11-23\n4,Bad.\n")
+    job = job.again(source=file)
+    run = job.scoring_run()
+    steps.settle(run, job.open())
+    steps.begin(run)
+
+    plan = partition_source(run, job.open(), knows_all)
+
+    assert (plan.accepted, plan.short_rows) == (4, 2)
+    assert plan.how_read.endswith("; 2 rows without the last cells")

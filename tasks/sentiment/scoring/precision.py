@@ -33,7 +33,7 @@ from tasks.sentiment.scoring.benchmark import (
     time_in_turns,
 )
 from tasks.sentiment.scoring.encoder import is_known
-from tasks.sentiment.scoring.golden import GOLDEN_TEXTS, check_golden
+from tasks.sentiment.scoring.golden import GOLDEN_TEXTS, check_golden, golden_texts
 from tasks.sentiment.scoring.machine import describe_cpu, usable_cores
 from tasks.sentiment.scoring.model import ModelFolder
 from tasks.sentiment.scoring.runtime import find_gpu
@@ -82,7 +82,7 @@ def open_scorer(model: ModelFolder, precision: str, *, threads: int | None = Non
     with _opening:
         if key not in _opened:
             scorer = Scorer(model, precision, threads=threads)
-            check_golden(scorer)
+            check_golden(scorer, golden_texts(model.path))
             _opened[key] = scorer
         return _opened[key]
 

@@ -2,21 +2,33 @@
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    temporary_settings,
+)
 
-from flows.score_sentiment import ScoreSentiment
+from flows.score_sentiment import ScoreSentiment, score_sentiment
 from flows.train_fraud import TrainFraud
 from tasks import train_fraud
 from tasks.orchestration.command_line import parse
 from tasks.score_sentiment import find_source
 from tasks.sentiment.scoring.labels import AskedLabels
 from tasks.sentiment.scoring.model import find_model
+from tests.flows.prefect_server import server_url, stop_server
 from tests.guides import examples
-from tests.tasks.sentiment.tiny_model import tiny_network, write_model
+from tests.tasks.sentiment.tiny_model import (
+    tiny_network,
+    write_able_model,
+    write_graded_model,
+    write_model,
+)
 
 REAL_TIME = "services/fraud/BRING_YOUR_OWN.md"
 BATCH = "tasks/sentiment/BRING_YOUR_OWN.md"
@@ -27,8 +39,8 @@ def _dump() -> bytes:
     return gzip.compress("\n".join(json.dumps({"reviewText": text}) for text in TEXTS).encode())
 
 
-def _table(header: str = "id;review;stars\r\n") -> str:
-    return header + "".join(f'{n};"{text}";5,0\r\n' for n, text in enumerate(TEXTS))
+def _table(header: str = "id;review;stars\r\n", prefix: str = "") -> str:
+    return header + "".join(f'{prefix}{n};"{text}";5,0\r\n' for n, text in enumerate(TEXTS))
 
 
 FILES: dict[str, Callable[[], bytes]] = {
@@ -100,6 +112,68 @@ def test_example_of_a_model_opens_it(words, tmp_path, monkeypatch):
         "my-three": "LABEL_0 = NEGATIVE; LABEL_1 = NEUTRAL; LABEL_2 = POSITIVE",
         "my-logit": "the sigmoid of the one logit, LABEL_0, is the probability of POSITIVE",
     }[asked.model] == model.labels.rule
+
+
+SLOPES = {"my-stars": [-1, -0.5, 0, 0.5, 1], "my-three": [-1, 0, 1], "my-logit": [1]}
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models of the page, and one that stands in for the bundled one; all small and able."""
+    folder = tmp_path_factory.mktemp("models")
+    able = write_able_model(folder / "able")
+    for name, slopes in SLOPES.items():
+        write_graded_model(folder / name, able, dict(zip(MODELS[name], slopes, strict=True)))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def flows_server() -> Iterator[str]:
+    """The server that flows of this process report to."""
+    yield server_url()
+    stop_server()
+
+
+def _write_sources(folder: Path) -> None:
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content())
+    (folder / "reviews.csv").write_bytes(_table().encode())
+    for day in ("2026-11-01", "2026-11-02"):
+        file = folder / "feed" / f"date={day}" / "reviews.csv"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(_table(prefix=f"{day}-").encode())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [pytest.param(words, id=" ".join(words[3:])) for section in (
+        "Files", "Folders", "CSV files", "Models") for words in examples(BATCH, section)],
+)  # fmt: skip
+def test_example_of_the_batch_page_runs_to_its_end(
+    words, models, flows_server, tmp_path, monkeypatch, capfd
+):
+    """Each review is scored and published, and the summary says how the source was read."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRIPTYCH_HOME", str(tmp_path / "var"))
+    _write_sources(tmp_path)
+    asked = parse(ScoreSentiment, "python -m flows.score_sentiment", words[3:])
+    model = asked.model if asked.model in MODELS else "able"
+    (tmp_path / model).symlink_to(models / model)
+    asked = asked.model_copy(update={"model": model, "precision": "float32"})
+
+    with temporary_settings(
+        {PREFECT_API_URL: flows_server, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+    ):
+        outcome = score_sentiment(asked)
+
+    files = 2 if asked.source.startswith("feed") else 1
+    assert (outcome.status, outcome.rejected) == ("finished", 0)
+    assert outcome.scored == files * len(TEXTS)
+    published = pd.read_parquet(tmp_path / "var" / "sentiment" / "scores")
+    assert len(published) == outcome.scored
+    assert {f"input_{column}" for column in asked.carry} <= set(published.columns)
+    assert "read as" in capfd.readouterr().out
 
 
 def _days(line: Callable[[int], str], header: str) -> Callable[[], str]:

@@ -148,7 +148,7 @@ def train(job: Job) -> None:
     from services.fraud.training.candidate import make_candidate
     from services.fraud.training.network import Recipe
 
-    recipe = Recipe(seed=job.seed)
+    recipe = Recipe(seed=job.seed).for_rows(rows)
     with RunProgress("train-fraud-progress", "training", "epochs", recipe.epochs(rows)) as progress:
         make_candidate(
             data,
@@ -165,7 +165,7 @@ def compare(job: Job) -> Verdict:
     from services.fraud.scoring import store
     from services.fraud.scoring.card import Card
     from services.fraud.scoring.model_input import describe
-    from services.fraud.training.candidate import TFLITE_FILE, doubts
+    from services.fraud.training.candidate import TFLITE_FILE, begins_as_regression, doubts
     from services.fraud.training.conversion import tflite_probabilities
 
     data = job.folder.data(job.periods)
@@ -188,7 +188,11 @@ def compare(job: Job) -> Verdict:
     answers = tflite_probabilities(job.folder.candidate / TFLITE_FILE, data.rows[data.test])
     notes += doubts(data, card, answers)
     assert card.metrics is not None and card.baseline_metrics is not None
-    faults = [*job.gate.faults(card.metrics, card.baseline_metrics, metrics), *other]
+    from_baseline = begins_as_regression(card)
+    faults = job.gate.faults(
+        card.metrics, card.baseline_metrics, metrics, from_baseline=from_baseline
+    )
+    faults += other
     block = Registry(job.home).blocked()
     if block is not None and not job.override_block:
         faults.append(f"promotion is blocked: {block} (--override-block promotes all the same)")

@@ -176,30 +176,43 @@ def test_example_of_the_batch_page_runs_to_its_end(
     assert "read as" in capfd.readouterr().out
 
 
-def _days(line: Callable[[int], str], header: str) -> Callable[[], str]:
-    """A table of 60 rows, one an hour or a day; each fifth is fraud."""
-    return lambda: header + "".join(line(n) for n in range(60))
+def _days(line: Callable[[int, int, bool], str], header: str) -> Callable[[], str]:
+    """A table of 60 days with ten rows each. Two of them are frauds, and of larger amounts."""
+    return lambda: header + "".join(line(n, n // 10, n % 5 == 0) for n in range(600))
 
 
 TABLES: dict[str, Callable[[], str]] = {
     "fraudTrain.csv": _days(
-        lambda n: f"{n},2019-0{1 + n // 28}-{1 + n % 28:02} 00:00:18,{n},a,4,t{n},{n % 5 == 0}\n",
+        lambda n, day, fraud: (
+            f"{n},2019-0{1 + day // 28}-{1 + day % 28:02} 00:00:18,{n},a,{400 if fraud else 4},"
+            f"t{n},{fraud}\n"
+        ),
         ",trans_date_trans_time,cc_num,merchant,amt,trans_num,is_fraud\n",
     ),
     "paysim.csv": _days(
-        lambda n: f"{24 * n},PAYMENT,9.64,C{n},M{n % 3},{int(n % 5 == 0)}\n",
+        lambda n, day, fraud: (
+            f"{24 * day},PAYMENT,{964 if fraud else 9.64},C{n},M{n % 3},{int(fraud)}\n"
+        ),
         "step,type,amount,nameOrig,nameDest,isFraud\n",
     ),
     "export.csv": _days(
-        lambda n: f"{'-' * (n == 7)}4.975;c{n};s;{1_790_000_000 + n * 86_400};{int(n % 5 == 0)}\n",
+        lambda n, day, fraud: (
+            f"{'-' * (n == 7)}{97 if fraud else 4}.975;c{n};s;{1_690_000_000 + day * 86_400};"
+            f"{int(fraud)}\n"
+        ),
         "amount;card;shop;paid;is_fraud\n",
     ),
     "creditcard.csv": _days(
-        lambda n: f'{n},-1.1,0.2,149.62,"{int(n % 5 == 0)}"\n',
+        lambda n, day, fraud: (
+            f'{day * 3_600 + n},{4 if fraud else -1.1},{n % 7},149.62,"{int(fraud)}"\n'
+        ),
         '"Time","V1","V2","Amount","Class"\n',
     ),
     "orders.csv": _days(
-        lambda n: f"2026-10-{1 + n // 2:02};{n},5;{'FR' if n % 2 else 'DE'};web;;hi;{n % 5 == 0}\n",
+        lambda n, day, fraud: (
+            f"2026-10-{1 + day // 2:02};{900 if fraud else n % 50},5;{'FR' if n % 2 else 'DE'};web;"
+            f";hi;{fraud}\n"
+        ),
         "ordered;total;country;channel;items;note;chargeback\n",
     ),
 }

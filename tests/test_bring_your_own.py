@@ -114,7 +114,11 @@ def test_example_of_a_model_opens_it(words, tmp_path, monkeypatch):
     }[asked.model] == model.labels.rule
 
 
-SLOPES = {"my-stars": [-1, -0.5, 0, 0.5, 1], "my-three": [-1, 0, 1], "my-logit": [1]}
+SLOPES: dict[str, list[float]] = {
+    "my-stars": [-1, -0.5, 0, 0.5, 1],
+    "my-three": [-1, 0, 1],
+    "my-logit": [1],
+}
 
 
 @pytest.fixture(scope="session")

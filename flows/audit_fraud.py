@@ -1,11 +1,22 @@
 """The nightly audit: how good the fraud detector's answers were, by the labels that came since."""
 
+from typing import Self
+
 from prefect import flow
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks import audit_fraud as steps
 from tasks.orchestration.command_line import FlowCommand
 from tasks.orchestration.parameters import Day, FlowParameters, LocalPath
+from tasks.orchestration.transaction_files import (
+    Columns,
+    DecimalMark,
+    Decimals,
+    Delimiter,
+    Refunds,
+    TimeStart,
+    require_file,
+)
 
 
 class AuditFraud(FlowParameters):
@@ -27,13 +38,20 @@ class AuditFraud(FlowParameters):
     labels: LocalPath | None = Field(
         None,
         description="CSV or Parquet file of late labels, loaded first: transaction_id, is_fraud"
-        " and, optionally, labelled_at",
+        " and, optionally, labelled_at; with any delimiter, and as Sparkov and IEEE-CIS call them",
     )
     transactions: LocalPath | None = Field(
         None,
         description="CSV or Parquet file of all transactions, for the service's snapshot; by"
-        " default the snapshot so far and what the service has answered since",
+        " default the snapshot so far and what the service has answered since; columns as in"
+        " train_fraud",
     )
+    columns: Columns = None
+    time_start: TimeStart = None
+    delimiter: Delimiter = None
+    decimal_mark: DecimalMark = None
+    decimals: Decimals = 2
+    refunds: Refunds = "refuse"
     max_ap_drop: float = Field(
         0.15,
         ge=0,
@@ -48,6 +66,11 @@ class AuditFraud(FlowParameters):
     min_frauds: int = Field(
         30, ge=1, description="labelled frauds below which quality is not judged"
     )
+
+    @model_validator(mode="after")
+    def _refuse_options_without_their_file(self) -> Self:
+        require_file(self, "transactions")
+        return self
 
 
 @flow(name="audit-fraud", flow_run_name=steps.name_run)

@@ -1,15 +1,24 @@
 """Package and register a fraud model that somebody already has."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from prefect import flow
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks import manage_models as models
 from tasks import register_fraud as steps
 from tasks.orchestration.command_line import FlowCommand
 from tasks.orchestration.parameters import FlowParameters, LocalPath
+from tasks.orchestration.transaction_files import (
+    Columns,
+    DecimalMark,
+    Decimals,
+    Delimiter,
+    Refunds,
+    TimeStart,
+    require_file,
+)
 
 
 class RegisterFraud(FlowParameters):
@@ -31,6 +40,12 @@ class RegisterFraud(FlowParameters):
         description="labelled transactions for the model's figures, of which the last week tests;"
         " columns as in train_fraud",
     )
+    columns: Columns = None
+    time_start: TimeStart = None
+    delimiter: Delimiter = None
+    decimal_mark: DecimalMark = None
+    decimals: Decimals = 2
+    refunds: Refunds = "refuse"
     features: str | None = Field(
         None,
         min_length=1,
@@ -63,6 +78,11 @@ class RegisterFraud(FlowParameters):
         False, description="promote although it reads other features than the champion"
     )
 
+    @model_validator(mode="after")
+    def _refuse_options_without_their_file(self) -> Self:
+        require_file(self, "evaluate_on")
+        return self
+
     @classmethod
     def renamed(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """What was done with --model has an option of its own for each role."""
@@ -83,6 +103,7 @@ def register_fraud(params: RegisterFraud) -> str:
         params.model_file,
         params.threshold,
         params.evaluate_on,
+        steps.reading(params),
         features=params.features,
         scaling=params.scaling,
         output=params.output,

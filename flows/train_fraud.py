@@ -1,13 +1,21 @@
 """Train the fraud model, and let it answer if it is good enough."""
 
-from typing import Annotated, Literal, Self
+from typing import Self
 
 from prefect import flow
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from tasks import train_fraud as steps
 from tasks.orchestration.command_line import FlowCommand
 from tasks.orchestration.parameters import Day, FlowParameters, LocalPath
+from tasks.orchestration.transaction_files import (
+    Columns,
+    DecimalMark,
+    Decimals,
+    Delimiter,
+    Refunds,
+    TimeStart,
+)
 
 _OF_TABLES = frozenset({"label", "time", "categories", "leave_out", "blank", "test_share"})
 _OF_TRANSACTIONS = frozenset(
@@ -33,31 +41,12 @@ class TrainFraud(FlowParameters):
         " terminal_id, amount, time and is_fraud, or the Fraud Detection Handbook's; PaySim's and"
         " Sparkov's are recognised",
     )
-    columns: Annotated[str, AfterValidator(steps.checked_mapping)] | None = Field(
-        None,
-        description="how the file calls them, such as"
-        " customer_id=nameOrig,terminal_id=nameDest,time=step:hours; units of a time: seconds,"
-        " minutes, hours, days (since a start), epoch, epoch_ms, date",
-    )
-    time_start: Day | None = Field(
-        None,
-        description="day from which times are counted that have no date; by default such that the"
-        " last lies on the day before run_date",
-    )
-    delimiter: Annotated[str, AfterValidator(steps.checked_delimiter)] | None = Field(
-        None,
-        description="of a CSV file: , ; | or tab; by default the one with which all columns are"
-        " found that are needed",
-    )
-    decimal_mark: Literal["point", "comma"] | None = Field(
-        None, description="of a CSV file; by default as the numbers show"
-    )
-    decimals: int = Field(
-        2, ge=0, le=4, description="of the currency; more than two are rounded to hundredths"
-    )
-    refunds: Literal["refuse", "drop"] = Field(
-        "refuse", description="negative amounts: drop leaves these rows out"
-    )
+    columns: Columns = None
+    time_start: TimeStart = None
+    delimiter: Delimiter = None
+    decimal_mark: DecimalMark = None
+    decimals: Decimals = 2
+    refunds: Refunds = "refuse"
     table: LocalPath | None = Field(
         None, description="instead of transactions: CSV or Parquet file of any columns of numbers"
     )

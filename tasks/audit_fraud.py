@@ -21,10 +21,12 @@ from tasks.orchestration.progress import RunProgress
 from tasks.orchestration.reporting import (
     add_markdown,
     add_table,
+    print_notice,
     print_result,
     run_parameters,
     scheduled_time,
 )
+from tasks.orchestration.transaction_files import reading_of
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ def open_run(params: Any) -> AuditRun:
         ),
         labels=params.labels,
         transactions=params.transactions,
+        reading=reading_of(params, day),
         longest_pause_s=settings.fraud_max_state_age_h * 3_600,
     )
 
@@ -86,7 +89,10 @@ def write_snapshot(run: AuditRun) -> WrittenSnapshot | None:
     """Write what the service's state starts from."""
     from services.fraud.audit.run import snapshot
 
-    return snapshot(run, datetime.now(UTC))
+    written = snapshot(run, datetime.now(UTC))
+    for subject, how in (written.assumed if written else {}).items():
+        print_notice(f"{subject}: {how}")
+    return written
 
 
 @task(**DB_RETRY)

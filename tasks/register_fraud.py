@@ -3,16 +3,23 @@
 TensorFlow and BentoML are loaded by the steps that need them.
 """
 
+from __future__ import annotations
+
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect import task
 
 from services.fraud.errors import FraudError
 from tasks.orchestration.policies import PLAIN
 from tasks.orchestration.reporting import add_markdown, print_result, run_parameters
+from tasks.orchestration.transaction_files import reading_of
 from tasks.settings import Settings
+
+if TYPE_CHECKING:
+    from services.fraud.transactions.foreign import Reading
 
 ERRORS = (FraudError,)
 
@@ -23,11 +30,17 @@ def name_run() -> str:
     return f"register-fraud {Path(given['model_file']).name}"
 
 
+def reading(params: Any) -> Reading:
+    """How the file of transactions is read. params: the flow's RegisterFraud."""
+    return reading_of(params, datetime.now(UTC).date())
+
+
 @task(**PLAIN)
 def register(
     model_file: Path,
     threshold: float,
     evaluate_on: Path | None,
+    reading: Reading | None = None,
     **options: Any,
 ) -> str:
     """Check and convert a network, put it into the store, say how it is read; its tag.
@@ -39,9 +52,12 @@ def register(
     from services.fraud.registration.summary import render_markdown, render_terminal
     from services.fraud.scoring import store
     from services.fraud.training.candidate import prepare_data
-    from services.fraud.transactions.transactions import read_transactions
+    from services.fraud.transactions.foreign import Reading, read_foreign
 
-    data = None if evaluate_on is None else prepare_data(read_transactions(evaluate_on))
+    data = None
+    if evaluate_on is not None:
+        table, assumed = read_foreign(evaluate_on, reading or Reading())
+        data = prepare_data(table, assumed=assumed)
     with tempfile.TemporaryDirectory(prefix="fraud-model-") as folder:
         card = package_network(model_file, threshold, Path(folder), data, NetworkOptions(**options))
         tag = store.save(Path(folder), Settings().home, {"origin": "registered"})

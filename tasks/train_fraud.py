@@ -19,9 +19,7 @@ from services.fraud.scoring.registry import Registry
 from services.fraud.training.free_table import TableSpec
 from services.fraud.training.gate import Gate
 from services.fraud.training.training_folder import Periods, SimulationSpec, TrainingFolder
-from services.fraud.transactions.csv_file import DELIMITERS
 from services.fraud.transactions.foreign import Reading
-from services.fraud.transactions.mapping import ColumnMapping
 from tasks.orchestration.policies import IO_RETRY, PLAIN
 from tasks.orchestration.progress import RunProgress
 from tasks.orchestration.reporting import (
@@ -32,6 +30,7 @@ from tasks.orchestration.reporting import (
     run_parameters,
     scheduled_time,
 )
+from tasks.orchestration.transaction_files import reading_of
 from tasks.settings import Settings
 
 ERRORS = (FraudError,)
@@ -64,19 +63,6 @@ class Verdict:
     notes: tuple[str, ...]
 
 
-def checked_mapping(text: str) -> str:
-    """A mapping of columns as it is written. Raises: ValueError: it is none."""
-    return str(ColumnMapping.parse(text))
-
-
-def checked_delimiter(text: str) -> str:
-    """A delimiter, also by its name. Raises: ValueError: none that is read."""
-    mark = DELIMITERS.get(text, text)
-    if mark not in DELIMITERS.values():
-        raise ValueError(f"give one of {', '.join(DELIMITERS)}, or the character")
-    return mark
-
-
 def name_run() -> str:
     """The run's name in the UI: flow and source."""
     given = run_parameters()
@@ -95,15 +81,7 @@ def open_run(params: Any) -> Iterator[Job]:
             home=home,
             folder=folder,
             source=_source(params, day),
-            reading=Reading(
-                columns=ColumnMapping.parse(params.columns) if params.columns else None,
-                delimiter=params.delimiter,
-                decimal=params.decimal_mark,
-                decimals=params.decimals,
-                refunds=params.refunds,
-                time_start=params.time_start,
-                run_date=day,
-            ),
+            reading=reading_of(params, day),
             periods=Periods(
                 params.train_days, params.delay_days, params.test_days, params.test_start
             ),
@@ -170,7 +148,7 @@ def train(job: Job) -> None:
     from services.fraud.training.candidate import make_candidate
     from services.fraud.training.network import Recipe
 
-    recipe = Recipe(seed=job.seed)
+    recipe = Recipe(seed=job.seed).for_rows(rows)
     with RunProgress("train-fraud-progress", "training", "epochs", recipe.epochs(rows)) as progress:
         make_candidate(
             data,
@@ -187,7 +165,7 @@ def compare(job: Job) -> Verdict:
     from services.fraud.scoring import store
     from services.fraud.scoring.card import Card
     from services.fraud.scoring.model_input import describe
-    from services.fraud.training.candidate import TFLITE_FILE, doubts
+    from services.fraud.training.candidate import TFLITE_FILE, begins_as_regression, doubts
     from services.fraud.training.conversion import tflite_probabilities
 
     data = job.folder.data(job.periods)
@@ -210,7 +188,11 @@ def compare(job: Job) -> Verdict:
     answers = tflite_probabilities(job.folder.candidate / TFLITE_FILE, data.rows[data.test])
     notes += doubts(data, card, answers)
     assert card.metrics is not None and card.baseline_metrics is not None
-    faults = [*job.gate.faults(card.metrics, card.baseline_metrics, metrics), *other]
+    from_baseline = begins_as_regression(card)
+    faults = job.gate.faults(
+        card.metrics, card.baseline_metrics, metrics, from_baseline=from_baseline
+    )
+    faults += other
     block = Registry(job.home).blocked()
     if block is not None and not job.override_block:
         faults.append(f"promotion is blocked: {block} (--override-block promotes all the same)")

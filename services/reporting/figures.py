@@ -6,6 +6,14 @@ def integer(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def counted(number: float, noun: str, nouns: str | None = None) -> str:
+    """1 row, 1,200 rows.
+
+    nouns: of more than one; by default with an s.
+    """
+    return f"{integer(number)} {noun if number == 1 else nouns or f'{noun}s'}"
+
+
 def percent(share: float | None) -> str:
     """0.8412 -> 84.1 %, and a dash where there is no share."""
     return "–" if share is None else f"{share * 100:.1f} %"

@@ -5,12 +5,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import Artifact
 from prefect.client.schemas.sorting import ArtifactSort
 from pydantic import ValidationError
 
+from flows.audit_fraud import AuditFraud
 from flows.manage_models import ManageModels, manage_models
 from flows.register_fraud import RegisterFraud, register_fraud
 from flows.train_fraud import TrainFraud, train_fraud
@@ -131,12 +133,15 @@ def test_models_take_their_roles_in_turn(home, transactions, network, capsys):
     manage(unblock=True)
     assert manage(rollback=True) == first
 
-    third = register(model_file=network, threshold=0.4, evaluate_on=transactions, shadow=True)
+    export = transactions.with_suffix(".csv")
+    pd.read_parquet(transactions).to_csv(export, index=False, sep=";", decimal=",")
+    third = register(model_file=network, threshold=0.4, evaluate_on=export, shadow=True)
     standing = Registry(home).read()
     assert (standing.champion, standing.shadow) == (first, third)
     card = Card.read(store.folder(third, home))
     assert (card.threshold, card.name) == (0.4, "fraud_detection_model")
     assert card.metrics is not None and card.metrics.auc_roc is not None
+    assert card.assumed["transactions' decimals"] == "with a comma"
 
     capsys.readouterr()
     manage(list_models=True)
@@ -219,6 +224,12 @@ def test_fault_is_told_and_nobody_becomes_champion(home, flow, parameters, messa
         (TrainFraud, {"columns": "card=a"}, "is no NAME=COLUMN"),
         (TrainFraud, {"delimiter": "space"}, "give one of comma, semicolon, tab, pipe"),
         (TrainFraud, {"epochs": 1}, "Extra inputs are not permitted"),
+        (
+            RegisterFraud,
+            {"model_file": "a.h5", "threshold": 0.5, "decimals": 3},
+            "decimals: only wi",
+        ),
+        (AuditFraud, {"delimiter": ";", "columns": "time=t"}, "columns, delimiter: only with tran"),
         (RegisterFraud, {}, "model_file\n  Field required"),
         (RegisterFraud, {"model_file": "a.h5"}, "threshold\n  Field required"),
         (RegisterFraud, {"model_file": "a.h5", "threshold": 1.5}, "less than or equal to 1"),

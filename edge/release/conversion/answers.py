@@ -30,11 +30,13 @@ class Finding:
 
     impossible: no model of this layout answers so. resembles: it could, but another form of
     output always does. proved: something was found by which the layout could be told.
+    objectness: column 4 is high with a class and hardly ever without one, as yolo_v5 has it.
     """
 
     impossible: tuple[str, ...] = ()
     resembles: tuple[str, ...] = ()
     proved: bool = False
+    objectness: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def _is_finished(table: Array, columns: Columns, step: float) -> bool:
     low, high = table[:, first : first + 2], table[:, first + 2 : first + 4]
     shown = scores > _TOLERANCE
     return bool(
-        -1e-3 <= scores.min() <= scores.max() <= 1 + _TOLERANCE
+        -1e-3 <= scores.min() <= scores.max() <= 1 + _TOLERANCE + step / 2
         and (np.diff(scores) <= 1e-6 + step).all()
         and (np.abs(classes - np.rint(classes)) <= 1e-3 + step / 2).all()
         and (high[shown] >= low[shown]).all()
@@ -107,12 +109,19 @@ def judge_yolo(layout: Layout, tables: Sequence[Array]) -> Finding:
     if len(tables[0]) < FEWEST_ROWS:
         return Finding()
     boxes, scores = table[:, :4], table[:, 4:]
+    if _turned(scores):
+        return Finding(
+            (
+                "only its last column leaves 0 to 1, as the angles of turned boxes (OBB) do:"
+                f" {scores[:, -1].min():.2f} to {scores[:, -1].max():.2f}; devices read upright"
+                " boxes, so export a network for the task detect",
+            )
+        )
     if scores.min() < -_TOLERANCE or scores.max() > 1 + _TOLERANCE:
         return Finding(
             (
                 f"its scores reach from {scores.min():.3g} to {scores.max():.3g}, and probabilities"
-                " lie between 0 and 1: the columns are others, or the network lacks its last"
-                " sigmoid",
+                " lie between 0 and 1: the columns are others, or it lacks its last sigmoid",
             )
         )
     best = scores.max(axis=1)
@@ -121,7 +130,15 @@ def judge_yolo(layout: Layout, tables: Sequence[Array]) -> Finding:
     clear = best >= CLEAR
     resembles = [*_corners(boxes, layout), *_objectness(layout, scores)]
     impossible = _boxes_outside(boxes[clear]) if clear.any() and not resembles else []
-    return Finding(tuple(impossible), tuple(resembles), bool(clear.any()))
+    sure = (_together(scores) or 0.0) >= _NEARLY_ALL
+    return Finding(tuple(impossible), tuple(resembles), bool(clear.any()), sure)
+
+
+def _turned(scores: Array) -> bool:
+    """Whether the last column alone is no probability, but may be an angle."""
+    outside = (scores.min(axis=0) < -_TOLERANCE) | (scores.max(axis=0) > 1 + _TOLERANCE)
+    angles = bool(np.abs(scores[:, -1]).max() <= np.pi + _TOLERANCE)
+    return len(outside) > 1 and bool(outside[-1]) and not outside[:-1].any() and angles
 
 
 def _boxes_outside(boxes: Array) -> list[str]:
@@ -163,11 +180,9 @@ def _objectness(layout: Layout, scores: Array) -> list[str]:
             "its last column has whole numbers only, as the classes of finished detections are"
             " (end_to_end)"
         ]
-    first = scores[:, 0] >= CLEAR
-    if np.count_nonzero(first) < _FEWEST_CLEAR:
+    both, labels = _together(scores), scores.shape[1]
+    if both is None:
         return []
-    both = float((scores[first, 1:].max(axis=1) >= CLEAR).mean())
-    labels = scores.shape[1]
     if layout == "yolo_v8" and both >= _NEARLY_ALL:
         return [
             "column 4 is high only together with another one, as an objectness is: a yolo_v5 with"
@@ -179,6 +194,14 @@ def _objectness(layout: Layout, scores: Array) -> list[str]:
             f" with {_labels(labels)}"
         ]
     return []
+
+
+def _together(scores: Array) -> float | None:
+    """How often a later column is high where the first is; None where it hardly ever is."""
+    first = scores[:, 0] >= CLEAR
+    if scores.shape[1] < 2 or np.count_nonzero(first) < _FEWEST_CLEAR:
+        return None
+    return float((scores[first, 1:].max(axis=1) >= CLEAR).mean())
 
 
 def _only_whole(column: Array) -> bool:
@@ -222,7 +245,7 @@ def judge_ssd(
         classes, scores, count = answer["classes"], answer["scores"], float(answer["count"])
         if (np.abs(classes - np.rint(classes)) > off).any() or classes.min() < -0.5:
             return Finding((f"its classes ({_first(classes)}) are no whole numbers from 0 on",))
-        if scores.min() < -_TOLERANCE or scores.max() > 1 + _TOLERANCE:
+        if scores.min() < -_TOLERANCE or scores.max() > 1 + _TOLERANCE + step / 2:
             return Finding((f"its scores ({_first(scores)}) do not lie between 0 and 1",))
         if abs(count - round(count)) > 0.01 or not 0 <= round(count) <= len(scores):
             return Finding((f"its count is {count:g}, of {len(scores)} boxes",))

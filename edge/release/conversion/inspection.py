@@ -15,7 +15,6 @@ from edge_detector.contract.manifest import ROLES, ColourOrder, Fit, InputSpec, 
 from edge_detector.inference.tensors import TensorInfo
 
 from edge.release.conversion.answers import (
-    CLEAR,
     END_TO_END,
     Finding,
     judge_detections,
@@ -25,17 +24,23 @@ from edge.release.conversion.answers import (
     judge_yolo,
     shows,
 )
-from edge.release.conversion.class_ids import check_classes, find_pair, highest_class
+from edge.release.conversion.class_ids import (
+    check_classes,
+    check_step,
+    find_pair,
+    refuse_coarse,
+    without_background,
+    without_uncounted,
+)
 from edge.release.conversion.exporter import read_exporter_notes
-from edge.release.conversion.input_scaling import find_scaling
+from edge.release.conversion.input_scaling import settle_scaling
 from edge.release.conversion.opened_model import Array, OpenedModel
 from edge.release.conversion.shapes import (
     Roles,
     find_layout,
     find_strides,
-    possible_layouts,
 )
-from edge.release.datasets.label_names import is_background
+from edge.release.conversion.tflite_metadata import read_normalisation
 from edge.release.datasets.pictures import Image
 from edge.release.errors import ModelFileError
 
@@ -111,22 +116,25 @@ class _Inspector:
     ) -> None:
         self._model = OpenedModel(model, pictures)
         self._labels, self._hints = labels, hints
+        self._normalisation = read_normalisation(model)
         self._notes: list[str] = []
 
     def inspect(self) -> Inspection:
         finished = self._is_finished()
-        self._leave_out_uncounted(finished)
-        layout, roles = find_layout(self._model, self._labels, self._hints.layout, finished)
+        named = self._hints.layout
+        self._leave_out(without_uncounted(self._model, self._labels, named, finished))
+        layout, roles = find_layout(self._model, self._labels, named, finished)
         spec = self._spec(layout)
         if layout == "ssd" and len(roles) < len(ROLES["ssd"]):
             roles = {**roles, **find_pair(self._model, spec)}
         if layout in ("ssd", "end_to_end"):
-            self._leave_out_background(layout, spec, roles)
+            self._leave_out(without_background(self._model, layout, spec, roles, self._labels))
             check_classes(self._model, spec, roles, self._labels)
         normalised = False
         table = roles.get("predictions", roles.get("detections"))
         if table is not None:  # boxes of YOLO are in pixels or in shares
             normalised = self._is_normalised(layout, spec, table)
+            self._note(check_step(self._model, layout, table, normalised=normalised))
         output = OutputSpec(
             layout=layout,
             tensors={role: roles[role].name for role in ROLES[layout]},
@@ -141,20 +149,18 @@ class _Inspector:
     def _spec(self, layout: Layout) -> InputSpec:
         info, hints = self._model.input, self._hints
         height, width = self._model.picture_sides()
-        scaling = find_scaling(info, layout)
+        scaling = settle_scaling(info, layout, self._normalisation, hints.mean, hints.std)
         if scaling is None:
             raise ModelFileError(
                 f"{self._model.file} reads {info.dtype}; uint8, int8 or float32 can be"
             )
-        given = (hints.mean, hints.std) != (None, None)
-        if scaling.note and not given and scaling.note not in self._notes:
-            self._notes.append(scaling.note)
+        self._note(scaling.note)
         return InputSpec(
             height=height,
             width=width,
             dtype=scaling.dtype,
-            mean=scaling.mean if hints.mean is None else hints.mean,
-            std=scaling.std if hints.std is None else hints.std,
+            mean=scaling.mean,
+            std=scaling.std,
             colour_order=hints.colour_order,
             fit=hints.fit or ("stretch" if layout == "ssd" else "letterbox"),
             pad=_PADS,
@@ -170,6 +176,7 @@ class _Inspector:
         self._model.picture_sides()
         info, named = self._model.outputs[0], self._hints.layout
         said = read_exporter_notes(self._model.file).end_to_end
+        refuse_coarse(self._model)
         if len(self._model.outputs) != 1 or len(info.shape) != 3 or min(info.shape[1:]) < 6:
             return None
         if self._hints.settled or not self._model.pictures or named == "end_to_end":
@@ -204,9 +211,9 @@ class _Inspector:
     def _check_answers(self, spec: InputSpec, output: OutputSpec, roles: Roles) -> None:
         """Refuse what contradicts the layout, and say where nothing could be told."""
         pictures = len(self._model.pictures)
-        if self._hints.settled or not pictures:
+        if self._hints.settled:
             return
-        finding = self._judge(spec, output, roles)
+        finding = self._judge(spec, output, roles) if pictures else Finding()
         for seen in finding.impossible:
             raise ModelFileError(
                 f"{self._model.file} cannot be {output.layout}, to go by its answers to"
@@ -214,11 +221,24 @@ class _Inspector:
             )
         for seen in finding.resembles:
             self._object(f"no {output.layout} with {len(self._labels)} labels: {seen}")
-        if not finding.proved:
+        if output.layout == "yolo_v5" and not (finding.objectness or self._hints.layout):
+            self._refuse_exchanged(roles["predictions"])
+        if pictures and not finding.proved:
             self._notes.append(
                 f"That the model is {output.layout} follows from its shapes alone: it found nothing"
                 f" in {pictures} pictures by which to prove it. Give pictures that show what it"
                 " knows, by --golden, or labelled ones by --evaluate-on."
+            )
+
+    def _refuse_exchanged(self, info: TensorInfo) -> None:
+        """Most tables with a row for each value are yolo_v8: this is one, if a label is missing."""
+        count = len(self._labels)
+        if info.shape[1] == 5 + count:
+            raise ModelFileError(
+                f"{self._model.file} answers {self._model.describe_outputs()}, which is a yolo_v8"
+                f" with {count + 1} labels, or a yolo_v5 with {count} whose rows and columns are"
+                f" exchanged, and {len(self._model.pictures)} pictures do not tell. Give the labels"
+                " of a yolo_v8, or say so by --layout yolo_v5"
             )
 
     def _judge(self, spec: InputSpec, output: OutputSpec, roles: Roles) -> Finding:
@@ -244,41 +264,19 @@ class _Inspector:
 
     def _tables(self, layout: Layout, spec: InputSpec, info: TensorInfo) -> list[Array]:
         """For each picture a row for each box, as the device reads the tensor."""
-        columns_first = layout == "yolo_v8" and info.shape[1] == 4 + len(self._labels)
+        values = len(self._labels) + (5 if layout == "yolo_v5" else 4)
+        columns_first = layout != "end_to_end" and info.shape[1] == values
         tables = [answer[info.name][0] for answer in self._model.answers(spec)]
         return [table.T for table in tables] if columns_first else tables
 
-    def _leave_out_uncounted(self, finished: bool | None) -> None:
-        """A background that is one name too many for the shapes goes."""
-        first, *others = self._labels
-        named = self._hints.layout
-        if not others or not is_background(first):
-            return
-        if possible_layouts(self._model, len(self._labels), named, finished):
-            return
-        if possible_layouts(self._model, len(others), named, finished):
-            self._labels = others
-            self._notes.append(
-                f"The first label, {first}, was left out: the model answers for {len(others)}"
-                f" classes, and class 0 is {others[0]}."
-            )
+    def _leave_out(self, known: tuple[Sequence[str], str | None]) -> None:
+        """known: the labels that are left, and what to say of it."""
+        self._labels, note = known
+        self._note(note)
 
-    def _leave_out_background(self, layout: Layout, spec: InputSpec, roles: Roles) -> None:
-        """Neither counts the background: its name goes, unless answers or Ultralytics have it."""
-        first, *others = self._labels
-        if not others or not is_background(first):
-            return
-        sure = CLEAR if layout == "ssd" else -np.inf
-        if layout == "end_to_end" and read_exporter_notes(self._model.file).end_to_end is not None:
-            return
-        if self._model.pictures and highest_class(self._model, spec, roles, sure) == len(others):
-            self._notes.append(f"The model answers with class {len(others)}: {first} is class 0.")
-            return
-        self._labels = others
-        self._notes.append(
-            f"The first label, {first}, was left out: {layout} does not count it, and class 0 is"
-            f" {others[0]}."
-        )
+    def _note(self, note: str | None) -> None:
+        if note and note not in self._notes:
+            self._notes.append(note)
 
     def _is_normalised(self, layout: Layout, spec: InputSpec, info: TensorInfo) -> bool:
         if self._hints.normalised is not None:

@@ -32,8 +32,8 @@ def possible_layouts(
     possible: dict[Layout, Roles | None] = {
         "points": _points(model, count) if named in (None, "points") else None,
         "ssd": _ssd(model),
-        "yolo_v8": _yolo(model.outputs, 4 + count, either_way=True),
-        "yolo_v5": _yolo(model.outputs, 5 + count, either_way=False),
+        "yolo_v8": _yolo(model.outputs, 4 + count),
+        "yolo_v5": _yolo(model.outputs, 5 + count),
         "end_to_end": _end_to_end(model.outputs),
     }
     if named is None and finished is not None:
@@ -62,7 +62,7 @@ def find_layout(
     seen = f"{model.file} answers {model.describe_outputs()}"
     if found:
         raise ModelFileError(f"{seen}: {' or '.join(found)}? Say so by --layout")
-    kind = name_kind([info.shape for info in model.outputs])
+    kind = name_kind([info.shape for info in model.outputs], len(labels))
     if kind:
         raise ModelFileError(f"{model.file} is {kind}. It answers {model.describe_outputs()}")
     if named is None and finished is False and _end_to_end(model.outputs):
@@ -70,14 +70,14 @@ def find_layout(
             f"{seen}, which has the shape of end_to_end, but is not that by its answers or its"
             " exporter: scores would fall from row to row, and classes be whole numbers. If its"
             " detections are finished nevertheless, say so by --layout end_to_end"
-            f"{_hint(model.outputs, labels)}"
+            f"{_hint(model.outputs)}"
         )
     raise ModelFileError(
         f"{seen}, which with {len(labels)} label{'s' * (len(labels) > 1)} is none of the layouts"
         " known: points (scores [1, N, labels] and distances [1, N, 4]), ssd (the four tensors of"
         f" {SSD}), yolo_v8 ([1, 4 + labels, N]), yolo_v5 ([1, N, 5 + labels]),"
-        " end_to_end ([1, N, 6])"
-        f"{_hint(model.outputs, labels)}"
+        " both also with rows and columns exchanged, end_to_end ([1, N, 6])"
+        f"{_hint(model.outputs)}"
     )
 
 
@@ -149,12 +149,11 @@ def _named_pair(model: OpenedModel, pair: Sequence[TensorInfo]) -> Roles:
     return {}
 
 
-def _yolo(outputs: Sequence[TensorInfo], wide: int, *, either_way: bool) -> Roles | None:
-    """wide: values of a box; either_way: rows and columns may be exchanged."""
+def _yolo(outputs: Sequence[TensorInfo], wide: int) -> Roles | None:
+    """wide: values of a box, which are rows or columns."""
     if len(outputs) != 1 or len(outputs[0].shape) != 3:
         return None
-    _, rows, columns = outputs[0].shape
-    return {"predictions": outputs[0]} if columns == wide or (either_way and rows == wide) else None
+    return {"predictions": outputs[0]} if wide in outputs[0].shape[1:] else None
 
 
 def _end_to_end(outputs: Sequence[TensorInfo]) -> Roles | None:
@@ -177,7 +176,7 @@ def _is_grid(model: OpenedModel) -> bool:
     return any(rows % boxes == 0 and _strides_of(rows // boxes, *sides) for boxes in (1, 3))
 
 
-def _hint(outputs: Sequence[TensorInfo], labels: Sequence[str]) -> str:
+def _hint(outputs: Sequence[TensorInfo]) -> str:
     """How many labels would fit a table: their number is the usual mistake."""
     if len(outputs) != 1 or len(outputs[0].shape) != 3:
         return ""
@@ -186,8 +185,4 @@ def _hint(outputs: Sequence[TensorInfo], labels: Sequence[str]) -> str:
     if wide < 5:
         return ""
     hint = f"; with {wide - 4} label{'s' * (wide > 5)} it would be yolo_v8"
-    if columns == wide > 5:
-        hint += f", with {wide - 5} yolo_v5"
-    if rows == 5 + len(labels):
-        hint += "; for a yolo_v5, rows and columns are exchanged: export it as [1, N, 5 + labels]"
-    return hint
+    return hint + f", with {wide - 5} yolo_v5" * (wide > 5)

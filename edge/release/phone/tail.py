@@ -135,6 +135,11 @@ class _Points(_Steps):
 
 
 class _Yolo(_Steps):
+    def _rows(self, roles: Mapping[str, Any], values: int) -> Any:
+        """A row for each box; values: that it has."""
+        table = roles["predictions"][0]
+        return self._tf.transpose(table) if table.shape[0] == values else table
+
     def _corners(self, boxes: Any) -> Any:
         """boxes: (N, 4), middle and size in the layout's units."""
         spec = self._manifest.input
@@ -148,9 +153,7 @@ class _Yolo(_Steps):
 class _YoloV8(_Yolo):
     def finish(self, roles: Mapping[str, Any]) -> dict[str, Any]:
         tf = self._tf
-        table = roles["predictions"][0]
-        if table.shape[0] == 4 + len(self._needed):
-            table = tf.transpose(table)
+        table = self._rows(roles, 4 + len(self._needed))
         best, place = self._best(table[:, 4:], self._needed, 0.0)
         return self._suppress(self._corners(table[:, :4]), tf.minimum(best, 1.0) * place)
 
@@ -158,7 +161,7 @@ class _YoloV8(_Yolo):
 class _YoloV5(_Yolo):
     def finish(self, roles: Mapping[str, Any]) -> dict[str, Any]:
         tf = self._tf
-        table = roles["predictions"][0]
+        table = self._rows(roles, 5 + len(self._needed))
         scores = tf.minimum(table[:, 5:], 1.0) * tf.minimum(table[:, 4:5], 1.0)
         best, place = self._best(scores, self._needed, 0.0)
         return self._suppress(self._corners(table[:, :4]), best * place)

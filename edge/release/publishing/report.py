@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+from edge_detector.contract.manifest import Manifest
 from edge_detector.inference.overlay import draw
 from markupsafe import Markup
 
@@ -103,8 +104,9 @@ class PublishReport:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What the metrics and the names of the classes rest on."""
+        """What the metrics rest on: names of the classes, how the file is read, the machine."""
         facts = {"labels": self.model.labels_from} if self.model.labels_from else {}
+        facts["read as"] = _describe_reading(self.best.candidate.manifest)
         if self.phones:
             facts["for phones"] = self.phones.describe()
         return {**facts, "measured on": cpu_name()}
@@ -185,6 +187,17 @@ def limit_rows(limits: Limits) -> list[tuple[str, str]]:
     if limits.max_bytes is not None:
         rows.append(("size, at most", megabytes(limits.max_bytes)))
     return rows
+
+
+def _describe_reading(manifest: Manifest) -> str:
+    """yolo_v8, boxes in pixels; of rgb (pixel - 0) / 255, letterbox"""
+    spec, output = manifest.input, manifest.output
+    units = "0 to 1" if output.normalised or output.layout == "ssd" else "pixels"
+    boxes = "" if output.layout == "points" else f", boxes in {units}"
+    return (
+        f"{output.layout}{boxes}; of {spec.colour_order} (pixel - {spec.mean:g}) / {spec.std:g},"
+        f" {spec.fit}"
+    )
 
 
 def _labels(report: PublishReport) -> list[dict[str, Any]]:

@@ -1,12 +1,14 @@
 """Labels that arrive late, in a file: read, checked, and loaded into the log.
 
 A file is CSV or Parquet with the columns `transaction_id` and `is_fraud`, and `labelled_at`
-where it is known (a time, or a day). It is taken as a whole or not at all, by the same rules as a
+where it is known (a time, or a day), with any delimiter; Sparkov and IEEE-CIS have names of their
+own for the first two. It is taken as a whole or not at all, by the same rules as a
 file of transactions: `table_file` says how it has to look, `fields` what its values may be.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +19,9 @@ from services.fraud.log.rows import LABELS
 from services.fraud.log.tables import FRAUD_PREDICTIONS, Label
 from services.fraud.transactions.columns import MICROSECONDS, Column, Integers
 from services.fraud.transactions.fields import LABEL_AHEAD
-from services.fraud.transactions.table_file import Wanted, read_columns
+from services.fraud.transactions.foreign import find_delimiter
+from services.fraud.transactions.mapping import LAYOUTS
+from services.fraud.transactions.table_file import Wanted, fits, read_columns, read_names
 
 WANTED = (
     Wanted("transaction_id", "TRANSACTION_ID"),
@@ -64,7 +68,7 @@ def read_labels(path: Path, received_at: datetime) -> list[Label]:
         TransactionsError: the file cannot be read, a row is wrong, or two labels of the same
             time contradict each other.
     """
-    columns = read_columns(path, WANTED)
+    columns = _read(path)
     ids, is_fraud = columns["transaction_id"], columns["is_fraud"]
     labels = pd.DataFrame({"id": ids.ids(), "is_fraud": is_fraud.flags()})
     labels["at"] = _instants(columns.get("labelled_at"), received_at) / MICROSECONDS
@@ -74,6 +78,17 @@ def read_labels(path: Path, received_at: datetime) -> list[Label]:
     received = received_at.timestamp()
     rows = zip(latest["id"], latest["is_fraud"], latest["at"], strict=True)
     return [Label(str(key), bool(fraud), float(at), received) for key, fraud, at in rows]
+
+
+def _read(path: Path) -> dict[str, Column]:
+    """The columns that count, whatever separates them, and as public data sets call them too."""
+    names = read_names(path)
+    called = [layout.labels for layout in LAYOUTS if layout.labels]
+    for header, theirs in product(names.values(), called):
+        wanted = [replace(column, given=theirs.get(column.name)) for column in WANTED]
+        if fits(header, wanted) and not fits(header, WANTED):
+            return read_columns(path, wanted, find_delimiter(names, wanted))
+    return read_columns(path, WANTED, find_delimiter(names, WANTED))
 
 
 def _instants(column: Column | None, received_at: datetime) -> Integers | int:

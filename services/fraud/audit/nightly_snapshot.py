@@ -1,6 +1,7 @@
 """The snapshot that the service's state starts from, as the night leaves it."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from services.fraud.state.snapshot import (
     write_snapshot,
 )
 from services.fraud.transactions.features import HOUR_S
-from services.fraud.transactions.transactions import read_transactions
+from services.fraud.transactions.foreign import Reading, read_foreign
 
 LONGEST_PAUSE_S = 36 * HOUR_S
 
@@ -39,27 +40,37 @@ class WrittenSnapshot:
     frauds: int
     as_of: int  # seconds since 1970
     source: str
+    assumed: Mapping[str, str] = field(default_factory=dict)  # how a file was read, in words
 
 
 def snapshot_of_file(
-    transactions: Path, database: Database, home: Path, now: datetime | None = None
+    transactions: Path,
+    database: Database,
+    home: Path,
+    now: datetime | None = None,
+    reading: Reading | None = None,
 ) -> WrittenSnapshot:
     """Make the last days of a file the current snapshot, with the labels that have arrived.
 
-    Args: now: as in `read_transactions`. A time in the future would end the history there, and
-        with it all that was there before.
+    Args:
+        now: as in `read_transactions`. A time in the future would end the history there, and with
+            it all that was there before.
+        reading: how the file is read.
 
     Raises:
         TransactionsError: the file cannot be read or does not hold what it should.
         LogError: the database refused.
     """
-    table = read_transactions(transactions, now)
+    table, assumed = read_foreign(transactions, reading or Reading(), now, labelled=False)
     as_of = int(table["time"].max())
     covered = coverage_of_table(table, as_of)
     if "is_fraud" not in table:
         table["is_fraud"] = False
         covered = replace(covered, labelled_until=None)
-    return _write(table, covered, database, home, transactions.name)
+    if "transaction_id" in assumed:  # numbers of rows, which labels know nothing of
+        assumed["labels"] = "those of the file alone, for its transactions have no ids"
+        return _write(table, covered, None, home, transactions.name, assumed)
+    return _write(table, covered, database, home, transactions.name, assumed)
 
 
 def snapshot_of_log(
@@ -107,9 +118,15 @@ def _extended(
 
 
 def _write(
-    table: pd.DataFrame, covered: Coverage, database: Database, home: Path, source: str
+    table: pd.DataFrame,
+    covered: Coverage,
+    database: Database | None,
+    home: Path,
+    source: str,
+    assumed: Mapping[str, str] | None = None,
 ) -> WrittenSnapshot:
-    labels = read_all_labels(database)
+    """database: whose labels count before the table's; None: the table's alone do."""
+    labels = pd.Series(dtype=bool) if database is None else read_all_labels(database)
     known = table["transaction_id"].astype(str).map(labels)
     is_fraud = known.where(known.notna(), table["is_fraud"]).astype(bool)
     as_of, labelled = covered.as_of, table.loc[known.notna(), "time"]
@@ -119,4 +136,4 @@ def _write(
     path = write_snapshot(table.assign(is_fraud=is_fraud), as_of, home, covered)
     recent = table["time"].between(as_of - KEPT_S, as_of, inclusive="right")
     frauds = int(is_fraud[recent].sum())
-    return WrittenSnapshot(path, int(recent.sum()), frauds, as_of, source)
+    return WrittenSnapshot(path, int(recent.sum()), frauds, as_of, source, assumed or {})

@@ -24,6 +24,7 @@ from services.fraud.log.database import Database
 from services.fraud.log.tables import FRAUD_DAILY_METRICS, FRAUD_DRIFT
 from services.fraud.scoring.card import Card
 from services.fraud.scoring.registry import Registry
+from services.fraud.transactions.foreign import Reading
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class AuditRun:
     limits: Limits
     labels: Path | None = None
     transactions: Path | None = None
+    reading: Reading | None = None  # how the transactions are read
     longest_pause_s: float = LONGEST_PAUSE_S  # in the log, before history counts as missing
 
     @property
@@ -72,7 +74,7 @@ def snapshot(run: AuditRun, now: datetime | None = None) -> WrittenSnapshot | No
     database = run.database
     database.prepare()
     if run.transactions:
-        return snapshot_of_file(run.transactions, database, run.home, now)
+        return snapshot_of_file(run.transactions, database, run.home, now, run.reading)
     day = run.period.run_date
     return snapshot_of_log(day, database, run.home, run.longest_pause_s)
 

@@ -97,7 +97,7 @@ def _split(file: Path, text: str) -> tuple[str, ...]:
     if file.suffix.lower() == ".json":
         try:
             found = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ModelError(f"{file} is no JSON") from error
         if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
             raise ModelError(f"{file} has to be a JSON list of names")

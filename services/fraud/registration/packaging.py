@@ -22,6 +22,7 @@ from services.fraud.training.conversion import (
     TOLERANCE,
     compare_answers,
     golden_answers,
+    lost_digits,
     many_rows,
     tflite_probabilities,
 )
@@ -75,7 +76,9 @@ def package_network(
         contract=contract,
         threshold=threshold,
         code_version=code_version(),
-        assumed=_assumed(network, options, facts["features"]),
+        assumed=_assumed(network, options, facts["features"])
+        | _lost_digits(network, known)
+        | ({} if data is None else _read_as(data)),
         parity=parity,
         golden=golden,
         **facts,
@@ -152,6 +155,25 @@ def _describe_features(
         FeatureRange(name=name, typical=usual, **span)
         for name, usual, span in zip(names, typical, ranges, strict=True)
     )
+
+
+def _read_as(data: TrainingData) -> dict[str, str]:
+    """How the file of transactions was read."""
+    return {f"transactions' {subject}": how for subject, how in data.assumed.items()}
+
+
+def _lost_digits(network: Network, known: KnownRows | None) -> dict[str, str]:
+    """What float32 does not tell apart, by known rows or else by the scaling."""
+    names, scaling = network.named.names, network.scaling
+    if known is not None and len(known.rows) >= _ENOUGH:
+        largest, spread = np.abs(known.rows).max(axis=0), known.rows.std(axis=0, dtype=float)
+    elif scaling is not None:
+        largest = np.abs(scaling.centre) + scaling.scale
+        spread = scaling.scale * (0.25 if scaling.is_range else 1.0)
+    else:
+        return {}
+    lost = lost_digits(names, largest, spread)
+    return {} if lost is None else {"float32": lost}
 
 
 def _assumed(

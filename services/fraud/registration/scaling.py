@@ -103,7 +103,7 @@ def read_scaling(file: Path) -> Scaling:
         raise ModelError(f"{file}: a scaling is a .json, .csv or .npz file with {_WANTED}")
     try:
         found = readers[suffix](file)
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, zipfile.BadZipFile) as error:
         raise ModelError(f"{file} cannot be read as a scaling: {first_line(error)}") from error
     return _checked(file, found)
 

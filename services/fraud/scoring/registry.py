@@ -73,7 +73,7 @@ class Registry:
             return _standing(json.loads(self.file.read_bytes()))
         except FileNotFoundError:
             return Standing()
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise ModelError(f"{self.file} is damaged: {error}; promote a model anew") from error
 
     def promote(
@@ -166,7 +166,7 @@ class Registry:
             return str(json.loads(self._block.read_bytes())["reason"])
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return f"{self._block} is damaged"
 
     def _fault(self, tag: str) -> str | None:

@@ -112,7 +112,7 @@ def read_pointer(home: Path) -> Pointer | None:
         return Pointer(file, int(as_of), int(rows), digest, since, labelled and int(labelled))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
         raise StateUnavailable(
             f"{path} is damaged: write a snapshot again, or remove it to start without one"
         ) from error

@@ -1,8 +1,11 @@
 """The baseline that a network has to beat: a logistic regression on the standardised features."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from services.modelling.keras import open_keras
 
 STEPS = 25
 RIDGE = 1.0  # on the coefficients, not on the intercept
@@ -10,8 +13,30 @@ RIDGE = 1.0  # on the coefficients, not on the intercept
 Array = np.ndarray[Any, Any]
 
 
-def logistic_baseline(rows: Array, is_fraud: Array, test_rows: Array) -> Array:
-    """Probabilities of the test rows, fitted on the others by Newton's method."""
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """A fitted logistic regression: of features that are standardised, shape (features,)."""
+
+    mean: Array
+    spread: Array
+    weights: Array  # the intercept first
+
+    def probabilities(self, rows: Array) -> Array:
+        """Of rows, shape (n, features); shape (n,)."""
+        return _sigmoid(_design((rows - self.mean) / self.spread) @ self.weights)
+
+    def log_odds(self, features: Any) -> Any:
+        """Of a Keras tensor of features, float32 (n, features); shape (n, 1). Is not trained."""
+        keras = open_keras()
+        linear = keras.layers.Dense(1, trainable=False)
+        scale = keras.layers.Normalization(mean=self.mean, variance=self.spread**2)
+        found = linear(scale(features))
+        linear.set_weights([self.weights[1:, np.newaxis], self.weights[:1]])
+        return found
+
+
+def fit_regression(rows: Array, is_fraud: Array) -> Regression:
+    """Fit by Newton's method."""
     mean, spread = rows.mean(axis=0), rows.std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
     design = _design((rows - mean) / spread)
@@ -27,7 +52,12 @@ def logistic_baseline(rows: Array, is_fraud: Array, test_rows: Array) -> Array:
         weights -= step
         if np.abs(step).max() < 1e-8:
             break
-    return _sigmoid(_design((test_rows - mean) / spread) @ weights)
+    return Regression(mean, spread, weights)
+
+
+def logistic_baseline(rows: Array, is_fraud: Array, test_rows: Array) -> Array:
+    """Probabilities of the test rows, fitted on the others."""
+    return fit_regression(rows, is_fraud).probabilities(test_rows)
 
 
 def _design(rows: Array) -> Array:

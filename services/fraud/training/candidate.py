@@ -204,6 +204,11 @@ def doubts(data: LabelledRows, card: Card, answers: Array) -> list[str]:
     answers: to the test rows.
     """
     found = []
+    if begins_as_regression(card):
+        found.append(
+            f"{int(data.train.sum()):,} rows for training are few: the network began as the"
+            " logistic regression, and is asked to be about as good"
+        )
     if isinstance(data, TrainingData) and (missing := history_missing(data)):
         found.append(
             f"the transactions begin {missing} days too late for the longest windows to be full"
@@ -214,6 +219,11 @@ def doubts(data: LabelledRows, card: Card, answers: Array) -> list[str]:
     if flagged > MANY_FLAGGED:
         found.append(f"the threshold flags {flagged:.0%} of the test (--alerts-per-day)")
     return found
+
+
+def begins_as_regression(card: Card) -> bool:
+    """Whether the network was trained from the baseline on."""
+    return bool(card.recipe.get("from_regression"))
 
 
 def make_candidate(
@@ -232,6 +242,7 @@ def make_candidate(
     """
     train, contract = data.train, contract_of(data.names)
     by_meaning = contract == HANDBOOK
+    recipe = recipe.for_rows(int(train.sum()))
     network = fit(data.rows[train], data.is_fraud[train], recipe, show, by_meaning=by_meaning)
     tflite = write_forms(network, folder)
     tested = data.rows[data.test]

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from services.fraud.errors import TransactionsError
 from services.fraud.scoring.schema import LARGEST
+from services.fraud.training.conversion import lost_digits
 from services.fraud.training.table_data import TableData, Timeline
 from services.fraud.transactions.columns import MICROSECONDS, Column, flags_of
 from services.fraud.transactions.csv_file import PLURALS
@@ -92,8 +93,16 @@ def read_table(spec: TableSpec) -> TableData:
             f" is, {', '.join(twice[:MOST_NAMED])}; --leave-out NAME,... leaves one out"
         )
     told["features"] = f"{len(names)}, of {len(columns)} columns"
+    if lost := _lost_digits(names, values):
+        told["float32"] = lost
     rows = values[order].astype(np.float32)
     return TableData(names, rows, is_fraud, train, timeline, told)
+
+
+def _lost_digits(names: tuple[str, ...], values: Array) -> str | None:
+    """Of numbers that float32 does not hold as they are."""
+    changed = (values != values.astype(np.float32)).any(axis=0)
+    return lost_digits(names, np.abs(values).max(axis=0), np.where(changed, values.std(axis=0), 0))
 
 
 def _key(name: str) -> str:

@@ -16,14 +16,19 @@ amounts have long tails, both standardised and clipped.
 Then several small networks of dense layers, trained side by side on the same batches; the
 probability comes from the mean of their log-odds. Frauds weigh as much as genuine rows, so that
 probabilities stay shares.
+
+From few rows they learn less than a logistic regression. There they begin as that regression: its
+log-odds are added to theirs, which are 0 at first, and few passes move them by what the rows say
+beyond it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from services.fraud.training.baseline import Regression, fit_regression
 from services.fraud.transactions.features import FEATURES
 from services.modelling.keras import open_keras, repeatable
 
@@ -35,6 +40,8 @@ RISKS = tuple(i for i, name in enumerate(FEATURES) if "RISK" in name)
 TERMINAL_COUNTS = tuple(i for i, name in enumerate(FEATURES) if name.startswith("TERMINAL_ID_NB"))
 
 MIN_STEP_FRAUDS = 5
+FEW_ROWS = 5_000  # for training
+FEW_PASSES = 8
 
 Array = np.ndarray[Any, Any]
 
@@ -53,6 +60,14 @@ class Recipe:
     learning_rate: float = 2e-3  # at the start; falls to 0 along a cosine
     weight_decay: float = 0.01
     clip: float = 10.0  # standard deviations
+    from_regression: bool = False  # whether it begins as a logistic regression
+
+    def for_rows(self, rows: int) -> "Recipe":
+        """The recipe for so many rows."""
+        if rows >= FEW_ROWS:
+            return self
+        passes = min(self.max_epochs, FEW_PASSES)
+        return replace(self, from_regression=True, max_epochs=passes)
 
     def batches(self, rows: int) -> int:
         """Updates in one pass over so many rows."""
@@ -91,6 +106,8 @@ def _fit(
         preparation = _preparation(rows, truth[:, 0] > 0, recipe)
     else:
         preparation = _plain_preparation(rows, recipe)
+    if recipe.from_regression:
+        preparation = _with_log_odds(preparation, fit_regression(rows, truth[:, 0]))
     prepared = preparation.predict(rows, batch_size=8_192, verbose=0)
     trunk = _trunk(prepared.shape[1], recipe)
     batches, epochs = recipe.batches(len(rows)), recipe.epochs(len(rows))
@@ -155,6 +172,14 @@ def _standardised(features: Any, prepared: Any, rows: Array, recipe: Recipe) -> 
     return keras.Model(features, keras.ops.clip(standardised, -recipe.clip, recipe.clip))
 
 
+def _with_log_odds(preparation: Any, regression: Regression) -> Any:
+    """With those of the regression as one more column, the last."""
+    keras = open_keras()
+    log_odds = regression.log_odds(preparation.input)
+    joined = keras.ops.concatenate([preparation.output, log_odds], axis=1)
+    return keras.Model(preparation.input, joined)
+
+
 def amount_step(amounts: Array, is_fraud: Array) -> float | None:
     """The amount that splits frauds from genuine rows with the largest gain of information.
 
@@ -186,13 +211,21 @@ def _entropy(share: Array) -> Array:
 def _trunk(width: int, recipe: Recipe) -> Any:
     """Dense networks side by side; their log-odds, shape (n, branches)."""
     keras = open_keras()
-    prepared = keras.Input((width,))
+    ops, prepared = keras.ops, keras.Input((width,))
+    read, start = prepared, None
+    if recipe.from_regression:
+        read = ops.take(prepared, tuple(range(width - 1)), axis=1)
+        start = ops.take(prepared, (width - 1,), axis=1)
     log_odds = []
     for _ in range(recipe.branches):
-        hidden = prepared
+        hidden = read
         for units in recipe.widths:
             hidden = keras.layers.Dense(units, activation=recipe.activation)(hidden)
-        log_odds.append(keras.layers.Dense(1)(hidden))
+        if start is None:
+            log_odds.append(keras.layers.Dense(1)(hidden))
+        else:
+            last = keras.layers.Dense(1, kernel_initializer="zeros")
+            log_odds.append(ops.add(last(hidden), start))
     joined = keras.ops.concatenate(log_odds, axis=1) if recipe.branches > 1 else log_odds[0]
     return keras.Model(prepared, joined)
 

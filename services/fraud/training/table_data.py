@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from services.fraud.errors import TransactionsError
 from services.fraud.scoring.evaluation import Metrics, alert_threshold, day_of, evaluate
 from services.fraud.transactions.features import DAY_S
 
@@ -143,8 +144,8 @@ class TableData:
 
     @classmethod
     def read(cls, folder: Path) -> "TableData":
-        """What was written."""
-        facts = _Facts(**json.loads((folder / _FACTS).read_bytes()))
+        """What was written. Raises: TransactionsError: the facts are not that."""
+        facts = _Facts(**read_object(folder / _FACTS))
         with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
             return cls(
                 names=tuple(facts.names),
@@ -159,6 +160,17 @@ class TableData:
     def lies_in(folder: Path) -> bool:
         """Whether one was written there."""
         return (folder / _FACTS).exists()
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """A JSON object that a step left. Raises: TransactionsError: it is none."""
+    try:
+        found = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise TransactionsError(f"{file} is damaged: start the training again")
+    return found
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from services.fraud.state.completeness import Coverage
 from services.fraud.state.snapshot import coverage_of_table, write_snapshot
 from services.fraud.training.candidate import TrainingData, prepare_data
 from services.fraud.training.free_table import TableSpec, read_table
-from services.fraud.training.table_data import TableData
+from services.fraud.training.table_data import TableData, read_object
 from services.fraud.transactions.features import DAY_S, table_features
 from services.fraud.transactions.foreign import Reading, read_foreign
 
@@ -88,8 +88,7 @@ class TrainingFolder:
         """How the file was read, in words, where it is not of the documented form."""
         if TableData.lies_in(self.folder):
             return dict(TableData.read(self.folder).assumed)
-        assumed: dict[str, str] = json.loads((self.folder / "assumed.json").read_bytes())
-        return assumed
+        return read_object(self.folder / "assumed.json")
 
     def compute_features(self) -> None:
         """The features of all transactions that are labelled; a table has its own."""

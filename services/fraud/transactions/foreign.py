@@ -69,24 +69,28 @@ class Reading:
 
 
 def read_foreign(
-    path: Path, reading: Reading, now: datetime | None = None
+    path: Path, reading: Reading, now: datetime | None = None, *, labelled: bool = True
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Labelled transactions in table form, and in words how the file was read, by subject.
+    """Transactions in table form, and in words how the file was read, by subject.
 
-    now: as in `read_transactions`.
+    Args:
+        now: as in `read_transactions`.
+        labelled: whether they have to be.
 
     Raises: TransactionsError: as there, or the file does not tell how it is to be read.
     """
     names = read_names(path)
     mapping, told = _find_mapping(path, names, reading)
-    wanted = _labelled(mapping.wanted() if mapping else WANTED)
+    wanted = mapping.wanted() if mapping else WANTED
+    if labelled:
+        wanted = _labelled(wanted)
     delimiter = reading.delimiter or find_delimiter(names, wanted)
     if delimiter != ",":
         told["delimiter"] = PLURALS[delimiter]
     columns = read_columns(path, wanted, delimiter, _IF_MISSING)
     if IDS[0] not in columns:
         told["transaction_id"] = "the numbers of the rows"
-        rows = np.arange(1, len(columns[LABEL].values) + 1)
+        rows = np.arange(1, len(columns["amount"].values) + 1)
         columns[IDS[0]] = Column(path.name, IDS[0], pa.array(rows))
     kept = _read_amounts(columns, reading, told)
     _read_times(columns, mapping.time_unit if mapping else None, reading, told)
@@ -153,8 +157,9 @@ def _read_amounts(
         )
     if not refunds.any():
         return None
-    frauds = int(columns[LABEL].flags()[refunds].sum())
-    told["refunds"] = f"{int(refunds.sum()):,} rows left out, {frauds:,} of them frauds"
+    told["refunds"] = f"{int(refunds.sum()):,} rows left out"
+    if LABEL in columns:
+        told["refunds"] += f", {int(columns[LABEL].flags()[refunds].sum()):,} of them frauds"
     return ~refunds
 
 

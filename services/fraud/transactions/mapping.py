@@ -78,7 +78,9 @@ def split_unit(text: str) -> tuple[str, str | None]:
 class Layout:
     """A public data set, by columns that it has; with a mapping, or with what is right instead.
 
-    time: its column and unit, where times are numbers.
+    Attributes:
+        time: its column and unit, where times are numbers.
+        labels: how it calls the ids of transactions and their labels, where it has both.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Layout:
     mapping: ColumnMapping | None = None
     advice: str = ""
     time: str | None = None
+    labels: Mapping[str, str] | None = None
 
 
 LAYOUTS = (
@@ -105,6 +108,7 @@ LAYOUTS = (
             "transaction_id=trans_num,customer_id=cc_num,terminal_id=merchant,amount=amt,"
             "time=trans_date_trans_time,is_fraud=is_fraud"
         ),
+        labels={"transaction_id": "trans_num", "is_fraud": "is_fraud"},
     ),
     Layout(
         "IEEE-CIS",
@@ -116,6 +120,7 @@ LAYOUTS = (
         "customer_id=card1,terminal_id=ProductCD,amount=TransactionAmt,time=TransactionDT:seconds,"
         "is_fraud=isFraud",
         time="TransactionDT:seconds",
+        labels={"transaction_id": "TransactionID", "is_fraud": "isFraud"},
     ),
     Layout(
         "Kaggle's creditcard.csv",

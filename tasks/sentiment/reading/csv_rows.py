@@ -16,6 +16,7 @@ from functools import cached_property
 from itertools import chain
 from operator import itemgetter
 
+from services.reporting.figures import counted
 from tasks.sentiment.errors import MissingColumn, SourceError
 from tasks.sentiment.reading.raw_rows import (
     RawRow,
@@ -43,6 +44,8 @@ MISPLACED_QUOTE = "unbalanced or misplaced quote"
 
 class CsvReader(RowReader):
     """Rows of one CSV or TSV text."""
+
+    options = ("delimiter", "quote", "escape", "skip_lines", "columns", "decimal_comma")
 
     def __init__(self, readline: ReadLine, file: str, text: TextFormat = UTF8) -> None:
         """Find out the dialect and read the header.
@@ -83,8 +86,8 @@ class CsvReader(RowReader):
         if is_data and any(name not in known for name in others):
             raise SourceError(
                 f"{self.place} has no column {others[0]}, and its first line looks like data:"
-                f" {beginning(', '.join(self.columns))}. Name its {len(known)} columns in their"
-                " order with --columns"
+                f" {beginning(', '.join(self.columns))}. Name its"
+                f" {counted(len(known), 'column')} in their order with --columns"
             )
         for asked, present in ((exact, self.columns), (others, known)):
             try:
@@ -129,7 +132,7 @@ class CsvReader(RowReader):
                 yield (
                     self._fault(number - 1, short)
                     if self._is_rest(fields)
-                    else row(number - 1, _padded(short, width))
+                    else row(number - 1, self._padded(short))
                 )
                 short = []
             if isinstance(fields, str):
@@ -141,10 +144,14 @@ class CsvReader(RowReader):
             else:
                 yield self._fault(number, fields)
         if short:
-            yield row(number, _padded(short, width))
+            yield row(number, self._padded(short))
+
+    def _padded(self, fields: list[str]) -> list[str | None]:
+        self.short_rows += 1
+        return [*fields, *[None] * (len(self.columns) - len(fields))]
 
     def _fault(self, number: int, fields: Sequence[str]) -> RawRow:
-        fault = f"{_count(len(fields), 'field')} where the header has {len(self.columns)}"
+        fault = f"{counted(len(fields), 'field')} where the header has {len(self.columns)}"
         start = self.dialect.delimiter.join(cell[:200] for cell in fields[:200])
         return RawRow(number, self.place, None, fault, beginning(start))
 
@@ -243,11 +250,3 @@ def _refuse_second_header(first: list[str] | str | None, columns: Sequence[str],
             f"the first line of {file} names columns already: leave --columns away, or give"
             " --skip-lines 1 as well"
         )
-
-
-def _padded(fields: list[str], width: int) -> list[str | None]:
-    return [*fields, *[None] * (width - len(fields))]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -4,7 +4,7 @@ import io
 import shutil
 import tempfile
 from codecs import lookup
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,9 @@ from tasks.sentiment.reading.recognition.dialect import TextFormat
 from tasks.sentiment.reading.recognition.kind import HEAD_BYTES, encoding_of, kind_of
 from tasks.sentiment.reading.recognition.packing import SUFFIXES, packing_of, unpack
 from tasks.sentiment.reading.recognition.workbook import ExcelReader, is_workbook
+
+OF_CSV_ROWS = ("skip_lines", "columns", "decimal_comma")  # what rows are: of CSV files alone
+OPTIONS = ("delimiter", "quote", "escape", *OF_CSV_ROWS, "sheet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +89,15 @@ def open_reader(file: InputFile) -> Iterator[RowReader]:
         yield reader
 
 
-def refuse_unused(text: TextFormat, name: str, how: str) -> None:
-    """Refuse options that say how rows of CSV are to be read, for what is read otherwise.
+def refuse_unused(
+    text: TextFormat, name: str, how: str, options: Collection[str] = OF_CSV_ROWS
+) -> None:
+    """Refuse options that say how a file is to be read, for one that is read otherwise.
 
+    Args: options: fields of TextFormat that it has no use for.
     Raises: SourceError: one is given.
     """
-    options = {
-        "--skip-lines": text.skip_lines,
-        "--columns": text.columns,
-        "--decimal-comma": text.decimal_comma,
-    }
-    unused = [option for option, value in options.items() if value]
+    unused = [f"--{field.replace('_', '-')}" for field in options if getattr(text, field)]
     if unused:
         raise SourceError(
             f"{name} is read as {how}, where {' and '.join(unused)} would change nothing:"

@@ -1,7 +1,8 @@
 """Rows of JSON: one object per line, one array of objects, objects over several lines, or, as
 older dumps have them, one Python literal per line. Literals are parsed and never evaluated.
 
-A line that is no object fails alone. Where objects are not one per line there is no telling where
+A line that is no object fails alone, and so does an object that has two values for what is asked
+for. Where objects are not one per line there is no telling where
 the next one begins: there, what is damaged is the file.
 """
 
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from tasks.sentiment.errors import SourceError
-from tasks.sentiment.reading.nested import has, reach
+from tasks.sentiment.reading.nested import has, make_object, reach, repeated_key
 from tasks.sentiment.reading.raw_rows import (
     MAX_LINE_CHARACTERS,
     RawRow,
@@ -45,6 +46,7 @@ class _Fault:
 
 Found = Object | _Fault
 
+_JSON = json.JSONDecoder(object_pairs_hook=make_object)
 _ARRAY = re.compile(r"\s*\[\s*(?:[{\]]|$)")
 _SPACE = re.compile(r"\s*")
 
@@ -96,6 +98,9 @@ class JsonReader(RowReader):
         for row_number, found in enumerate(chain(ahead, self._rest), start=1):
             if isinstance(found, _Fault):
                 yield RawRow(row_number, self.place, None, found.reason, beginning(found.text))
+            elif key := next(filter(None, (repeated_key(found, name) for name in columns)), None):
+                start = beginning(json.dumps(found, default=str, ensure_ascii=False))
+                yield RawRow(row_number, self.place, None, f"more than one key {key}", start)
             else:
                 values = {name: found.get(name) for name in columns}
                 for path in paths:
@@ -130,7 +135,7 @@ def _read_lines(start: str, readline: ReadLine, file: str) -> tuple[str, Iterato
         return "Python literals", map(_parse_either, lines)
     head = list(islice(lines, LINES_LOOKED_AT))
     try:
-        json.JSONDecoder().raw_decode("".join(head).lstrip())
+        _JSON.raw_decode("".join(head).lstrip())
     except (ValueError, RecursionError):
         return "JSON Lines", map(_parse, chain(head, lines))
     return "JSON objects over several lines", _decode("".join(head), readline, file)
@@ -138,7 +143,7 @@ def _read_lines(start: str, readline: ReadLine, file: str) -> tuple[str, Iterato
 
 def _parse(line: str) -> Found:
     try:
-        found = json.loads(line)
+        found = _JSON.decode(line)
     except (ValueError, RecursionError):
         return _Fault(NOT_JSON, line)
     return found if isinstance(found, dict) else _Fault(NOT_AN_OBJECT, line)
@@ -148,12 +153,27 @@ def _parse_literal(line: str) -> Found:
     try:
         with warnings.catch_warnings():  # of a backslash that escapes nothing
             warnings.simplefilter("ignore")
-            found = ast.literal_eval(line.strip())
+            found = _evaluate(ast.parse(line.strip(), mode="eval").body)
         json.dumps(found, default=str)  # what cannot be written could not be carried
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return _Fault(NOT_A_LITERAL, line)
-    is_object = isinstance(found, dict) and all(isinstance(key, str) for key in found)
-    return found if is_object else _Fault(NOT_AN_OBJECT, line)
+    if isinstance(found, dict) and all(isinstance(key, str) for key in found):
+        return found
+    return _Fault(NOT_AN_OBJECT, line)
+
+
+def _evaluate(node: ast.expr | None) -> object:
+    """What `ast.literal_eval` makes of it, with keys that are there twice."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Dict):
+        pairs = zip(map(_evaluate, node.keys), map(_evaluate, node.values), strict=True)
+        return make_object(list(pairs))  # type: ignore[arg-type]  # the caller looks at the keys
+    if isinstance(node, ast.List | ast.Tuple):
+        return (list if isinstance(node, ast.List) else tuple)(map(_evaluate, node.elts))
+    if node is None:
+        raise ValueError("** stands in an object")
+    return ast.literal_eval(node)
 
 
 def _parse_either(line: str) -> Found:
@@ -207,7 +227,6 @@ class _Text:
     def __init__(self, start: str, readline: ReadLine) -> None:
         self._text, self._place = start, 0
         self._readline = readline
-        self._decoder = json.JSONDecoder()
 
     def _read_on(self) -> bool:
         """More of the text, about as much again as is held; False at its end, or if the value is
@@ -243,7 +262,7 @@ class _Text:
         self.is_at_end()
         while True:
             try:
-                found, end = self._decoder.raw_decode(self._text, self._place)
+                found, end = _JSON.raw_decode(self._text, self._place)
             except ValueError:
                 if not self._read_on():
                     raise

@@ -1,6 +1,6 @@
 """Rows of Parquet, in small batches of the asked columns only."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +22,8 @@ _ROWS_PER_BATCH = 2_048
 _NARROW = {pa.float32(): NarrowFloat, pa.float16(): HalfFloat}
 _TEXT = frozenset({pa.string(), pa.large_string(), pa.string_view()})
 _BINARY = frozenset({pa.binary(), pa.large_binary(), pa.binary_view()})
+_LONG = frozenset({pa.int64(), pa.uint64()})
+_EXACT_UP_TO = 2**53  # up to here each whole number is one of double precision
 _FIELDS_NAMED = 10
 _BUFFER_BYTES = 1 << 20  # without one a whole row group's column is held in memory
 
@@ -46,6 +48,19 @@ class ParquetReader(RowReader):
     def types(self) -> dict[str, pa.DataType]:
         """Types of the values that `rows` gives: dictionaries decoded, binary as text."""
         return {field.name: _plain(field.type) for field in self._parquet.schema_arrow}
+
+    def beyond_double(self) -> set[str]:
+        """Columns of whole numbers of which some may be too large for a float to hold them."""
+        long = {name for name, kind in self.types.items() if kind in _LONG}
+        metadata = self._parquet.metadata
+        paths = (metadata.schema.column(i).path for i in range(metadata.num_columns))
+        places = [(i, path) for i, path in enumerate(paths) if path in long]
+        groups = [metadata.row_group(i) for i in range(metadata.num_row_groups if places else 0)]
+        return {
+            path
+            for i, path in places
+            if not all(_is_exact(group.column(i).statistics) for group in groups)
+        }
 
     def require(self, columns: Sequence[str]) -> None:
         """Raises: SourceError: one of `columns` is no column and no field of one."""
@@ -123,6 +138,27 @@ def _values(column: pa.Array) -> list[object]:
             return values
     cells = column.cast(pa.large_binary()).to_pylist()
     return [None if cell is None else cell.decode("utf-8", "surrogateescape") for cell in cells]
+
+
+def _is_exact(statistics: pq.Statistics | None) -> bool:
+    if statistics is None or not statistics.has_min_max:
+        return statistics is not None and statistics.num_values == 0
+    ends = statistics.min, statistics.max
+    return all(isinstance(end, int) and abs(end) <= _EXACT_UP_TO for end in ends)
+
+
+def common_type(kinds: Collection[pa.DataType], *, is_exact: bool) -> pa.DataType | None:
+    """The type that holds the values of all these types as they are: of whole numbers and floats
+    a float. None: there is none, as of numbers and booleans.
+
+    is_exact: a float can hold each of the whole numbers.
+    """
+    if len(kinds) < 2:
+        return next(iter(kinds), None)
+    if all(map(pa.types.is_integer, kinds)):
+        return None if pa.uint64() in kinds else pa.int64()
+    are_numbers = all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in kinds)
+    return pa.float64() if are_numbers and is_exact else None
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -47,12 +47,16 @@ class RowReader(ABC):
     """An open file or query result: where it is from, how it is read, and the columns it has.
 
     rows_differ: a row may have a column that `columns` does not name.
+    options: fields of TextFormat that say how it is to be read.
+    short_rows: how many of the rows given so far lacked cells at their end.
     """
 
     place: str
     columns: Sequence[str]
     how: str  # what it is and how it is written, for the summary
     rows_differ = False
+    options: Sequence[str] = ()
+    short_rows = 0
 
     def require(self, columns: Sequence[str]) -> None:
         """Raises: SourceError: one of `columns` is missing (MissingColumn), or is there twice."""

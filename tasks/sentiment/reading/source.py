@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from tasks.sentiment.errors import MissingColumn, SourceError, first_line
 from tasks.sentiment.reading.finding.files import Found, find_files, refuse_address
-from tasks.sentiment.reading.input_files import InputFile, open_reader, refuse_unused
-from tasks.sentiment.reading.parquet_rows import ParquetReader
+from tasks.sentiment.reading.input_files import OPTIONS, InputFile, open_reader, refuse_unused
+from tasks.sentiment.reading.parquet_rows import ParquetReader, common_type
 from tasks.sentiment.reading.query_rows import is_query, open_query, refuse_statement
 from tasks.sentiment.reading.raw_rows import RawRow, RowReader
 from tasks.sentiment.reading.recognition.dialect import UTF8, TextFormat
@@ -31,6 +31,7 @@ class FileSource:
         """Args: found: at least one file."""
         self.name, self.files, self.left_out = found.name, found.files, found.remark
         self.read_as: Counter[str] = Counter()  # how many files the last reading read in which way
+        self.short_rows = 0  # of the last reading: whole but for cells at their end
         self.unseen: frozenset[str] = frozenset()  # optional columns that no row read so far has
 
     def fingerprint(self) -> str:
@@ -42,17 +43,23 @@ class FileSource:
         return digest.hexdigest()
 
     def types(self) -> dict[str, pa.DataType]:
-        """Of the columns on whose type all files agree that have one, if all are Parquet."""
+        """Of the columns for whose values all files that have one agree on a type, if all are
+        Parquet."""
         found: dict[str, set[pa.DataType]] = {}
+        inexact: set[str] = set()
         for file in self.files:
             with _locating(file, [0]), open_reader(file) as reader:
                 if not isinstance(reader, ParquetReader):
                     return {}
                 types = reader.types
+                inexact |= reader.beyond_double()
             by_folder = {name: pa.string() for name in file.partition}
             for name, kind in {**by_folder, **types}.items():
                 found.setdefault(name, set()).update(() if kind == pa.null() else (kind,))
-        return {name: kinds.pop() for name, kinds in found.items() if len(kinds) == 1}
+        common = {
+            name: common_type(kinds, is_exact=name not in inexact) for name, kinds in found.items()
+        }
+        return {name: kind for name, kind in common.items() if kind is not None}
 
     def rows(
         self, columns: Sequence[str], optional: Collection[str] = (), text: str | None = None
@@ -64,12 +71,14 @@ class FileSource:
             text: the one of the columns that holds texts.
         Raises:
             SourceError: at once if a column is missing from any file, or an optional one from all
-                of them; while reading if a file turns out to be broken.
+                of them, or no file has a use for an option; while reading if a file turns out to
+                be broken.
             SourceChanged: while reading, at the latest after the last row.
         """
         strict = [name for name in columns if name not in optional]
         missing: dict[str, list[MissingColumn]] = {name: [] for name in optional}
         rows_differ = False
+        useless, kinds = list(OPTIONS), Counter[str]()
         for file in self.files:
             file.check_unchanged()
             with _locating(file, [0]), open_reader(file) as reader:
@@ -80,6 +89,10 @@ class FileSource:
                     if name not in file.partition:
                         missing[name] += _missing(reader, name)
                 rows_differ |= reader.rows_differ
+                useless = [option for option in useless if option not in reader.options]
+                kinds[reader.how] += 1
+        name = self.name if len(self.files) > 1 else self.files[0].name
+        refuse_unused(self.files[0].text, name, " and ".join(kinds), useless)
         for errors in missing.values():
             if len(errors) == len(self.files) and not rows_differ:
                 raise errors[0]
@@ -89,6 +102,7 @@ class FileSource:
 
     def _rows(self, columns: Sequence[str], optional: Collection[str]) -> Iterator[RawRow]:
         self.read_as.clear()
+        self.short_rows = 0
         for file in self.files:
             file.check_unchanged()
             read = [0]
@@ -99,6 +113,7 @@ class FileSource:
                 for row in self._looking(rows) if reader.rows_differ and self.unseen else rows:
                     read[0] = row.row_number
                     yield row
+                self.short_rows += reader.short_rows
             file.check_unchanged()
         for file in self.files:
             file.check_unchanged()
@@ -119,7 +134,7 @@ class QuerySource:
         """Args: query_url: SQLAlchemy address."""
         self.name = f"query-{hashlib.sha256(query.encode()).hexdigest()[:8]}"
         self.read_as: Counter[str] = Counter()
-        self.left_out = ""
+        self.left_out, self.short_rows = "", 0
         self._query = query
         self._query_url = query_url
         self.unseen: frozenset[str] = frozenset()
@@ -171,7 +186,7 @@ def open_source(reference: str, text: TextFormat = UTF8, *, query_url: str | Non
             raise SourceError(f"{reference} cannot be read: {error}") from error
     if query_url is None:
         raise SourceError("a query needs the address of the database to run on")
-    refuse_unused(text, "the source", "a query")
+    refuse_unused(text, "the source", "a query", OPTIONS)
     return QuerySource(reference.strip(), query_url)
 
 

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from services.reporting.excerpt import excerpt
-from services.reporting.figures import duration, integer, percent, points, rate
+from services.reporting.figures import counted, duration, integer, percent, points, rate
 from services.reporting.markdown import escape, format_table
 from tasks.sentiment.report.page import RunReport
 from tasks.sentiment.run.groups import OTHER
@@ -16,6 +16,7 @@ from tasks.sentiment.run.statistics import Example
 EXAMPLES_SHOWN = 5
 GROUPS_SHOWN = 15
 REASONS_SHOWN = 15
+REASONS_NAMED = 6  # on the terminal
 BAR_CHARS = 24
 
 
@@ -63,7 +64,7 @@ def render_markdown(report: RunReport) -> str:
         blocks.append(f"> **Stopped.** {report.left_over}")
     blocks.append(
         f"**{percent(report.statistics.positive_share)} positive**{_neutral(report)} of "
-        f"{integer(report.statistics.rows)} reviews. Read {_counts(report)}"
+        f"{counted(report.statistics.rows, 'review')}. Read {_counts(report)}"
         f"{f', as {escape(report.plan.how_read)}' if report.plan.read_as else ''}, in "
         f"{duration(report.seconds)} ({rate(report.reviews_per_second)} reviews per second)."
         + (f" {_unknown(report)}." if report.plan.unknown else "")
@@ -104,6 +105,7 @@ def render_terminal(report: RunReport) -> RenderableType:
     facts = {
         "read": _counts(report),
         **({"read as": excerpt(report.plan.how_read, 300)} if report.plan.read_as else {}),
+        **({"rejected": _reasons(report)} if report.plan.rejected_reasons else {}),
         **({"unknown": _unknown(report)} if report.plan.unknown else {}),
         "positive": share,
         **_neutral_fact(report),
@@ -145,8 +147,9 @@ def _neutral_fact(report: RunReport) -> dict[str, str]:
 
 
 def _unknown(report: RunReport) -> str:
-    counts = f"{integer(report.plan.unknown)} of {integer(report.plan.accepted)}"
-    return f"{counts} texts have no word that the model knows"
+    unknown, accepted = report.plan.unknown, counted(report.plan.accepted, "text")
+    have = "has" if unknown == 1 else "have"
+    return f"{integer(unknown)} of {accepted} {have} no word that the model knows"
 
 
 def _change(report: RunReport) -> list[str]:
@@ -220,14 +223,24 @@ def _examples(title: str, examples: tuple[Example, ...]) -> list[str]:
     return [f"## {title}", format_table(("Probability", "Review", "Id"), rows)]
 
 
+def _ranked_reasons(report: RunReport) -> list[tuple[str, tuple[int, tuple[int, ...]]]]:
+    """Why rows were rejected, how many and for example which: the commonest reason first."""
+    reasons = report.plan.rejected_reasons.items()
+    return sorted(reasons, key=lambda reason: (-reason[1][0], reason[0]))
+
+
+def _reasons(report: RunReport) -> str:
+    ranked = _ranked_reasons(report)
+    shown = [f"{integer(count)} x {excerpt(reason, 80)}" for reason, (count, _) in ranked]
+    more = ["…"] if len(shown) > REASONS_NAMED else []
+    return "; ".join([*shown[:REASONS_NAMED], *more])
+
+
 def _rejected(report: RunReport) -> list[str]:
     if not report.plan.rejected_reasons:
         return []
-    ranked = sorted(
-        report.plan.rejected_reasons.items(), key=lambda reason: (-reason[1][0], reason[0])
-    )
     rows = [
         (escape(reason, 300), integer(count), ", ".join(str(row) for row in numbers[:5]))
-        for reason, (count, numbers) in ranked[:REASONS_SHOWN]
+        for reason, (count, numbers) in _ranked_reasons(report)[:REASONS_SHOWN]
     ]
     return ["## Rejected", format_table(("Reason", "Rows", "For example rows"), rows)]

@@ -6,6 +6,7 @@ but only other rejected rows count towards the share that may be rejected, unles
 
 from collections.abc import Iterable
 
+from services.reporting.figures import counted
 from tasks.sentiment.errors import RejectedTooMany, TooFewRows
 from tasks.sentiment.reading.reviews import BLANK_TEXT, DUPLICATE_ID
 from tasks.sentiment.run.plan import Plan
@@ -24,8 +25,8 @@ def check_acceptable(run: ScoringRun, plan: Plan) -> None:
     """Raises: TooFewRows, RejectedTooMany: nothing shall be published."""
     if plan.rows_read < run.min_rows:
         raise TooFewRows(
-            f"{run.request.source} has {plan.rows_read:,} rows where {run.min_rows:,} are"
-            " asked for (--min-rows). Nothing was published"
+            f"{run.request.source} has {counted(plan.rows_read, 'row')} where"
+            f" {run.min_rows:,} are asked for (--min-rows). Nothing was published"
         )
     if plan.rejected - tolerated(plan) > run.max_rejected_share * plan.rows_read:
         raise RejectedTooMany(_describe_rejected(run, plan))
@@ -42,9 +43,10 @@ def warn(run: ScoringRun, plan: Plan, unseen: Iterable[str]) -> tuple[str, ...]:
     without_text = tolerated(plan)
     if without_text > run.max_rejected_share * plan.rows_read:
         share = without_text / plan.rows_read
+        have, they_do = ("has", "It does") if without_text == 1 else ("have", "They do")
         warnings.append(
-            f"{without_text:,} of {plan.rows_read:,} rows ({share:.1%}) have no text in"
-            f" {run.request.text_column}. They do not count towards --max-rejected-share."
+            f"{without_text:,} of {plan.rows_read:,} rows ({share:.1%}) {have} no text in"
+            f" {run.request.text_column}. {they_do} not count towards --max-rejected-share."
         )
     return tuple(warnings)
 
@@ -66,12 +68,12 @@ def _describe_rejected(run: ScoringRun, plan: Plan) -> str:
     if 2 * duplicates > plan.rows_read:
         different = plan.rows_read - plan.rejected
         hint += (
-            f"; {different:,} different ids in {plan.rows_read:,} rows: the column"
+            f"; {counted(different, 'different id')} in {plan.rows_read:,} rows: the column"
             f" {run.request.id_column} does not identify a review"
         )
     faults = plan.rejected - without_text
     return (
-        f"{faults:,} of {plan.rows_read:,} rows rejected,"
+        f"{faults:,} of {counted(plan.rows_read, 'row')} rejected,"
         f" {faults / plan.rows_read:.1%} where {run.max_rejected_share:.1%} are allowed"
         f" (--max-rejected-share): {listed}{hint}. Nothing was published;"
         f" the rows are in {run.folder.staging}/rejected-*.parquet"

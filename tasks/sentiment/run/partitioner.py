@@ -130,6 +130,8 @@ class Partitioner:
         for column in run.request.carry:
             kind = carried_types.get(column, pa.string())
             self._schema = self._schema.append(pa.field(f"input_{column}", kind))
+        group = run.request.group_column
+        self._has_float_groups = group is not None and carried_types.get(group) == pa.float64()
         self._reviews: list[Review] = []
         self._rejects: list[Rejected] = []
         self._parts: list[int] = []
@@ -189,6 +191,7 @@ class Partitioner:
             unknown_rows=tuple(self._unknown_rows),
             read_as=dict(source.read_as),
             left_out=source.left_out,
+            short_rows=source.short_rows,
             encoding_hint=encoding_hint,
         )
         if plan.accepted + plan.rejected != rows_read:
@@ -206,7 +209,7 @@ class Partitioner:
             [r.review_id for r in reviews],
             [r.text for r in reviews],
             [r.text_digest for r in reviews],
-            [as_text(r.carried[-1]) if has_group else None for r in reviews],
+            [self._group(r.carried[-1]) if has_group else None for r in reviews],
         ]
         for i in range(len(request.carry)):
             kind = self._schema.field(len(INPUT) + i).type
@@ -219,6 +222,12 @@ class Partitioner:
         write_parquet(table, self._folder.staged("input", len(self._parts)))
         self._parts.append(len(reviews))
         self._reviews = []
+
+    def _group(self, value: object) -> str | None:
+        """5 of one file is 5.0 of another."""
+        if self._has_float_groups and isinstance(value, int):
+            value = float(value)
+        return as_text(value)
 
     def _flush_rejects(self) -> None:
         if not self._rejects:

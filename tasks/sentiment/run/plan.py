@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
+from services.reporting.figures import counted
 from services.storage.files import written_aside
 from tasks.sentiment.run.run_folder import RunFolder, write_json
 
@@ -51,6 +52,7 @@ class Plan:
     encoding_hint: str = ""  # where the bytes speak for another encoding: what to do
     warnings: tuple[str, ...] = ()  # sentences about the source as a whole
     left_out: str = ""  # how many files of a folder, and which
+    short_rows: int = 0  # whole but for cells at their end
 
     @property
     def accepted(self) -> int:
@@ -62,7 +64,9 @@ class Plan:
         ways = sorted(self.read_as.items(), key=lambda way: (-way[1], way[0]))
         shown = [way if files == 1 else f"{files} x {way}" for way, files in ways[:WAYS_SHOWN]]
         more = ["…"] if len(ways) > WAYS_SHOWN else []
-        return "; ".join([*shown, *more, *([self.left_out] if self.left_out else [])])
+        short = f"{counted(self.short_rows, 'row')} without the last cells"
+        remarks = [self.left_out, short if self.short_rows else ""]
+        return "; ".join([*shown, *more, *filter(None, remarks)])
 
 
 _PLAN = TypeAdapter(Plan)

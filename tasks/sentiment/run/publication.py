@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from services.reporting.figures import counted
 from services.storage.exchange import exchange
 from services.storage.files import sync_folder
 from services.storage.locks import held
@@ -87,8 +88,8 @@ def _check_partitions(folder: RunFolder, kind: str, count: int, rows: int) -> No
             ) from error
     if found != rows:
         raise PublicationError(
-            f"the {kind} parts in {folder.staging} hold {found:,} rows where {rows:,} belong:"
-            " delete that folder and run again"
+            f"the {kind} parts in {folder.staging} hold {counted(found, 'row')} where"
+            f" {rows:,} belong: delete that folder and run again"
         )
 
 

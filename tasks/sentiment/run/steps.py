@@ -18,6 +18,7 @@ from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any
 
+from services.reporting.figures import counted
 from tasks.sentiment.errors import RunConflict
 from tasks.sentiment.reading.origin import refuse_taken_date
 from tasks.sentiment.reading.source import Source
@@ -185,7 +186,7 @@ def stop(run: ScoringRun, plan: Plan, precision: str) -> Outcome:
         **outcome.counts,
         precision=precision,
         ended_at=run.clock(),
-        message=f"stopped at the end of the window; {outcome.rows_waiting} rows wait",
+        message=f"stopped at the end of the window; {counted(outcome.rows_waiting, 'row')} waiting",
     )
     return outcome
 

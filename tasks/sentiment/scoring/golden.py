@@ -1,14 +1,22 @@
 """Texts whose sentiment nobody can doubt, scored before all others.
 
-A model that gets one wrong has the wrong weights, the wrong tokenizer or its labels swapped.
+A model that gets one wrong has the wrong weights, the wrong tokenizer or its labels swapped; or it
+does not read English. Such a model brings texts of its own, `known_texts.json` beside its weights:
+
+    [{"text": "Ausgezeichnet, sehr zufrieden.", "label": "POSITIVE"}, ...]
+
 They run through the same cleaning and cutting as reviews do: one has entities and mark-up, one
 is longer than most models read and gives its verdict at the end.
 """
 
+import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from tasks.sentiment.errors import GoldenError
-from tasks.sentiment.scoring.labels import decide, split
+from tasks.sentiment.errors import GoldenError, ModelError
+from tasks.sentiment.scoring.labels import NEGATIVE, POSITIVE, decide, split
 from tasks.sentiment.scoring.scorer import TextScorer
 from tasks.sentiment.text import clean
 
@@ -51,27 +59,57 @@ GOLDEN_TEXTS = (
 )
 
 
-def check_golden(scorer: TextScorer) -> None:
+OWN_TEXTS = "known_texts.json"
+LEAST_OWN = 3  # of each label
+_OPPOSITE = {POSITIVE: NEGATIVE, NEGATIVE: POSITIVE}
+
+
+def golden_texts(folder: Path) -> Sequence[GoldenText]:
+    """The texts that a model brings, or those of this module.
+
+    Raises: ModelError: it brings something else, or too few of a label.
+    """
+    file = folder / OWN_TEXTS
+    if not file.exists():
+        return GOLDEN_TEXTS
+    try:
+        found = [GoldenText(row["text"], row["label"]) for row in json.loads(file.read_bytes())]
+        counts = Counter(golden.label for golden in found if isinstance(golden.raw_text, str))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{file} is no list of objects with text and label") from error
+    if min(counts[POSITIVE], counts[NEGATIVE]) < LEAST_OWN or counts.total() < len(found):
+        raise ModelError(
+            f"{file} must hold {LEAST_OWN} texts or more that are POSITIVE, and as many that are"
+            " NEGATIVE: they are what tells a wrong model"
+        )
+    return found
+
+
+def check_golden(scorer: TextScorer, texts: Sequence[GoldenText] = GOLDEN_TEXTS) -> None:
     """Score the known texts.
 
     Raises: GoldenError: one got the wrong label.
     """
-    probabilities = scorer.score([clean(golden.raw_text) for golden in GOLDEN_TEXTS])
-    wrong = []
-    answers = zip(
-        GOLDEN_TEXTS, decide(probabilities), split(probabilities)["POSITIVE"], strict=True
-    )
+    probabilities = scorer.score([clean(golden.raw_text) for golden in texts])
+    wrong, opposite = [], 0
+    answers = zip(texts, decide(probabilities), split(probabilities)[POSITIVE], strict=True)
     for golden, label, probability in answers:
         if label != golden.label:
+            opposite += label == _OPPOSITE.get(golden.label)
             text = clean(golden.raw_text)
             quoted = text if len(text) <= 80 else f"{text[:30]} … {text[-45:]}"
             wrong.append(
                 f'"{quoted}" should be {golden.label} and got {label} '
                 f"(positive probability {probability:.3f})"
             )
-    if wrong:
-        raise GoldenError(
-            f"the model got {len(wrong)} of {len(GOLDEN_TEXTS)} known texts wrong, first:"
-            f" {wrong[0]}; its weights or its tokenizer are not the right ones, or its labels are"
-            " swapped (--positive-label)"
-        )
+    if not wrong:
+        return
+    if opposite == len(texts):
+        why = "its labels are swapped (--positive-label)"
+    else:
+        why = "its weights or its tokenizer are not the right ones, or its labels are mistaken"
+        if texts is GOLDEN_TEXTS:
+            why += f"; for one that does not read English put {OWN_TEXTS} beside its weights"
+    raise GoldenError(
+        f"the model got {len(wrong)} of {len(texts)} known texts wrong, first: {wrong[0]}; {why}"
+    )

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from services.reporting.figures import counted
 from tasks.sentiment.errors import ModelError
 
 POSITIVE, NEUTRAL, NEGATIVE = LABELS = ("POSITIVE", "NEUTRAL", "NEGATIVE")
@@ -171,8 +172,8 @@ def _names(config: Mapping[str, Any], classes: int | None, model: str) -> tuple[
     names = tuple(by_number[i] for i in range(len(by_number)))
     if classes is not None and classes != len(names):
         raise ModelError(
-            f"the weights of the model {model} have {classes} classes, and its config.json names"
-            f" {len(names)}: {_listed(names)}; they do not belong together"
+            f"the weights of the model {model} have {counted(classes, 'class', 'classes')}, and its"
+            f" config.json names {len(names)}: {_listed(names)}; they do not belong together"
         )
     return names
 

@@ -41,6 +41,8 @@ _HUB_FILES = (
     "special_tokens_map.json",
     *_VOCABULARIES,
 )
+# Packages that only tokenizers ask for which have no fast form (XLM, FlauBERT, BERT of Japanese).
+_OF_PYTHON_TOKENIZERS = ("sacremoses", "fugashi", "rhoknp", "sudachipy")
 AS_NAMED = AskedLabels()
 
 
@@ -252,10 +254,21 @@ def _read_tokenizer(folder: Path, name: str) -> Tokenizer:
             return Tokenizer.from_file(str(file))
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(folder).backend_tokenizer
+        found = AutoTokenizer.from_pretrained(folder)
     except Exception as error:  # of many kinds, depending on what is wrong with the files
         reason = first_line(error)
+        if any(package in reason for package in _OF_PYTHON_TOKENIZERS):
+            raise ModelError(_python_only(name, "which needs further packages")) from error
         raise ModelError(f"the model {name} has no usable tokenizer: {reason}") from error
+    tokenizer = getattr(found, "backend_tokenizer", None)
     if not isinstance(tokenizer, Tokenizer):
-        raise ModelError(f"the model {name} has no fast tokenizer")
+        raise ModelError(_python_only(name, type(found).__name__))
     return tokenizer
+
+
+def _python_only(name: str, what: str) -> str:
+    """There is nothing to convert: what has a fast form is given it by transformers."""
+    return (
+        f"the model {name} has no tokenizer.json, and transformers cuts its texts with code in"
+        f" Python ({what}), of which none can be made: choose a model that has a tokenizer.json"
+    )

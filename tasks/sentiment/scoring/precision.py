@@ -21,7 +21,7 @@ from statistics import median
 
 from pydantic import TypeAdapter
 
-from services.reporting.figures import percent, rate
+from services.reporting.figures import counted, percent, rate
 from services.storage.files import write_text
 from tasks.sentiment.errors import ModelError, PrecisionError
 from tasks.sentiment.scoring.benchmark import (
@@ -33,7 +33,7 @@ from tasks.sentiment.scoring.benchmark import (
     time_in_turns,
 )
 from tasks.sentiment.scoring.encoder import is_known
-from tasks.sentiment.scoring.golden import GOLDEN_TEXTS, check_golden
+from tasks.sentiment.scoring.golden import GOLDEN_TEXTS, check_golden, golden_texts
 from tasks.sentiment.scoring.machine import describe_cpu, usable_cores
 from tasks.sentiment.scoring.model import ModelFolder
 from tasks.sentiment.scoring.runtime import find_gpu
@@ -82,7 +82,7 @@ def open_scorer(model: ModelFolder, precision: str, *, threads: int | None = Non
     with _opening:
         if key not in _opened:
             scorer = Scorer(model, precision, threads=threads)
-            check_golden(scorer)
+            check_golden(scorer, golden_texts(model.path))
             _opened[key] = scorer
         return _opened[key]
 
@@ -133,8 +133,8 @@ def _check_agreement(choice: Choice) -> Choice:
     agreement = choice.agreement[precision]
     if agreement < AGREEMENT:
         raise PrecisionError(
-            f"{precision} gives {100 * (1 - agreement):.1f} % of {choice.texts:,} texts another"
-            " label than float32 (probabilities differ by up to"
+            f"{precision} gives {100 * (1 - agreement):.1f} % of {counted(choice.texts, 'text')}"
+            " another label than float32 (probabilities differ by up to"
             f" {choice.largest_difference[precision]:.3f}), and at most"
             f" {100 * (1 - AGREEMENT):.0f} % may: use --precision float32, or auto"
         )
@@ -250,8 +250,9 @@ def describe_choice(choice: Choice) -> str:
     reasons, chosen = [], choice.precision
     if chosen in choice.largest_difference and chosen != "float32":
         reasons.append(
-            f"labels of float32 on {percent(choice.agreement[chosen])} of {choice.texts:,}"
-            f" texts, probabilities within {choice.largest_difference[chosen]:.4f}"
+            f"labels of float32 on {percent(choice.agreement[chosen])} of"
+            f" {counted(choice.texts, 'text')}, probabilities within"
+            f" {choice.largest_difference[chosen]:.4f}"
         )
     rates = []
     for precision, (slowest, fastest) in choice.spread.items():

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from services.reporting.figures import counted
 from tasks.sentiment.errors import ModelError
 from tasks.sentiment.scoring.machine import usable_cores
 from tasks.sentiment.scoring.model import ModelFolder
@@ -74,7 +75,7 @@ class Scorer:
         logits = self._forward(batch.ids, batch.lengths)
         if logits.shape != (len(batch.rows), len(labels.names)):
             raise ModelError(
-                f"the model {self.model.name} names {len(labels.names)} labels and answers"
-                f" {logits.shape[-1]} numbers: they do not belong together"
+                f"the model {self.model.name} names {counted(len(labels.names), 'label')} and"
+                f" answers {counted(logits.shape[-1], 'number')}: they do not belong together"
             )
         return labels.probabilities(logits)

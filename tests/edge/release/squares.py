@@ -68,15 +68,21 @@ def build(form: str) -> bytes:
 
     form: v8 (columns first), v8_rows, v8_pixels, v8_logits, v8_corners, v8_one, v5, v5_one,
     v5_wide (with a size beyond the picture where there is no object), v5_exchanged,
-    v8_planes (an input of channels first), e2e, e2e_pixels, e2e_one, e2e_numbered,
+    v8_centred (reads -1 to 1), v8_640 (boxes in pixels of a larger input), obb (turned boxes),
+    v8_planes (an input of channels first), e2e, e2e_pixels, e2e_one, e2e_numbered, e2e_automl,
     e2e_rising (not sorted), e2e_faint (sure of nothing, in a corner), e2e_to_4, e2e_to_9,
-    e2e_to_19 (green is that class), ssd, ssd_named, ssd_pixels, ssd_from_1, points_probabilities;
+    e2e_to_19, e2e_to_79 (green is that class), ssd, ssd_named, ssd_pixels, ssd_from_1,
+    ssd_tf2 (the other order), points_probabilities;
     v8_int8_plain, v8_int8_wide, v8_int8_bytes, e2e_to_4_int8_plain and so on: quantised with that
-    range of the input.
+    range of the input; ssd_int8_lite: as EfficientDet-Lite, uint8 to float32.
     """
     tf = open_tensorflow()
     shape, _, calibration = form.partition("_int8_")
-    lowest, highest = {"wide": (-2.0, 2.5), "bytes": (0.0, 255.0)}.get(calibration, (0.0, 1.0))
+    lowest, highest = {
+        "wide": (-2.0, 2.5),
+        "bytes": (0.0, 255.0),
+        "lite": (-127 / 128, 1.0),
+    }.get(calibration, (0.0, 1.0))
     white = 255.0 if calibration == "bytes" else 1.0
 
     planes = shape.endswith("_planes")
@@ -85,7 +91,8 @@ def build(form: str) -> bytes:
     def answer(image: Any) -> Any:
         if planes:
             image = tf.transpose(image, (0, 2, 3, 1))
-        image = (image + 1.0) / 2.0 if shape.startswith("ssd") else image / white
+        centred = shape.startswith("ssd") or shape.endswith("_centred")
+        image = (image + 1.0) / 2.0 if centred else image / white
         cells = tf.reshape(tf.nn.avg_pool2d(image, STRIDE, STRIDE, "VALID"), (100, 3))
         red = tf.nn.relu(cells[:, 0:1] - cells[:, 1:2] - cells[:, 2:3])
         green = tf.nn.relu(cells[:, 1:2] - cells[:, 0:1] - cells[:, 2:3])
@@ -94,6 +101,8 @@ def build(form: str) -> bytes:
     def fed() -> Iterator[list[Any]]:
         for picture in SQUARES:
             values = picture[None, ..., ::-1].astype(np.float32) / np.float32(255 / white)
+            if calibration == "lite":
+                values = values * np.float32(highest - lowest) + np.float32(lowest)
             values[0, 0, 0], values[0, 0, 1] = lowest, highest
             yield [values]
 
@@ -107,7 +116,9 @@ def build(form: str) -> bytes:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = fed
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-            converter.inference_input_type = converter.inference_output_type = tf.int8
+            lite = calibration == "lite"
+            converter.inference_input_type = tf.uint8 if lite else tf.int8
+            converter.inference_output_type = tf.float32 if lite else tf.int8
         return bytes(converter.convert())
 
 
@@ -169,6 +180,17 @@ def _ssd(tf: Any, *scores: Any, scale: float = 1.0, first: float = 0.0) -> Any:
     }
 
 
+def _ssd_tf2(tf: Any, *scores: Any) -> Any:
+    found = _ssd(tf, *scores)
+    return dict(zip("abcd", (found["c"], found["a"], found["d"], found["b"]), strict=True))
+
+
+def _obb(tf: Any, *scores: Any) -> Any:
+    """As YOLO has them: the angle comes last, in radians."""
+    table = tf.concat([_middles(), *scores, 2.0 * scores[0] - 0.5], axis=1)[None]
+    return tf.transpose(table, (0, 2, 1))
+
+
 def _ssd_named(tf: Any, *scores: Any) -> Any:
     found = _ssd(tf, *scores)
     names = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
@@ -197,10 +219,16 @@ _FORMS: dict[str, Callable[..., Any]] = {
     ),
     "v5_exchanged": lambda tf, *s: tf.transpose(_v5(tf, *s), (0, 2, 1)),
     "v8_planes": _v8,
+    "v8_centred": _v8,
+    "v8_640": lambda tf, *s: _v8(tf, *s, boxes=_middles() * 640),
+    "obb": _obb,
     "e2e": _e2e,
     "e2e_pixels": lambda tf, *s: _e2e(tf, *s, scale=float(SIDE)),
     "e2e_one": lambda tf, red, green: _e2e(tf, red),
     "e2e_numbered": lambda tf, *s: _e2e(tf, *s, numbered=True),
+    "e2e_automl": lambda tf, *s: tf.gather(
+        _e2e(tf, *s, numbered=True), [0, 2, 1, 4, 3, 6, 5], axis=2
+    ),
     "e2e_rising": lambda tf, *s: tf.reverse(_e2e(tf, *s), [1]),
     "e2e_faint": lambda tf, *s: tf.tile(
         _e2e(tf, *s, scale=SIDE / 2) * np.array([1, 1, 1, 1, 0.03, 1], np.float32), (1, 30, 1)
@@ -208,8 +236,10 @@ _FORMS: dict[str, Callable[..., Any]] = {
     "e2e_to_4": lambda tf, *s: _e2e(tf, *s, last=4.0),
     "e2e_to_9": lambda tf, *s: _e2e(tf, *s, last=9.0),
     "e2e_to_19": lambda tf, *s: _e2e(tf, *s, last=19.0),
+    "e2e_to_79": lambda tf, *s: _e2e(tf, *s, last=79.0),
     "ssd": _ssd,
     "ssd_named": _ssd_named,
+    "ssd_tf2": _ssd_tf2,
     "ssd_pixels": lambda tf, *s: _ssd(tf, *s, scale=float(SIDE)),
     "ssd_from_1": lambda tf, *s: _ssd(tf, *s, first=1.0),
     "points_probabilities": _points,

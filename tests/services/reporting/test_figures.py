@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.reporting.figures import duration
+from services.reporting.figures import counted, duration
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,10 @@ from services.reporting.figures import duration
 def test_duration_is_in_words_of_its_size(seconds, words):
     """Nobody wants 7384.0 seconds."""
     assert duration(seconds) == words
+
+
+def test_what_is_counted_is_one_or_many():
+    """1 rows would be read as a fault of the figure."""
+    assert counted(1, "row") == "1 row"
+    assert counted(0, "row") == "0 rows"
+    assert counted(1_200, "class", "classes") == "1,200 classes"

@@ -1,7 +1,7 @@
 """Models of a few thousand weights, written in Hugging Face format within a second."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,21 @@ def write_able_model(folder: Path) -> Path:
             optimizer.step()
             optimizer.zero_grad()
     return write_model(folder, network.train(False))
+
+
+def write_graded_model(folder: Path, able: Path, slopes: Mapping[str, float]) -> Path:
+    """The able model with other classes: the logit of each is its slope times what POSITIVE is
+    ahead of NEGATIVE."""
+    network: Any = BertForSequenceClassification.from_pretrained(able)
+    turn = torch.tensor([[-float(slope), float(slope)] for slope in slopes.values()])
+    old, new = network.classifier, torch.nn.Linear(network.config.hidden_size, len(slopes))
+    with torch.no_grad():
+        new.weight.copy_(turn @ old.weight)
+        new.bias.copy_(turn @ old.bias)
+    network.classifier = new
+    network.config.id2label = dict(enumerate(slopes))
+    network.config.label2id = {name: number for number, name in enumerate(slopes)}
+    return write_model(folder, network)
 
 
 def write_crude_model(folder: Path) -> Path:

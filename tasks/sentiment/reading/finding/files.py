@@ -1,19 +1,23 @@
 """Which files a reference means: a path, a folder with all below it, or a glob.
 
 Files and folders whose name begins with `.` or `_` are left out of folders and globs, as are files
-of another kind than tables. A folder named `column=value`, as Hive and Spark write them, gives
+of another kind than tables. A folder that cannot be read is an error: all that is asked for is
+scored, or nothing. A folder named `column=value`, as Hive and Spark write them, gives
 every row below it that column.
 """
 
 import difflib
+import errno
 import glob
 import os
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from services.reporting.figures import counted
 from tasks.sentiment.errors import SourceError
 from tasks.sentiment.reading.input_files import InputFile, state_of
 from tasks.sentiment.reading.recognition.dialect import TextFormat
@@ -29,6 +33,7 @@ _KINDS = (*_TABLES, ".txt")
 _PARTITION = re.compile(r"([^=]+)=(.*)")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _SHOWN = 5
+_NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://")
 _DATABASES = ("sqlite", "postgres", "mysql", "mariadb", "oracle", "mssql", "snowflake", "duckdb")
 
@@ -52,8 +57,8 @@ class Found:
         if not self.left_out:
             return ""
         count, names = len(self.left_out), ", ".join(self.left_out[:_SHOWN])
-        noun, more = "file" if count == 1 else "files", ", …" if count > _SHOWN else ""
-        return f"{count:,} {noun} left out ({names}{more})"
+        more = ", …" if count > _SHOWN else ""
+        return f"{counted(count, 'file')} left out ({names}{more})"
 
 
 def refuse_address(reference: str) -> None:
@@ -93,11 +98,11 @@ def find_files(reference: str, text: TextFormat) -> Found:
         base, found, none = path, _walk(path), f"the folder {path} holds no input file"
     elif glob.has_magic(reference):
         base, none = _base(path), f"no input file matches {reference}"
-        matches = glob.glob(str(path), recursive=True)  # noqa: PTH207 - Path.glob refuses absolute
-        found = (Path(match) for match in set(matches))
+        _refuse_unreadable(path, base)
+        found = iter(set(_matches(str(path))))
     else:
         raise SourceError(_not_there(path))
-    names = [file.relative_to(base) for file in sorted(found) if file.is_file()]
+    names = [file.relative_to(base) for file in sorted(found) if _is_file(file, base)]
     data = _choose(names)
     if not data:
         raise SourceError(f"{none}; {UNDERSTOOD}")
@@ -117,12 +122,45 @@ def _walk(folder: Path) -> Iterator[Path]:
     """
 
     def refuse(error: OSError) -> None:
-        place = Path(error.filename)
-        if _is_seen(place.relative_to(folder)):
-            raise SourceError(f"{place} cannot be read: {error.strerror}") from error
+        _refuse(Path(error.filename), folder, error)
 
     for place, _, files in os.walk(folder, onerror=refuse):
         yield from (Path(place, name) for name in files)
+
+
+def _matches(pattern: str) -> Iterator[Path]:
+    return map(Path, glob.iglob(pattern, recursive=True))  # noqa: PTH207 - Path.glob refuses absolute
+
+
+def _refuse_unreadable(pattern: Path, base: Path) -> None:
+    """Look into each folder in which the pattern looks: `glob` passes over those that it cannot.
+
+    Raises: SourceError: one that is not hidden cannot be read.
+    """
+    parts = pattern.relative_to(base).parts
+    parts += ("*",) if parts[-1] == "**" else ()
+    for i, part in enumerate(parts):
+        above = os.path.join(base, *parts[:i], "")  # noqa: PTH118 - its last slash means folders
+        for place in _matches(above) if i else [base]:
+            try:
+                os.scandir(place).close() if glob.has_magic(part) else (place / part).lstat()
+            except OSError as error:
+                _refuse(place, base, error)
+
+
+def _is_file(file: Path, base: Path) -> bool:
+    """Raises: SourceError: it is not hidden, and its folder does not say."""
+    try:
+        return stat.S_ISREG(file.stat().st_mode)
+    except OSError as error:
+        _refuse(file, base, error)
+        return False
+
+
+def _refuse(place: Path, base: Path, error: OSError) -> None:
+    """Raises: SourceError: unless nothing is there, or it would be left out anyway."""
+    if error.errno not in _NOTHING_THERE and _is_seen(place.relative_to(base)):
+        raise SourceError(f"{place} cannot be read: {error.strerror}") from error
 
 
 def _choose(names: Sequence[Path]) -> list[Path]:

@@ -3,8 +3,12 @@
 import codecs
 import re
 
+from services.reporting.figures import counted
+
 _ASIDE = re.compile(r"[^\W\d_a-zA-Z]{3}")  # three letters beyond ASCII in a row: no Western word
 _NO_TEXT = re.compile(r"[\x80-\x9f¤¦©¬¯±¶¸¹²³¼½¾×÷þðÞÐ]")  # rare in Western texts
+
+_NO_STRAY = 2  # texts: one among valid ones is a damaged one, and says nothing about the others
 
 
 class EncodingTally:
@@ -32,15 +36,18 @@ class EncodingTally:
         """What to do about it, in a sentence; "" where nothing speaks for another encoding."""
         if self._garbled:
             return (
-                f"{self._garbled:,} texts are valid UTF-8 and were read as {self._encoding}, so"
-                f" that é became Ã©: leave --encoding {self._encoding} away"
+                f"in {counted(self._garbled, 'text')} é became Ã©, as UTF-8 does that is read as"
+                f" {self._encoding}: leave --encoding {self._encoding} away"
             )
-        if not self._western:
-            return ""
-        found = f"the bytes of {self._western:,} rejected texts are those of cp1252"
+        found = f"the bytes of {counted(self._western, 'rejected text')} are those of cp1252"
         if self._utf8 < self._western:
             return f"{found}: --encoding cp1252 reads them"
-        return f"{found}, and {self._utf8:,} texts are UTF-8: whatever wrote the file mixed the two"
+        if self._western < _NO_STRAY:
+            return ""
+        return (
+            f"{found}, beside {counted(self._utf8, 'text')} in UTF-8: whatever wrote the file mixed"
+            " the two"
+        )
 
 
 def is_western(text: str) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from services.reporting.figures import counted
 from tasks.sentiment.reading.raw_rows import MAX_LINE_CHARACTERS, read_line
 
 MAX_OPEN_CHARACTERS = 16_000_000  # a quoted record over several lines; more means a lost quote
@@ -48,8 +49,7 @@ class Dialect:
         if self.skips_spaces:
             parts.append("spaces after it")
         if self.skip_lines:
-            lines = "line" if self.skip_lines == 1 else "lines"
-            parts.append(f"{self.skip_lines} {lines} skipped")
+            parts.append(f"{counted(self.skip_lines, 'line')} skipped")
         return ", ".join(parts)
 
     @property

@@ -31,6 +31,8 @@ class ExcelReader(RowReader):
     """Rows of the one sheet that is not empty, or of the one that is named; its first row that is
     not empty names the columns."""
 
+    options = ("sheet",)
+
     def __init__(self, binary: IO[bytes], file: str, sheet: str | None, stack: ExitStack) -> None:
         """Args: stack: closes the workbook.
 

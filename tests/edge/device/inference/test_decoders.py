@@ -137,16 +137,16 @@ def test_point_lies_in_the_middle_of_its_cell():
 @pytest.mark.parametrize("thresholds", THRESHOLDS.values(), ids=THRESHOLDS.keys())
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("normalised", [True, False])
-@pytest.mark.parametrize("form", ["v8", "v8, classes last", "v5"])
+@pytest.mark.parametrize("form", ["v8", "v8, classes last", "v5", "v5, classes first"])
 def test_yolo_is_read_as_plain_loops_read_it(form, normalised, dtype, thresholds):
     """Middle and size in pixels or parts of the input, classes before or after the places."""
     random = np.random.default_rng(2)
-    objectness = form == "v5"
+    objectness = form.startswith("v5")
     width, height = (1, 1) if normalised else (SPEC.width, SPEC.height)
     rows = random.uniform(0, 1, (1, 90, 9 if objectness else 8))
     rows[..., :4] *= [width, height, width, height]
     info, values, real = tensor(rows, dtype, 0, max(1.1, width))
-    if form == "v8":
+    if form in ("v8", "v5, classes first"):
         values = np.ascontiguousarray(values.transpose(0, 2, 1))
         info = TensorInfo(0, "p", values.shape, info.dtype, info.scale, info.zero_point)
     output = OutputSpec(

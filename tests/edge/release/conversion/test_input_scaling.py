@@ -6,8 +6,10 @@ from edge_detector.contract.manifest import InputSpec
 from edge_detector.inference.preprocess import Preprocessor
 from edge_detector.inference.tensors import TensorInfo
 
-from edge.release.conversion.input_scaling import Scaling, find_scaling
+from edge.release.conversion.input_scaling import Scaling, find_scaling, settle_scaling
 from edge.release.conversion.inspection import ModelHints, inspect_model
+from edge.release.conversion.tflite_metadata import Normalisation
+from edge.release.errors import ModelFileError
 from tests.edge.release.squares import COLOURS, SQUARES, write_detector
 
 
@@ -110,3 +112,64 @@ def test_publisher_overrules_and_hears_no_more_of_it(tmp_path):
     assert (by_itself.input.mean, by_itself.input.std) == (0, 255)
     assert any("YOLO reads pixel / 255" in note for note in by_itself.notes)
     assert told.input == by_itself.input and told.notes == ()
+
+
+FLOATS = TensorInfo(0, "input", (1, 4, 4, 3), np.dtype("float32"))
+PLAIN_BYTES = TensorInfo(0, "input", (1, 4, 4, 3), np.dtype("uint8"))
+
+
+class TestMetadata:
+    @pytest.mark.parametrize(
+        ("info", "layout", "said", "read"),
+        [
+            (FLOATS, "yolo_v8", (127.5, 127.5), (127.5, 127.5)),
+            (FLOATS, "ssd", (0, 1), (0, 1)),
+            (tensor("uint8", -127 / 128, 1), "ssd", (127, 128), (127, 128)),
+            (tensor("uint8", -1, 127 / 128), "ssd", (127.5, 127.5), (128, 128)),
+            (tensor("int8", -2, 2.5), "yolo_v8", (0, 255), (0, 255)),
+            (PLAIN_BYTES, "ssd", (0, 1), (0, 1)),
+        ],
+        ids=["floats", "pixels", "EfficientDet-Lite", "a byte's rounding", "wide", "plain bytes"],
+    )
+    def test_it_says_what_a_pixel_means(self, info, layout, said, read):
+        """Bytes of a camera that are a rounding away pass through as they are."""
+        found = settle_scaling(
+            info, layout, Normalisation(*((value,) for value in said)), None, None
+        )
+
+        assert found is not None
+        assert (found.mean, found.std) == pytest.approx(read, abs=1e-3)
+        assert "as the file's metadata says" in str(found.note)
+
+    @pytest.mark.parametrize("said", [(0.0, 1.0), (0.0, 1e5)])
+    def test_what_does_not_fit_the_bytes_is_left_and_told(self, said):
+        """Cut off, or lost in a step: then it is not what the writer meant."""
+        info = tensor("uint8", -1, 127 / 128)
+
+        found = settle_scaling(info, "ssd", Normalisation((said[0],), (said[1],)), None, None)
+
+        assert found is not None and (found.mean, found.std) == pytest.approx((128, 128))
+        assert "does not fit the -1 to 0.992" in str(found.note)
+        assert "--mean and --std" in str(found.note)
+
+    def test_one_that_is_named_goes_with_the_other(self):
+        """Of mean and std; both are told."""
+        said = Normalisation((127.5,), (127.5,))
+
+        found = settle_scaling(FLOATS, "yolo_v8", said, None, 64.0)
+
+        assert found is not None and (found.mean, found.std) == (127.5, 64)
+        assert "although the file's metadata says (pixel - 127.5) / 127.5" in str(found.note)
+        same = settle_scaling(FLOATS, "yolo_v8", said, 127.5, 127.5)
+        assert same is not None and same.note is None
+
+    def test_channels_that_are_scaled_apart_are_refused(self):
+        """Unless the publisher names what comes nearest."""
+        said = Normalisation((123.7, 116.3, 103.5), (58.4, 57.1, 57.4))
+
+        with pytest.raises(ModelFileError, match=r"own way, .*123\.7, 116.*by --mean and --std"):
+            settle_scaling(FLOATS, "yolo_v8", said, None, None)
+
+        found = settle_scaling(FLOATS, "yolo_v8", said, 116.0, 57.0)
+        assert found is not None and (found.mean, found.std) == (116, 57)
+        assert "although the file's metadata says (pixel - (123.7" in str(found.note)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from edge.release.conversion.inspection import inspect_model
+from edge.release.conversion.tflite_metadata import Normalisation, read_normalisation
 from edge.release.errors import ModelFileError
 from edge.release.phone.model import make_phone_model
 from tests.edge.device.tiny import paint
@@ -48,6 +50,17 @@ def test_its_network_is_the_same_to_the_byte(phone_of):
     assert {values.tobytes() for values in large} <= {
         values.tobytes() for values in kept if isinstance(values, np.ndarray)
     }
+
+
+@pytest.mark.parametrize("form", ["float32", "v8_int8_wide"])
+def test_its_metadata_says_how_it_is_read(phone_of, form):
+    """Also to us, where such a file is published as a model."""
+    _, phone = phone_of(form)
+    spec, pictures = phone.manifest.input, CELLS if form == "float32" else SQUARES
+
+    assert read_normalisation(phone.model) == Normalisation((spec.mean,), (spec.std,))
+    again = inspect_model(phone.model, phone.manifest.labels, pictures).input
+    assert again == replace(spec, fit="stretch")
 
 
 def test_a_model_that_reads_blue_first_is_refused(tmp_path):

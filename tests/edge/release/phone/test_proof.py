@@ -36,7 +36,7 @@ def test_mediapipe_finds_what_a_device_finds(phone_of, form):
 
 
 @with_mediapipe
-@pytest.mark.parametrize("form", ["v8", "v5", "ssd_named", "v8_int8_wide"])
+@pytest.mark.parametrize("form", ["v8", "v5", "v5_exchanged", "ssd_named", "e2e", "v8_int8_wide"])
 def test_mediapipe_opens_ready_files_of_other_layouts(phone_of, form):
     """And finds in them what a device finds."""
     _, phone = phone_of(form)

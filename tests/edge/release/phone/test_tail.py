@@ -25,12 +25,14 @@ SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
     "points": {"scores": (1, POINTS, 4), "distances": (1, POINTS, 4)},
     "yolo_v8": {"predictions": (1, 8, 90)},
     "yolo_v5": {"predictions": (1, 90, 9)},
+    "yolo_v5 exchanged": {"predictions": (1, 9, 90)},
     "ssd": {"boxes": (1, 30, 4), "classes": (1, 30), "scores": (1, 30), "count": (1,)},
     "end_to_end": {"detections": (1, 30, 6)},
 }
 
 
-def candidate_of(folder: Path, layout: str) -> Candidate:
+def candidate_of(folder: Path, form: str) -> Candidate:
+    layout = form.partition(" ")[0]
     model = folder / "any.tflite"
     model.write_bytes(b"none")
     output = OutputSpec(
@@ -73,7 +75,8 @@ def draw(layout: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
     if layout == "yolo_v8":
         return {"predictions": np.concatenate([boxes, scores], axis=1).T[None]}
     boxes *= np.array([WIDTH, HEIGHT, WIDTH, HEIGHT])
-    return {"predictions": np.concatenate([boxes, np.sqrt(scores)], axis=1)[None]}
+    table = np.concatenate([boxes, np.sqrt(scores)], axis=1)
+    return {"predictions": (table if layout == "yolo_v5" else table.T)[None]}
 
 
 def on_device(candidate: Candidate, answer: dict[str, np.ndarray]) -> list[tuple[float, ...]]:
@@ -105,17 +108,17 @@ def test_a_layout_without_steps_is_refused(tmp_path: Path) -> None:
         make_tail(other, {})
 
 
-@pytest.mark.parametrize("layout", [each for each in SHAPES if each in ROLES])
-def test_what_it_finds_is_what_a_device_finds(layout: str, tmp_path: Path) -> None:
-    candidate = candidate_of(tmp_path, layout)
+@pytest.mark.parametrize("form", [each for each in SHAPES if each.split()[0] in ROLES])
+def test_what_it_finds_is_what_a_device_finds(form: str, tmp_path: Path) -> None:
+    candidate = candidate_of(tmp_path, form)
     file = tmp_path / "tail.tflite"
-    file.write_bytes(make_tail(candidate.manifest, SHAPES[layout]).write())
+    file.write_bytes(make_tail(candidate.manifest, SHAPES[form]).write())
     interpreter, _ = open_interpreter(file)
     ask = interpreter.get_signature_runner()
     rng = np.random.default_rng(0)
     objects = 0
     for _ in range(40):
-        answer = {role: values.astype(np.float32) for role, values in draw(layout, rng).items()}
+        answer = {role: values.astype(np.float32) for role, values in draw(form, rng).items()}
         finished = ask(**answer)
         shown = finished["scores"][0] > 0
         assert finished["count"] == len(shown)

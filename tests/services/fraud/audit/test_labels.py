@@ -59,6 +59,17 @@ def test_whole_numbers_as_ids_are_their_digits(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "content",
+    ["trans_num;is_fraud\na;1\n", "TransactionID\tisFraud\tlabelled_at\na\t1\t2026-11-03\n"],
+)
+def test_labels_of_public_data_sets_are_known_by_their_names(tmp_path, content):
+    """With any delimiter."""
+    file = tmp_path / "labels.csv"
+    file.write_text(content)
+    assert [(one.transaction_id, one.is_fraud) for one in read_labels(file, NOW)] == [("a", True)]
+
+
+@pytest.mark.parametrize(
     ("rows", "message"),
     [
         (["a,1,", "b,maybe,"], "column is_fraud, row 2: not 0, 1, true or false"),

@@ -19,6 +19,7 @@ from services.fraud.log.tables import Label
 from services.fraud.state.completeness import Coverage
 from services.fraud.state.snapshot import COLUMNS, coverage_of, read_pointer, read_snapshot
 from services.fraud.transactions.features import DAY_S, HISTORY_DAYS, HOUR_S
+from services.fraud.transactions.foreign import Reading
 from services.fraud.transactions.transactions import write_transactions
 from tests.services.fraud.answered import RUN_DATE, draw_traffic, write_traffic
 from tests.services.fraud.streams import stream
@@ -201,3 +202,30 @@ def test_file_covers_what_is_between_its_first_and_last_row(database, tmp_path, 
 def draw_file(*, labelled: bool) -> pd.DataFrame:
     table: pd.DataFrame = stream(50, days=10).astype(dict.fromkeys(COLUMNS[:3], str))
     return table if labelled else table.drop(columns="is_fraud")
+
+
+def test_file_with_other_names_is_read_as_training_reads_it(database, tmp_path):
+    """And told; labels of the log know nothing of rows that are numbered."""
+    with database.transaction(writes=True) as connection:
+        LABELS.insert(connection, [Label("1", True, 1.0, 2.0)])
+    file = tmp_path / "paysim.csv"
+    file.write_text(
+        "step;type;amount;nameOrig;nameDest;isFraud\n1;CASH_OUT;9,64;C1;M1;0\n2;TRANSFER;-1;C2;M1;1\n"
+    )
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+    with pytest.raises(TransactionsError, match="--refunds drop"):
+        snapshot_of_file(file, database, tmp_path, now)
+
+    written = snapshot_of_file(
+        file, database, tmp_path, now, Reading(refunds="drop", run_date=RUN_DATE)
+    )
+
+    assert (written.rows, written.frauds) == (1, 0)
+    assert current(tmp_path)["cents"].tolist() == [964]
+    assert {"columns", "delimiter", "decimals", "refunds", "labels"} <= written.assumed.keys()
+
+    file.write_text(
+        "transaction_id|customer_id|terminal_id|amount|time\n1|a|b|1.5|2026-11-01T10:00\n"
+    )
+    written = snapshot_of_file(file, database, tmp_path, now)
+    assert (written.rows, written.frauds, written.assumed) == (1, 1, {"delimiter": "bars"})

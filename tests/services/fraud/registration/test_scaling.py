@@ -51,6 +51,10 @@ def test_archive_of_arrays_is_read_and_a_pickle_is_not_opened(tmp_path):
     [
         ("a.json", '{"mean": [1]}', "mean and scale, or min and max .*it has mean alone"),
         ("a.json", "[1, 2]", "has to be an object"),
+        ("a.json", "null", "has to be an object"),
+        ("a.json", "[" * 9_999, "cannot be read as a scaling"),
+        ("a.json", '{"mean": null, "scale": null}', "lists of the same length"),
+        ("a.json", '{"mean": {"V1": 1}, "scale": {"V1": 1}}', "have to be lists of numbers"),
         ("a.json", '{"min_": [1], "scale_": [2]}', "write its data_min_ and data_max_"),
         ("a.json", '{"mean": [1, 2], "scale": [1]}', "lists of the same length"),
         ("a.json", '{"mean": [1], "scale": [0]}', "scale of feature number 1 makes a scale of 0"),

@@ -17,6 +17,7 @@ from services.fraud.training.candidate import make_candidate
 from services.fraud.training.conversion import tflite_probabilities
 from services.fraud.training.free_table import TableSpec, read_table
 from services.fraud.training.table_data import TableData
+from services.fraud.training.training_folder import TrainingFolder
 from services.fraud.transactions.mapping import recognise
 from tasks.orchestration.command_line import parse
 from tests.services.fraud.conftest import TINY
@@ -232,6 +233,24 @@ def test_table_is_the_same_after_it_was_written(tmp_path):
             data.assumed,
         )
         assert again.periods() == data.periods() and (again.train == data.train).all()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "null", "[" * 9_999])
+def test_facts_of_another_kind_are_damaged(tmp_path, content):
+    """In one line, whichever step reads them."""
+    training = TrainingFolder(tmp_path)
+    for name in ("assumed.json", "table.json"):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(TransactionsError, match=rf"{name} is damaged: start the training"):
+            training.assumed()
+
+
+def test_feature_that_loses_digits_in_float32_is_told_by_its_name(tmp_path):
+    """Seconds since 1970 of one day; not hours, and not what float32 holds as it is."""
+    lines = [f"{1_790_000_001 + n * 977},{n / 3},{int(n % 3 == 0)}\n" for n in range(60)]
+    data = read_table(spec(tmp_path, "paid,hours,bad\n" + "".join(lines)))
+    assert "digits of paid to 128, with a spread of 1.69e+04: subtract" in data.assumed["float32"]
+    assert "hours" not in data.assumed["float32"]
 
 
 def test_test_without_fraud_has_no_figures_and_a_threshold_all_the_same(tmp_path):

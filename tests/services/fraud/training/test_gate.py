@@ -48,3 +48,19 @@ def test_nothing_is_proven_without_frauds():
     assert Gate().faults(blind, BASELINE, None) == [
         "the test transactions hold no fraud, or nothing else: nothing is proven"
     ]
+
+
+@pytest.mark.parametrize(
+    ("gate", "candidate", "words"),
+    [
+        (Gate(), GOOD, None),
+        (Gate(), replace(GOOD, average_precision=0.681), None),
+        (Gate(), replace(GOOD, average_precision=0.679), "is 0.021 below that of the logistic"),
+        (Gate(), replace(GOOD, auc_roc=0.629), "not above 0.630, which may be chance with 20"),
+        (Gate(min_baseline_gain=0.01), replace(GOOD, average_precision=0.705), "--min-floor-gain"),
+    ],
+)
+def test_candidate_that_began_as_the_baseline_may_lose_little_to_it(gate, candidate, words):
+    """As to a champion; yet probabilities that say nothing let nobody in."""
+    found = gate.faults(candidate, GOOD, None, from_baseline=True)
+    assert [words in fault for fault in found] == [True] * bool(words)

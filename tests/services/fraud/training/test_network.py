@@ -133,6 +133,20 @@ def test_recipe_passes_over_few_rows_more_often():
     assert [recipe.epochs(rows) for rows in (100, 67_240, 270_000, 5_000_000)] == [20, 20, 6, 1]
 
 
+@pytest.mark.parametrize("by_meaning", [True, False])
+def test_network_of_few_rows_begins_as_the_regression(by_meaning):
+    """Before it learns, it answers as that one does; with many rows nothing is changed."""
+    recipe = Recipe(widths=(2,), branches=2, learning_rate=0.0, max_epochs=20)
+    assert recipe.for_rows(5_000) == recipe and recipe.for_rows(4_999).max_epochs == 8
+    rows = np.random.default_rng(0).random((600, len(FEATURES))).astype(np.float32)
+    is_fraud = rows[:, 0] > 0.9
+
+    network = fit(rows, is_fraud, recipe.for_rows(600), by_meaning=by_meaning)
+
+    found = network.predict(rows, verbose=0)[:, 0]
+    assert found == pytest.approx(logistic_baseline(rows, is_fraud, rows), abs=1e-5)
+
+
 def test_baseline_ranks_like_a_logistic_regression_and_survives_a_constant_feature():
     """Its probabilities are calibrated on its own rows."""
     draws = np.random.default_rng(0)

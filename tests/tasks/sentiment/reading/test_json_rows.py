@@ -175,3 +175,62 @@ def test_decimal_comma_is_refused_for_json(tmp_path):
 
     with pytest.raises(SourceError, match="read as JSON Lines, where --decimal-comma would change"):
         read(file, decimal_comma=("id",))
+
+
+TWICE = [
+    '{"id": 1, "text": "first", "text": ""}',
+    '{"id": 2, "text": "b", "other": 1, "other": 2}',
+    '{"id": 3, "text": "c", "\\u0069d": 4}',
+    '{"id": 5, "text": {"body": "d", "body": "e"}}',
+    '{"id": 6, "text": [1, {"by": {"name": 1, "name": 1}}]}',
+    '{"id": 7, "text": "f"}',
+]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["\n".join(TWICE), f"[{', '.join(TWICE)}]", "\n".join(TWICE).replace(", ", ",\n")],
+    ids=["lines", "array", "over-several-lines"],
+)
+def test_key_that_is_there_twice_is_a_fault_where_it_is_asked_for(tmp_path, content):
+    """Which of its values is meant is not known; of another key it does not matter."""
+    rows = read(write_bytes(tmp_path / "a.json", content.encode()))
+
+    assert cells(rows) == [
+        "more than one key text",
+        (2, "b"),
+        "more than one key id",
+        "more than one key text.body",
+        "more than one key text.by.name",
+        (7, "f"),
+    ]
+    assert rows[0].excerpt == '{"id": 1, "text": ""}'
+
+
+def test_key_on_a_path_that_is_there_twice_is_a_fault(tmp_path):
+    """Also where only one of the two objects has the field; not where a column is called so."""
+    lines = [
+        '{"review": {"body": "a"}}',
+        '{"review": {"body": "b"}, "review": {}}',
+        '{"review": {"body": "c", "body": "d", "by": 1}}',
+        '{"review": {"body": "e", "by": 1, "by": 2}}',
+        '{"review": 1, "review": 2, "review.body": "f"}',
+    ]
+    rows = read(write_bytes(tmp_path / "a.jsonl", "\n".join(lines).encode()), ["review.body"])
+
+    twice = ["more than one key review", "more than one key review.body"]
+    assert cells(rows) == [("a",), *twice, ("e",), ("f",)]
+
+
+def test_key_of_a_literal_that_is_there_twice_is_a_fault(tmp_path):
+    """As in JSON, whose first dumps were written so."""
+    lines = [
+        "{'id': 1, 'text': 'a'}",
+        "{'id': 2, 'text': 'b', u'text': None}",
+        "{'id': ({'n': 1, 'n': 2},), 'text': 'c'}",
+        "{'id': (-1, {2}), 'text': 'd', 'more': {'x': 1, 'x': 1}}",
+    ]
+    rows = read(write_bytes(tmp_path / "a.jsonl", "\n".join(lines).encode()))
+
+    twice = ["more than one key text", "more than one key id.n"]
+    assert cells(rows) == [(1, "a"), *twice, ((-1, {2}), "d")]

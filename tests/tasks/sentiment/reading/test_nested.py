@@ -70,3 +70,12 @@ def test_column_of_structs_or_lists_is_no_text(tmp_path):
     with pytest.raises(SourceError, match=r"words of a\.parquet holds list<.*>, not text"):
         source.rows(["words"], text="words")
     assert len(list(source.rows(["words", "review.body"], text="review.body"))) == 1
+
+
+def test_field_that_a_struct_has_twice_is_refused(tmp_path):
+    """Which of the two is meant is not known."""
+    twice = pa.StructArray.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["body", "body"])
+    pq.write_table(pa.table({"review": twice}), tmp_path / "a.parquet")
+
+    with pytest.raises(SourceError, match="a struct has more than one field body"):
+        open_source(str(tmp_path / "a.parquet")).rows(["review.body"])

@@ -1,5 +1,7 @@
 """Parquet rows: text of any type, damage named."""
 
+import decimal
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -58,7 +60,7 @@ def test_parquet_that_is_damaged_inside_is_an_error(tmp_path):
 def test_types_are_those_that_all_parquet_files_agree_on(tmp_path):
     """Where files differ, or are no Parquet, a column has no type of its own."""
     texts = pa.array(["good"]).dictionary_encode()
-    for name, stars in (("a", pa.array([1])), ("b", pa.array([1.5]))):
+    for name, stars in (("a", pa.array([1])), ("b", pa.array([True]))):
         table = pa.table({"text": texts, "stars": stars, "day": pa.array([0], pa.date32())})
         pq.write_table(table, tmp_path / f"{name}.parquet")
 
@@ -75,3 +77,42 @@ def test_type_of_a_column_is_that_of_the_files_that_have_one(tmp_path):
 
     assert open_source(str(tmp_path)).types() == {"text": pa.string(), "n": pa.int64()}
     assert open_source(str(tmp_path / "b.parquet")).types() == {"text": pa.string()}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "common"),
+    [
+        (pa.array([1, None]), pa.array([1.5, None]), pa.float64()),
+        (pa.array([1], pa.int8()), pa.array([1.5], pa.float32()), pa.float64()),
+        (pa.array([1.5], pa.float16()), pa.array([1.5]), pa.float64()),
+        (pa.array([-(2**53)]).dictionary_encode(), pa.array([1.5]), pa.float64()),
+        (pa.array([None], pa.int64()), pa.array([1.5]), pa.float64()),
+        (pa.array([2**53 + 1]), pa.array([1.5]), None),
+        (pa.array([1], pa.int16()), pa.array([2**63 - 1]), pa.int64()),
+        (pa.array([1]), pa.array([2**63], pa.uint64()), None),
+        (pa.array([1]), pa.array([True]), None),
+        (pa.array([1]), pa.array(["007"]), None),
+        (pa.array([1]), pa.array([decimal.Decimal("1.5")]), None),
+    ],
+    ids=str,
+)
+def test_numbers_of_several_files_have_a_type_in_common(tmp_path, first, second, common):
+    """As one file that holds them all would have it; where a value would change there is none."""
+    for name, stars in (("a", first), ("b", second)):
+        table = pa.table({"text": ["good"] * len(stars), "stars": stars})
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    source = open_source(str(tmp_path))
+
+    assert source.types().get("stars") == common
+    values = [row.values["stars"] for row in source.rows(["stars"]) if row.values is not None]
+    if common is not None:
+        assert pa.array(values, common).to_pylist() == [*first.to_pylist(), *second.to_pylist()]
+
+
+def test_numbers_whose_size_is_not_told_have_no_type_in_common(tmp_path):
+    """A file need not say how large its numbers are; reading them all would take a while."""
+    for name, stars in (("a", [1]), ("b", [1.5])):
+        table = pa.table({"stars": stars})
+        pq.write_table(table, tmp_path / f"{name}.parquet", write_statistics=False)
+
+    assert open_source(str(tmp_path)).types() == {}

@@ -338,3 +338,22 @@ def test_memory_does_not_grow_with_the_input(tmp_path, suffix):
             tracemalloc.stop()
 
     assert peak(30_000) < peak(5_000) + 256 * 1024
+
+
+@pytest.mark.parametrize("option", ["delimiter", "quote", "escape", "sheet"])
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_option_that_no_file_has_a_use_for_is_refused(tmp_path, suffix, option):
+    """It would change nothing, which nobody would notice."""
+    WRITERS[suffix](tmp_path / f"a{suffix}")
+    with pytest.raises(SourceError, match=f"where --{option} would change nothing"):
+        read(tmp_path, **{option: ";"})
+    with pytest.raises(SourceError, match=rf"^a\{suffix} is read as .* --{option} would"):
+        read(tmp_path / f"a{suffix}", **{option: ";"})
+
+
+def test_option_that_one_file_has_a_use_for_is_taken(tmp_path):
+    """Of a folder in which others are no CSV."""
+    write_csv(tmp_path / "a.csv", delimiter=";")
+    write_parquet(tmp_path / "b.parquet")
+
+    assert len(read(tmp_path, delimiter=";")) == 2 * len(ROWS)

@@ -59,6 +59,18 @@ def test_markdown_tables_keep_their_columns(place):
     assert all(len(width) <= 1 for width in widths)
 
 
+def test_rows_without_their_last_cells_are_counted():
+    """Where there are any: they are whole, and a column that all lack is seen."""
+    read_as = {"CSV (delimiter ;)": 1}
+    shown = "CSV (delimiter ;); 1 row without the last cells"
+
+    assert shown in on_terminal(a_report(read_as=read_as, short_rows=1))
+    assert "1,200 rows without the last cells" in on_terminal(
+        a_report(read_as=read_as, short_rows=1_200)
+    )
+    assert "last cells" not in on_terminal(a_report(read_as=read_as))
+
+
 def test_how_files_were_read_is_shown():
     """The commonest way first, and of many no more than can be read."""
     read_as = {"Parquet": 1, "CSV (delimiter ;)": 3, **{f"way {n}": 1 for n in range(9)}}
@@ -118,3 +130,17 @@ def test_all_forms_tell_the_precision_and_unknown_texts():
     assert "7 of 400 texts have no word that the model knows" in on_terminal(report)
     assert "labels of float32 on 99.6 %" in on_terminal(report)
     assert "no word" not in on_terminal(a_report()) + render_markdown(a_report())
+
+
+def test_terminal_says_why_rows_were_rejected():
+    """The commonest reason first, and of many no more than can be read."""
+    reasons = {f"reason {n}": (1, (n,)) for n in range(9)} | {"blank text": (1_200, (1, 2))}
+    shown = "1,200 x blank text; " + "; ".join(f"1 x reason {n}" for n in range(5)) + "; …"
+
+    assert f"\nrejected  {shown}\n" in on_terminal(a_report(rejected_reasons=reasons))
+    assert "\nrejected " not in on_terminal(a_report(rejected_reasons={}))
+
+
+def test_one_text_without_a_known_word_is_told_in_the_singular():
+    """1 of 400 texts have would be read as a fault of the figure."""
+    assert "1 of 400 texts has no word" in on_terminal(a_report(unknown=1))

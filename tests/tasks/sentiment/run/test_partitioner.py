@@ -2,21 +2,38 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tasks.sentiment.errors import RejectedTooMany
+from tasks.sentiment.reading.source import FileSource
 from tasks.sentiment.run import steps
 from tasks.sentiment.run.partitioner import partition_source
 from tasks.sentiment.run.plan import Plan
-from tests.tasks.sentiment.small_run import Job, knows_all
+from tests.tasks.sentiment.small_run import Job, knows_all, published_rows
+
+NEXT = date(2026, 11, 23)
 
 
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
     url = f"sqlite:///{tmp_path}/triptych.db"
     return Job(home=tmp_path / "var", source=tmp_path / "shop.jsonl", url=url)
+
+
+def write_feed(folder: Path, **days: pa.Array) -> Path:
+    """A Parquet file of each name, whose rows have these days."""
+    folder.mkdir()
+    for name, values in days.items():
+        ids = [f"{name}{n}" for n in range(len(values))]
+        table = pa.table({"id": ids, "review": ["Fine."] * len(values), "day": values})
+        pq.write_table(table, folder / f"{name}.parquet")
+    return folder
 
 
 def partition(job: Job, rows: Sequence[Mapping[str, object]]) -> Plan:
@@ -75,3 +92,50 @@ def test_finished_run_with_many_rows_without_text_has_nothing_to_do(job):
     again = job.run()
 
     assert (again.run_id, again.scored, again.rejected) == (first.run_id, 0, 1)
+
+
+def test_numbers_of_whole_and_decimal_files_are_carried_as_numbers(job, tmp_path, monkeypatch):
+    """Whichever file they stand in, a number is one value and one group of the report. The night
+    before, whose version carried them as text, is read together with this one."""
+    feed = write_feed(tmp_path / "feed", a=pa.array([1, None]), b=pa.array([2.5, 1.0]))
+    job = job.again(source=feed)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(FileSource, "types", lambda _: {})
+        job.run()
+    tonight = job.again(run_date=NEXT, rescore=True)
+
+    tonight.run()
+
+    assert [row["input_day"] for row in published_rows(job.folder)] == ["1", None, "2.5", "1.0"]
+    assert [row["input_day"] for row in published_rows(tonight.folder)] == [1.0, None, 2.5, 1.0]
+    nights = pd.read_parquet(job.folder.scores.parent).sort_values(["run_date", "review_id"])
+    assert nights["input_day"].dropna().tolist() == ["1", "2.5", "1.0", "1", "2.5", "1"]
+
+
+def test_numbers_of_whole_and_decimal_files_are_the_same_groups(job, tmp_path):
+    """5 of one file is 5.0 of another."""
+    feed = write_feed(tmp_path / "feed", a=pa.array([5, 4]), b=pa.array([5.0, 4.5]))
+    job = job.again(source=feed)
+    run = job.scoring_run()
+    steps.settle(run, job.open())
+    steps.begin(run)
+
+    partition_source(run, job.open(), knows_all)
+
+    groups = pq.read_table(run.folder.staged("input", 0))["group"].to_pylist()
+    assert groups == ["5.0", "4.0", "5.0", "4.5"]
+
+
+def test_rows_that_lack_their_last_cells_are_counted(job, tmp_path):
+    """They are whole; the count says that a file may be another one than was meant."""
+    file = tmp_path / "short.csv"
+    file.write_text("id,review,day\n1,Fine.,2026-11-22\n2,Fine.\n3,Good.,2026-11-23\n4,Bad.\n")
+    job = job.again(source=file)
+    run = job.scoring_run()
+    steps.settle(run, job.open())
+    steps.begin(run)
+
+    plan = partition_source(run, job.open(), knows_all)
+
+    assert (plan.accepted, plan.short_rows) == (4, 2)
+    assert plan.how_read.endswith("; 2 rows without the last cells")

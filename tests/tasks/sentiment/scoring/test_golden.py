@@ -1,13 +1,16 @@
 """Known texts: right models pass, wrong ones are stopped with a reason."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tasks.sentiment.errors import GoldenError
-from tasks.sentiment.scoring.golden import GOLDEN_TEXTS, check_golden
+from tasks.sentiment.errors import GoldenError, ModelError
+from tasks.sentiment.scoring.golden import GOLDEN_TEXTS, check_golden, golden_texts
 from tasks.sentiment.scoring.model import find_model
+from tasks.sentiment.scoring.precision import open_scorer
 from tasks.sentiment.scoring.scorer import Scorer
 from tests.tasks.sentiment.tiny_model import (
     rewrite_config,
@@ -77,3 +80,62 @@ def test_swapped_labels_and_foreign_weights_are_stopped(able, tmp_path):
     for folder in (able, foreign):
         with pytest.raises(GoldenError):
             check_golden(Scorer(find_model(str(folder), cache=tmp_path)))
+
+
+OWN = [("gut", "POSITIVE"), ("toll", "POSITIVE"), ("schön", "POSITIVE")]
+OWN += [("schlecht", "NEGATIVE"), ("übel", "NEGATIVE"), ("kaputt", "NEGATIVE")]
+
+
+def write_own(folder: Path, rows: object) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "known_texts.json").write_text(json.dumps(rows))
+    return folder
+
+
+def test_model_of_another_language_brings_its_texts(able, tmp_path):
+    """They are asked in place of the English ones, and a wrong answer is told likewise."""
+    rows = [{"text": text, "label": label} for text, label in OWN]
+    own = golden_texts(write_own(tmp_path / "own", rows))
+    scorer = FakeScorer([0.9, 0.9, 0.9, 0.1, 0.1, 0.1])
+
+    check_golden(scorer, own)
+
+    assert scorer.texts == [text for text, _ in OWN]
+    with pytest.raises(GoldenError, match=r"1 of 6 known texts wrong, first: \"kaputt\"") as caught:
+        check_golden(FakeScorer([0.9, 0.9, 0.9, 0.1, 0.1, 0.6]), own)
+    assert "English" not in str(caught.value)
+
+    wrong = [{"text": golden.raw_text, "label": "POSITIVE"} for golden in GOLDEN_TEXTS[5:]]
+    right = [{"text": golden.raw_text, "label": "NEGATIVE"} for golden in GOLDEN_TEXTS[:5]]
+    write_own(able, [*wrong, *right])
+    with pytest.raises(GoldenError, match="10 of 10 known texts wrong"):
+        open_scorer(find_model(str(able), cache=tmp_path), "float32", threads=1)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        {"text": "gut"},
+        ["gut"],
+        [{"text": "gut", "label": "POSITIVE"}] * 9,
+        [{"text": 5, "label": label} for _, label in OWN],
+        [{"text": text} for text, _ in OWN],
+        [{"text": text, "label": [label]} for text, label in OWN],
+        [{"text": text, "label": label.lower()} for text, label in OWN],
+    ],
+)
+def test_texts_that_could_not_tell_a_wrong_model_are_refused(tmp_path, rows):
+    """A file that checks nothing must not pass for a check."""
+    with pytest.raises(ModelError, match=r"known_texts\.json"):
+        golden_texts(write_own(tmp_path / "own", rows))
+
+
+def test_labels_are_called_swapped_only_where_swapping_them_mends_all():
+    """A model that does not read English is not sent to turn a right choice round."""
+    swapped = [1 - probability for probability in RIGHT]
+    with pytest.raises(GoldenError, match="its labels are swapped"):
+        check_golden(FakeScorer(swapped))
+
+    with pytest.raises(GoldenError, match="does not read English") as caught:
+        check_golden(FakeScorer([*swapped[:-1], RIGHT[-1]]))
+    assert "swapped" not in str(caught.value)

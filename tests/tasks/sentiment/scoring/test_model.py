@@ -85,6 +85,18 @@ def test_old_vocabulary_file_is_converted(folder, tmp_path):
     )
 
 
+@pytest.mark.parametrize("kind", ["CTRLTokenizer", "FlaubertTokenizer"])
+def test_tokenizer_of_python_code_is_refused_with_the_way_out(folder, tmp_path, kind):
+    """Whether the packages that it needs are there or not: they would help nobody."""
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": kind}))
+    (folder / "vocab.json").write_text(json.dumps({"<unk>": 0, "<s>": 1, "</s>": 2, "<pad>": 3}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+
+    with pytest.raises(ModelError, match=r"code in Python .* choose a model that has a tokenizer"):
+        find_model(str(folder), cache=tmp_path)
+
+
 @pytest.mark.parametrize(
     "labels",
     [

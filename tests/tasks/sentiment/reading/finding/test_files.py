@@ -1,6 +1,8 @@
 """Finding files: what a folder holds is read, and what is left out is counted."""
 
+import errno
 import os
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -89,20 +91,62 @@ def test_column_of_a_file_comes_before_the_partition_of_its_folder(tmp_path):
     assert source.types()["n"] == pa.int64()
 
 
-def test_folder_that_cannot_be_read_is_refused_and_not_left_out(tmp_path, monkeypatch):
-    """Its rows would be missing without a word; a hidden one is left out anyway."""
-    for name in ("a.csv", ".old/a.csv", "june/a.csv"):
-        write_csv(tmp_path / name)
-    scan, locked = os.scandir, {tmp_path / ".old"}
+@pytest.fixture
+def locked(monkeypatch) -> dict[str, bool]:
+    """Folders that do not tell about what is in them, and whether they tell the names at least."""
+    folders: dict[str, bool] = {}
+    scan, look = os.scandir, os.stat
+
+    def refuse(place: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(place))
 
     def scan_unlocked(place):
-        if place in locked or str(place) in map(str, locked):
-            raise PermissionError(13, "Permission denied", str(place))
-        return scan(place)
+        return scan(place) if folders.get(os.fspath(place), True) else refuse(place)
+
+    def look_unlocked(place, **options):
+        is_inside = not isinstance(place, int) and str(Path(place).parent) in folders
+        return refuse(place) if is_inside else look(place, **options)
 
     monkeypatch.setattr(os, "scandir", scan_unlocked)
-    assert len(list(open_source(str(tmp_path)).rows(COLUMNS))) == 2 * len(ROWS)
+    monkeypatch.setattr(os, "stat", look_unlocked)
+    monkeypatch.setattr(os, "lstat", lambda place: look_unlocked(place, follow_symlinks=False))
+    return folders
 
-    locked.add(tmp_path / "june")
+
+PATTERNS = ["", "**", "**/*.csv", "*/*.csv", "*/a.csv"]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_folder_that_cannot_be_read_is_refused_and_not_left_out(tmp_path, locked, pattern):
+    """Its rows would be missing without a word; a hidden one is left out anyway."""
+    for name in (".old/a.csv", "_old/a.csv", "june/a.csv", "may/a.csv"):
+        write_csv(tmp_path / name)
+    locked |= {str(tmp_path / ".old"): False, str(tmp_path / "_old"): False}
+    source = open_source(str(tmp_path / pattern))
+    assert len(list(source.rows(COLUMNS))) == 2 * len(ROWS)
+
+    locked[str(tmp_path / "june")] = False
     with pytest.raises(SourceError, match="june cannot be read: Permission denied"):
+        open_source(str(tmp_path / pattern))
+
+
+def test_folder_that_a_pattern_does_not_ask_for_may_be_locked(tmp_path, locked):
+    """Nothing that was asked for is missing."""
+    for name in ("june/a.csv", "may/a.csv", "may/locked/a.csv"):
+        write_csv(tmp_path / name)
+    locked |= {str(tmp_path / "june"): False, str(tmp_path / "may" / "locked"): False}
+
+    assert len(list(open_source(str(tmp_path / "may" / "*.csv")).rows(COLUMNS))) == len(ROWS)
+    assert len(list(open_source(str(tmp_path / "m*" / "a.csv")).rows(COLUMNS))) == len(ROWS)
+
+
+def test_file_that_its_folder_does_not_tell_about_is_refused(tmp_path, locked):
+    """A folder may show its names and no more; a link that leads nowhere is no file."""
+    write_csv(tmp_path / "a.csv")
+    (tmp_path / "gone.csv").symlink_to(tmp_path / "nowhere.csv")
+    (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
+    assert len(list(open_source(str(tmp_path)).rows(COLUMNS))) == len(ROWS)
+
+    locked[str(tmp_path)] = True
+    with pytest.raises(SourceError, match=r"a\.csv cannot be read: Permission denied"):
         open_source(str(tmp_path))

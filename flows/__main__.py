@@ -15,6 +15,7 @@ PROGRAM = Program(
     groups={
         "operate": (
             Verb("up", "start everything on this machine, until Ctrl-C", "flows.verbs.up"),
+            Verb("watch", "end dead runs, see to missed nights", "flows.verbs.watch"),
         ),
         "batch": (
             Verb("score-sentiment", "score customer reviews: the night", "flows.score_sentiment"),

@@ -194,7 +194,7 @@ def announce_finished(run: ScoringRun, outcome: Outcome) -> Outcome:
     return outcome
 
 
-@task(**IO_RETRY, task_run_name="partition {run.folder.source}")
+@task(**DB_RETRY, task_run_name="partition {run.folder.source}")
 def partition_source(run: ScoringRun) -> Plan:
     """Read and check the source, and partition it."""
     known = KnownWords(_model(run).tokenizer)

@@ -43,11 +43,17 @@ class Settings(BaseSettings):
         None, description="Python program that has mediapipe; default: the one that runs this."
     )
 
+    blackout_days: Path | None = Field(
+        None,
+        description="File of the days on which no night runs; default: blackout-days.txt in the"
+        " home folder.",
+    )
+
     fraud_max_state_age_h: float = Field(
         36.0, gt=0, description="Where nothing was answered for longer, transactions are missing."
     )
 
-    @field_validator("home", "signing_keys", "telemetry_folder")
+    @field_validator("home", "signing_keys", "telemetry_folder", "blackout_days")
     @classmethod
     def _absolute(cls, folder: Path | None) -> Path | None:
         return folder and folder.expanduser().resolve()

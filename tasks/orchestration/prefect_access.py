@@ -106,6 +106,11 @@ def server_environment(home: Path, port: int, host: str = "127.0.0.1") -> dict[s
         "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": (
             f"http://127.0.0.1:{port},http://localhost:{port}"
         ),
+        # A server that is started again knows which runs hold a place; by default it forgets, and
+        # runs that live are cancelled.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
+            "prefect.server.concurrency.lease_storage.filesystem"
+        ),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
     }

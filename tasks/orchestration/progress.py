@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import cast
 from uuid import UUID
 
+import httpx
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.exceptions import PrefectException
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -22,6 +24,13 @@ from rich.text import Text
 
 ARTIFACT_EVERY_S = 2.0
 LINE_EVERY_S = 15.0  # where standard error is no terminal
+
+_units_done = 0
+
+
+def units_done() -> int:
+    """What all of this process' progresses have advanced by: work goes on while it grows."""
+    return _units_done
 
 
 class Rate(ProgressColumn):
@@ -76,6 +85,8 @@ class RunProgress:
         self._update_artifact()
 
     def advance(self, units: int) -> None:
+        global _units_done
+        _units_done += units
         self.done += units
         self._bar.advance(self._task, units)
         now = time.monotonic()
@@ -98,7 +109,8 @@ class RunProgress:
         return 100.0 * self.done / self._total if self._total else 100.0
 
     def _update_artifact(self) -> None:
-        update_progress_artifact(self._artifact, self._percent(), self._what)
+        with suppress(httpx.HTTPError, PrefectException):  # no work is lost for want of a picture
+            update_progress_artifact(self._artifact, self._percent(), self._what)
 
 
 @contextmanager

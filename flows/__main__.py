@@ -16,6 +16,7 @@ PROGRAM = Program(
         "operate": (
             Verb("up", "start everything on this machine, until Ctrl-C", "flows.verbs.up"),
             Verb("watch", "end dead runs, see to missed nights", "flows.verbs.watch"),
+            Verb("env", "let a shell ask the Prefect server: its password", "flows.verbs.env"),
         ),
         "batch": (
             Verb("score-sentiment", "score customer reviews: the night", "flows.score_sentiment"),

@@ -176,6 +176,12 @@ def _line_of_prefect(error: BaseException, home: Path) -> str:
     reason = _first_line(error.__cause__ or error)
     if full := _full_disk(home):  # where a server of our own has its database
         return f"{full} ({reason})"
+    if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == 401:
+        place = error.request.url.netloc.decode()  # without what it may hold of a password
+        return (
+            f"the Prefect server at {place} refuses the password: set PREFECT_API_AUTH_STRING to"
+            " its own, user:password"
+        )
     return (
         f"the Prefect server does not answer as it should ({_first_line(error)}: {reason}): start"
         " it, or unset PREFECT_API_URL"

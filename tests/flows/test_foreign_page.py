@@ -17,6 +17,7 @@ from prefect import flow, task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_AUTH_STRING, temporary_settings
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
@@ -129,3 +130,13 @@ def test_task_runs_arrive_at_a_server_with_a_password(prefect_api):
             assert time.monotonic() < deadline
             time.sleep(0.1)
     assert [each.name.split("-")[0] for each in found] == ["one_step"]
+
+
+@pytest.mark.parametrize("password", [None, "admin:wrong"])
+def test_wrong_password_is_told_in_one_line(run_here, tmp_path, password):
+    """With what would be right; the command neither tries again for minutes nor shows it."""
+    with temporary_settings({PREFECT_API_AUTH_STRING: password}):
+        status, output, errors = run_here("collect_telemetry", tmp_path / "var")
+    assert (status, output) == (1, "")
+    assert errors.count("\n") == 1 and "PREFECT_API_AUTH_STRING" in errors
+    assert "wrong" not in errors

@@ -57,7 +57,7 @@ bench: install
 	$(BIN)/python -m tests.benchmarks.bench_edge
 
 up: install
-	@PATH="$(CURDIR)/$(BIN):$$PATH" deployments/up
+	@$(BIN)/triptych up
 
 clean:
 	rm -rf .venv var build dist *.egg-info edge/device/build edge/device/*.egg-info .mypy_cache .ruff_cache

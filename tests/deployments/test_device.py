@@ -10,6 +10,8 @@ import yaml
 from edge_detector.cli.config import read_config
 from edge_detector.cli.options import RUN
 
+from tasks.operations.stack.ports import DEFAULTS
+
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "deployments" / "edge-detector.service"
 IMAGE = ROOT / "deployments" / "Dockerfile.device"
@@ -116,5 +118,5 @@ def test_fraud_services_key_opens_no_telemetry():
 def test_stack_without_docker_serves_releases_too():
     """On a port that can be chosen."""
     procfile = (ROOT / "deployments" / "Procfile").read_text()
-    assert 'python -m edge.fleet.server --port "${TRIPTYCH_RELEASES_PORT:-8080}"' in procfile
-    assert "TRIPTYCH_RELEASES_PORT" in (ROOT / "deployments" / "up").read_text()
+    assert 'python -m edge.fleet.server --port "$TRIPTYCH_RELEASES_PORT"' in procfile
+    assert "TRIPTYCH_RELEASES_PORT" in DEFAULTS

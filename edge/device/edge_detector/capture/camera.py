@@ -38,6 +38,8 @@ def open_camera(source: Source, patience: Patience | None = None) -> "FileCamera
         return FileCamera(source, capture, probe_times(source))
     if not capture.isOpened():
         capture.release()
+        if source.repeats:
+            raise CameraError(f"{source.shown} holds no video that can be read")
         raise CameraError(
             f"{source.shown} does not open: is it connected, does no other program use it, and"
             " may this user read it (group video)? --source takes another number, a file, a"

@@ -6,7 +6,7 @@ A password in an address is never part of what is shown.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_detector.capture.repeated import RepeatedVideo
 from edge_detector.contract.picture_files import (
     CONVERT,
     OTHER_PICTURES,
@@ -55,19 +56,29 @@ class Source:
     kind: Kind
     target: str
     shown: str  # without user, password and query
+    repeats: bool = False  # a video file, in the place of a camera
 
     @property
     def live(self) -> bool:
         """Whether frames come at their own pace, and go on for ever."""
-        return self.kind in ("device", "address")
+        return self.repeats or self.kind in ("device", "address")
 
 
-def parse_source(text: str) -> Source:
+def parse_source(text: str, repeat: bool = False) -> Source:
     """What a text names.
+
+    repeat: it is a video file, to be shown in the place of a camera; another source stays as it
+        is, since it repeats nothing.
 
     Raises:
         CameraError: there is no such file or folder, or no such kind of address.
     """
+    source = _parse(text)
+    is_video = source.kind == "file" and Path(source.target).suffix.lower() not in PICTURES
+    return replace(source, repeats=True) if repeat and is_video else source
+
+
+def _parse(text: str) -> Source:
     if "://" in text:
         return _parse_address(text)
     if re.fullmatch(r"\d+", text, re.ASCII):
@@ -135,6 +146,8 @@ def open_capture(source: Source) -> Capture:
             raise CameraError(f"{source.shown} cannot be read: {error.strerror}") from error
     if Path(source.target).suffix.lower() in PICTURES and source.kind == "file":
         return FolderCapture([Path(source.target)])
+    if source.repeats:
+        return RepeatedVideo(lambda: cv2.VideoCapture(source.target))
     limits = []
     if source.kind == "address":
         limits = [

@@ -25,6 +25,7 @@ class Config:
 
     home: Path
     source: str
+    repeat: bool
     frames: int | None
     threads: int
     runtime: str

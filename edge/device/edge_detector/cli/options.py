@@ -148,6 +148,7 @@ GROUPS = {
 }
 
 _SOURCE = "a camera's number, a video file, a folder of pictures, or an address: rtsp://host/stream"
+_REPEAT = "show a video file in the place of a camera: at its own rate, again and again"
 _RUNTIME = f"TFLite runtime: {', '.join((AUTO, *RUNTIMES))}"
 _INCLUDE = "labels that count, with commas between them"
 _OUTPUT = "annotated video (.mp4, .mov, .mkv or .avi), written anew"
@@ -201,6 +202,7 @@ INTERPRETER = (
 )
 RUN = (
     Option("source", "frames", read_source, "0", _SOURCE, "SOURCE"),
+    Option("repeat", "frames", read_switch, False, _REPEAT),
     Option("frames", "frames", whole(1, 2**62), None, "end after so many frames", "N", "never"),
     Option("threshold", "model", number(0, 1), None, _SCORE, "SCORE", "the manifest's"),
     Option(

@@ -86,7 +86,7 @@ def _check_apart(config: Config) -> None:
         "--events": config.events,
         "--contact-sheet": config.contact_sheet,
     }
-    source = parse_source(config.source)
+    source = parse_source(config.source, config.repeat)
     seen: dict[str, Path] = {}
     for option, path in named.items():
         if path is None:

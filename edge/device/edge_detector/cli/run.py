@@ -52,7 +52,7 @@ class Run:
     def __init__(self, config: Config, progress: Progress) -> None:
         """Raises: CameraError, ConfigError: what the configuration names cannot be."""
         self._config = config
-        self._source = parse_source(config.source)
+        self._source = parse_source(config.source, config.repeat)
         device_id = read_device_id(config)
         self._slots = Slots(config.home)
         self._systemd, self._heartbeat, self._metrics = Systemd(), Heartbeat(), Metrics()

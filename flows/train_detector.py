@@ -67,7 +67,9 @@ def train_detector(params: TrainDetector) -> Path:
     """Gather images, train, package, report; the model's folder."""
     run = steps.open_run(params)
     steps.gather(run)
-    return steps.train(run)
+    model = steps.train(run)
+    steps.announce_model(run, model)
+    return model
 
 
 COMMAND = FlowCommand(TrainDetector, train_detector, steps.ERRORS)

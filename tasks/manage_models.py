@@ -9,7 +9,14 @@ from services.fraud.errors import FraudError, ModelError
 from services.fraud.scoring.registry import Registry, Standing
 from tasks.orchestration.parameters import name_action
 from tasks.orchestration.policies import IO_RETRY, PLAIN
-from tasks.orchestration.reporting import add_markdown, print_notice, print_result, run_parameters
+from tasks.orchestration.reporting import (
+    NEW_CHAMPION,
+    add_markdown,
+    announce,
+    print_notice,
+    print_result,
+    run_parameters,
+)
 from tasks.settings import Settings
 
 ERRORS = (FraudError,)
@@ -47,6 +54,7 @@ def promote(tag: str, override_block: bool, new_contract: bool = False) -> None:
 
     registry = checked_registry(Settings().home)
     registry.promote(tag, "registered", override_block=override_block, new_contract=new_contract)
+    announce(NEW_CHAMPION, tag)
     if changed := registry.read().new_contract:
         print_notice(f"new contract: {tag} {changed}")
 
@@ -125,6 +133,7 @@ def roll_back(new_contract: bool = False) -> str:
 
     registry = checked_registry(Settings().home)
     tag = registry.rollback(new_contract=new_contract)
+    announce(NEW_CHAMPION, tag)
     if changed := registry.read().new_contract:
         print_notice(f"new contract: {tag} {changed}")
     print_result(f"champion: {tag}")

@@ -18,8 +18,10 @@ from services.reporting.markdown import escape
 from tasks.orchestration.policies import PLAIN
 from tasks.orchestration.progress import resumed_progress
 from tasks.orchestration.reporting import (
+    NEW_DETECTOR,
     add_markdown,
     add_table,
+    announce,
     print_notice,
     print_result,
     run_parameters,
@@ -130,6 +132,20 @@ def train(run: TrainingRun) -> Path:
     add_markdown("train-detector-report", "\n".join(escape(line, 10_000) for line in lines))
     print_result("\n".join(lines))
     return run.output
+
+
+def announce_model(run: TrainingRun, model: Path) -> None:
+    """Tell of the new detector, with what its publication takes, for devices of the canary."""
+    from edge.release.training.card import MODEL_FILE
+    from edge.release.training.training_run import validation_scenes
+
+    scenes = validation_scenes(run.home / "detectors" / "scenes", run.params.seed)
+    publication = {
+        "model": str(model / MODEL_FILE),
+        "evaluate_on": str((run.params.dataset or scenes).resolve()),
+        "channel": "canary",
+    }
+    announce(NEW_DETECTOR, run.name, publication=publication)
 
 
 def _table(card: Card) -> list[dict[str, object]]:

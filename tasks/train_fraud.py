@@ -23,8 +23,10 @@ from services.fraud.transactions.foreign import Reading
 from tasks.orchestration.policies import IO_RETRY, PLAIN
 from tasks.orchestration.progress import RunProgress
 from tasks.orchestration.reporting import (
+    NEW_CHAMPION,
     add_markdown,
     add_table,
+    announce,
     print_notice,
     print_result,
     run_parameters,
@@ -235,6 +237,7 @@ def promote(job: Job, tag: str, verdict: Verdict) -> str:
             override_block=job.override_block,
             new_contract=job.new_contract,
         )
+        announce(NEW_CHAMPION, tag)
     return job.wanted
 
 

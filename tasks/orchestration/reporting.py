@@ -9,7 +9,11 @@ from typing import Any
 
 import prefect.runtime
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.events import emit_event
 from rich.console import Console, RenderableType
+
+NEW_CHAMPION = "triptych.fraud-model.champion"
+NEW_DETECTOR = "triptych.detector.trained"
 
 
 def run_parameters() -> dict[str, Any]:
@@ -31,6 +35,14 @@ def add_markdown(key: str, markdown: str) -> None:
 def add_table(key: str, rows: Sequence[dict[str, Any]], description: str | None = None) -> None:
     """Show a table in the UI, one dictionary a row."""
     create_table_artifact(list(rows), key=key, description=description)
+
+
+def announce(event: str, what: str, **payload: Any) -> None:
+    """Tell Prefect that something new is there, so that a deployment's trigger may follow.
+
+    event: such as triptych.fraud-model.champion; what: the new thing's name.
+    """
+    emit_event(event, {"prefect.resource.id": f"triptych.{what}"}, payload=payload)
 
 
 def print_result(what: RenderableType) -> None:

@@ -93,10 +93,16 @@ def render_images(folder: Path, scenes: int, seed: int) -> tuple[Dataset, Datase
     """Render conveyor scenes to train on and to validate with, once for each seed and number."""
     from edge.release.synthetic.scenes import write_once
 
-    sets = []
-    for name, count, drawn in (("train", scenes, 2 * seed + 1), ("val", VAL_SCENES, 2 * seed + 2)):
-        sets.append(read_dataset(write_once(folder / f"{name}-{count}-{drawn}", count, drawn)))
-    return sets[0], sets[1]
+    train, val = folder / f"train-{scenes}-{2 * seed + 1}", validation_scenes(folder, seed)
+    return (
+        read_dataset(write_once(train, scenes, 2 * seed + 1)),
+        read_dataset(write_once(val, VAL_SCENES, 2 * seed + 2)),
+    )
+
+
+def validation_scenes(folder: Path, seed: int) -> Path:
+    """Where `render_images` puts what it validates with."""
+    return folder / f"val-{VAL_SCENES}-{2 * seed + 2}"
 
 
 def fit(plan: Plan, state: Path, advance: Callable[[int], object]) -> Trained:

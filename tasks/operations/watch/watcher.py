@@ -37,6 +37,7 @@ from tasks.settings import Settings
 
 ERRORS = (AccessError,)
 LOOK_EVERY_S = 3.0
+AWAY_S = 60.0  # that a server takes to start is no trouble
 LEAKED_S = 45.0  # a slot that no run holds for so long is freed
 AT_WORK = {"type": {"any_": [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]}}
 AWAY = Trouble(
@@ -62,7 +63,7 @@ class Watcher:
     clock: Callable[[], float] = time.monotonic
     _verdicts: Verdicts = field(default_factory=Verdicts)
     _leaked_since: dict[UUID, float] = field(default_factory=dict)
-    _away: bool = False
+    _away_since: float | None = None
 
     def run(self, sleep: Callable[[float], None] = time.sleep) -> None:
         """Look for as long as the process lives."""
@@ -77,15 +78,15 @@ class Watcher:
             with get_client(sync_client=True) as api:
                 self.look(api)
         except (httpx.HTTPError, PrefectException, RuntimeError) as error:
-            if not self._away:
+            if self._away_since is None:
+                self._away_since = self.clock()
                 self.say(f"the Prefect server does not answer; waiting for it ({_line(error)})")
-            self._away = True
-            if self.survey is not None:
+            elif self.survey is not None and self.clock() - self._away_since >= AWAY_S:
                 self.survey.tell([AWAY])
             return False
-        if self._away:
+        if self._away_since is not None:
             self.say("the Prefect server is back")
-        self._away = False
+        self._away_since = None
         return True
 
     def look(self, api: SyncPrefectClient) -> None:

@@ -1,6 +1,7 @@
 """The file of blackout days: dates and ranges are obeyed, a wrong line is named."""
 
 from datetime import date
+from pathlib import Path
 
 from tasks.operations.nights.blackout import read_blackout_days
 
@@ -42,3 +43,14 @@ def test_wrong_line_is_named_and_the_others_hold(tmp_path):
 def test_without_a_file_there_are_none(tmp_path):
     """As in a new home."""
     assert read_blackout_days(tmp_path / "none").reason(date(2026, 12, 24)) is None
+
+
+def test_example_of_the_guide_is_read(tmp_path):
+    """As an operator would copy it."""
+    guide = (Path(__file__).parents[4] / "deployments" / "README.md").read_text("utf-8")
+    (tmp_path / "days").write_text(guide.split("a range a line:\n\n```\n")[1].split("```")[0])
+
+    days = read_blackout_days(tmp_path / "days")
+
+    assert days.wrong == ()
+    assert days.reason(date(2026, 12, 25)) == "2026-12-25 is a blackout day (Christmas)"

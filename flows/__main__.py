@@ -17,6 +17,7 @@ PROGRAM = Program(
             Verb("up", "start everything on this machine, until Ctrl-C", "flows.verbs.up"),
             Verb("watch", "end dead runs, see to missed nights", "flows.verbs.watch"),
             Verb("env", "let a shell ask the Prefect server: its password", "flows.verbs.env"),
+            Verb("rollback", "take back the last night, model or release", "flows.verbs.rollback"),
         ),
         "batch": (
             Verb("score-sentiment", "score customer reviews: the night", "flows.score_sentiment"),

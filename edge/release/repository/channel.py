@@ -75,6 +75,13 @@ class Channel:
         """
         return self._with(replace(self._listed(name, version), withdrawn=checked_reason(reason)))
 
+    def with_again(self, name: str, version: str) -> "Channel":
+        """With a withdrawn release offered as it was before.
+
+        Raises: RepositoryError: it is not listed.
+        """
+        return self._with(replace(self._listed(name, version), withdrawn=None))
+
     def to_json(self) -> bytes:
         """As devices read it; the same channel gives the same bytes.
 

@@ -158,15 +158,18 @@ class Repository:
             channels = self._channels(state)
             listing = [channel for channel in channels if channel.find(name, version)]
             if not listing:
-                listed = {
-                    " ".join(release.release)
-                    for channel in channels
-                    for release in channel.releases
-                }
+                listed = {" ".join(one.release) for other in channels for one in other.releases}
                 known = ", ".join(sorted(listed)) or "nothing"
                 raise RepositoryError(f"no {name} {version} is published; there is {known}")
             changed = (channel.without(name, version, reason) for channel in listing)
             return self._writer.change(state, _lists(changed))
+
+    def restore(self, name: str, version: str) -> bool:
+        """Offer a withdrawn release again, as it was, in all its channels; whether that is new."""
+        with self._writer.changing() as state:
+            check_whole(self._storage, state, name, version)
+            listing = [one for one in self._channels(state) if one.find(name, version)]
+            return self._writer.change(state, _lists(c.with_again(name, version) for c in listing))
 
     def successors(self, name: str) -> dict[str, str | None]:
         """The newest release that each channel offers, and why devices cannot take it, if so."""

@@ -12,7 +12,8 @@ with it.
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,7 @@ def publish(run_folder: RunFolder, plan: Plan, entry: Mapping[str, Any]) -> None
     """
     _check_partitions(run_folder, "rejected", plan.rejected_parts, plan.rejected)
     _check_partitions(run_folder, "scores", len(plan.parts), plan.accepted)
-    lock = run_folder.home / "sentiment" / "locks" / f"{run_folder.scores.name}.lock"
-    with held(lock):  # runs of other sources share the folder
+    with changing(run_folder):
         for folder, kind, count in (
             (run_folder.rejected, "rejected", plan.rejected_parts),
             (run_folder.scores, "scores", len(plan.parts)),
@@ -73,6 +73,13 @@ def publish(run_folder: RunFolder, plan: Plan, entry: Mapping[str, Any]) -> None
                 for number in range(count)
             }
             _replace_source(folder, run_folder.source, files, entry)
+
+
+@contextmanager
+def changing(run_folder: RunFolder) -> Iterator[None]:
+    """Hold the run date's folders, which runs of other sources share."""
+    with held(run_folder.home / "sentiment" / "locks" / f"{run_folder.scores.name}.lock"):
+        yield
 
 
 def _check_partitions(folder: RunFolder, kind: str, count: int, rows: int) -> None:
@@ -93,17 +100,48 @@ def _check_partitions(folder: RunFolder, kind: str, count: int, rows: int) -> No
         )
 
 
-def _replace_source(
-    folder: Path, source: str, files: Mapping[str, Path], entry: Mapping[str, Any]
+def remove_source(folder: Path, source: str) -> None:
+    """Publish the folder without a source; one that holds no other goes as a whole."""
+    _replace_source(folder, source, {}, None)
+
+
+def restore_source(
+    folder: Path,
+    source: str,
+    files: Mapping[str, Path],
+    entry: Mapping[str, Any],
+    order: Sequence[str],
 ) -> None:
-    """Exchange the files of one source in `folder` for `files` (name there -> where it is now)."""
+    """Publish a source as it was before `remove_source`.
+
+    files: name there -> where it lies now. order: of the sources in the manifest, as it was.
+    """
+    _replace_source(folder, source, files, entry, order)
+
+
+def _replace_source(
+    folder: Path,
+    source: str,
+    files: Mapping[str, Path],
+    entry: Mapping[str, Any] | None,
+    order: Sequence[str] = (),
+) -> None:
+    """Exchange the files of one source in `folder` for `files` (name there -> where it is now).
+
+    entry: None takes the source out of the folder.
+    """
     old = folder.with_name(f".{folder.name}.old")
     if old.exists() and not folder.exists():  # killed between the two renames of `exchange`
         old.rename(folder)
     aside = folder.with_name(f".{folder.name}.new")  # dot: data set readers skip it
     shutil.rmtree(aside, ignore_errors=True)  # a killed publisher's, or the state before last
-    aside.mkdir(parents=True)
     sources = read_manifest(folder)["sources"]
+    if entry is None and not set(sources) - {source}:
+        if folder.exists():
+            folder.rename(aside)
+            sync_folder(folder.parent)
+        return
+    aside.mkdir(parents=True)
     for name, other in sources.items():
         if name != source:
             if not is_whole(folder, other):
@@ -112,17 +150,23 @@ def _replace_source(
                     " run date again first"
                 )
             for file in other["files"]:
-                _place(folder / file, aside / file)
+                place(folder / file, aside / file)
     for name, file in files.items():
-        _place(file, aside / name)
-    sources[source] = {**entry, "files": sorted(files)}
+        place(file, aside / name)
+    if entry is None:
+        del sources[source]
+    else:
+        sources[source] = {**entry, "files": sorted(files)}
+    known = [name for name in order if name in sources]
+    sources = {name: sources[name] for name in dict.fromkeys([*known, *sources])}
     write_json(aside / MANIFEST, {"sources": sources})
     sync_folder(aside)
     exchange(aside, folder)
     sync_folder(folder.parent)
 
 
-def _place(file: Path, target: Path) -> None:
+def place(file: Path, target: Path) -> None:
+    """Let a file lie there too: linked, or copied."""
     try:
         os.link(file, target)
     except OSError:  # a file system without hard links

@@ -1,0 +1,140 @@
+"""`triptych rollback`: there and back again, of each kind, and what it says."""
+
+import json
+import signal
+from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from edge.release.repository.keys import Keys
+from edge.release.repository.repository import Repository
+from edge.release.repository.storage import FolderStorage
+from flows.verbs.rollback import COMMAND
+from services.fraud.scoring import model_check
+from services.fraud.scoring.registry import Registry
+from services.fraud.transactions.features import FEATURES
+from tests.edge.releases import make_release
+from tests.tasks.sentiment.run.test_taking_back import in_sql, published
+from tests.tasks.sentiment.small_run import Job, write_source
+
+
+@pytest.fixture
+def rollback(tmp_path, monkeypatch, capfd):
+    """Does what `triptych rollback` does: status, output, error output."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("TRIPTYCH_HOME", str(home))
+    before = signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            COMMAND.run("triptych rollback", arguments)
+        output, errors = capfd.readouterr()
+        return int(end.value.code or 0), output, errors
+
+    yield run
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def three_nights(tmp_path: Path) -> Job:
+    source = write_source(tmp_path / "shop.csv", 20)
+    home = tmp_path / "home"
+    job = Job(home=home, source=source, url=f"sqlite:///{home}/triptych.db")
+    for day in (20, 21, 22):
+        job = job.again(run_date=date(2026, 11, day), model_digest=f"model of {day}")
+        job.run()
+    return job
+
+
+def test_night_and_back_again(three_nights, rollback):
+    """Dry first, one night, two nights, and all the way back to what it was."""
+    files, rows = published(three_nights), in_sql(three_nights)
+
+    status, said, _ = rollback("night", "--dry-run")
+    assert (status, said) == (
+        0,
+        "would be taken back: shop of 2026-11-22\ncurrent night of shop: 2026-11-21\n",
+    )
+    assert (published(three_nights), in_sql(three_nights)) == (files, rows)
+
+    assert rollback("night")[1].endswith("current night of shop: 2026-11-21\n")
+    assert rollback("night", "--to", "2026-11-20")[0] == 0
+    status, _, errors = rollback("night")
+    assert (status, errors) == (1, "error: shop has no night before 2026-11-20\n")
+
+    status, said, _ = rollback("night", "--to", "2026-11-22")
+    assert said.splitlines() == [
+        "put back: shop of 2026-11-21",
+        "put back: shop of 2026-11-22",
+        "current night of shop: 2026-11-22",
+    ]
+    assert (published(three_nights), in_sql(three_nights)) == (files, rows)
+
+
+def test_night_that_is_not_there_is_named(three_nights, rollback):
+    """With those there are."""
+    assert rollback("night", "--to", "2026-11-19")[2] == (
+        "error: no night 2026-11-19 of shop: the newest there are"
+        " 2026-11-20, 2026-11-21, 2026-11-22\n"
+    )
+    assert "write it as 2026-11-22" in rollback("night", "--to", "yesterday")[2]
+    assert (
+        "no night of mail is published; there is shop" in rollback("night", "--source", "mail")[2]
+    )
+
+
+def test_model_and_back_again(tmp_path, rollback, monkeypatch):
+    """The registry is the same but for its history; a block keeps others out, not the way back."""
+
+    able = SimpleNamespace(names=FEATURES)
+    monkeypatch.setattr(model_check, "check", lambda tag, home: able)
+    registry = Registry(tmp_path / "home")
+    for tag in ("fraud_detector:1", "fraud_detector:2"):
+        registry.promote(tag, "good")
+    before = _standing(registry)
+
+    said = rollback("model", "--dry-run")[1]
+    assert said == "champion would be fraud_detector:1, instead of fraud_detector:2\n"
+    assert _standing(registry) == before
+    registry.block("quality fell")
+    assert rollback("model")[1] == "champion is now fraud_detector:1, instead of fraud_detector:2\n"
+    for dry in ((), ("--dry-run",)):
+        status, _, errors = rollback("model", "--to", "2", *dry)
+        assert status == 1 and "promotion is blocked: quality fell" in errors
+    registry.unblock()
+    assert rollback("model", "--to", "fraud_detector:2")[0] == 0
+    assert _standing(registry) == before
+
+
+def _standing(registry: Registry) -> dict[str, Any]:
+    entries: dict[str, Any] = json.loads(registry.file.read_text())
+    return {k: v for k, v in entries.items() if k not in ("changed_at", "reason")}
+
+
+def test_release_and_back_again(tmp_path, rollback):
+    """The channels' content is the same, shares too; what was withdrawn for a fault stays so."""
+    home = tmp_path / "home"
+    repository = Repository(FolderStorage(home / "releases"), Keys(home / "keys"))
+    repository.create()
+    for version, share in (("1.0.0", 1.0), ("1.1.0", 1.0), ("1.2.0", 0.25)):
+        repository.publish(make_release(version, version.encode()), share=share)
+    repository.promote("parts", "1.2.0", "canary")
+    before = [repository.releases(channel) for channel in ("stable", "canary")]
+
+    assert rollback("release", "--dry-run")[1] == (
+        "would be withdrawn: parts 1.2.0\nnewest of stable: parts 1.1.0\n"
+    )
+    assert rollback("release")[0] == rollback("release")[0] == 0
+    newest = repository.releases("stable")
+    assert [one.version for one in newest if one.withdrawn is None] == ["1.0.0"]
+    status, said, _ = rollback("release", "--to", "1.2.0")
+    assert said.splitlines()[:2] == ["offered again: parts 1.1.0", "offered again: parts 1.2.0"]
+    assert [repository.releases(channel) for channel in ("stable", "canary")] == before
+
+    repository.withdraw("parts", "1.2.0", "misses bolts")
+    status, _, errors = rollback("release", "--to", "1.2.0")
+    assert status == 1 and "no parts 1.2.0 to go back to" in errors

@@ -1,0 +1,202 @@
+"""A published night is taken back and put back, and nothing is left of the way."""
+
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tasks.sentiment.errors import PublicationError, RunConflict
+from tasks.sentiment.run import taking_back
+from tasks.sentiment.run.publication import read_manifest
+from tasks.sentiment.run.run_folder import write_json
+from tasks.sentiment.run.taking_back import Nights, sources_of
+from tasks.sentiment.sql.nights import NightRows
+from tasks.sentiment.sql.tables import REVIEW_SENTIMENT
+from tasks.sentiment.sql.warehouse import Warehouse
+from tests.fakes import FakeScorer
+from tests.tasks.sentiment.small_run import RUN_DATE, Job, sql_rows, write_source
+
+NEXT = date(2026, 11, 23)
+
+
+@pytest.fixture
+def two_nights(tmp_path: Path) -> Job:
+    """40 reviews on the first night, scored again with others on the second by another model."""
+    source = write_source(tmp_path / "shop.csv", 40)
+    job = Job(home=tmp_path / "var", source=source, url=f"sqlite:///{tmp_path}/triptych.db")
+    job.run()
+    write_source(source, 60, first=20)
+    return job.again(run_date=NEXT, model_digest="another")
+
+
+def nights_of(job: Job) -> Nights:
+    return Nights(job.home, "shop", job.url)
+
+
+def published(job: Job) -> dict[str, bytes]:
+    """What readers of the Parquet folders see."""
+    folders = [job.home / "sentiment" / kind for kind in ("scores", "rejected")]
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    return {
+        str(file): file.read_bytes()
+        for file in files
+        if not any(part[0] == "." for part in file.relative_to(job.home).parts)
+    }
+
+
+def results(job: Job) -> list[Any]:
+    """The current rows, but for the digests of their texts."""
+    engine = sa.create_engine(job.url)
+    kept = [c for c in REVIEW_SENTIMENT.columns if c.name != "text_digest"]
+    with engine.connect() as connection:
+        rows = sorted(map(repr, connection.execute(sa.select(*kept))))
+    engine.dispose()
+    return rows
+
+
+def in_sql(job: Job) -> list[Any]:
+    """All rows of all tables, every column."""
+    engine = sa.create_engine(job.url)
+    tables = ("review_sentiment", "rejected_reviews", "sentiment_runs")
+    with engine.connect() as connection:
+        found = [
+            sorted(map(repr, connection.execute(sa.text(f"SELECT * FROM {t}")))) for t in tables
+        ]
+    engine.dispose()
+    return found
+
+
+def test_night_before_is_current_again_in_parquet_and_sql(two_nights):
+    """Each review has the result that it had, and those that were new are gone; the text's digest
+    alone is not known any more, so that the next run scores it anew."""
+    before, rows = published(two_nights), results(two_nights)
+    rejected = sql_rows(two_nights.url, "rejected_reviews")
+    two_nights.run()
+    assert results(two_nights) != rows
+
+    nights = nights_of(two_nights)
+    nights.take_back(NEXT)
+
+    assert (published(two_nights), results(two_nights)) == (before, rows)
+    assert sql_rows(two_nights.url, "rejected_reviews") == rejected
+    assert (nights.published(), nights.aside()) == ([RUN_DATE], [NEXT])
+    assert two_nights.run().status == "finished"  # it can be run again
+    assert nights.published() == [RUN_DATE, NEXT]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_back_again_leaves_no_difference(two_nights, kind, request):
+    """Files by their bytes, rows in every column; another source of the date is not touched."""
+    if kind == "postgres":
+        two_nights = two_nights.again(url=request.getfixturevalue("fresh_postgres_url"))
+    two_nights.run()
+    files, rows = published(two_nights), in_sql(two_nights)
+    nights = nights_of(two_nights)
+
+    nights.take_back(NEXT)
+    assert published(two_nights) != files and in_sql(two_nights) != rows
+    nights.put_back(NEXT)
+
+    assert (published(two_nights), in_sql(two_nights)) == (files, rows)
+    assert nights.aside() == [] and sources_of(two_nights.home) == ["shop"]
+
+
+def test_other_source_of_the_date_stays_where_it_stood(two_nights):
+    """In the manifest, too, which comes back to the byte."""
+    two_nights.run()
+    for folder in (two_nights.folder.scores, two_nights.folder.rejected):
+        sources = read_manifest(folder)["sources"]
+        other = {**sources["shop"], "files": []}
+        write_json(folder / "_manifest.json", {"sources": {**sources, "mail": other}})
+    files = published(two_nights)
+
+    nights_of(two_nights).take_back(NEXT)
+    assert list(read_manifest(two_nights.folder.scores)["sources"]) == ["mail"]
+    nights_of(two_nights).put_back(NEXT)
+    assert published(two_nights) == files
+
+
+def killed_at(step: int, do: Callable[[], object]) -> bool:
+    """Do it in a process that is killed at its n-th step; whether it came so far."""
+    child = os.fork()
+    if child == 0:
+        try:
+            passed = 0
+
+            def around(function: Callable[..., Any]) -> Callable[..., Any]:
+                def wrapper(*arguments: Any, **options: Any) -> Any:
+                    nonlocal passed
+                    passed += 1
+                    if passed == step:
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    return function(*arguments, **options)
+
+                return wrapper
+
+            for name in ("remove_source", "restore_source", "exchange", "write_json"):
+                setattr(taking_back, name, around(getattr(taking_back, name)))
+            for name in ("take_out", "put_back"):
+                method = getattr(NightRows, name)
+                setattr(NightRows, name, around(method))
+            shutil.rmtree = around(shutil.rmtree)  # type: ignore[assignment]
+            do()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+def test_kill_at_any_step_is_finished_by_the_next(two_nights):
+    """There and back, each step in turn: it ends as if nothing had happened."""
+    two_nights.run()
+    nights = nights_of(two_nights)
+    there = published(two_nights), in_sql(two_nights)
+    nights.take_back(NEXT)
+    back = published(two_nights), in_sql(two_nights)
+    nights.put_back(NEXT)
+
+    kills = 0
+    for change, before, after in (("take_back", there, back), ("put_back", back, there)):
+        step, killed = 1, True
+        while killed:
+            killed = killed_at(step, partial(getattr(nights, change), NEXT))
+            if not nights.finish() and killed:  # nothing had begun to change
+                assert (published(two_nights), in_sql(two_nights)) in (before, after)
+            if (published(two_nights), in_sql(two_nights)) == before:
+                getattr(nights, change)(NEXT)
+            assert (published(two_nights), in_sql(two_nights)) == after
+            if killed:  # once more from the start
+                getattr(nights, "put_back" if change == "take_back" else "take_back")(NEXT)
+                assert (published(two_nights), in_sql(two_nights)) == before
+            step += 1
+        kills += step - 2
+    assert kills >= 10
+
+
+def test_night_that_was_run_again_is_not_replaced(two_nights):
+    """Nor is one taken back whose run the database does not know."""
+    two_nights.run()
+    nights = nights_of(two_nights)
+    nights.take_back(NEXT)
+    two_nights.run(FakeScorer())
+    with pytest.raises(PublicationError, match="was run again since it was taken back"):
+        nights.put_back(NEXT)
+    other = Nights(two_nights.home, "shop", f"sqlite:///{two_nights.home}/other.db")
+    Warehouse(other.url).prepare()
+    with pytest.raises(PublicationError, match="the database does not know run"):
+        other.take_back(NEXT)
+
+
+def test_it_waits_for_no_run_that_is_at_work(two_nights):
+    """It says so at once, and changes nothing."""
+    two_nights.run()
+    with two_nights.folder.lock(), pytest.raises(RunConflict, match="is at work here"):
+        nights_of(two_nights).take_back(NEXT)
+    assert nights_of(two_nights).published() == [RUN_DATE, NEXT]

@@ -24,7 +24,9 @@ from prefect.client.schemas.objects import StateType
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.server.schemas.schedules import CronSchedule
 
+from tasks.operations.nights.policy import policy_of
 from tasks.operations.stack.ports import DEFAULTS
+from tasks.operations.watch.delays import at_most_of
 from tasks.orchestration import retired
 from tasks.orchestration.prefect_access import password, running_server
 from tasks.sentiment.run.window import Window
@@ -107,6 +109,15 @@ def test_nightly_begins_inside_its_window_on_every_night_of_the_year():
         window = Window.until(stop_at, zone, night)
         assert window.ends_at is not None
         assert 3 * 3600 <= (window.ends_at - night).total_seconds() <= 5 * 3600
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=names(DEPLOYMENTS))
+def test_nights_declare_what_becomes_of_missed_ones(deployment):
+    """Whatever is scheduled once a day or more rarely; other tags are right as well."""
+    policy, _ = policy_of(deployment["tags"]), at_most_of(deployment["tags"])
+    crons = [schedule["cron"] for schedule in deployment.get("schedules", [])]
+    is_nightly = any(cron.split()[0].isdigit() and cron.split()[1].isdigit() for cron in crons)
+    assert is_nightly == (policy is not None)
 
 
 def test_nightly_runs_one_at_a_time_and_drops_none():

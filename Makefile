@@ -1,10 +1,10 @@
-# make install, demo, check, test, bench, up, clean. Each installs what it needs first.
+# make install, demo, check, test, bench, up, sbom, clean. Each installs what it needs first.
 PYTHON ?= python3
 BIN := .venv/bin
 HOME_FOLDER := $(or $(TRIPTYCH_HOME),var)
 TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
 
-.PHONY: install demo check test bench up clean
+.PHONY: install demo check test bench up sbom clean
 
 install: .venv/installed
 
@@ -58,6 +58,15 @@ bench: install
 
 up: install
 	@$(BIN)/triptych up
+
+# CycloneDX of exactly what .venv holds: the program that looks is in an environment of its own.
+sbom: install
+	@$(PYTHON) -m venv build/sbom
+	@build/sbom/bin/python -m pip install -q cyclonedx-bom==7.5.0
+	@mkdir -p $(HOME_FOLDER)
+	@build/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --validate \
+	    -o $(HOME_FOLDER)/sbom.json $(BIN)/python
+	@echo "written and valid: $(HOME_FOLDER)/sbom.json"
 
 clean:
 	rm -rf .venv var build dist *.egg-info edge/device/build edge/device/*.egg-info .mypy_cache .ruff_cache

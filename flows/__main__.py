@@ -18,6 +18,7 @@ PROGRAM = Program(
             Verb("watch", "end dead runs, see to missed nights", "flows.verbs.watch"),
             Verb("env", "let a shell ask the Prefect server: its password", "flows.verbs.env"),
             Verb("rollback", "take back the last night, model or release", "flows.verbs.rollback"),
+            Verb("backup", "copy everything into one file", "flows.verbs.backup"),
         ),
         "batch": (
             Verb("score-sentiment", "score customer reviews: the night", "flows.score_sentiment"),

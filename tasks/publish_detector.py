@@ -18,6 +18,7 @@ from prefect import task
 from edge.release import naming
 from edge.release.errors import PublisherError, RefusedError
 from services.storage.files import write_text
+from tasks.operations.lineage.made import remember_release
 from tasks.orchestration.policies import PLAIN
 from tasks.orchestration.progress import RunProgress
 from tasks.orchestration.reporting import add_markdown, add_table, print_result, run_parameters
@@ -175,6 +176,7 @@ def prove_for_phones(
 @task(**PLAIN)
 def publish(
     request: Request,
+    model: SourceModel,
     measurement: Measurement,
     decision: Decision,
     phones: ForPhones | None = None,
@@ -185,7 +187,10 @@ def publish(
     chosen = measurement.find(decision.chosen)
     if chosen is None or request.dry_run:
         return None
-    return publish(request, chosen, phones.file if phones else None)
+    published = publish(request, chosen, phones.file if phones else None, model.card)
+    made = chosen.candidate.manifest
+    remember_release(request.home, made, request.path, model.card, request.channel)
+    return published
 
 
 @task(**PLAIN)

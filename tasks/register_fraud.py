@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from prefect import task
 
 from services.fraud.errors import FraudError
+from tasks.operations.lineage.made import remember_registered
 from tasks.orchestration.policies import PLAIN
 from tasks.orchestration.reporting import add_markdown, print_result, run_parameters
 from tasks.orchestration.transaction_files import reading_of
@@ -60,7 +61,9 @@ def register(
         data = prepare_data(table, assumed=assumed)
     with tempfile.TemporaryDirectory(prefix="fraud-model-") as folder:
         card = package_network(model_file, threshold, Path(folder), data, NetworkOptions(**options))
-        tag = store.save(Path(folder), Settings().home, {"origin": "registered"})
+        home = Settings().home
+        tag = store.save(Path(folder), home, {"origin": "registered"})
+        remember_registered(home, tag, Path(folder), model_file, evaluate_on)
     add_markdown("register-fraud", render_markdown(tag, card))
     print_result(render_terminal(card))
     return tag

@@ -19,6 +19,7 @@ from prefect.tasks import Task
 
 from services.reporting.markdown import escape
 from services.storage.files import write_text
+from tasks.operations.lineage.made import remember_scorer
 from tasks.orchestration import faults
 from tasks.orchestration.policies import DB_RETRY, IO_RETRY, PLAIN
 from tasks.orchestration.progress import RunProgress
@@ -290,6 +291,7 @@ def write_report(run: ScoringRun, plan: Plan, choice: Choice, outcome: Outcome) 
     add_table("score-sentiment-figures", summary.render_table(report))
     add_markdown("score-sentiment", summary.render_markdown(report))
     print_result(summary.render_terminal(report))
+    remember_scorer(run, _model(run))
 
 
 def clear(run: ScoringRun, outcome: Outcome) -> None:

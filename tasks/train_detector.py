@@ -5,7 +5,7 @@ TensorFlow, OpenCV and Matplotlib are loaded by the steps that need them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from prefect import task
 from edge.release import naming
 from edge.release.errors import PublisherError
 from services.reporting.markdown import escape
+from tasks.operations.lineage.made import remember_detector
 from tasks.orchestration.policies import PLAIN
 from tasks.orchestration.progress import resumed_progress
 from tasks.orchestration.reporting import (
@@ -102,6 +103,7 @@ def gather(run: TrainingRun) -> None:
 def train(run: TrainingRun) -> Path:
     """Train, package, report; the model's folder."""
     from edge.release.training.augmentation import Augmentation
+    from edge.release.training.card import MODEL_FILE
     from edge.release.training.network import Shape
     from edge.release.training.report import write_report
     from edge.release.training.trainer import Recipe
@@ -127,6 +129,8 @@ def train(run: TrainingRun) -> Path:
         with held_output(run.output):
             card = package(plan, trained, run.name, run.data, run.output, code_version(), now)
             write_report(run.output / "report.html", plan, trained, card)
+            asked = run.params.model_dump(mode="json")
+            remember_detector(run.home, run.output / MODEL_FILE, asdict(card), asked)
     add_table("train-detector", _table(card), description=str(run.output))
     lines = _describe(run, card)
     add_markdown("train-detector-report", "\n".join(escape(line, 10_000) for line in lines))

@@ -20,6 +20,7 @@ from services.fraud.training.free_table import TableSpec
 from services.fraud.training.gate import Gate
 from services.fraud.training.training_folder import Periods, SimulationSpec, TrainingFolder
 from services.fraud.transactions.foreign import Reading
+from tasks.operations.lineage.made import remember_fraud
 from tasks.orchestration.policies import IO_RETRY, PLAIN
 from tasks.orchestration.progress import RunProgress
 from tasks.orchestration.reporting import (
@@ -206,7 +207,8 @@ def register(job: Job) -> str:
     """Put the candidate into the store, whatever the gate says."""
     from services.fraud.scoring import store
 
-    return store.save(job.folder.candidate, job.home)
+    folder = job.folder.candidate
+    return remember_fraud(job.home, store.save(folder, job.home), folder, job.source)
 
 
 @task(**IO_RETRY)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from prefect import task
 
+from tasks.operations.lineage.made import remember_sentiment
 from tasks.orchestration.policies import PLAIN
 from tasks.orchestration.progress import resumed_progress
 from tasks.orchestration.reporting import add_table, print_notice, print_result, run_parameters
@@ -39,6 +40,7 @@ def train(*, data: Path, output: Path | None, report_only: tuple[str, ...], seed
         with resumed_progress("train-sentiment-progress", "training", "steps") as reach:
             model, tokenizer = fit(corpus, recipe, state, reach, print_notice)
         card = package(model, tokenizer, corpus, recipe, digest, folder, print_notice)
+    remember_sentiment(home, folder, card, data)
     table = [{"data set": name, **figures} for name, figures in card["metrics"].items()]
     add_table("train-sentiment", table, description=f"{folder}")
     print_result(f"model: {folder}")

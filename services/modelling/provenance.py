@@ -1,12 +1,17 @@
 """Where a model comes from: the version of the code that made it."""
 
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
+@cache
 def code_version() -> str:
-    """The package's version and, in a checkout, the commit; `+changes` if that is not all."""
+    """The package's version and, in a checkout, the commit; `+changes` if that is not all.
+
+    As this process found it first: what is loaded stays, whatever is checked out meanwhile.
+    """
     try:
         release = version("triptych")
     except PackageNotFoundError:

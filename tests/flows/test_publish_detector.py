@@ -24,6 +24,7 @@ from tests.edge.release.cells import write_pictures, write_variant
 from tests.edge.release.phone.mediapipe import finding, reading, refusing
 from tests.edge.release.squares import SQUARES, write_detector
 from tests.flows.command import command
+from tests.flows.traced import traced
 from tests.guides import examples
 
 pytestmark = pytest.mark.slow
@@ -86,6 +87,9 @@ def test_command_publishes_a_release_that_manage_releases_withdraws(
     assert {file.name for file in (home / "keys").iterdir()} >= {"root-1.pem", "timestamp-1.pem"}
     measured = repository_of(home).manifest("cells", "1.0.0").measured
     assert {"cpu", "timings"} == set(measured)
+    origin = traced(home, "cells 1.0.0")
+    assert origin["publishing run"].id
+    assert "trained elsewhere" in origin["training data"].why
 
     code, output, errors = run_here("publish_detector", home, *arguments, "--dry-run")
 

@@ -27,6 +27,7 @@ from tasks.sentiment.errors import SentimentError, SourceError
 from tasks.sentiment.run.partitions import Outcome
 from tests.benchmarks.texts import DEMO, varied_texts
 from tests.flows.command import command
+from tests.flows.traced import traced
 
 pytestmark = pytest.mark.slow
 
@@ -99,6 +100,10 @@ def test_demo_scores_its_reviews_and_shows_them(prefect_api, home):
     assert seen.name == "score-sentiment 2026-11-22 demo"
     assert {"score-sentiment", "score-sentiment-figures"} <= artifacts.keys()
     assert artifacts["score-sentiment-progress"].data == 100.0
+    origin = traced(home, str(rows_of(home).index[0]))
+    assert origin["scoring run"].id == outcome.run_id
+    assert origin["training data"].id and origin["code"].id
+    assert len(list((home / "lineage").glob("sentiment-*.json"))) == 1
 
 
 def _agreement_with_stars(frame: pd.DataFrame) -> float:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.edge.release.training.labelled import write_squares
 from tests.flows.command import command
+from tests.flows.traced import traced
 
 pytestmark = pytest.mark.slow
 
@@ -25,8 +26,12 @@ def test_training_leaves_a_model_and_its_report(tmp_path):
     assert {file.name for file in folder.iterdir()} == {
         *("model.keras", "labels.txt", "card.json", "report.html"),
     }
-    assert json.loads((folder / "card.json").read_text())["labels"] == ["red", "blue"]
     assert str(folder / "report.html") in out
+    card = json.loads((folder / "card.json").read_text())
+    assert card["labels"] == ["red", "blue"]
+    origin = traced(tmp_path / "var", "squares-2")
+    assert origin["training data"].id == card["data_digest"]
+    assert origin["training run"].id and origin["code"].id == card["code_version"]
     assert "5 images to train on, 1 to validate with" in err
 
 

@@ -25,6 +25,7 @@ from services.fraud.state.snapshot import read_pointer
 from services.fraud.transactions.transactions import write_transactions
 from services.modelling.keras import open_keras
 from tests.flows.command import command
+from tests.flows.traced import traced
 from tests.services.fraud.training.test_free_table import creditcard
 
 pytestmark = pytest.mark.slow
@@ -101,6 +102,10 @@ def test_command_trains_a_champion_and_leaves_a_clean_terminal(tmp_path):
     pointer = read_pointer(home)
     assert pointer is not None and pointer.as_of % 86_400 == 86_399
     assert not list((home / "fraud" / "training").iterdir())
+    origin = traced(home, tag)
+    assert origin["training data"].id == card.data_digest
+    assert origin["training data"].facts["from"]["SimulationSpec"]["customers"] == 400
+    assert origin["training run"].id and origin["training run"].facts["flow"] == "train-fraud"
 
 
 def test_models_take_their_roles_in_turn(home, transactions, network, capsys):
@@ -136,6 +141,9 @@ def test_models_take_their_roles_in_turn(home, transactions, network, capsys):
     export = transactions.with_suffix(".csv")
     pd.read_parquet(transactions).to_csv(export, index=False, sep=";", decimal=",")
     third = register(model_file=network, threshold=0.4, evaluate_on=export, shadow=True)
+    origin = traced(home, third)
+    assert str(network) in origin["training data"].why
+    assert origin["evaluation data"].facts["from"] == str(export)
     standing = Registry(home).read()
     assert (standing.champion, standing.shadow) == (first, third)
     card = Card.read(store.folder(third, home))

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.flows.command import command
+from tests.flows.traced import traced
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +42,9 @@ def test_command_trains_a_model_that_the_nightly_run_can_use(data, tmp_path):
     card = json.loads((folder / "card.json").read_text())
     assert card["data"]["rows"]["sst2_dev"] == {"report": 50}
     assert card["metrics"]["sst2_dev"]["rows"] == 50
+    origin = traced(tmp_path / "var", card["digest"])
+    assert origin["training data"].id == card["data"]["digest"]
+    assert origin["training run"].id and origin["code"].id == card["code_version"]
 
     from tasks.sentiment.scoring.model import find_model
     from tasks.sentiment.scoring.scorer import Scorer

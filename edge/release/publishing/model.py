@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_detector.contract.channel import CHANNELS, ChannelRelease
@@ -30,7 +30,7 @@ class SourceModel:
     network: None for a ready file, which is published as it is. thresholds: the scores per label
     that its training has found best, where we trained it. labels_from: which file they are of, and
     how it was read. before: the variant that was published last, of the same file and measured on
-    the same machine.
+    the same machine. card: what its training wrote beside it; empty where it was trained elsewhere.
     """
 
     path: Path
@@ -43,6 +43,7 @@ class SourceModel:
     thresholds: Mapping[str, float]
     labels_from: str = ""
     before: Variant | None = None
+    card: Mapping[str, object] = field(default_factory=dict)
 
 
 def open_model(request: Request) -> SourceModel:
@@ -81,6 +82,7 @@ def open_model(request: Request) -> SourceModel:
         },
         labels_from=labels.describe(),
         before=_before(request.place.open(), name, digest),
+        card=card,
     )
 
 

@@ -10,6 +10,8 @@ from edge.release.validation.metrics import Metrics
 from edge.release.validation.timing import cpu_name
 from edge.release.validation.validation import Validation
 
+_OF_TRAINING = ("data", "data_digest", "train_images", "trained_at", "code_version")
+
 
 @dataclass(frozen=True)
 class Published:
@@ -29,15 +31,22 @@ class Published:
     created: bool
 
 
-def publish(request: Request, validation: Validation, phone: Path | None = None) -> Published:
+def publish(
+    request: Request,
+    validation: Validation,
+    phone: Path | None = None,
+    card: Mapping[str, object] | None = None,
+) -> Published:
     """Sign and publish, with the metrics in the manifest.
 
-    phone: the file for phones, which becomes part of the release.
+    phone: the file for phones, which becomes part of the release. card: of the model, if its
+    training wrote one: devices then know what it was trained on.
 
     Raises:
         RepositoryError: the repository or its keys cannot be used.
     """
-    candidate = validation.candidate.having(measured=measured(validation.metrics))
+    figures = {**measured(validation.metrics), **_training(card or {})}
+    candidate = validation.candidate.having(measured=figures)
     repository = request.place.open()
     created = repository.create()
     release = Release(candidate.manifest, candidate.files, phone)
@@ -82,6 +91,12 @@ def measured(metrics: Metrics) -> Mapping[str, object]:
             "objects_agreed_on": metrics.parity.agreement.matched,
         }
     return content
+
+
+def _training(card: Mapping[str, object]) -> Mapping[str, object]:
+    """What a card says of a model's training; the form of `lineage` itself is fixed."""
+    known = {name: card[name] for name in _OF_TRAINING if name in card}
+    return {"training": known} if known else {}
 
 
 def _short(value: object) -> object:

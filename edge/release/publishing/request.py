@@ -10,7 +10,7 @@ from edge.release.repository.repository import Repository
 from edge.release.validation.gate import Limits, Wanted
 
 BUNDLED = "bundled"
-_BUNDLED_FOLDER = Path(__file__).parents[1] / "models" / "triptych-parts"
+BUNDLED_FOLDER = Path(__file__).parents[1] / "models" / "triptych-parts"
 
 
 @dataclass(frozen=True)
@@ -67,5 +67,5 @@ class Request:
     def path(self) -> Path:
         """Of the model."""
         if self.is_bundled:
-            return _BUNDLED_FOLDER / "model.keras"
+            return BUNDLED_FOLDER / "model.keras"
         return Path(self.model).expanduser()

@@ -29,7 +29,7 @@ def save(folder: Path, home: Path, labels: Mapping[str, str] | None = None) -> s
     if missing := [name for name in FILES if not (folder / name).is_file()]:
         raise ModelError(f"{folder} is no model: no {', '.join(missing)}")
     bentoml, store = _open(home)
-    metadata = {"sha256": {name: _digest(folder / name) for name in FILES}}
+    metadata = {"sha256": digests(folder)}
     try:
         with bentoml.models.create(
             # The instant to the microsecond, at which two processes hardly meet.
@@ -80,6 +80,11 @@ def tags(home: Path) -> list[str]:
 def store_folder(home: Path) -> Path:
     """Where the store lies."""
     return Path(os.environ.get("BENTOML_HOME") or home / "bentoml").expanduser()
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """The sha256 of each file of a model folder."""
+    return {name: _digest(folder / name) for name in FILES}
 
 
 def _open(home: Path) -> tuple[Any, Any]:

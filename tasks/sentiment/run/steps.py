@@ -18,6 +18,7 @@ from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any
 
+from services.modelling.provenance import code_version
 from services.reporting.figures import counted
 from tasks.sentiment.errors import RunConflict
 from tasks.sentiment.reading.origin import refuse_taken_date
@@ -99,6 +100,7 @@ def begin(run: ScoringRun) -> None:
             model_digest=run.request.model_digest,
             precision=run.request.precision,
             started_at=run.started_at,
+            code_version=code_version(),
         )
     )
     for row in warehouse.running(run.folder.source):
@@ -157,6 +159,7 @@ def publish(run: ScoringRun, plan: Plan, precision: str) -> Outcome:
         "histogram": list(statistics.histogram),
         "neutral_share": statistics.neutral_share,
         "ended_at": run.clock().isoformat(),
+        "code_version": code_version(),
     }
     publication.publish(folder, plan, entry)
     warehouse.update_run(run.run_id, **_finished_values(entry))

@@ -66,6 +66,7 @@ class RunRow:
     ended_at: datetime | None = None
     message: str = ""
     neutral_share: float | None = None  # None: the model has no such label
+    code_version: str | None = None  # None: of a version that did not write it down
 
     @property
     def rows(self) -> int:

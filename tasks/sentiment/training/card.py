@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from torch.nn import functional
 from transformers import BertForSequenceClassification, PreTrainedTokenizerFast
 from transformers.utils.logging import disable_progress_bar
 
+from services.modelling.provenance import code_version
 from services.storage.exchange import exchange
 from tasks.sentiment.errors import ModelError
 from tasks.sentiment.scoring.model import folder_digest
@@ -64,6 +66,8 @@ def package(
         "temperature": round(temperature, 4),
         "metrics": metrics,
         "digest": folder_digest(aside),
+        "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "code_version": code_version(),
     }
     (aside / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     exchange(aside, folder)

@@ -1,0 +1,219 @@
+"""Models that have answered or may: each with its card, its training run and its training data.
+
+Known from the records that `model_records` keeps, and where a home is older than these,
+from the cards that lie beside the models.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge.release.publishing.request import BUNDLED_FOLDER
+from services.fraud.scoring.store import FILES, digests, store_folder, tags
+from tasks.operations.lineage.model_records import Kind, read_card, recorded
+from tasks.operations.lineage.node import Node, unknown
+from tasks.operations.records import Records, file_digest
+
+BUNDLED_SENTIMENT = Path(__file__).parents[2] / "sentiment" / "models"
+ELSEWHERE = "it was trained elsewhere, and its folder has no card"
+BUNDLED = "it came with this package, which was built before cards named it"
+EARLIER = "it was made by a version that did not write it down"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model: what it is called, and what is known of its making.
+
+    id: by which answers name it. ids: all by which it is found. card: empty where there is none.
+    record: empty in a home that is older than these.
+    """
+
+    kind: Kind
+    id: str
+    name: str
+    ids: frozenset[str]
+    card: Mapping[str, Any] = field(default_factory=dict)
+    card_file: str | None = None
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether others trained it: then a digest of data in its card is that of an evaluation."""
+        if self.kind == "fraud":
+            return "registered_from" in self.record or not self.card.get("trained_at")
+        return not self.card
+
+    @property
+    def data_digest(self) -> str | None:
+        """Of the data that it was trained on."""
+        if self.is_foreign:
+            return None
+        data = self.card.get("data")
+        inner = data.get("digest") if isinstance(data, Mapping) else None
+        return inner or self.card.get("data_digest")
+
+    @property
+    def run_id(self) -> str | None:
+        """Of the run that trained it, or registered it."""
+        return self.record.get("run_id")
+
+    def node(self, also: Mapping[str, Any] | None = None, **facts: Any) -> Node:
+        """The model, and all that made it."""
+        card, digest = self.card, self.card.get("digest")
+        known = {
+            "name": self.name if self.name != self.id else None,
+            **facts,
+            "digest": digest if digest != self.id else None,
+            "files": self.record.get("sha256"),
+            "card": self.card_file or ("none" if not card else self.record.get("file")),
+            "trained at": card.get("trained_at"),
+        }
+        made = (self._data(), self._training(), self._code(), *self._evaluation())
+        return Node("model", self.id, known, made, also or {})
+
+    def _data(self) -> Node:
+        if self.data_digest is None:
+            return unknown("training data", self._why_no_data())
+        return data_node(self.data_digest, [self])
+
+    def _why_no_data(self) -> str:
+        if origin := self.record.get("registered_from"):
+            return f"the network was trained elsewhere and registered from {origin}"
+        if self.kind == "fraud" and self.card:
+            return "the network was trained elsewhere and registered"
+        if self.card:
+            return "its card does not name it"
+        if revision := self.record.get("revision"):
+            return f"{ELSEWHERE}: {self.name}, revision {revision}"
+        return f"{ELSEWHERE}: {self.name}"
+
+    def _why(self) -> str:
+        """Why something about its making is not recorded."""
+        if self.is_foreign:
+            return ELSEWHERE
+        folders = (str(BUNDLED_SENTIMENT), str(BUNDLED_FOLDER))
+        return BUNDLED if str(self.card_file).startswith(folders) else EARLIER
+
+    def _training(self) -> Node:
+        if self.run_id is None:
+            return unknown("training run", self._why())
+        facts = {name: self.record.get(name) for name in ("flow", "recorded_at", "asked")}
+        return Node("training run" if not self.is_foreign else "run", self.run_id, facts)
+
+    def _code(self) -> Node:
+        code = self.card.get("code_version") or (
+            self.record.get("code_version") if self.run_id else None
+        )
+        if code is None:
+            return unknown("code", self._why())
+        return Node("code", code)
+
+    def _evaluation(self) -> Iterator[Node]:
+        """The data that a foreign model was measured on."""
+        if self.kind == "fraud" and self.is_foreign and (digest := self.card.get("data_digest")):
+            yield Node("evaluation data", digest, {"from": self.record.get("evaluated_on")})
+
+
+def data_node(digest: str, models: Iterable[Model]) -> Node:
+    """Training data, as far as the cards of the models that learnt from it tell."""
+    facts: dict[str, Any] = {}
+    for model in models:
+        for name, value in _describe_data(model).items():
+            if value not in (None, {}, ""):
+                facts.setdefault(name, value)
+    return Node("training data", digest, facts)
+
+
+def _describe_data(model: Model) -> dict[str, Any]:
+    card = model.card
+    if model.kind == "sentiment":
+        roles: dict[str, int] = {}
+        rows = card.get("data", {}).get("rows", {})
+        for counts in rows.values():
+            for role, count in counts.items():
+                roles[role] = roles.get(role, 0) + count
+        return {"from": model.record.get("data"), "data sets": len(rows), "rows": roles}
+    if model.kind == "fraud":
+        return {"from": model.record.get("data"), "periods": card.get("periods")}
+    seed = card.get("recipe", {}).get("seed")
+    rendered = str(card.get("data", "")).startswith("rendered")
+    return {
+        "from": card.get("data"),
+        "images": card.get("train_images"),
+        "seed": seed if rendered else None,
+    }
+
+
+def sentiment_models(records: Records) -> list[Model]:
+    """Those that were trained or used here, and the bundled one."""
+    found = {}
+    for record in recorded(records.home, "sentiment"):
+        card = record.get("card") or {}
+        ids = {record["key"], card.get("digest"), record.get("run_id"), record["name"]}
+        found[record["key"]] = _model("sentiment", record["key"], record["name"], ids, card, record)
+    for folder in (BUNDLED_SENTIMENT, records.home / "models"):
+        for file in sorted(folder.glob("*/card.json")):
+            card = read_card(file) or {}
+            digest, name = card.get("digest"), file.parent.name
+            known = found.get(str(digest))
+            if isinstance(digest, str) and (known is None or not known.card_file):
+                record = known.record if known else {}
+                ids = {digest, name, *(known.ids if known else ())}
+                found[digest] = _model("sentiment", digest, name, ids, card, record, file)
+    return list(found.values())
+
+
+def fraud_models(records: Records) -> list[Model]:
+    """Those of the store, and those that were in it; newest first."""
+    found = {}
+    for record in recorded(records.home, "fraud"):
+        files = (record.get("sha256") or {}).values()
+        ids = {record["tag"], record["key"], *files, record.get("source_sha256")}
+        ids.add(record.get("run_id"))
+        card = record.get("card") or {}
+        found[record["tag"]] = _model("fraud", record["tag"], record["tag"], ids, card, record)
+    for tag in tags(records.home):
+        folder = store_folder(records.home) / "models" / tag.replace(":", "/")
+        known = found.get(tag)
+        if known is None:
+            files = digests(folder)
+            record, ids = {"sha256": files}, {tag, tag.rpartition(":")[2], *files.values()}
+        else:
+            record, ids = dict(known.record), set(known.ids)
+        card = read_card(folder / FILES[-1]) or (known.card if known else {})
+        found[tag] = _model("fraud", tag, tag, ids, card, record, folder / FILES[-1])
+    return sorted(found.values(), key=lambda model: model.id, reverse=True)
+
+
+def detectors(records: Records) -> list[Model]:
+    """Networks that were trained here, and the bundled one, by the digest of their file."""
+    found = {}
+    for record in recorded(records.home, "detector"):
+        ids = {record["key"], record["name"], record.get("run_id")}
+        card = record.get("card") or {}
+        found[record["key"]] = _model("detector", record["key"], record["name"], ids, card, record)
+    trained = sorted((records.home / "detectors").glob("*/model.keras"))
+    for file in (BUNDLED_FOLDER / "model.keras", *trained):
+        digest = file_digest(file)
+        card_file = file.with_name("card.json")
+        if digest is not None and (card := read_card(card_file)):
+            known = found.get(digest)
+            ids = {digest, card.get("name"), *(known.ids if known else ())}
+            record = known.record if known else {}
+            name = str(card.get("name"))
+            found[digest] = _model("detector", digest, name, ids, card, record, card_file)
+    return list(found.values())
+
+
+def _model(
+    kind: Kind,
+    key: str,
+    name: str,
+    ids: Iterable[str | None],
+    card: Mapping[str, Any],
+    record: Mapping[str, Any],
+    file: Path | None = None,
+) -> Model:
+    known = frozenset(one for one in ids if one)
+    return Model(kind, key, name, known, card, str(file) if file else None, record)

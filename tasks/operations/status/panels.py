@@ -1,0 +1,186 @@
+"""How the three panels stand, from their tables and files; Prefect and the frameworks stay out."""
+
+import shlex
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise, takewhile
+from statistics import median
+from typing import Any
+
+import sqlalchemy as sa
+import yaml
+from edge_detector.contract.channel import CHANNELS
+
+from edge.fleet.tables import DEVICES
+from edge.release.errors import PublisherError
+from edge.release.publishing.request import Place
+from services.fraud.errors import ModelError
+from services.fraud.log.tables import FRAUD_DAILY_METRICS, FRAUD_PREDICTIONS
+from services.fraud.scoring.registry import Registry, Standing
+from services.fraud.scoring.store import FILES, digests, store_folder
+from tasks.operations.lineage.model_records import read_card
+from tasks.operations.records import Records, Row
+from tasks.operations.status.state import Device, Edge, Night, Quality, RealTime
+from tasks.sentiment.sql.tables import SENTIMENT_RUNS
+
+RUNS, ANSWERS, AUDITS = SENTIMENT_RUNS.c, FRAUD_PREDICTIONS.c, FRAUD_DAILY_METRICS.c
+RECENT = 400  # runs, of all sources
+NIGHTS_COMPARED = 7
+SPILLED_FOR = timedelta(minutes=10)
+PASSED_ON = ("text_column", "id_column", "encoding", "model", "model_revision")
+
+
+def read_nights(records: Records) -> tuple[Night, ...]:
+    """The last night of each source, the newest source first."""
+    rows = records.rows(SENTIMENT_RUNS, order=(RUNS.started_at.desc(),), limit=RECENT)
+    by_source: dict[str, list[Row]] = {}
+    for row in rows:
+        by_source.setdefault(row["source"], []).append(row)
+    return tuple(_night(records, mine) for mine in by_source.values())
+
+
+def _night(records: Records, rows: list[Row]) -> Night:
+    """rows: of one source, newest first."""
+    last = rows[0]
+    finished = [row["run_date"] for row in rows if row["status"] == "finished"]
+    days = sorted(set(finished), reverse=True)[:NIGHTS_COMPARED]
+    gaps = [(later - earlier).days for later, earlier in pairwise(days)]
+    shown = ("source", "status", "rows_read", "scored", "rejected", "rows_waiting", "started_at")
+    return Night(
+        **{name: last[name] for name in (*shown, "ended_at", "message", "model")},
+        run_date=str(last["run_date"]),
+        positive_share=last["positive_share"],
+        stopped=len(list(takewhile(lambda row: row["status"] == "stopped", rows))),
+        usual_days=float(median(gaps)) if len(gaps) >= 2 else None,
+        finished=str(finished[0]) if finished else None,
+        command=_command(records, last, finished),
+    )
+
+
+def _command(records: Records, last: Row, finished: list[date]) -> str | None:
+    """What runs the night again, as far as a published night of the source tells."""
+    for day in (last["run_date"], *finished[:1]):
+        entry = records.night_manifests(day).get(last["source"]) or {}
+        asked: Mapping[str, Any] = entry.get("request") or {}
+        if asked:
+            words = ["triptych", "score-sentiment", "--source", asked["source"]]
+            for name in PASSED_ON:
+                if asked.get(name) and (name, asked[name]) != ("encoding", "utf-8"):
+                    words += [f"--{name.replace('_', '-')}", str(asked[name])]
+            if asked.get("carry"):
+                words += ["--carry", ",".join(asked["carry"])]
+            words += ["--source-name", last["source"], "--run-date", str(last["run_date"])]
+            return shlex.join(words)
+    return None
+
+
+def read_real_time(records: Records, now: datetime) -> RealTime:
+    """The registry, the champion's files, its last audit, and the log of answers."""
+    registry, fault, standing = Registry(records.home), "", Standing()
+    try:
+        standing = registry.read()
+        fault = _fault_of_files(records, standing.champion) if standing.champion else ""
+    except ModelError as error:
+        fault = str(error)
+    since = ANSWERS.answered_at > now - timedelta(days=1)
+    answers, last = records.one(
+        FRAUD_PREDICTIONS, sa.func.count(), sa.func.max(ANSWERS.answered_at), where=since
+    )
+    audited = records.rows(FRAUD_DAILY_METRICS, order=(AUDITS.day.desc(),), limit=1)
+    return RealTime(
+        champion=standing.champion,
+        since=standing.changed_at,
+        shadow=standing.shadow,
+        fault=fault,
+        blocked=registry.blocked(),
+        quality=_quality(records, standing.champion),
+        answers=answers,
+        last_answer=last if isinstance(last, datetime) else None,
+        last_audit=str(audited[0]["day"]) if audited else None,
+        spilled=_spilled(records, now),
+    )
+
+
+def _fault_of_files(records: Records, tag: str) -> str:
+    """What is wrong with a model's files; empty: they are those that were saved."""
+    folder = store_folder(records.home) / "models" / tag.replace(":", "/")
+    if missing := [name for name in FILES if not (folder / name).is_file()]:
+        return f"{folder} lacks {', '.join(missing)}"
+    try:
+        told = yaml.safe_load((folder / "model.yaml").read_text("utf-8"))
+        saved = told["metadata"]["sha256"]
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        return f"{folder / 'model.yaml'} is damaged: {str(error).splitlines()[0]}"
+    others = [name for name, digest in digests(folder).items() if saved.get(name) != digest]
+    return f"{', '.join(others)} in {folder} is not what was saved" if others else ""
+
+
+def _quality(records: Records, tag: str | None) -> Quality | None:
+    judged = (AUDITS.model == tag, AUDITS.role == "answered", AUDITS.auc_roc.is_not(None))
+    rows = records.rows(FRAUD_DAILY_METRICS, *judged, order=(AUDITS.day.desc(),), limit=1)
+    if tag is None or not rows:
+        return None
+    folder = store_folder(records.home) / "models" / tag.replace(":", "/")
+    promised = (read_card(folder / "card.json") or {}).get("metrics") or {}
+    row = rows[0]
+    return Quality(
+        day=str(row["day"]),
+        auc_roc=row["auc_roc"],
+        average_precision=row["average_precision"],
+        frauds=row["frauds"],
+        expected_auc_roc=promised.get("auc_roc"),
+        expected_average_precision=promised.get("average_precision"),
+    )
+
+
+def _spilled(records: Records, now: datetime) -> int:
+    """Files of answers that the database has not taken for long."""
+    count = 0
+    for file in (records.home / "fraud" / "spill").glob("*.jsonl"):
+        try:
+            changed = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        except OSError:  # loaded meanwhile
+            continue
+        count += changed < now - SPILLED_FOR
+    return count
+
+
+def read_edge(records: Records) -> Edge:
+    """What is published, until when it is signed, and the devices."""
+    settings = records.settings
+    releases: list[str] = []
+    newest, fault, expires = None, "", None
+    try:
+        repository = Place(settings.releases_url, settings.release_keys).open()
+        listed = {channel: repository.releases(channel) for channel in CHANNELS}
+        if any(listed.values()):
+            expires = {role.role: role.expires for role in repository.status().roles}
+        for channel, ones in listed.items():
+            for one in ones:
+                state = "withdrawn" if one.withdrawn else f"{one.share:.0%} of {channel}"
+                releases.append(f"{one.name} {one.version} ({state})")
+                if channel == CHANNELS[0] and not one.withdrawn and one.share:
+                    newest = f"{one.name} {one.version}"
+    except PublisherError as error:
+        fault = str(error)
+    rows = records.rows(DEVICES, order=(DEVICES.c.device,), limit=100_000)
+    judged = [row["judged_at"] for row in rows if row["judged_at"] is not None]
+    return Edge(
+        url=settings.releases_url,
+        fault=fault,
+        releases=tuple(releases),
+        newest=newest,
+        expires=expires,
+        devices=tuple(map(_device, rows)),
+        judged_at=max(judged, default=None),
+    )
+
+
+def _device(row: Row) -> Device:
+    return Device(
+        device=row["device"],
+        release=f"{row['model']} {row['version']}" if row["model"] else "no model",
+        health=row["health"] or "not judged",
+        reason=row["reason"] or "",
+        last_seen=row["last_seen"],
+    )

@@ -1,0 +1,107 @@
+"""What the Prefect server says: runs at work, what comes next, and what failed last."""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tasks.operations.status.state import Run, Schedule
+from tasks.orchestration.prefect_access import AccessError, RunningServer, running_server
+
+PATIENCE_S = 2.0
+POOL = "triptych"
+ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+FAILED = ("FAILED", "CRASHED")
+LATE_AFTER = timedelta(minutes=5)
+LOOKED_BACK = timedelta(days=3)
+ONLINE_FOR = timedelta(seconds=90)  # a worker reports every 30 s
+
+
+def read_schedule(home: Path, now: datetime) -> Schedule:
+    """The server that PREFECT_API_URL names, else the one that runs for this home, if one does."""
+    given = os.environ.get("PREFECT_API_URL")
+    try:
+        server = running_server(home, given)
+    except (AccessError, OSError) as error:
+        return Schedule(given, fault=str(error))
+    if server is None and given:
+        server = RunningServer(given.rstrip("/"), os.environ.get("PREFECT_API_AUTH_STRING"))
+    if server is None:
+        return Schedule(None)
+    try:
+        with server.requests(PATIENCE_S) as client:
+            return _ask(client, server.url, now)
+    except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return Schedule(server.url, fault=reason)
+
+
+def _ask(client: httpx.Client, url: str, now: datetime) -> Schedule:
+    deployments = _post(client, "/deployments/filter", {"limit": 200})
+    flows = {flow["id"]: flow["name"] for flow in _post(client, "/flows/filter", {"limit": 200})}
+    names = {one["id"]: f"{flows.get(one['flow_id'], '?')}/{one['name']}" for one in deployments}
+    names |= flows
+    at_work = _runs(client, ("RUNNING", "PENDING", "CANCELLING", "PAUSED"), "START_TIME_DESC", 50)
+    due = _runs(client, ("SCHEDULED",), "EXPECTED_START_TIME_ASC", 200)
+    ended = _runs(client, ENDED, "END_TIME_DESC", 200)
+    late = [run for run in due if (_at(run["expected_start_time"]) or now) < now - LATE_AFTER]
+    failed = [run for run in _first_of_each(ended) if _needs_a_look(run, now)]
+    return Schedule(
+        address=url,
+        running=tuple(_run(run, names, "start_time") for run in at_work),
+        due=tuple(_run(run, names, "expected_start_time") for run in _first_of_each(due)),
+        failed=tuple(_run(run, names, "end_time") for run in failed),
+        late=len(late),
+        workers=_workers(client, now),
+    )
+
+
+def _runs(client: httpx.Client, states: tuple[str, ...], sort: str, limit: int) -> list[Any]:
+    wanted = {"flow_runs": {"state": {"type": {"any_": list(states)}}}}
+    return _post(client, "/flow_runs/filter", {**wanted, "sort": sort, "limit": limit})
+
+
+def _first_of_each(runs: list[Any]) -> list[Any]:
+    """The first of each deployment; whoever runs a flow by hand sees how it ends."""
+    found: dict[str, Any] = {}
+    for run in runs:
+        if run["deployment_id"]:
+            found.setdefault(run["deployment_id"], run)
+    return list(found.values())
+
+
+def _needs_a_look(run: Mapping[str, Any], now: datetime) -> bool:
+    ended = _at(run["end_time"])
+    return run["state_type"] in FAILED and ended is not None and ended > now - LOOKED_BACK
+
+
+def _run(run: Mapping[str, Any], names: Mapping[str, str], when: str) -> Run:
+    return Run(
+        name=run["name"],
+        deployment=names.get(run["deployment_id"] or run["flow_id"], "?"),
+        state=run["state_name"],
+        at=_at(run[when]),
+        message=str((run.get("state") or {}).get("message") or "").partition("\n")[0],
+    )
+
+
+def _workers(client: httpx.Client, now: datetime) -> int | None:
+    """Workers of our pool that have reported lately; None: there is no such pool."""
+    answer = client.post(f"/work_pools/{POOL}/workers/filter", json={})
+    if answer.status_code == httpx.codes.NOT_FOUND:
+        return None
+    workers = answer.raise_for_status().json()
+    seen = (_at(worker.get("last_heartbeat_time")) for worker in workers)
+    return sum(1 for at in seen if at is not None and at > now - ONLINE_FOR)
+
+
+def _post(client: httpx.Client, path: str, asked: Mapping[str, Any]) -> list[Any]:
+    found: list[Any] = client.post(path, json=dict(asked)).raise_for_status().json()
+    return found
+
+
+def _at(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text).astimezone(UTC) if text else None

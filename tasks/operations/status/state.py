@@ -1,0 +1,140 @@
+"""How things stand, as plain values: what runs, each panel, and the disk."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as the Prefect server tells of it; at: when it began, or is due, or ended."""
+
+    name: str
+    deployment: str  # flow/deployment, or the flow alone
+    state: str
+    at: datetime | None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The Prefect server. address: None where none runs for this home.
+
+    running, due, failed: what is at work, the next of each deployment, and deployments whose last
+    run failed. workers: that are there; None: not known.
+    """
+
+    address: str | None
+    fault: str = ""
+    running: tuple[Run, ...] = ()
+    due: tuple[Run, ...] = ()
+    failed: tuple[Run, ...] = ()
+    late: int = 0
+    workers: int | None = None
+
+
+@dataclass(frozen=True)
+class Night:
+    """The last night of a source.
+
+    stopped: how many of its last nights in a row ended as stopped. usual_days: between its nights,
+    None where there are too few to say. finished: the newest finished night.
+    """
+
+    source: str
+    run_date: str
+    status: str
+    rows_read: int
+    scored: int
+    rejected: int
+    rows_waiting: int
+    started_at: datetime
+    ended_at: datetime | None
+    message: str
+    model: str
+    positive_share: float | None = None
+    stopped: int = 0
+    usual_days: float | None = None
+    finished: str | None = None
+    command: str | None = None  # that runs it again
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The champion on the last day that the audit could judge it."""
+
+    day: str
+    auc_roc: float
+    average_precision: float
+    frauds: int
+    expected_auc_roc: float | None
+    expected_average_precision: float | None
+
+
+@dataclass(frozen=True)
+class RealTime:
+    """The fraud service's models and log."""
+
+    champion: str | None
+    since: str | None
+    shadow: str | None
+    fault: str  # of the registry or the champion's files; empty: none
+    blocked: str | None
+    quality: Quality | None
+    answers: int  # in the last day
+    last_answer: datetime | None
+    last_audit: str | None  # the newest day that was audited
+    spilled: int  # files of answers that the database has not taken for long
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device as it was judged last."""
+
+    device: str
+    release: str
+    health: str
+    reason: str
+    last_seen: datetime
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Releases and devices. expires: of each role of the metadata; None: there is no repository."""
+
+    url: str
+    fault: str
+    releases: tuple[str, ...]
+    newest: str | None
+    expires: Mapping[str, datetime] | None
+    devices: tuple[Device, ...]
+    judged_at: datetime | None
+
+    @property
+    def health(self) -> dict[str, int]:
+        """How many devices there are of each health."""
+        counts: dict[str, int] = {}
+        for device in self.devices:
+            counts[device.health] = counts.get(device.health, 0) + 1
+        return counts
+
+
+@dataclass(frozen=True)
+class Status:
+    """Everything at one moment."""
+
+    at: datetime
+    home: str
+    has_home: bool
+    schedule: Schedule
+    nights: tuple[Night, ...]
+    real_time: RealTime
+    edge: Edge
+    free_bytes: int
+    total_bytes: int
+    faults: tuple[str, ...] = ()  # databases that could not be read
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; instants are to be written as text."""
+        return asdict(self)

@@ -9,12 +9,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn, Self
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
@@ -23,6 +24,7 @@ from tasks.operations.nights.process import Process
 
 BEAT_S = 10.0
 LOOK_S = 1.0
+PATIENCE_S = 60.0  # a worker that started a run has just reached the server
 LAST_WORDS_S = 15.0  # for a run that has to end, before it is killed
 
 log = logging.getLogger(__name__)
@@ -66,13 +68,25 @@ class Beat:
         return cls(process, int(number), worked, int(steps))
 
 
-def first_beat(run_id: UUID) -> None:
-    """Say who is at work on the run, before it begins.
+def first_beat(
+    run_id: UUID,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Say who is at work on the run, before it begins; a server that is just starting is awaited.
 
-    Raises: httpx.HTTPError: the API took it after no number of tries.
+    Raises: httpx.HTTPError, RuntimeError: the API did not take it for a minute.
     """
-    with get_client(sync_client=True) as api:
-        api.update_flow_run_labels(run_id, Beat(Process.here(), 0).labels())
+    deadline = clock() + PATIENCE_S
+    while True:
+        try:
+            with get_client(sync_client=True) as api:
+                api.update_flow_run_labels(run_id, Beat(Process.here(), 0).labels())
+                return
+        except (httpx.HTTPError, RuntimeError):  # Prefect's client raises both
+            if clock() >= deadline:
+                raise
+            sleep(LOOK_S)
 
 
 @contextmanager

@@ -5,10 +5,12 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import replace
+from uuid import uuid4
 
 import psutil
 import pytest
 
+from tasks.operations.nights import heartbeat
 from tasks.operations.nights.process import Process, start_of, this_machine
 
 pytestmark = pytest.mark.skipif(not this_machine(), reason="only Linux tells processes apart so")
@@ -65,3 +67,16 @@ def test_run_ends_with_its_worker(tmp_path):
         assert process.stdout.readline() == b"at work\n"
         process.kill()
         child.wait(timeout=60)
+
+
+def test_run_waits_for_a_server_that_is_just_starting(monkeypatch):
+    """Its first word is tried again, and not for ever."""
+    slept: list[float] = []
+
+    def refused(**_):
+        raise RuntimeError("Failed to reach API")
+
+    monkeypatch.setattr(heartbeat, "get_client", refused)
+    with pytest.raises(RuntimeError, match="Failed to reach"):
+        heartbeat.first_beat(uuid4(), clock=lambda: sum(slept), sleep=slept.append)
+    assert len(slept) > 10 and sum(slept) >= heartbeat.PATIENCE_S

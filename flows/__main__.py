@@ -21,6 +21,7 @@ PROGRAM = Program(
             Verb("backup", "copy everything into one file", "flows.verbs.backup"),
             Verb("status", "what runs, how all stands, what needs you", "flows.verbs.status"),
             Verb("trace", "where a result, model or release comes from", "flows.verbs.trace"),
+            Verb("notify", "see and test who is told what is wrong", "flows.verbs.notify"),
         ),
         "batch": (
             Verb("score-sentiment", "score customer reviews: the night", "flows.score_sentiment"),

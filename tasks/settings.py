@@ -43,6 +43,10 @@ class Settings(BaseSettings):
         None, description="Python program that has mediapipe; default: the one that runs this."
     )
 
+    notify_urls: SecretStr | None = Field(
+        None,
+        description="Apprise addresses, separated by commas or lines, that are told what is wrong.",
+    )
     blackout_days: Path | None = Field(
         None,
         description="File of the days on which no night runs; default: blackout-days.txt in the"

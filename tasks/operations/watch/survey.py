@@ -19,6 +19,7 @@ from tasks.operations.nights.ledger import Ledger
 from tasks.operations.nights.schedule import window_end
 from tasks.operations.notices.trouble import Trouble
 from tasks.operations.watch.delays import LATE_AFTER, Delays, RunAtWork, RunDue, at_most_of
+from tasks.operations.watch.failures import find_failures
 from tasks.operations.watch.missing import settle_missing
 from tasks.operations.watch.runs import is_ours, read_runs
 from tasks.operations.watch.troubles import night_troubles
@@ -77,6 +78,8 @@ class Survey:
                 "nights run on that day",
                 "mend the line",
             )
+        failures = find_failures(api, deployments, now)
+        yield from failures.troubles
         try:
             self._ledger.prepare()
         except StorageError as error:
@@ -99,7 +102,8 @@ class Survey:
                 return
         try:
             self._finish_nights(api)
-            yield from night_troubles(self._ledger.latest(), now)
+            nights = night_troubles(self._ledger.latest(), now)
+            yield from (each for each in nights if not failures.are_told(each))
         except StorageError as error:
             yield _database_away(error)
 

@@ -26,9 +26,10 @@ from prefect.settings import (
 from prefect.states import Cancelled, Crashed
 
 from tasks.operations.nights.heartbeat import Beat
+from tasks.operations.notices.teller import teller_of
 from tasks.operations.notices.trouble import Trouble
 from tasks.operations.watch.runs import is_ours, read_deployments, read_runs
-from tasks.operations.watch.survey import Survey
+from tasks.operations.watch.survey import SaidOnce, Survey
 from tasks.operations.watch.verdicts import RunSeen, Verdicts
 from tasks.orchestration.command_line import fail
 from tasks.orchestration.prefect_access import AccessError, running_server
@@ -153,7 +154,9 @@ def watch(_given: object) -> int:
     with temporary_settings(found):
         print_notice(f"watching {PREFECT_API_URL.value()}")
         with suppress(KeyboardInterrupt):
-            Watcher(_say, Survey(settings, _say)).run()
+            teller = teller_of(settings, _say, SaidOnce(_say))
+            teller.start()
+            Watcher(_say, Survey(settings, _say, teller)).run()
     return 0
 
 

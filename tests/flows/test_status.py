@@ -1,0 +1,64 @@
+"""What `triptych status` learns from a Prefect server."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.states import Failed, Running, Scheduled
+
+from tasks.operations.status.schedule import read_schedule
+from tests.flows.prefect_server import server_password
+
+pytestmark = pytest.mark.slow
+
+
+@flow(name="status-of-a-test")
+def nothing() -> None:
+    """Is never run."""
+
+
+def test_server_tells_what_runs_what_comes_and_what_failed(prefect_api, tmp_path, monkeypatch):
+    """Each deployment by its name; nothing of flows that somebody ran by hand."""
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", server_password())
+    now = datetime.now(UTC)
+    in_time: State[None] = Scheduled(scheduled_time=now + timedelta(hours=2))
+    late: State[None] = Scheduled(scheduled_time=now - timedelta(hours=1))
+    with get_client(sync_client=True) as client:
+        flow_id = client.create_flow(nothing)
+        for name, states in {
+            "night": [Failed(message="the disk is full"), in_time],
+            "day": [Running(), late],
+        }.items():
+            made = client.create_deployment(flow_id=flow_id, name=name)
+            for state in states:
+                run = client.create_flow_run_from_deployment(made, state=state)
+                if not state.is_scheduled():
+                    client.set_flow_run_state(run.id, state, force=True)
+        client.set_flow_run_state(client.create_flow_run(nothing).id, Failed(), force=True)
+
+    told = read_schedule(tmp_path, now)
+
+    def mine(runs):
+        return [(run.deployment, run.state) for run in runs if "status-of-a-test" in run.deployment]
+
+    assert (told.address, told.fault) == (prefect_api, "")
+    assert mine(told.running) == [("status-of-a-test/day", "Running")]
+    assert mine(told.failed) == [("status-of-a-test/night", "Failed")]
+    assert "the disk is full" in {run.message for run in told.failed}
+    assert sorted(run.deployment for run in told.due if "status" in run.deployment) == [
+        "status-of-a-test/day",
+        "status-of-a-test/night",
+    ]
+    assert told.late >= 1
+
+
+def test_server_that_is_away_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """One that was named; without a name nothing is scheduled, and nothing is wrong."""
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    assert read_schedule(tmp_path, datetime.now(UTC)).fault
+    monkeypatch.delenv("PREFECT_API_URL")
+    assert read_schedule(tmp_path, datetime.now(UTC)).address is None

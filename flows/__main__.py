@@ -22,6 +22,7 @@ PROGRAM = Program(
             Verb("status", "what runs, how all stands, what needs you", "flows.verbs.status"),
             Verb("trace", "where a result, model or release comes from", "flows.verbs.trace"),
             Verb("notify", "see and test who is told what is wrong", "flows.verbs.notify"),
+            Verb("digest", "how the night was, and what needs a person", "flows.digest"),
         ),
         "batch": (
             Verb("score-sentiment", "score customer reviews: the night", "flows.score_sentiment"),

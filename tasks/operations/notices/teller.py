@@ -1,5 +1,6 @@
 """What the watcher sees is told: in lines of its log, and to the addresses that are set.
 
+What is wrong in the home is told with it: nights, models, promotion, devices, signatures, disk.
 Sending, and looking at the home, take seconds where something is away; so they have a thread of
 their own, and the watcher goes on looking.
 """
@@ -8,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 
 from tasks.operations.notices.addresses import read_addresses
 from tasks.operations.notices.memory import kind_of
@@ -110,4 +112,13 @@ def teller_of(
     """The one for the addresses of the settings."""
     urls = settings.notify_urls.get_secret_value() if settings.notify_urls else ""
     notices = Notices(settings.home, read_addresses(urls), say)
-    return Teller(notices, say, in_lines)
+    return Teller(notices, say, in_lines, lambda: wrong_at_home(settings))
+
+
+def wrong_at_home(settings: Settings) -> list[Trouble]:
+    """All that is wrong in the home and its database."""
+    from tasks.operations.notices.audited import drift_troubles, read_alerts
+    from tasks.operations.troubles import find_troubles
+
+    found = find_troubles(settings, datetime.now(UTC))
+    return [*found, *drift_troubles(read_alerts(settings))]

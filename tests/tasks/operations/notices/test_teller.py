@@ -1,8 +1,9 @@
 """What the watcher and the home say is joined, and faults of telling are said once."""
 
 from tasks.operations.notices.notices import Notices
-from tasks.operations.notices.teller import HOME_S, Teller
+from tasks.operations.notices.teller import HOME_S, Teller, wrong_at_home
 from tasks.operations.notices.trouble import Trouble
+from tasks.settings import Settings
 
 
 def trouble(key: str) -> Trouble:
@@ -89,3 +90,10 @@ def test_what_cannot_be_written_down_is_said_and_not_sent(tmp_path):
     world.teller([])
     assert world.tell() == world.tell() == []
     assert world.said == ["nothing is told: state.json: No space left on device"]
+
+
+def test_empty_home_has_nothing_that_is_told(tmp_path):
+    """Nobody is told of a panel that nobody uses; the disk is this machine's own."""
+    found = wrong_at_home(Settings(home=tmp_path))
+    assert {each.key for each in found} <= {"disk"}
+    assert list(tmp_path.iterdir()) == []

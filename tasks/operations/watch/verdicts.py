@@ -43,19 +43,18 @@ class _Memory:
 class Verdicts:
     """Remembers what it has seen; times are seconds of a clock that never jumps."""
 
-    pause_s: float = 15.0  # looks that are further apart say nothing of the time between
     _seen: dict[UUID, _Memory] = field(default_factory=dict)
-    _looked_at: float | None = None
 
-    def look(self, runs: Iterable[RunSeen], now: float) -> dict[UUID, str]:
-        """The runs that are dead, each with the reason."""
-        paused = self._looked_at is not None and now - self._looked_at > self.pause_s
-        self._looked_at = now
+    def look(self, runs: Iterable[RunSeen], now: float, was_away: bool = False) -> dict[UUID, str]:
+        """The runs that are dead, each with the reason.
+
+        was_away: the server was, since the last look: no sign of life could arrive.
+        """
         before, self._seen, dead = self._seen, {}, {}
         for run in runs:
             memory = before.get(run.id)
             beat = run.beat.number if run.beat else None
-            if memory is None or (memory.state_id, memory.beat) != (run.state_id, beat) or paused:
+            if memory is None or (memory.state_id, memory.beat) != (run.state_id, beat) or was_away:
                 memory = _Memory(run.state_id, beat, now)
             if not run.is_gone:
                 memory.gone_at = None

@@ -99,7 +99,7 @@ class Watcher:
         runs = read_runs(api, {"state": AT_WORK})
         now = self.clock()
         seen = [_seen(run, deployments) for run in runs]
-        dead = self._verdicts.look(seen, now)
+        dead = self._verdicts.look(seen, now, was_away=self._away_since is not None)
         for run in runs:
             if run.id in dead:
                 self._end(api, run, dead[run.id])

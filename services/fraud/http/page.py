@@ -47,7 +47,8 @@ function show(kind, entries) {
 function age(seconds) {
   if (seconds === null) return "no snapshot: windows count what the service has seen itself";
   const hours = seconds / 3600;
-  return hours < 1 ? "less than an hour old" : Math.floor(hours) + " hours old";
+  if (hours < 1) return "less than an hour old";
+  return hours < 2 ? "an hour old" : Math.floor(hours) + " hours old";
 }
 async function look() {
   try {

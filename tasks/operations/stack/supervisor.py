@@ -94,13 +94,10 @@ class Supervisor:
 
         is_urgent: whether nobody wants to wait for them any more.
         """
-        alive = [state for state in self._states.values() if state.process is not None]
-        needed = {name for state in self._states.values() for name in state.part.after}
-        for group in (
-            [state for state in alive if state.part.name not in needed],
-            [state for state in alive if state.part.name in needed],
-        ):
-            self._end_processes(group, processes.GRACE_S, is_urgent)
+        while alive := [state for state in self._states.values() if state.process is not None]:
+            needed = {name for state in alive for name in state.part.after}
+            leaves = [state for state in alive if state.part.name not in needed]
+            self._end_processes(leaves, processes.GRACE_S, is_urgent)
 
     def _end_processes(
         self,

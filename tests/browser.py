@@ -1,0 +1,128 @@
+"""A headless Chromium, driven by its own protocol: it opens, reads, fills in and pictures pages."""
+
+import base64
+import json
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
+
+CHROMIUM = Path("/usr/bin/chromium")
+START_S, ANSWER_S = 120, 120
+_FLAGS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+    *("--hide-scrollbars", "--no-first-run", "--disable-background-networking"),
+    *("--remote-debugging-port=0", "--window-size=1360,900", "--force-color-profile=srgb"),
+)
+# The visible element, innermost first, that matches a selector and says a text.
+_FIND = """((selector, text) => [...document.querySelectorAll(selector)].filter(
+  (e) => e.getClientRects().length && (e.textContent + (e.value ?? "")).includes(text)
+).sort((a, b) => a.textContent.length - b.textContent.length)[0])(%s, %s)"""
+
+
+class Page:
+    """The one page of a browser."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._count = connection, 0
+        self.command("Page.enable")
+        self.command("Runtime.enable")
+
+    def command(self, method: str, **params: Any) -> dict[str, Any]:
+        """Ask for something by the browser's protocol, and wait for the answer."""
+        self._count += 1
+        self._connection.send(json.dumps({"id": self._count, "method": method, "params": params}))
+        while True:
+            answer = json.loads(self._connection.recv(timeout=ANSWER_S))
+            if answer.get("id") == self._count:
+                assert "error" not in answer, (method, answer)
+                result: dict[str, Any] = answer["result"]
+                return result
+
+    def evaluate(self, expression: str) -> Any:
+        """The value of an expression of JavaScript, as JSON has it."""
+        answer = self.command(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def open(self, url: str) -> None:
+        self.command("Page.navigate", url=url)
+
+    def await_(self, expression: str, seconds: float = ANSWER_S) -> None:
+        """Wait until an expression is true."""
+        deadline = time.monotonic() + seconds
+        while not self.evaluate(f"!!document.body && !!({expression})"):
+            assert time.monotonic() < deadline, f"{expression}\n{self.text()}"
+            time.sleep(0.2)
+
+    def await_text(self, text: str, seconds: float = ANSWER_S) -> None:
+        self.await_(f"document.body.innerText.includes({json.dumps(text)})", seconds)
+
+    def click(self, selector: str, text: str = "") -> None:
+        """Click on the innermost visible element that matches and says the text, once there is."""
+        found = _FIND % (json.dumps(selector), json.dumps(text))
+        self.await_(found)
+        x, y = self.evaluate(
+            f"(() => {{const e = {found}; e.scrollIntoView({{block: 'center'}});"
+            " const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]"
+            "})()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            self.command(
+                "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1
+            )
+
+    def type(self, text: str) -> None:
+        """Type into what has the focus."""
+        self.command("Input.insertText", text=text)
+
+    def text(self) -> str:
+        return str(self.evaluate("document.body ? document.body.innerText : ''"))
+
+    def picture(self, file: Path) -> None:
+        """Leave what is seen as a PNG."""
+        file.write_bytes(base64.b64decode(self.command("Page.captureScreenshot")["data"]))
+
+
+@contextmanager
+def chromium() -> Iterator[Page]:
+    """A browser that knows nothing yet; it and its files are gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as folder:
+        process = subprocess.Popen(
+            [CHROMIUM, *_FLAGS, f"--user-data-dir={folder}", "about:blank"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            address = _page_address(Path(folder) / "DevToolsActivePort")
+            with connect(address, max_size=None, open_timeout=START_S) as connection:
+                yield Page(connection)
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _page_address(note: Path) -> str:
+    """Where the browser takes commands for its first page; it writes down its port."""
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if note.exists() and (lines := note.read_text().splitlines()):
+            pages = httpx.get(f"http://127.0.0.1:{lines[0]}/json/list", timeout=30).json()
+            for page in pages:
+                if page["type"] == "page":
+                    return str(page["webSocketDebuggerUrl"])
+        time.sleep(0.2)
+    raise AssertionError("Chromium did not start")

@@ -1,0 +1,187 @@
+"""The whole stack: its deployments do the work, and a person finds it all in a browser."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+import sqlalchemy as sa
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
+from prefect.client.schemas.objects import StateType
+
+from tasks.operations.stack.ports import DEFAULTS
+from tasks.orchestration.prefect_access import password, running_server
+from tests.browser import CHROMIUM, chromium
+from tests.flows.command import command
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+START_S, RUN_S = 400, 300  # on a machine that does other things too
+SMALL_MODEL = ["--customers", "400", "--terminals", "4000", "--days", "60", "--train-days", "7"]
+FEW_SCENES = ["--model", "bundled", "--scenes", "40", "--timing-s", "0.1", "--min-agreement", "0.5"]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack that is up: its home, what it has told, and its addresses by what they are for."""
+
+    home: Path
+    log: Path
+
+    def address(self, what: str) -> str:
+        """Of the line in its table that says this."""
+        (found,) = re.findall(rf"^  (http://\S+) +.*{what}", self.log.read_text(), re.M)
+        return str(found)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One in a home with small models, once it says that it is up; ended as by Ctrl-C."""
+    folder = tmp_path_factory.mktemp("stack")
+    home, log = folder / "var", folder / "up.log"
+    first = [
+        command("flows.train_fraud", home, *SMALL_MODEL),
+        command("flows.publish_detector", home, *FEW_SCENES),
+    ]
+    for process in first:
+        _, errors = process.communicate(timeout=RUN_S)
+        assert process.returncode == 0, errors
+    up = subprocess.Popen(
+        [sys.executable, "-m", "flows", "up"],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder / "empty-home"),
+            "TRIPTYCH_HOME": str(home),
+            **dict.fromkeys(DEFAULTS, "0"),
+        },
+        stdout=log.open("wb"),
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    started: list[psutil.Process] = []
+    try:
+        await_answer(lambda: "Triptych is up" in log.read_text(), START_S, log)
+        yield Stack(home, log)
+    finally:
+        started = psutil.Process(up.pid).children(recursive=True)
+        up.send_signal(signal.SIGINT)
+        try:
+            assert up.wait(timeout=60) == 0
+        finally:
+            _, alive = psutil.wait_procs(started, timeout=5)
+            for stray in alive:
+                stray.kill()
+        assert not alive
+    assert log.read_text().endswith("nothing is left running\n")
+
+
+def await_answer(ask: Callable[[], object], seconds: float, log: Path) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if ask():
+            return
+        time.sleep(0.3)
+    pytest.fail(log.read_text()[-8_000:])
+
+
+def test_stack_deploys_the_file_and_a_worker_does_the_runs(stack, tmp_path):
+    """A real server, pool, deployment and process worker; the rows arrive in SQL and Parquet."""
+    reviews = tmp_path / "reviews.csv"
+    pd.DataFrame(
+        {
+            "id": range(40),
+            "text": ["Excellent, I love it.", "Terrible, it broke at once."] * 20,
+        }
+    ).to_csv(reviews, index=False)
+    params = {"source": str(reviews), "text_column": "text", "id_column": "id"}
+    params["precision"] = "float32"  # auto would first measure them all
+
+    server = running_server(stack.home)
+    assert server is not None
+    with SyncPrefectClient(server.url, auth_string=password(stack.home)) as api:
+        deployment = api.read_deployment_by_name("score-sentiment/on-demand")
+        run = api.create_flow_run_from_deployment(deployment.id, parameters={"params": params})
+        await_answer(lambda: api.read_flow_run(run.id).end_time, RUN_S, stack.log)
+        run = api.read_flow_run(run.id)
+        nightly = api.read_deployment_by_name("score-sentiment/nightly")
+        nights = api.read_flow_runs(
+            deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[nightly.id]))
+        )
+
+    assert run.state_type == StateType.COMPLETED, stack.log.read_text()[-8_000:]
+    assert run.name.endswith(" reviews")
+    assert len(nights) >= 3  # the server's scheduler works: the coming nights are on its calendar
+    home = stack.home
+    parquet = pd.read_parquet(home / "sentiment" / "scores")
+    assert sorted(parquet["review_id"]) == sorted(str(number) for number in range(40))
+    engine = sa.create_engine(f"sqlite:///{home / 'triptych.db'}")
+    with engine.connect() as connection:
+        query = "SELECT label, count(*) FROM review_sentiment GROUP BY label ORDER BY label"
+        assert list(connection.execute(sa.text(query))) == [("NEGATIVE", 20), ("POSITIVE", 20)]
+    engine.dispose()
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM} here")
+def test_person_starts_a_run_by_its_form_and_sees_its_report_the_service_and_the_device(
+    stack, tmp_path
+):
+    """In a browser, with the password from the file; pictures of each page are left."""
+    with chromium() as page:
+        page.open(stack.address("Prefect"))
+        page.click("input")
+        page.type(password(stack.home))
+        page.click("button", "Login")
+        page.click("a", "Deployments")
+        page.await_text("nightly-audit")
+        page.picture(tmp_path / "deployments.png")
+
+        page.click("a", "on-demand")
+        page.click("button", "Run")
+        page.click("[role=menuitem], a, button", "Custom run")
+        page.await_text("Text Column")
+        page.picture(tmp_path / "form.png")
+        page.click("button", "Submit")
+        page.click("a", "View run")
+        page.await_text("Completed", RUN_S)
+        page.click("[role=tab]", "Artifacts")
+        page.click("a[href*='artifacts/']", "score-sentiment")  # what has this key
+        page.click("a[href*='artifacts/artifact/']")  # the newest of these
+        page.await_text("607")
+        page.picture(tmp_path / "report.png")
+
+        page.open(stack.address("fraud service"))
+        page.await_text("fraud_detector:")
+        page.await_text("/score_transaction")
+        page.picture(tmp_path / "service.png")
+
+        page.open(stack.address("device: what it sees"))
+        page.await_text("triptych-parts 1.0.0")
+        page.await_(BOXES)
+        page.picture(tmp_path / "device.png")
+    assert len(list(tmp_path.glob("*.png"))) == 5
+
+
+# Whether the live picture has the green of boxes in a hundred places and more.
+BOXES = """(() => {
+  const picture = document.querySelector("img");
+  if (!picture.naturalWidth) return false;
+  const canvas = new OffscreenCanvas(picture.naturalWidth, picture.naturalHeight);
+  const context = canvas.getContext("2d");
+  context.drawImage(picture, 0, 0);
+  const {data} = context.getImageData(0, 0, canvas.width, canvas.height);
+  let green = 0;
+  for (let i = 0; i < data.length; i += 4)
+    green += data[i] < 90 && data[i + 1] > 190 && data[i + 2] < 90;
+  return green > 100;
+})()"""

@@ -18,6 +18,7 @@ from tasks.operations.stack.part import Part
 LOOK_EVERY_S = 0.2
 ASK_EVERY_S = 1.0  # whether it is ready
 TELL_EVERY_S = 10.0  # what is waited for
+PATIENCE_S = 300.0  # with one that runs and is not ready
 STEADY_S = 60.0  # a part that has run for so long has not died again and again
 MOST_DEATHS = 5
 FIRST_PAUSE_S = 1.0
@@ -129,6 +130,12 @@ class Supervisor:
             if state.part.is_ready():
                 state.was_ready = True
                 self._say(f"{state.part.name} is ready")
+            elif now - state.began_at >= PATIENCE_S:
+                state.was_ready = True  # the others are of use without it
+                self._say(
+                    f"{state.part.name} has given no answer for {PATIENCE_S:.0f} s; its log is"
+                    f" {_shown(state.log)}"
+                )
 
     def _start(self, state: _Running) -> None:
         own = state.part.environment

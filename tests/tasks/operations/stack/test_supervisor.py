@@ -138,6 +138,16 @@ def test_part_that_is_not_vital_is_left_out(world):
     assert len(told(world, "is left out")) == 1
 
 
+def test_part_that_is_never_ready_keeps_nobody_from_the_others(world, monkeypatch):
+    """It is told with its log, and the addresses are shown."""
+    monkeypatch.setattr(supervisor, "PATIENCE_S", 0.0)
+    stack = world.stack(Part("mute", LONG, is_ready=lambda: False))
+    assert world.run(stack, World.at_once) == 1
+    stack.end()
+    (line,) = told(world, "mute has given no answer")
+    assert str(world.folder / "mute.log") in line
+
+
 def test_step_that_fails_ends_the_stack_with_what_it_said(world):
     """Nothing that leans on it is started."""
     stack = world.stack(

@@ -70,16 +70,28 @@ class Page:
     def click(self, selector: str, text: str = "") -> None:
         """Click on the innermost visible element that matches and says the text, once there is."""
         found = _FIND % (json.dumps(selector), json.dumps(text))
-        self.await_(found)
-        x, y = self.evaluate(
-            f"(() => {{const e = {found}; e.scrollIntoView({{block: 'center'}});"
+        place = (
+            f"(() => {{const e = {found}; if (!e) return null;"
+            " e.scrollIntoView({block: 'center'});"
             " const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]"
             "})()"
         )
+        self.await_(found)
+        x, y = self._at_rest(place)
         for kind in ("mousePressed", "mouseReleased"):
             self.command(
                 "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1
             )
+
+    def _at_rest(self, place: str) -> tuple[float, float]:
+        """Where something is, once it does not move any more."""
+        before = None
+        deadline = time.monotonic() + ANSWER_S
+        while (found := self.evaluate(place)) is None or found != before:
+            assert time.monotonic() < deadline, place
+            before = found
+            time.sleep(0.3)
+        return found[0], found[1]
 
     def type(self, text: str) -> None:
         """Type into what has the focus."""

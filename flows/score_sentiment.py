@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from tasks import score_sentiment as steps
 from tasks.orchestration.command_line import FlowCommand
-from tasks.orchestration.parameters import Day, FlowParameters
+from tasks.orchestration.parameters import Day, FlowParameters, SourceReference
 
 
 def _known_zone(name: str) -> str:
@@ -61,10 +61,11 @@ class ScoreSentiment(FlowParameters):
     Run it again to finish a run that was killed or stopped: nothing is scored twice.
     """
 
-    source: str = Field(
+    source: SourceReference = Field(
         min_length=1,
         description="CSV, TSV, JSON Lines, JSON or Parquet file, also packed, a folder or glob of"
-        " these, or a SQL query (SELECT …) on TRIPTYCH_SOURCE_DATABASE_URL",
+        " these, each also as an address (https://, s3://), or a SQL query"
+        " (SELECT …) on TRIPTYCH_SOURCE_DATABASE_URL",
     )
     text_column: str = Field(min_length=1, description="column with the review's text")
     id_column: str | None = Field(

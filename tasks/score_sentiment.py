@@ -33,9 +33,9 @@ from tasks.orchestration.reporting import (
 )
 from tasks.orchestration.task_runner import open_task_runner, threads_per_scorer
 from tasks.sentiment.errors import SentimentError
-from tasks.sentiment.reading.origin import Origin, place_of_files, place_of_query
-from tasks.sentiment.reading.query_rows import is_query
-from tasks.sentiment.reading.recognition.dialect import TextFormat
+from tasks.sentiment.reading.origin import Origin, place_of
+from tasks.sentiment.reading.recognition.dialect import UTF8, TextFormat
+from tasks.sentiment.reading.remote.address import Access, scheme_of
 from tasks.sentiment.reading.source import Source, open_source
 from tasks.sentiment.report.build import build_report
 from tasks.sentiment.run import partitioner, steps
@@ -63,9 +63,9 @@ def name_run() -> str:
     name = given.get("source_name")
     if not name:
         try:
-            name = open_source(given["source"], query_url=Settings().query_url).name
+            name = _open(given["source"], UTF8).name
         except SentimentError:  # the run itself will say what is wrong
-            name = given["source"][:40]
+            name = scheme_of(given["source"]) or given["source"][:40]
     return f"score-sentiment {day} {name}"
 
 
@@ -73,7 +73,13 @@ def find_source(asked: Any) -> Source:
     """The source of a ScoreSentiment or of a Request. Raises: SourceError: there is none."""
     names = (field.name for field in fields(TextFormat))
     text = TextFormat(**{name: getattr(asked, name) for name in names})
-    return open_source(asked.source, text, query_url=Settings().query_url)
+    return _open(asked.source, text)
+
+
+def _open(source: str, text: TextFormat) -> Source:
+    settings = Settings()
+    access = Access(*settings.source_access)
+    return open_source(source, text, query_url=settings.query_url, access=access)
 
 
 @contextmanager
@@ -100,11 +106,7 @@ def _scoring_run(
     params: Any, settings: Settings, zone: ZoneInfo, scheduled: datetime
 ) -> ScoringRun:
     opened = find_source(params)
-    place = (
-        place_of_query(params.source.strip(), settings.query_url, settings.warehouse_url)
-        if is_query(params.source)
-        else place_of_files(params.source)
-    )
+    place = place_of(params.source, settings.query_url, settings.warehouse_url)
     model = find_model(
         params.model,
         params.model_revision,
@@ -130,30 +132,9 @@ def _scoring_run(
 
 
 def _request(params: Any, model_digest: str) -> Request:
-    return Request(
-        source=params.source,
-        text_column=params.text_column,
-        id_column=params.id_column,
-        carry=params.carry,
-        group_column=params.report_by,
-        encoding=params.encoding,
-        rows_per_part=params.rows_per_part,
-        model=params.model,
-        model_revision=params.model_revision,
-        model_digest=model_digest,
-        precision=params.precision,
-        keep_null_words=params.keep_null_words,
-        reject_unknown_text=params.reject_unknown_text,
-        columns=params.columns,
-        delimiter=params.delimiter,
-        quote=params.quote,
-        escape=params.escape,
-        skip_lines=params.skip_lines,
-        decimal_comma=params.decimal_comma,
-        sheet=params.sheet,
-        positive_label=params.positive_label,
-        neutral_label=params.neutral_label,
-    )
+    ours = {"model_digest": model_digest, "group_column": params.report_by}
+    names = (field.name for field in fields(Request) if field.name not in ours)
+    return Request(**ours, **{name: getattr(params, name) for name in names})
 
 
 def _announce_window(window: Window, zone: ZoneInfo) -> None:

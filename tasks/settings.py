@@ -18,6 +18,14 @@ class Settings(BaseSettings):
     source_database_url: SecretStr | None = Field(
         None, description="Where a query given as --source runs; default: database_url."
     )
+    source_authorization: SecretStr | None = Field(
+        None, description="Header Authorization for a https:// address given as --source."
+    )
+    source_query: SecretStr | None = Field(
+        None,
+        description="What stands behind ? of a https:// address given as --source, such as its"
+        " signature.",
+    )
     task_runner: str = Field(
         "threads", description="threads, dask, or the address of a Dask scheduler (tcp://…)."
     )
@@ -82,6 +90,13 @@ class Settings(BaseSettings):
         if self.source_database_url is None:
             return self.warehouse_url
         return self.source_database_url.get_secret_value()
+
+    @property
+    def source_access(self) -> tuple[str | None, str | None]:
+        """Authorization and query for a web address that is given as source."""
+        given = (self.source_authorization, self.source_query)
+        authorization, query = (secret.get_secret_value() if secret else None for secret in given)
+        return authorization, query
 
     @property
     def releases_url(self) -> str:

@@ -151,7 +151,7 @@ def train(job: Job) -> None:
     from services.fraud.training.candidate import make_candidate
     from services.fraud.training.network import Recipe
 
-    recipe = Recipe(seed=job.seed).for_rows(rows)
+    recipe = Recipe(seed=job.seed)
     with RunProgress("train-fraud-progress", "training", "epochs", recipe.epochs(rows)) as progress:
         make_candidate(
             data,

@@ -13,6 +13,9 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
 
+from tasks.sentiment.errors import SourceError
+from tasks.sentiment.reading.remote.address import refuse_secrets
+
 _NUMBER = re.compile(r"\s*[-+]?[0-9][0-9_.]*\s*")
 _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://")
 
@@ -42,10 +45,23 @@ def _no_address(given: Any) -> Any:
     raise ValueError(f"{scheme}:// addresses are not read: copy it to this machine first")
 
 
+def _no_secret(given: str) -> str:
+    """A source, unless it is an address with a password or signature in it.
+
+    Raises: ValueError: says where that belongs.
+    """
+    try:
+        refuse_secrets(given)
+    except SourceError as error:
+        raise ValueError(str(error)) from None
+    return given
+
+
 Day = Annotated[date, _no_number("day: write it as 2026-11-22")]
 Moment = Annotated[datetime, _no_number("moment: write it as 2026-11-22T08:00")]
 LocalPath = Annotated[Path, BeforeValidator(_no_address)]
 LocalName = Annotated[str, AfterValidator(_no_address)]  # a path, or a name of ours
+SourceReference = Annotated[str, AfterValidator(_no_secret)]  # a path, an address or a query
 
 
 class FlowParameters(BaseModel):
@@ -54,7 +70,10 @@ class FlowParameters(BaseModel):
     So is an option that another flow has now, with the command that takes its place.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    # What is refused may hold a secret: an error does not repeat it.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), hide_input_in_errors=True
+    )
 
     moved_to: ClassVar[str] = ""  # the flow that has them
     moved: ClassVar[tuple[str, ...]] = ()  # their names

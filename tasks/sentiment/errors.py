@@ -3,7 +3,8 @@
 SentimentError
 ├── SourceError         the input cannot be read as asked: fix the file or the arguments
 │   ├── MissingColumn   a column that was asked for is not there: name another one
-│   └── SourceChanged   the input changed while it was read: run again
+│   ├── SourceChanged   the input changed while it was read: run again
+│   └── SourceAway      the server of an address does not answer, or breaks off: try again
 ├── TooFewRows          fewer rows than were asked for: look at what writes the input
 ├── RejectedTooMany     too large a share of the rows was rejected: look at the rejects
 ├── ModelError          the model cannot be opened or computed, or answers no sentiment
@@ -30,6 +31,9 @@ class MissingColumn(SourceError): ...
 
 
 class SourceChanged(SourceError): ...
+
+
+class SourceAway(SourceError, StorageBusy): ...
 
 
 class TooFewRows(SentimentError): ...

@@ -31,6 +31,7 @@ from services.fraud.training.conversion import (
     golden_answers,
     tflite_probabilities,
 )
+from services.fraud.training.few_rows import recipe_for
 from services.fraud.training.network import Recipe, fit
 from services.fraud.transactions.features import FEATURES, HISTORY_DAYS, table_features
 from services.fraud.transactions.transactions import data_digest
@@ -242,8 +243,9 @@ def make_candidate(
     """
     train, contract = data.train, contract_of(data.names)
     by_meaning = contract == HANDBOOK
-    recipe = recipe.for_rows(int(train.sum()))
-    network = fit(data.rows[train], data.is_fraud[train], recipe, show, by_meaning=by_meaning)
+    rows, is_fraud = data.rows[train], data.is_fraud[train]
+    recipe = recipe_for(rows, is_fraud, recipe, by_meaning=by_meaning)
+    network = fit(rows, is_fraud, recipe, show, by_meaning=by_meaning)
     tflite = write_forms(network, folder)
     tested = data.rows[data.test]
     probabilities = tflite_probabilities(tflite, tested)

@@ -17,9 +17,9 @@ Then several small networks of dense layers, trained side by side on the same ba
 probability comes from the mean of their log-odds. Frauds weigh as much as genuine rows, so that
 probabilities stay shares.
 
-From few rows they learn less than a logistic regression. There they begin as that regression: its
-log-odds are added to theirs, which are 0 at first, and few passes move them by what the rows say
-beyond it.
+From few rows they may learn less than a logistic regression. Then they begin as that regression:
+its log-odds are added to theirs, which are 0 at first, and few passes move them by what the rows
+say beyond it.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,6 @@ RISKS = tuple(i for i, name in enumerate(FEATURES) if "RISK" in name)
 TERMINAL_COUNTS = tuple(i for i, name in enumerate(FEATURES) if name.startswith("TERMINAL_ID_NB"))
 
 MIN_STEP_FRAUDS = 5
-FEW_ROWS = 5_000  # for training
 FEW_PASSES = 8
 
 Array = np.ndarray[Any, Any]
@@ -62,10 +61,8 @@ class Recipe:
     clip: float = 10.0  # standard deviations
     from_regression: bool = False  # whether it begins as a logistic regression
 
-    def for_rows(self, rows: int) -> "Recipe":
-        """The recipe for so many rows."""
-        if rows >= FEW_ROWS:
-            return self
+    def begun_as_regression(self) -> "Recipe":
+        """The same with few passes, that begin as the regression."""
         passes = min(self.max_epochs, FEW_PASSES)
         return replace(self, from_regression=True, max_epochs=passes)
 

@@ -7,7 +7,7 @@ from codecs import lookup
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO
 
 from tasks.sentiment.errors import SourceChanged, SourceError
@@ -19,6 +19,7 @@ from tasks.sentiment.reading.recognition.dialect import TextFormat
 from tasks.sentiment.reading.recognition.kind import HEAD_BYTES, encoding_of, kind_of
 from tasks.sentiment.reading.recognition.packing import SUFFIXES, packing_of, unpack
 from tasks.sentiment.reading.recognition.workbook import ExcelReader, is_workbook
+from tasks.sentiment.reading.remote.content import RemoteFile, State
 
 OF_CSV_ROWS = ("skip_lines", "columns", "decimal_comma")  # what rows are: of CSV files alone
 OPTIONS = ("delimiter", "quote", "escape", *OF_CSV_ROWS, "sheet")
@@ -31,14 +32,14 @@ class InputFile:
     Attributes:
         name: path below the folder that was given; the file's name where there are no folders.
         text: how it is written, if it is a text.
-        state: size in bytes, time of change in ns, inode.
+        state: size in bytes, time of change in ns, inode; of a remote file what it says of itself.
         partition: columns whose values folders have in their names: `date=2026-11-01/`.
     """
 
-    path: Path
+    path: Path | RemoteFile
     name: str
     text: TextFormat
-    state: tuple[int, int, int]
+    state: State
     partition: Mapping[str, str | None] = field(default_factory=dict)
 
     def check_unchanged(self) -> None:
@@ -60,10 +61,10 @@ def open_reader(file: InputFile) -> Iterator[RowReader]:
         the encoding is unknown, or options of CSV are given for another kind.
     """
     with ExitStack() as stack:
-        content: IO[bytes] = stack.enter_context(file.path.open("rb"))
+        content: IO[bytes] = stack.enter_context(_open(file.path))
         head = _look(content)
         packing = packing_of(head)
-        if not head and file.path.suffix.lower() in SUFFIXES:
+        if not head and PurePath(file.name).suffix.lower() in SUFFIXES:
             raise EOFError("not even the head of an archive")
         if packing == "zip" and is_workbook(content):
             workbook = ExcelReader(content, file.name, file.text.sheet, stack)
@@ -123,7 +124,8 @@ def _open_content(
             copy.seek(0)
             parquet = ParquetReader(copy, file.name)
         else:
-            parquet = ParquetReader(file.path, file.name)
+            place = file.path if isinstance(file.path, Path) else content
+            parquet = ParquetReader(place, file.name)
         stack.callback(parquet.close)
         return parquet
     encoding = encoding_of(head, file.text.encoding)
@@ -137,7 +139,16 @@ def _open_content(
     return CsvReader(text.readline, file.name, file.text)
 
 
-def state_of(path: Path) -> tuple[int, int, int]:
-    """Size in bytes, time of change in ns, inode. Raises: OSError: there is no such file."""
+def _open(path: Path | RemoteFile) -> IO[bytes]:
+    return path.open("rb") if isinstance(path, Path) else path.open()
+
+
+def state_of(path: Path | RemoteFile) -> State:
+    """Size in bytes, time of change in ns, inode; of a remote file what it says of itself.
+
+    Raises: OSError: there is no such file. SourceError: its server does not say.
+    """
+    if isinstance(path, RemoteFile):
+        return path.state()
     found = path.stat()
     return found.st_size, found.st_mtime_ns, found.st_ino

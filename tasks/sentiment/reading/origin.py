@@ -14,6 +14,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from tasks.sentiment.errors import SourceError
+from tasks.sentiment.reading.query_rows import is_query
+from tasks.sentiment.reading.remote.address import scheme_of
 from tasks.sentiment.text import storable, text_digest
 
 # A feed's folder often has the day in its path. What differs in it alone is one feed.
@@ -44,8 +46,18 @@ class Origin:
         return text_digest(_DAY_IN_PATH.sub("DATE", self.place))[:32]
 
 
+def place_of(reference: str, query_url: str, results_url: str) -> str:
+    """Where the rows of a source lie. Args: as of `place_of_query`."""
+    if is_query(reference):
+        return place_of_query(reference.strip(), query_url, results_url)
+    return place_of_files(reference)
+
+
 def place_of_files(reference: str) -> str:
-    """The absolute path of a file, folder or pattern. Links stay: `latest.csv` is a place."""
+    """The absolute path of a file, folder or pattern, or its address. Links stay: `latest.csv` is a
+    place."""
+    if scheme_of(reference):
+        return storable(reference.strip().rstrip("/"))
     return storable(os.path.abspath(Path(reference).expanduser()))  # noqa: PTH100 - also folds `..`
 
 

@@ -1,9 +1,9 @@
 """What is to be read, and its rows as a stream: memory does not grow with the input.
 
-A reference is a file of any kind that `recognition` knows, packed or not, a folder or a glob of
-these, or a SQL query. A workbook is the exception: its shared strings are held in memory. What is
-wrong with a row travels as the row's fault; what is wrong with the whole input (a missing column, a
-broken archive, a file that changes under the reader) is an error.
+A reference is a file of any kind that `recognition` knows, packed or not, here or at an address, a
+folder or a glob of these, or a SQL query. A workbook is the exception: its shared strings are held
+in memory. What is wrong with a row travels as the row's fault; what is wrong with the whole input
+(a missing column, a broken archive, a file that changes under the reader) is an error.
 """
 
 import hashlib
@@ -14,14 +14,16 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from tasks.sentiment.errors import MissingColumn, SourceError, first_line
-from tasks.sentiment.reading.finding.files import Found, find_files, refuse_address
+from tasks.sentiment.errors import MissingColumn, SourceAway, SourceError, first_line
+from tasks.sentiment.reading.finding.addresses import find_remote
+from tasks.sentiment.reading.finding.files import Found, find_files
 from tasks.sentiment.reading.input_files import OPTIONS, InputFile, open_reader, refuse_unused
 from tasks.sentiment.reading.parquet_rows import ParquetReader, common_type
 from tasks.sentiment.reading.query_rows import is_query, open_query, refuse_statement
 from tasks.sentiment.reading.raw_rows import RawRow, RowReader
 from tasks.sentiment.reading.recognition.dialect import UTF8, TextFormat
 from tasks.sentiment.reading.recognition.packing import BROKEN
+from tasks.sentiment.reading.remote.address import Access, refuse_others, refuse_secrets, scheme_of
 
 
 class FileSource:
@@ -34,11 +36,14 @@ class FileSource:
         self.short_rows = 0  # of the last reading: whole but for cells at their end
         self.unseen: frozenset[str] = frozenset()  # optional columns that no row read so far has
 
-    def fingerprint(self) -> str:
-        """Digest of names, sizes and times of change, as they were when the source was opened."""
+    def fingerprint(self) -> str | None:
+        """Digest of names, sizes and times of change, as they were when the source was opened; of
+        remote files what their servers say of their versions. None: one says nothing of it."""
         digest = hashlib.sha256()
         for file in self.files:
             size, changed_ns, _ = file.state
+            if changed_ns == "":
+                return None
             digest.update(f"{file.name}\0{size}\0{changed_ns}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
 
@@ -167,18 +172,28 @@ class QuerySource:
 Source = FileSource | QuerySource
 
 
-def open_source(reference: str, text: TextFormat = UTF8, *, query_url: str | None = None) -> Source:
+def open_source(
+    reference: str,
+    text: TextFormat = UTF8,
+    *,
+    query_url: str | None = None,
+    access: Access = Access(),  # noqa: B008 - it is frozen
+) -> Source:
     """Find out what `reference` means; no row is read yet.
 
     Args:
         text: how text files are written.
         query_url: database address on which a query is run.
+        access: what opens a web address besides itself.
     Raises: SourceError: there is no such input, or it is of a kind that is not understood.
     """
     if not is_query(reference):
-        refuse_address(reference)
+        refuse_others(reference)
+        refuse_secrets(reference)
         refuse_statement(reference)
         try:
+            if scheme_of(reference):
+                return FileSource(find_remote(reference, text, access))
             return FileSource(find_files(reference, text))
         except OSError as error:
             raise SourceError(f"{reference} cannot be read: {error.strerror}") from error
@@ -241,6 +256,8 @@ def _locating(file: InputFile, read: list[int]) -> Iterator[None]:
         raise SourceError(
             f"{file.name} cannot be read after row {read[0]}: {error.strerror or first_line(error)}"
         ) from error
+    except SourceAway:  # nor would it say whether it has changed
+        raise
     except SourceError:
         file.check_unchanged()
         raise

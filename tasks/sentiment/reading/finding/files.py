@@ -34,8 +34,6 @@ _PARTITION = re.compile(r"([^=]+)=(.*)")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _SHOWN = 5
 _NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-_SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://")
-_DATABASES = ("sqlite", "postgres", "mysql", "mariadb", "oracle", "mssql", "snowflake", "duckdb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,30 +59,6 @@ class Found:
         return f"{counted(count, 'file')} left out ({names}{more})"
 
 
-def refuse_address(reference: str) -> None:
-    """Refuse an address, unless a file of this machine is called so. It may hold a password or a
-    signature, so that only its scheme is repeated.
-
-    Raises: SourceError: names its kind and the way out.
-    """
-    found = _SCHEME.match(reference)
-    if found is None or Path(reference).exists():
-        return
-    scheme = found[1].lower()
-    if scheme == "file":
-        advice = "give the path alone, without file://"
-    elif scheme.startswith(_DATABASES):
-        advice = (
-            "put it into TRIPTYCH_SOURCE_DATABASE_URL, and give the query as the source: SELECT …"
-        )
-    else:
-        advice = (
-            "addresses are not read: copy the file to this machine first, and name the source with"
-            " --source-name if the copy is called otherwise each night"
-        )
-    raise SourceError(f"the source is a {scheme}:// address; {advice}")
-
-
 def find_files(reference: str, text: TextFormat) -> Found:
     """The files meant by a path, a folder or a glob.
 
@@ -93,7 +67,7 @@ def find_files(reference: str, text: TextFormat) -> Found:
     path = Path(reference).expanduser()
     if path.is_file():
         file = InputFile(path, storable(path.name), text, state_of(path))
-        return Found(storable(_stem(path.name)), [file])
+        return Found(storable(stem(path.name)), [file])
     if path.is_dir():
         base, found, none = path, _walk(path), f"the folder {path} holds no input file"
     elif glob.has_magic(reference):
@@ -103,11 +77,13 @@ def find_files(reference: str, text: TextFormat) -> Found:
     else:
         raise SourceError(_not_there(path))
     names = [file.relative_to(base) for file in sorted(found) if _is_file(file, base)]
-    data = _choose(names)
+    data = choose(names)
     if not data:
         raise SourceError(f"{none}; {UNDERSTOOD}")
     files = [
-        InputFile(base / name, storable(name.as_posix()), text, state_of(base / name), _part(name))
+        InputFile(
+            base / name, storable(name.as_posix()), text, state_of(base / name), partition_of(name)
+        )
         for name in data
     ]
     taken = set(data)
@@ -163,7 +139,7 @@ def _refuse(place: Path, base: Path, error: OSError) -> None:
         raise SourceError(f"{place} cannot be read: {error.strerror}") from error
 
 
-def _choose(names: Sequence[Path]) -> list[Path]:
+def choose(names: Sequence[Path]) -> list[Path]:
     """Those that are data: named as tables or, if none is, texts and files without an ending."""
     seen = [name for name in names if _is_seen(name)]
     tables = [name for name in seen if _ending(name) in _TABLES]
@@ -178,13 +154,14 @@ def _ending(name: Path) -> str:
     return _TABLES[0]  # an archive that does not say what it holds
 
 
-def _part(name: Path) -> dict[str, str | None]:
+def partition_of(name: Path) -> dict[str, str | None]:
+    """The columns that the folders of a path have in their names."""
     found = (_PARTITION.fullmatch(folder) for folder in name.parts[:-1])
     values = {unquote(one[1]): unquote(one[2]) for one in found if one}
     return {column: None if value == _NO_VALUE else value for column, value in values.items()}
 
 
-def _stem(name: str) -> str:
+def stem(name: str) -> str:
     """A file's name without the endings that say how it is packed and what it holds."""
     for endings in (SUFFIXES, _KINDS):
         ending = next((end for end in endings if name.lower().endswith(end)), "")

@@ -62,7 +62,9 @@ def kind_of(head: bytes, file: str, encoding: str) -> str:
     Raises: SourceError: it is something else, and what would be right; an unknown encoding.
     """
     suffix = PurePath(plain_name(file)).suffix
-    if suffix == ".parquet" or (head.startswith(b"PAR1") and _CONTROL.search(head)):
+    is_page = head.lstrip().startswith(b"<")
+    is_called_so = suffix == ".parquet" and not is_page
+    if is_called_so or (head.startswith(b"PAR1") and _CONTROL.search(head)):
         return "parquet"
     _refuse_others(head, file)
     text = _decode(head, encoding_of(head, encoding), file).lstrip("\ufeff \t\r\n")
@@ -71,6 +73,8 @@ def kind_of(head: bytes, file: str, encoding: str) -> str:
         raise SourceError(f"{file} is a web page (HTML) and no table: was it a login page?")
     if text.startswith("<?xml"):
         raise SourceError(f"{file} is XML: {_EXPORT}")
+    if suffix == ".parquet":
+        return "parquet"  # and a damaged one
     if _JSON.match(text):
         return "json"
     if suffix in _JSON_NAMES:

@@ -15,6 +15,7 @@ from services.fraud.scoring.evaluation import average_precision
 from services.fraud.training.baseline import logistic_baseline
 from services.fraud.training.candidate import history_missing, make_candidate, prepare_data
 from services.fraud.training.conversion import check_parity, tflite_probabilities
+from services.fraud.training.few_rows import recipe_for
 from services.fraud.training.network import Recipe, amount_step, fit
 from services.fraud.transactions.features import FEATURES
 from services.modelling.keras import open_keras, open_tensorflow
@@ -135,16 +136,32 @@ def test_recipe_passes_over_few_rows_more_often():
 
 @pytest.mark.parametrize("by_meaning", [True, False])
 def test_network_of_few_rows_begins_as_the_regression(by_meaning):
-    """Before it learns, it answers as that one does; with many rows nothing is changed."""
-    recipe = Recipe(widths=(2,), branches=2, learning_rate=0.0, max_epochs=20)
-    assert recipe.for_rows(5_000) == recipe and recipe.for_rows(4_999).max_epochs == 8
+    """Before it learns, it answers as that one does."""
+    recipe = Recipe(widths=(2,), branches=2, learning_rate=0.0).begun_as_regression()
+    assert recipe.max_epochs == 8
     rows = np.random.default_rng(0).random((600, len(FEATURES))).astype(np.float32)
     is_fraud = rows[:, 0] > 0.9
 
-    network = fit(rows, is_fraud, recipe.for_rows(600), by_meaning=by_meaning)
+    network = fit(rows, is_fraud, recipe, by_meaning=by_meaning)
 
     found = network.predict(rows, verbose=0)[:, 0]
     assert found == pytest.approx(logistic_baseline(rows, is_fraud, rows), abs=1e-5)
+
+
+def test_few_rows_are_learnt_in_the_way_that_is_better_on_those_held_out():
+    """From the regression on where frauds are a sum of features, as ever where they are not."""
+    recipe = Recipe(widths=(16,), branches=1, max_epochs=60, batch_rows=32, learning_rate=1e-2)
+    draws = np.random.default_rng(0)
+    rows = draws.standard_normal((900, 4)).astype(np.float32)
+    summed = draws.random(900) < 1 / (1 + np.exp(3 - 3 * rows[:, 0] + 2 * rows[:, 1]))
+    crossed = rows[:, 0] * rows[:, 1] > 0.8
+
+    ways = [recipe_for(rows, kind, recipe, by_meaning=False) for kind in (summed, crossed)]
+
+    assert [way.from_regression for way in ways] == [True, False]
+    assert recipe_for(rows, np.arange(900) < 5, recipe, by_meaning=False).from_regression
+    many = np.zeros((5_000, 4), np.float32)
+    assert recipe_for(many, np.arange(5_000) < 9, recipe, by_meaning=False) == recipe
 
 
 def test_baseline_ranks_like_a_logistic_regression_and_survives_a_constant_feature():

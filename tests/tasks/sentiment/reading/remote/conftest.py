@@ -1,0 +1,58 @@
+"""A bucket on a server that speaks S3's protocol, and no pauses."""
+
+import itertools
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tasks.sentiment.reading.remote import content
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "PAUSES_S", (0.0, 0.0))
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """Its address."""
+    pytest.importorskip("boto3")
+    server_module = pytest.importorskip("moto.server")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
+class S3:
+    """A new bucket: `put` writes an object."""
+
+    def __init__(self, client: Any) -> None:
+        self.name = f"reviews-{next(_NUMBERS)}"
+        self._client = client
+        client.create_bucket(Bucket=self.name)
+
+    def put(self, key: str, content: bytes) -> str:
+        """The object's address."""
+        self._client.put_object(Bucket=self.name, Key=key, Body=content)
+        return f"s3://{self.name}/{key}"
+
+
+@pytest.fixture
+def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> S3:
+    import boto3
+
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    return S3(boto3.client("s3", region_name="us-east-1"))

@@ -34,10 +34,12 @@ class Access:
     Attributes:
         authorization: value of the header Authorization.
         query: what is added to the address behind `?`.
+        host: the only one that gets these: whoever names the address does not choose who does.
     """
 
     authorization: str | None = field(default=None, repr=False)
     query: str | None = field(default=None, repr=False)
+    host: str | None = None
 
 
 def scheme_of(reference: str) -> str | None:
@@ -86,8 +88,7 @@ def refuse_secrets(reference: str) -> None:
     if query and not all(_is_plain(part) for part in query.split("&")):
         raise SourceError(
             f"the {scheme}:// address has a query that looks like a signature or a key, and would"
-            " be kept in results and logs: leave away what stands behind the question mark, and"
-            " put it into TRIPTYCH_SOURCE_QUERY"
+            f" be kept in results and logs: {_instead(scheme)}"
         )
 
 
@@ -115,6 +116,22 @@ def refuse_others(reference: str) -> None:
     raise SourceError(f"the source is a {scheme}:// address; {advice}")
 
 
+def refuse_other_host(host: str, access: Access) -> None:
+    """Raises: SourceError: what opens an address would be sent to a host that it is not for."""
+    if not (access.authorization or access.query):
+        return
+    if not access.host:
+        raise SourceError(
+            "TRIPTYCH_SOURCE_AUTHORIZATION and TRIPTYCH_SOURCE_QUERY are sent to one host only:"
+            " name it in TRIPTYCH_SOURCE_HOST"
+        )
+    if host.lower() != access.host.strip().lower():
+        raise SourceError(
+            f"TRIPTYCH_SOURCE_AUTHORIZATION and TRIPTYCH_SOURCE_QUERY are not sent to {host}, as"
+            " TRIPTYCH_SOURCE_HOST names another host: change it, or unset all three"
+        )
+
+
 def file_name(address: str) -> str:
     """The last part of a web address's path, or its host."""
     parts = urlsplit(address.strip())
@@ -125,6 +142,12 @@ def _is_plain(part: str) -> bool:
     name, equals, value = unquote(part).partition("=")
     is_value = bool(equals) and bool(_PLAIN_VALUE.fullmatch(value))
     return is_value and len(name) <= _NAME_CHARACTERS and not _SECRET_NAME.search(name)
+
+
+def _instead(scheme: str) -> str:
+    if scheme == "http":
+        return "use https:// and TRIPTYCH_SOURCE_QUERY, or copy the file to this machine first"
+    return "leave away what stands behind the question mark, and put it into TRIPTYCH_SOURCE_QUERY"
 
 
 def _way_out(scheme: str) -> str:

@@ -16,6 +16,7 @@ from tasks.sentiment.reading.remote.address import refuse_secrets
         ("https://host/r.csv?sv=2026-01-01&sig=hunter2", "TRIPTYCH_SOURCE_QUERY"),
         ("https://host/r.csv?access_token=hunter2", "TRIPTYCH_SOURCE_QUERY"),
         ("https://host/r.csv?t=hunter2hunter2hunter2hunter2", "TRIPTYCH_SOURCE_QUERY"),
+        ("http://host/r.csv?token=hunter2", "use https://|copy the file"),
         ("https://host/r.csv?hunter2", "TRIPTYCH_SOURCE_QUERY"),
         ("s3://bucket/r.csv?X-Amz-Signature=hunter2", "AWS_ACCESS_KEY_ID"),
         ("https://host/r.csv#hunter2", "behind #"),

@@ -20,11 +20,15 @@ _USER = re.compile(r"[^/?#]*@")
 _BUCKET_QUERY = re.compile(r"\?[\w.%-]+=")  # elsewhere a question mark belongs to a pattern
 # A query is kept if all of its names and values are plain: format=csv, gid=0, from=2026-11-01.
 _SECRET_NAME = re.compile(
-    r"sig|sign|token|key|secret|pass|pwd|auth|cred|session|policy|code|hash|jwt|sas\b|^s[vepr]$",
+    r"sig|sign|token|key|secret|pass|pwd|auth|cred|session|policy|code|hash|jwt|sas\b|^pin$|^s[vepr]$",
     re.IGNORECASE,
 )
+_PLAIN_WORD = re.compile(r"monkey|assign|design", re.IGNORECASE)  # hold one of these by chance
 _NAME_CHARACTERS = 24
-_PLAIN_VALUE = re.compile(r"[A-Za-z_ ]{0,24}|[0-9.,:/_ -]{0,24}|[A-Za-z0-9._-]{1,12}")
+_PLAIN_VALUE = re.compile(
+    r"[A-Za-z_ ]{0,24}|[0-9.,:/_ -]{0,24}|[A-Za-z0-9._-]{1,12}"
+    r"|[a-z]{1,12}-[12][0-9]{3}-[01][0-9](?:-[0-3][0-9])?"  # reviews-2026-11
+)
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,11 @@ def file_name(address: str) -> str:
 def _is_plain(part: str) -> bool:
     name, equals, value = unquote(part).partition("=")
     is_value = bool(equals) and bool(_PLAIN_VALUE.fullmatch(value))
-    return is_value and len(name) <= _NAME_CHARACTERS and not _SECRET_NAME.search(name)
+    return (
+        is_value
+        and len(name) <= _NAME_CHARACTERS
+        and not _SECRET_NAME.search(_PLAIN_WORD.sub("", name))
+    )
 
 
 def _instead(scheme: str) -> str:

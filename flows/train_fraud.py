@@ -89,7 +89,11 @@ class TrainFraud(FlowParameters):
     )
     seed: int = Field(0, ge=0, le=4_000, description="of everything that is drawn")
     max_ap_loss: float = Field(
-        0.02, ge=0, le=1, description="average precision that may be lost to the champion"
+        0.02,
+        ge=0,
+        le=1,
+        description="average precision that may be lost to the champion, and to a logistic"
+        " regression that the network began as",
     )
     min_floor_gain: float = Field(
         0.0,

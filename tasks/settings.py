@@ -26,6 +26,9 @@ class Settings(BaseSettings):
         description="What stands behind ? of a https:// address given as --source, such as its"
         " signature.",
     )
+    source_host: str | None = Field(
+        None, description="The only host that source_authorization and source_query are sent to."
+    )
     task_runner: str = Field(
         "threads", description="threads, dask, or the address of a Dask scheduler (tcp://…)."
     )
@@ -92,11 +95,11 @@ class Settings(BaseSettings):
         return self.source_database_url.get_secret_value()
 
     @property
-    def source_access(self) -> tuple[str | None, str | None]:
-        """Authorization and query for a web address that is given as source."""
+    def source_access(self) -> tuple[str | None, str | None, str | None]:
+        """Authorization and query for a web address that is given as source, and their host."""
         given = (self.source_authorization, self.source_query)
         authorization, query = (secret.get_secret_value() if secret else None for secret in given)
-        return authorization, query
+        return authorization, query, self.source_host
 
     @property
     def releases_url(self) -> str:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from tasks.sentiment.errors import SourceError
-from tasks.sentiment.reading.remote.address import refuse_secrets
+from tasks.sentiment.reading.remote.address import refuse_others, refuse_secrets
 
 _NUMBER = re.compile(r"\s*[-+]?[0-9][0-9_.]*\s*")
 _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -46,11 +46,13 @@ def _no_address(given: Any) -> Any:
 
 
 def _no_secret(given: str) -> str:
-    """A source, unless it is an address with a password or signature in it.
+    """A source, unless it is an address with a password or signature in it, or of a kind that is
+    not read, which may hold one.
 
-    Raises: ValueError: says where that belongs.
+    Raises: ValueError: says where that belongs, or what is read.
     """
     try:
+        refuse_others(given)
         refuse_secrets(given)
     except SourceError as error:
         raise ValueError(str(error)) from None

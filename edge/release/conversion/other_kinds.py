@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 _KEY_POINTS = (1, 1, 17, 3)  # of a person, as MoveNet has them
 _KEY_POINT_VALUES = 51  # the same in a row of YOLO
+_RAW_POSE = 4 + 1 + _KEY_POINT_VALUES  # values of a place: a box, a person's score, key points
+_MOST_FINISHED = 1_000  # detections
 
 
 def name_kind(shapes: Sequence[tuple[int, ...]], labels: int = 0) -> str | None:
@@ -20,7 +22,7 @@ def name_kind(shapes: Sequence[tuple[int, ...]], labels: int = 0) -> str | None:
             " what is shown and not where; give a detector"
         )
     if _KEY_POINTS in shapes or _is_pose(shapes, labels):
-        return "a pose network, which answers with key points; give a detector"
+        return "a pose network, which answers with key points; give a detector" + _or_labels(shapes)
     if len(wide) == 1 and len(tables) == len(shapes) - 1 and tables:
         return "a segmentation network, with masks beside its boxes; export a network for detection"
     if len(tables) == len(shapes) == 2 and tables[0][1] == tables[1][1]:
@@ -40,12 +42,21 @@ def name_kind(shapes: Sequence[tuple[int, ...]], labels: int = 0) -> str | None:
 
 
 def _is_pose(shapes: Sequence[tuple[int, ...]], labels: int) -> bool:
-    """YOLO with a person's key points behind the values of a detector, or of finished ones."""
+    """YOLO with a person's key points behind the values of a detector, or of finished ones.
+
+    More labels than one, or more rows than are ever finished, are a detector's that was miscounted.
+    """
     if len(shapes) != 1 or len(shapes[0]) != 3:
         return False
     _, rows, columns = shapes[0]
-    raw = 4 + labels + _KEY_POINT_VALUES
-    return raw in (rows, columns) or columns == 6 + _KEY_POINT_VALUES
+    finished = columns == 6 + _KEY_POINT_VALUES and rows <= _MOST_FINISHED
+    return (labels == 1 and _RAW_POSE in (rows, columns)) or finished
+
+
+def _or_labels(shapes: Sequence[tuple[int, ...]]) -> str:
+    """A detector of many labels has the same shape."""
+    raw = len(shapes) == 1 and _RAW_POSE in shapes[0]
+    return f", or the {_RAW_POSE - 4} labels of a yolo_v8" if raw else ""
 
 
 def _name_places(tables: Sequence[tuple[int, ...]]) -> str | None:

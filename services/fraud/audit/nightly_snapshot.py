@@ -26,7 +26,7 @@ from services.fraud.state.snapshot import (
     write_snapshot,
 )
 from services.fraud.transactions.features import HOUR_S
-from services.fraud.transactions.foreign import Reading, read_foreign
+from services.fraud.transactions.foreign import Reading, as_history, read_foreign
 
 LONGEST_PAUSE_S = 36 * HOUR_S
 
@@ -69,6 +69,7 @@ def snapshot_of_file(
         covered = replace(covered, labelled_until=None)
     if "transaction_id" in assumed:  # numbers of rows, which labels know nothing of
         assumed["labels"] = "those of the file alone, for its transactions have no ids"
+        table = as_history(table, assumed)
         return _write(table, covered, None, home, transactions.name, assumed)
     return _write(table, covered, database, home, transactions.name, assumed)
 

@@ -32,6 +32,7 @@ _ROUNDING = 1e-6  # of the features, relative: eight steps of float32
 _MOST_TOLERATED = 1e-3
 _MOST_KNOWN = 100  # golden answers, of known rows
 _ENOUGH = 5  # rows for a typical value
+_WHOLE = 2**24  # smaller whole numbers are kept by float32
 
 Array = np.ndarray[Any, Any]
 
@@ -165,14 +166,17 @@ def _read_as(data: TrainingData) -> dict[str, str]:
 def _lost_digits(network: Network, known: KnownRows | None) -> dict[str, str]:
     """What float32 does not tell apart, by known rows or else by the scaling."""
     names, scaling = network.named.names, network.scaling
-    if known is not None and len(known.rows) >= _ENOUGH:
+    seen = known is not None and len(known.rows) >= _ENOUGH
+    if known is not None and seen:
         largest, spread = np.abs(known.rows).max(axis=0), known.rows.std(axis=0, dtype=float)
+        whole = (known.rows == np.rint(known.rows)).all(axis=0) & (largest < _WHOLE)
+        spread = np.where(whole, 0.0, spread)
     elif scaling is not None:
         largest = np.abs(scaling.centre) + scaling.scale
         spread = scaling.scale * (0.25 if scaling.is_range else 1.0)
     else:
         return {}
-    lost = lost_digits(names, largest, spread)
+    lost = lost_digits(names, largest, spread, seen=seen)
     return {} if lost is None else {"float32": lost}
 
 

@@ -29,9 +29,10 @@ class Regression:
         """Of a Keras tensor of features, float32 (n, features); shape (n, 1). Is not trained."""
         keras = open_keras()
         linear = keras.layers.Dense(1, trainable=False)
-        scale = keras.layers.Normalization(mean=self.mean, variance=self.spread**2)
-        found = linear(scale(features))
-        linear.set_weights([self.weights[1:, np.newaxis], self.weights[:1]])
+        centre = keras.layers.Normalization(mean=self.mean, variance=np.ones_like(self.mean))
+        found = linear(centre(features))
+        # The layer would cut small deviations off, so that they are part of the weights.
+        linear.set_weights([(self.weights[1:] / self.spread)[:, np.newaxis], self.weights[:1]])
         return found
 
 

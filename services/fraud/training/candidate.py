@@ -208,7 +208,7 @@ def doubts(data: LabelledRows, card: Card, answers: Array) -> list[str]:
     if begins_as_regression(card):
         found.append(
             f"{int(data.train.sum()):,} rows for training are few: the network began as the"
-            " logistic regression, and is asked to be about as good"
+            " logistic regression"
         )
     if isinstance(data, TrainingData) and (missing := history_missing(data)):
         found.append(

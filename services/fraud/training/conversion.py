@@ -81,7 +81,9 @@ def many_rows(rows: Array) -> Array:
     return np.concatenate([rows, np.take_along_axis(rows, places, axis=0)])
 
 
-def lost_digits(names: Sequence[str], largest: Array, spread: Array) -> str | None:
+def lost_digits(
+    names: Sequence[str], largest: Array, spread: Array, *, seen: bool = True
+) -> str | None:
     """Which features float32, in which every model reads, tells apart too coarsely, with the cure.
 
     An epoch in seconds is known to 128 s there, whatever a caller sends.
@@ -89,6 +91,7 @@ def lost_digits(names: Sequence[str], largest: Array, spread: Array) -> str | No
     Args:
         largest: the largest absolute value of each, shape (features,).
         spread: their standard deviations.
+        seen: whether digits are known to be lost; else they may be whole numbers that keep them.
     """
     step = np.spacing(np.asarray(largest, np.float32)).astype(np.float64)
     coarse = np.flatnonzero((np.asarray(spread) > 0) & (step * STEPS_IN_SPREAD > spread))
@@ -96,8 +99,9 @@ def lost_digits(names: Sequence[str], largest: Array, spread: Array) -> str | No
         return None
     told = [f"{names[i]} to {step[i]:g}, with a spread of {spread[i]:.3g}" for i in coarse[:_NAMED]]
     return (
-        f"loses digits of {'; '.join(told)}{', …' * (len(coarse) > _NAMED)}: subtract a constant,"
-        " such as the first time, in training and in what is sent"
+        f"{'loses' if seen else 'may lose'} digits of {'; '.join(told)}"
+        f"{', …' * (len(coarse) > _NAMED)}: subtract a constant, such as the first time, in"
+        " training and in what is sent"
     )
 
 

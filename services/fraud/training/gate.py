@@ -30,9 +30,9 @@ class Gate:
     ) -> list[str]:
         """Why the candidate may not; empty if it may.
 
-        from_baseline: it began as the logistic regression, on few rows. Unless a gain is asked for
-            it may lose to that one what it may lose to a champion, since few rows test it too; and
-            it has to tell frauds apart better than chance does.
+        from_baseline: it began as the logistic regression, on few rows. It has to tell frauds
+            apart better than chance does; and unless a gain is asked for it may lose to that one
+            what it may lose to a champion, since few rows test it too.
         """
         if candidate.average_precision is None or candidate.auc_roc is None:
             return ["the test transactions hold no fraud, or nothing else: nothing is proven"]
@@ -42,6 +42,7 @@ class Gate:
             beside = self._above_baseline(candidate.average_precision, baseline)
         return [
             *beside,
+            *(_beside_chance(candidate) if from_baseline else ()),
             *self._beside_champion(candidate.average_precision, champion),
             *self._absolute(candidate),
         ]
@@ -53,14 +54,6 @@ class Gate:
                 f"average precision {candidate.average_precision:.3f} is {lost:.3f} below that of"
                 f" the logistic regression that it began as, where {self.max_ap_loss:g} is allowed"
                 " (--max-ap-loss)"
-            )
-        # Probabilities that say nothing vary by so much: twice the deviation of a rank sum.
-        frauds, genuine = candidate.frauds, candidate.rows - candidate.frauds
-        chance = 0.5 + 2 * math.sqrt((candidate.rows + 1) / (12 * frauds * genuine))
-        if (candidate.auc_roc or 0.0) <= chance:
-            yield (
-                f"AUC ROC {candidate.auc_roc:.3f} is not above {chance:.3f}, which may be chance"
-                f" with {frauds} frauds: nothing is proven"
             )
 
     def _above_baseline(self, precision: float, baseline: Metrics) -> Iterator[str]:
@@ -99,3 +92,16 @@ class Gate:
         ):
             if least is not None and (found is None or found < least):
                 yield f"{name} {found:.3f} is below {least:g} ({option})"
+
+
+def _beside_chance(candidate: Metrics) -> Iterator[str]:
+    """Probabilities that say nothing vary by so much: twice the deviation of a rank sum."""
+    frauds, genuine = candidate.frauds, candidate.rows - candidate.frauds
+    chance = 0.5 + 2 * math.sqrt((candidate.rows + 1) / (12 * frauds * genuine))
+    if chance >= 1:
+        yield f"too few frauds to tell it from chance: the test holds {frauds}; nothing is proven"
+    elif (candidate.auc_roc or 0.0) <= chance:
+        yield (
+            f"AUC ROC {candidate.auc_roc:.3f} is not above {chance:.3f}, which may be chance"
+            f" with {frauds} frauds: nothing is proven"
+        )

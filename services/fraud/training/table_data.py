@@ -145,7 +145,10 @@ class TableData:
     @classmethod
     def read(cls, folder: Path) -> "TableData":
         """What was written. Raises: TransactionsError: the facts are not that."""
-        facts = _Facts(**read_object(folder / _FACTS))
+        try:
+            facts = _Facts(**read_object(folder / _FACTS))
+        except TypeError:
+            raise _damaged(folder / _FACTS) from None
         with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
             return cls(
                 names=tuple(facts.names),
@@ -169,8 +172,12 @@ def read_object(file: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise TransactionsError(f"{file} is damaged: start the training again")
+        raise _damaged(file)
     return found
+
+
+def _damaged(file: Path) -> TransactionsError:
+    return TransactionsError(f"{file} is damaged: start the training again")
 
 
 @dataclass(frozen=True)

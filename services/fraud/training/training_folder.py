@@ -24,7 +24,7 @@ from services.fraud.training.candidate import TrainingData, prepare_data
 from services.fraud.training.free_table import TableSpec, read_table
 from services.fraud.training.table_data import TableData, read_object
 from services.fraud.transactions.features import DAY_S, table_features
-from services.fraud.transactions.foreign import Reading, read_foreign
+from services.fraud.transactions.foreign import Reading, as_history, read_foreign
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class TrainingFolder:
 
     def write_snapshot(self, home: Path, source: Path | SimulationSpec) -> Path:
         """Hand the last weeks to the service, as the history that its state starts from."""
-        table = self._table()
+        table = as_history(self._table(), self.assumed())
         if isinstance(source, SimulationSpec):  # nothing is missing of its first and last day
             end = (source.end - date(1970, 1, 1)).days * DAY_S
             covered = Coverage(end - source.days * DAY_S, end - 1, end - 1)

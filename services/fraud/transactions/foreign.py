@@ -41,8 +41,8 @@ from services.fraud.transactions.transactions import IDS, LABEL, WANTED, table_f
 Refunds = Literal["refuse", "drop"]
 _NOISE = 1e-4  # as of cents
 _IF_MISSING = (
-    "; --columns customer_id=NAME,amount=NAME,... says how the file calls them, and --table FILE"
-    " --label NAME trains on any columns as they are"
+    "; --columns customer_id=NAME,amount=NAME,... says how the file calls them, and train_fraud"
+    " --table FILE --label NAME trains on any columns as they are"
 )
 
 _NUMBER = r"^\s*[0-9]+([.,][0-9]+)?\s*$"
@@ -80,10 +80,10 @@ def read_foreign(
     Raises: TransactionsError: as there, or the file does not tell how it is to be read.
     """
     names = read_names(path)
-    mapping, told = _find_mapping(path, names, reading)
+    mapping, told = _find_mapping(path, names, reading, labelled)
     wanted = mapping.wanted() if mapping else WANTED
-    if labelled:
-        wanted = _labelled(wanted)
+    asked = labelled or (mapping is not None and LABEL in mapping.names)
+    wanted = tuple(replace(one, required=asked) if one.name == LABEL else one for one in wanted)
     delimiter = reading.delimiter or find_delimiter(names, wanted)
     if delimiter != ",":
         told["delimiter"] = PLURALS[delimiter]
@@ -97,22 +97,25 @@ def read_foreign(
     return table_form(columns, path, now, kept), told
 
 
-def _labelled(wanted: Sequence[Wanted]) -> tuple[Wanted, ...]:
-    """With the label required, so that it is missed together with all others."""
-    return tuple(
-        replace(column, required=True) if column.name == LABEL else column for column in wanted
-    )
+def as_history(table: pd.DataFrame, told: Mapping[str, str]) -> pd.DataFrame:
+    """What was read, for a snapshot: numbered rows get ids that no caller's transaction can have.
+
+    Those begin with no blank, so that no label, and no later transaction, is taken for one of them.
+    """
+    if IDS[0] not in told:
+        return table
+    return table.assign(**{IDS[0]: " row " + table[IDS[0]].astype(str)})
 
 
 def _find_mapping(
-    path: Path, names: Mapping[str, list[str]], reading: Reading
+    path: Path, names: Mapping[str, list[str]], reading: Reading, labelled: bool
 ) -> tuple[ColumnMapping | None, dict[str, str]]:
     if reading.columns:
         return reading.columns, {"columns": str(reading.columns)}
     if any(fits(header, WANTED) for header in names.values()):
         return None, {}
     for header in names.values():
-        if layout := recognise(header):
+        if layout := recognise(header, labelled):
             if layout.mapping is None:
                 raise TransactionsError(f"{path.name}: looks like {layout.name}, {layout.advice}")
             return layout.mapping, {"columns": _describe(layout)}

@@ -6,10 +6,10 @@ by their columns. Where a mapping is whole it is taken, and said; else it is pro
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.fraud.transactions.table_file import Wanted
-from services.fraud.transactions.transactions import WANTED
+from services.fraud.transactions.transactions import LABEL, WANTED
 
 # Of times counted from a start, in seconds.
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400}
@@ -59,6 +59,11 @@ class ColumnMapping:
             )
             for column in WANTED
         )
+
+    def without_label(self) -> "ColumnMapping":
+        """For a file that has none."""
+        names = {ours: theirs for ours, theirs in self.names.items() if ours != LABEL}
+        return replace(self, names=names)
 
     def __str__(self) -> str:
         unit = f":{self.time_unit}" if self.time_unit else ""
@@ -113,8 +118,9 @@ LAYOUTS = (
     Layout(
         "IEEE-CIS",
         ("TransactionID", "isFraud", "TransactionDT", "TransactionAmt", "card1"),
-        advice="which has no terminals. Its columns as they are: --table FILE --label isFraud"
-        " --time TransactionDT:seconds --leave-out TransactionID,P_emaildomain,R_emaildomain"
+        advice="which has no terminals. Its columns as they are: train_fraud --table FILE"
+        " --label isFraud --time TransactionDT:seconds"
+        " --leave-out TransactionID,P_emaildomain,R_emaildomain"
         " --categories ProductCD,card4,card6,M1,M2,M3,M4,M5,M6,M7,M8,M9 --blank -1. Or with"
         " products for terminals: --decimals 3 --columns transaction_id=TransactionID,"
         "customer_id=card1,terminal_id=ProductCD,amount=TransactionAmt,time=TransactionDT:seconds,"
@@ -125,17 +131,24 @@ LAYOUTS = (
     Layout(
         "Kaggle's creditcard.csv",
         ("Time", "V1", "V2", "Amount", "Class"),
-        advice="which has neither customers nor terminals. Its columns as they are: --table FILE"
-        " --label Class --time Time:seconds",
+        advice="which has neither customers nor terminals. Its columns as they are: train_fraud"
+        " --table FILE --label Class --time Time:seconds",
         time="Time:seconds",
     ),
 )
 
 
-def recognise(names: Sequence[str]) -> Layout | None:
-    """The public data set that has these columns, among others."""
+def recognise(names: Sequence[str], labelled: bool = True) -> Layout | None:
+    """The public data set that has these columns, among others.
+
+    labelled: whether its labels have to be there, where it has a mapping.
+    """
     found = {name.strip().casefold() for name in names}
     for layout in LAYOUTS:
-        if found.issuperset(map(str.casefold, layout.columns)):
+        missing = {name.casefold() for name in layout.columns} - found
+        if not missing:
             return layout
+        mapping = layout.mapping
+        if mapping and not labelled and missing == {mapping.names[LABEL].casefold()}:
+            return replace(layout, mapping=mapping.without_label())
     return None

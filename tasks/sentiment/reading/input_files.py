@@ -22,6 +22,7 @@ from tasks.sentiment.reading.recognition.workbook import ExcelReader, is_workboo
 from tasks.sentiment.reading.remote.content import RemoteFile, State
 
 OF_CSV_ROWS = ("skip_lines", "columns", "decimal_comma")  # what rows are: of CSV files alone
+_COPY = "; if its server says another version each time, copy the file to this machine first"
 OPTIONS = ("delimiter", "quote", "escape", *OF_CSV_ROWS, "sheet")
 
 
@@ -49,7 +50,8 @@ class InputFile:
         except OSError as error:
             raise SourceChanged(f"{self.name} is gone since reading began: run again") from error
         if state != self.state:
-            raise SourceChanged(f"{self.name} has changed since reading began: run again")
+            advice = "" if isinstance(self.path, Path) else _COPY
+            raise SourceChanged(f"{self.name} has changed since reading began: run again{advice}")
 
 
 @contextmanager

@@ -39,6 +39,7 @@ _HUB_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "known_texts.json",
     *_VOCABULARIES,
 )
 # Packages that only tokenizers ask for which have no fast form (XLM, FlauBERT, BERT of Japanese).

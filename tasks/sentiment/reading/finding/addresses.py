@@ -27,8 +27,8 @@ def find_remote(address: str, text: TextFormat, access: Access) -> Found:
     scheme = scheme_of(address)
     try:
         if scheme in WEB:
-            name = storable(file_name(address))
             place = RemoteFile(address, WebFile(address, access))
+            name = storable(file_name(address))
             return Found(stem(name), [InputFile(place, name, text, state_of(place))])
         return _find_in_bucket(after_scheme(address), text)
     except FileNotFoundError as error:
@@ -43,7 +43,11 @@ def _find_in_bucket(path: str, text: TextFormat) -> Found:
     plain = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
     base, pattern = "/".join(parts[:plain]), "/".join(parts[plain:])
     bucket = Bucket(parts[0])
-    listed = bucket.list(base) or (bucket.list(path) if is_pattern else None)
+    listed = bucket.list("/".join(parts)) if is_pattern else None
+    if listed is not None:  # it is called so, as it is here
+        base, pattern, is_pattern = "/".join(parts), "", False
+    else:
+        listed = bucket.list(base)
     if listed is None:
         raise SourceError(f"there is nothing at s3://{base}")
     if listed.is_file and not is_pattern:
@@ -53,17 +57,21 @@ def _find_in_bucket(path: str, text: TextFormat) -> Found:
 
 
 def _found(bucket: Bucket, base: str, pattern: str, listed: Listed, text: TextFormat) -> Found:
-    paths = {Path(path.removeprefix(base).lstrip("/")): path for path in listed.files}
+    below = [path.removeprefix(base).removeprefix("/") for path in listed.files]
+    paths = dict(zip(map(Path, below), listed.files, strict=True))
     wanted = _expression(pattern) if pattern else None
     names = sorted(name for name in paths if wanted is None or wanted.fullmatch(name.as_posix()))
     data = choose(names)
+    taken = set(data)
+    for name in below:  # two such objects would be one file
+        if Path(name) in taken and {"", "."} & set(name.split("/")):
+            raise SourceError(f"s3://{base}/{name} has an empty part or a dot in it: rename it")
     if not data:
         place = f"s3://{base}"
         none = f"no file matches {place}/{pattern}" if pattern else f"{place} holds no input file"
         raise SourceError(f"{none}; {UNDERSTOOD}")
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         files = list(pool.map(lambda name: _input_file(bucket, paths[name], name, text), data))
-    taken = set(data)
     left_out = [storable(name.as_posix()) for name in names if name not in taken]
     return Found(storable(base.rpartition("/")[2]), files, left_out)
 
@@ -86,7 +94,11 @@ def _expression(pattern: str) -> re.Pattern[str]:
         else:
             hidden = "" if part.startswith(".") else r"(?!\.)"
             spelled.append(hidden + _part(part) + ("" if is_last else "/"))
-    return re.compile("".join(spelled))
+    try:
+        return re.compile("".join(spelled))
+    except re.error:
+        said = f"{pattern} is no pattern: a range in its brackets ends before it begins"
+        raise SourceError(said) from None
 
 
 def _part(part: str) -> str:
@@ -101,5 +113,6 @@ def _sign(piece: str) -> str:
         return "[^/]"
     if piece.startswith("[") and piece.endswith("]") and len(piece) > 2:
         inside = piece[1:-1].replace("\\", r"\\").replace("[", r"\[")
+        inside = f"\\{inside}" if inside.startswith("^") else inside
         return f"[{'^/' + inside[1:] if inside.startswith('!') else inside}]"
     return re.escape(piece)

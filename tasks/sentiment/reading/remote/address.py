@@ -20,11 +20,15 @@ _USER = re.compile(r"[^/?#]*@")
 _BUCKET_QUERY = re.compile(r"\?[\w.%-]+=")  # elsewhere a question mark belongs to a pattern
 # A query is kept if all of its names and values are plain: format=csv, gid=0, from=2026-11-01.
 _SECRET_NAME = re.compile(
-    r"sig|sign|token|key|secret|pass|pwd|auth|cred|session|policy|code|hash|jwt|sas\b|^s[vepr]$",
+    r"sig|sign|token|key|secret|pass|pwd|auth|cred|session|policy|code|hash|jwt|sas\b|^pin$|^s[vepr]$",
     re.IGNORECASE,
 )
+_PLAIN_WORD = re.compile(r"monkey|assign|design", re.IGNORECASE)  # hold one of these by chance
 _NAME_CHARACTERS = 24
-_PLAIN_VALUE = re.compile(r"[A-Za-z_ ]{0,24}|[0-9.,:/_ -]{0,24}|[A-Za-z0-9._-]{1,12}")
+_PLAIN_VALUE = re.compile(
+    r"[A-Za-z_ ]{0,24}|[0-9.,:/_ -]{0,24}|[A-Za-z0-9._-]{1,12}"
+    r"|[a-z]{1,12}-[12][0-9]{3}-[01][0-9](?:-[0-3][0-9])?"  # reviews-2026-11
+)
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,12 @@ class Access:
     Attributes:
         authorization: value of the header Authorization.
         query: what is added to the address behind `?`.
+        host: the only one that gets these: whoever names the address does not choose who does.
     """
 
     authorization: str | None = field(default=None, repr=False)
     query: str | None = field(default=None, repr=False)
+    host: str | None = None
 
 
 def scheme_of(reference: str) -> str | None:
@@ -86,8 +92,7 @@ def refuse_secrets(reference: str) -> None:
     if query and not all(_is_plain(part) for part in query.split("&")):
         raise SourceError(
             f"the {scheme}:// address has a query that looks like a signature or a key, and would"
-            " be kept in results and logs: leave away what stands behind the question mark, and"
-            " put it into TRIPTYCH_SOURCE_QUERY"
+            f" be kept in results and logs: {_instead(scheme)}"
         )
 
 
@@ -115,6 +120,22 @@ def refuse_others(reference: str) -> None:
     raise SourceError(f"the source is a {scheme}:// address; {advice}")
 
 
+def refuse_other_host(host: str, access: Access) -> None:
+    """Raises: SourceError: what opens an address would be sent to a host that it is not for."""
+    if not (access.authorization or access.query):
+        return
+    if not access.host:
+        raise SourceError(
+            "TRIPTYCH_SOURCE_AUTHORIZATION and TRIPTYCH_SOURCE_QUERY are sent to one host only:"
+            " name it in TRIPTYCH_SOURCE_HOST"
+        )
+    if host.lower() != access.host.strip().lower():
+        raise SourceError(
+            f"TRIPTYCH_SOURCE_AUTHORIZATION and TRIPTYCH_SOURCE_QUERY are not sent to {host}, as"
+            " TRIPTYCH_SOURCE_HOST names another host: change it, or unset all three"
+        )
+
+
 def file_name(address: str) -> str:
     """The last part of a web address's path, or its host."""
     parts = urlsplit(address.strip())
@@ -124,7 +145,17 @@ def file_name(address: str) -> str:
 def _is_plain(part: str) -> bool:
     name, equals, value = unquote(part).partition("=")
     is_value = bool(equals) and bool(_PLAIN_VALUE.fullmatch(value))
-    return is_value and len(name) <= _NAME_CHARACTERS and not _SECRET_NAME.search(name)
+    return (
+        is_value
+        and len(name) <= _NAME_CHARACTERS
+        and not _SECRET_NAME.search(_PLAIN_WORD.sub("", name))
+    )
+
+
+def _instead(scheme: str) -> str:
+    if scheme == "http":
+        return "use https:// and TRIPTYCH_SOURCE_QUERY, or copy the file to this machine first"
+    return "leave away what stands behind the question mark, and put it into TRIPTYCH_SOURCE_QUERY"
 
 
 def _way_out(scheme: str) -> str:

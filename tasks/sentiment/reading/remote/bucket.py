@@ -28,6 +28,7 @@ _AWAY = re.compile(
     r"|timed out|curl|connect|\b(?:408|429|50[0-9])\b",
     re.IGNORECASE,
 )
+_UNTRUSTED = re.compile(r"curlCode: (?:60|77)\b")  # the certificate, or the file of authorities
 _ADDRESS = re.compile(r"\S+://\S+|\S*[?&]\S+=\S*")
 _SETTINGS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 
@@ -127,6 +128,8 @@ def _open(bucket: str, given: Mapping[str, str]) -> Any:
     region = given.get("AWS_REGION") or given.get("AWS_DEFAULT_REGION")
     if address:
         place = urlsplit(address)
+        if place.scheme not in ("https", "http") or not place.netloc:
+            raise SourceError("AWS_ENDPOINT_URL is no address: write it as https://host:port")
         options |= {"endpoint_override": place.netloc, "scheme": place.scheme}
         region = region or "us-east-1"
     # Without keys the client signs nothing, which is how anybody reads a public bucket.
@@ -144,6 +147,14 @@ def _our_errors(address: str) -> Iterator[None]:
 
 
 def _error(address: str, said: str) -> SourceError:
+    bucket, _, key = address.removeprefix("s3://").partition("/")
+    for name in (bucket, key):  # what they are called is no reason
+        said = said.replace(f"'{name}'", "…")
+    if _UNTRUSTED.search(said):
+        return SourceError(
+            f"the certificate of the server of {address} is not trusted: if it is your own, name"
+            " its authority's file in AWS_CA_BUNDLE"
+        )
     if "NO_SUCH_BUCKET" in said or "not found" in said.lower():
         return SourceError(f"there is no bucket {address}")
     if _REFUSED.search(said):

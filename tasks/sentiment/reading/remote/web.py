@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from tasks.sentiment.errors import SourceAway, SourceChanged, SourceError
-from tasks.sentiment.reading.remote.address import Access
+from tasks.sentiment.reading.remote.address import Access, refuse_other_host
 from tasks.sentiment.reading.remote.content import Content, State
 
 TIMEOUT_S = 30.0  # without a byte
@@ -56,7 +56,8 @@ class WebFile:
     def __init__(self, address: str, access: Access) -> None:
         """Nothing is asked yet.
 
-        Raises: SourceError: it is no address of a file, or what is secret would go over http://.
+        Raises: SourceError: it is no address of a file, or what is secret would go over http:// or
+            to another host than its own.
         """
         self.address = address.strip()
         self._url = _url(self.address, access)
@@ -96,14 +97,16 @@ class WebFile:
             with _opener().open(request, timeout=TIMEOUT_S) as response:
                 yield response
         except urllib.error.HTTPError as error:
-            with error:
-                status, size = error.code, error.headers.get("Content-Range", "")
+            status, size = error.code, error.headers.get("Content-Range", "")
+            error.close()  # it may be closed already, which `with` does not bear
             if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and size == "bytes */0":
                 yield _nothing(error.headers)
                 return
             raise _refusal(self.address, status) from None
         except (OSError, http.client.HTTPException) as error:
             raise _failure(self.address, error) from None
+        except ValueError:
+            raise SourceError(f"{self.address} leads to an address that is none") from None
 
 
 class _Ranges:
@@ -199,6 +202,7 @@ def _url(address: str, access: Access) -> str:
             f"TRIPTYCH_SOURCE_AUTHORIZATION and TRIPTYCH_SOURCE_QUERY are sent over https:// only,"
             f" and {address} is none: unset them"
         )
+    refuse_other_host(str(parts.hostname), access)
     secrets = (access.authorization or "") + (access.query or "")
     if not (secrets.isascii() and secrets.isprintable()):
         raise SourceError(

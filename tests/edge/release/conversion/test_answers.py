@@ -276,6 +276,22 @@ class TestExporter:
 
 
 @pytest.mark.parametrize(
+    ("shape", "labels", "kind"),
+    [
+        ((1, 25_200, 57), 53, None),
+        ((1, 8_400, 57), 54, None),
+        ((1, 57, 8_400), 2, None),
+        ((1, 56, 8_400), 1, "a pose network.* or the 52 labels of a yolo_v8"),
+    ],
+)
+def test_detector_whose_labels_are_miscounted_is_no_pose_network(shape, labels, kind):
+    """Of one label only, where the shape cannot tell, is both said."""
+    found = name_kind([shape], labels)
+
+    assert found is None if kind is None else re.search(kind, str(found))
+
+
+@pytest.mark.parametrize(
     ("shapes", "kind"),
     [
         ([(1, 1001)], "a classifier"),

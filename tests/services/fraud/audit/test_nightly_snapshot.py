@@ -18,8 +18,11 @@ from services.fraud.log.rows import LABELS
 from services.fraud.log.tables import Label
 from services.fraud.state.completeness import Coverage
 from services.fraud.state.snapshot import COLUMNS, coverage_of, read_pointer, read_snapshot
+from services.fraud.training.training_folder import TrainingFolder
 from services.fraud.transactions.features import DAY_S, HISTORY_DAYS, HOUR_S
+from services.fraud.transactions.fields import as_id
 from services.fraud.transactions.foreign import Reading
+from services.fraud.transactions.mapping import ColumnMapping
 from services.fraud.transactions.transactions import write_transactions
 from tests.services.fraud.answered import RUN_DATE, draw_traffic, write_traffic
 from tests.services.fraud.streams import stream
@@ -224,8 +227,53 @@ def test_file_with_other_names_is_read_as_training_reads_it(database, tmp_path):
     assert current(tmp_path)["cents"].tolist() == [964]
     assert {"columns", "delimiter", "decimals", "refunds", "labels"} <= written.assumed.keys()
 
+    later = snapshot_of_log(RUN_DATE, database, tmp_path)
+    assert later is not None and (later.rows, later.frauds) == (1, 0)
+
     file.write_text(
         "transaction_id|customer_id|terminal_id|amount|time\n1|a|b|1.5|2026-11-01T10:00\n"
     )
     written = snapshot_of_file(file, database, tmp_path, now)
     assert (written.rows, written.frauds, written.assumed) == (1, 1, {"delimiter": "bars"})
+
+
+@pytest.mark.parametrize("trained_on", [True, False])
+def test_ids_of_numbered_rows_are_none_that_a_caller_can_send(database, tmp_path, trained_on):
+    """Else a live transaction "1" would be one that is known with another content."""
+    file = tmp_path / "paysim.csv"
+    file.write_text("step,type,amount,nameOrig,nameDest,isFraud\n1,A,9.64,C1,M1,0\n2,B,1,C2,M1,0\n")
+    now, reading = datetime(2026, 11, 22, tzinfo=UTC), Reading(run_date=RUN_DATE)
+    if trained_on:
+        training = TrainingFolder(tmp_path / "training")
+        training.read(file, now, reading)
+        training.write_snapshot(tmp_path, file)
+    else:
+        snapshot_of_file(file, database, tmp_path, now, reading)
+    ids = list(current(tmp_path).index)
+    assert len(set(ids)) == 2
+    for one in ids:
+        with pytest.raises(ValueError, match="begins or ends with a blank"):
+            as_id(one)
+
+
+@pytest.mark.parametrize(
+    ("header", "columns"),
+    [
+        ("id;card;shop;amt;paid", "transaction_id=id,customer_id=card,terminal_id=shop,amount=amt"),
+        ("trans_num;cc_num;merchant;amt;trans_date_trans_time", None),
+    ],
+)
+def test_history_needs_no_labels_whatever_its_columns_are_called(
+    database, tmp_path, header, columns
+):
+    """Said or recognised; labels of the log are found by its ids."""
+    with database.transaction(writes=True) as connection:
+        LABELS.insert(connection, [Label("7", True, 1.0, 2.0)])
+    file = tmp_path / "history.csv"
+    file.write_text(f"{header}\n7;a;b;1.5;2026-11-01T10:00\n8;a;b;2.5;2026-11-01T10:01\n")
+    mapping = ColumnMapping.parse(f"{columns},time=paid") if columns else None
+    written = snapshot_of_file(file, database, tmp_path, reading=Reading(columns=mapping))
+    assert (written.rows, written.frauds) == (2, 1)
+    asked = Reading(columns=ColumnMapping.parse("is_fraud=bad"))
+    with pytest.raises(TransactionsError, match="no column bad"):
+        snapshot_of_file(file, database, tmp_path, reading=asked)

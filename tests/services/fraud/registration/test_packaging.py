@@ -222,18 +222,22 @@ def test_known_rows_are_the_golden_ones_and_catch_a_wrong_order(tmp_path):
 
 
 def test_feature_that_loses_digits_in_float32_is_told_by_its_name(tmp_path):
-    """By its scaling, or by known rows."""
+    """By its scaling, which cannot be sure, or by known rows."""
     save(tmp_path / "n.keras", (2,), dense)
     (tmp_path / "s.csv").write_text("name,mean,scale\npaid,1790000000,25000\ntotal,80,20\n")
     (tmp_path / "k.csv").write_text("".join(f"{1_790_000_000 + n * 900},{n}\n" for n in range(9)))
+    (tmp_path / "years.csv").write_text("".join(f"{2_020_000 + n % 2},{n}\n" for n in range(9)))
     for given in ({"scaling": tmp_path / "s.csv"}, {"known": tmp_path / "k.csv"}):
         options = NetworkOptions(**given)
         card = package_network(tmp_path / "n.keras", 0.5, tmp_path / "m", options=options)
-        name = "paid" if options.scaling else "feature_1"
-        assert f"loses digits of {name} to 128, with a spread" in card.assumed["float32"]
+        told = "may lose digits of paid" if options.scaling else "loses digits of feature_1"
+        assert f"{told} to 128, with a spread" in card.assumed["float32"]
         assert "total" not in card.assumed["float32"] and "subtract a constant" in render_markdown(
             "t", card
         )
+    options = NetworkOptions(known=tmp_path / "years.csv")
+    card = package_network(tmp_path / "n.keras", 0.5, tmp_path / "m", options=options)
+    assert "float32" not in card.assumed  # whole numbers that are kept as they are
 
 
 @pytest.mark.parametrize(

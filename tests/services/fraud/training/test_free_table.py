@@ -245,6 +245,13 @@ def test_facts_of_another_kind_are_damaged(tmp_path, content):
             training.assumed()
 
 
+def test_facts_of_a_table_that_lack_some_are_damaged(tmp_path):
+    """As those that are none."""
+    (tmp_path / "table.json").write_text("{}")
+    with pytest.raises(TransactionsError, match=r"table.json is damaged: start the training"):
+        TrainingFolder(tmp_path).assumed()
+
+
 def test_feature_that_loses_digits_in_float32_is_told_by_its_name(tmp_path):
     """Seconds since 1970 of one day; not hours, and not what float32 holds as it is."""
     lines = [f"{1_790_000_001 + n * 977},{n / 3},{int(n % 3 == 0)}\n" for n in range(60)]

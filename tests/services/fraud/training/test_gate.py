@@ -58,6 +58,8 @@ def test_nothing_is_proven_without_frauds():
         (Gate(), replace(GOOD, average_precision=0.679), "is 0.021 below that of the logistic"),
         (Gate(), replace(GOOD, auc_roc=0.629), "not above 0.630, which may be chance with 20"),
         (Gate(min_baseline_gain=0.01), replace(GOOD, average_precision=0.705), "--min-floor-gain"),
+        (Gate(min_baseline_gain=-1e-9), replace(GOOD, auc_roc=0.5), "which may be chance"),
+        (Gate(), replace(GOOD, rows=120, frauds=1, auc_roc=1.0), "to tell it from chance"),
     ],
 )
 def test_candidate_that_began_as_the_baseline_may_lose_little_to_it(gate, candidate, words):

@@ -146,8 +146,12 @@ def test_columns_of_parquet_are_mapped_too(tmp_path):
 
 
 REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
-    "Kaggle's table": (CREDITCARD, {}, "--table FILE --label Class --time Time:seconds"),
-    "IEEE-CIS": (IEEE, {}, "no terminals. Its columns as they are: --table FILE --label isFraud"),
+    "Kaggle's table": (
+        CREDITCARD,
+        {},
+        "train_fraud --table FILE --label Class --time Time:seconds",
+    ),
+    "IEEE-CIS": (IEEE, {}, "Its columns as they are: train_fraud --table FILE --label isFraud"),
     "all that is missing": (
         "a,amount,b\n1,2,3\n",
         {},
@@ -155,6 +159,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
         " column time and no column is_fraud",
     ),
     "and what to say": ("a,amount,b\n1,2,3\n", {}, "--columns customer_id=NAME"),
+    "and which command takes other options": (row()[9:], {}, "and train_fraud --table FILE"),
     "a mapped column": (
         row(),
         {"columns": "customer_id=card,terminal_id=shop"},

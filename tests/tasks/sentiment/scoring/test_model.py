@@ -192,6 +192,7 @@ def test_hub_download_asks_for_the_needed_files_only(folder, tmp_path, monkeypat
     assert (model.path, model.name) == (folder, "somebody/some-model")
     assert (asked["reference"], asked["revision"]) == ("somebody/some-model", "abc123")
     assert not any("bin" in pattern or "h5" in pattern for pattern in asked["allow_patterns"])
+    assert "known_texts.json" in asked["allow_patterns"]
 
 
 def test_model_that_changes_during_a_run_is_refused(folder, tmp_path):

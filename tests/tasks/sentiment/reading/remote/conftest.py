@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,20 @@ _NUMBERS = itertools.count()
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(content, "PAUSES_S", (0.0, 0.0))
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """Host and port of this machine at which nobody listens."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{held.getsockname()[1]}"
 
 
 @pytest.fixture(scope="session")

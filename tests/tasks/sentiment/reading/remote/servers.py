@@ -16,7 +16,8 @@ class Web:
 
     Attributes:
         requests: each as (method, path with query, headers).
-        break_after: bytes of a body after which the connection breaks, for the next `breaks` times.
+        break_after: bytes of a body after which the connection breaks, for the next `breaks` times
+            that more than a look at the file is asked for.
         answers: paths that are answered by a status and headers alone.
         during: called before each body is sent.
     """
@@ -78,17 +79,18 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        is_broken = len(body) > 1 and web.breaks > 0
+        is_look = self.header("Range") == "bytes=0-0"
+        is_broken = len(body) > 1 and web.breaks > 0 and not is_look
         sent = body[: web.break_after] if is_broken else body
         if web.is_chunked:
             sent = b"%x\r\n%b\r\n" % (len(sent), sent) if sent else b""
             sent += b"" if is_broken else b"0\r\n\r\n"
+        if is_broken:
+            web.breaks -= 1
+            self.close_connection = True
         try:
             self.wfile.write(sent)
         except OSError:  # it was asked for a look only
-            is_broken = True
-        if is_broken:
-            web.breaks -= 1
             self.close_connection = True
 
 

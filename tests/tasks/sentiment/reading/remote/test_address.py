@@ -16,6 +16,9 @@ from tasks.sentiment.reading.remote.address import refuse_secrets
         ("https://host/r.csv?sv=2026-01-01&sig=hunter2", "TRIPTYCH_SOURCE_QUERY"),
         ("https://host/r.csv?access_token=hunter2", "TRIPTYCH_SOURCE_QUERY"),
         ("https://host/r.csv?t=hunter2hunter2hunter2hunter2", "TRIPTYCH_SOURCE_QUERY"),
+        ("https://host/r.csv?pin=hunter2", "TRIPTYCH_SOURCE_QUERY"),
+        ("https://host/r.csv?designkey=hunter2", "TRIPTYCH_SOURCE_QUERY"),
+        ("http://host/r.csv?token=hunter2", "use https://|copy the file"),
         ("https://host/r.csv?hunter2", "TRIPTYCH_SOURCE_QUERY"),
         ("s3://bucket/r.csv?X-Amz-Signature=hunter2", "AWS_ACCESS_KEY_ID"),
         ("https://host/r.csv#hunter2", "behind #"),
@@ -34,6 +37,7 @@ def test_address_with_a_secret_is_refused_without_it(address, says):
     [
         "https://host/reviews.csv",
         "https://host/export?format=csv&gid=0&from=2026-11-01",
+        "https://host/export?name=reviews-2026-11&assignee=bob&monkey=1&design=1",
         "https://host/@someone/reviews.csv",
         "s3://bucket/a@b/part-?.csv",
         "reviews@home.csv?sig=a",

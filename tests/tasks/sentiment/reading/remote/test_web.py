@@ -65,14 +65,16 @@ def test_file_is_read_whole_from_any_server(web, name, packed, habit):
     assert (source.fingerprint() is None) == (habit == "no version")
 
 
+@pytest.mark.parametrize("break_after", [0, 1_000])
 @pytest.mark.parametrize("habit", ["ranges", "no ranges", "chunked"])
-def test_connection_that_breaks_is_taken_up_again(web, habit):
+def test_connection_that_breaks_is_taken_up_again(web, habit, break_after):
     """And no short file is taken for a whole one."""
     web.has_ranges, web.is_chunked = habit == "ranges", habit == "chunked"
-    web.break_after, web.breaks = 1_000, 2
+    web.break_after, web.breaks = break_after, 2
     assert count(f"{web.address}/reviews.csv") == ROWS
+    assert web.breaks == 0
     web.breaks = 100
-    if habit != "ranges":  # there each block brings it on
+    if habit != "ranges" or not break_after:  # else each block brings it on
         with pytest.raises(SourceAway, match=r"reviews\.csv"):
             count(f"{web.address}/reviews.csv")
 
@@ -120,10 +122,10 @@ def test_refusal_is_one_line_with_the_way_out(web, status, error, says):
     assert len(web.requests) == (3 if error is SourceAway else 1)
 
 
-def test_server_that_is_not_there_can_be_tried_again():
-    """Nobody listens at port 9."""
+def test_server_that_is_not_there_can_be_tried_again(nobody):
+    """Nobody listens there."""
     with pytest.raises(SourceAway, match="does not answer"):
-        open_source("http://127.0.0.1:9/reviews.csv")
+        open_source(f"http://{nobody}/reviews.csv")
 
 
 def test_login_page_is_named_for_what_it_is(web):
@@ -133,6 +135,22 @@ def test_login_page_is_named_for_what_it_is(web):
         web.answers[name] = (302, {"Location": "/login"})
         with pytest.raises(SourceError, match="web page"):
             list(open_source(web.address + name).rows(["id"]))
+
+
+@pytest.mark.parametrize("place", ["ftp://host/r.csv", "https://[x", "http://h ost/x"])
+def test_server_that_leads_nowhere_is_refused_in_one_line(web, place):
+    """Whatever it names as the place."""
+    web.answers["/moved.csv"] = (302, {"Location": place})
+    with pytest.raises(SourceError, match=r"moved\.csv") as error:
+        open_source(f"{web.address}/moved.csv")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("address", ["https://[::1/r.csv", "https:///r.csv", "https://h:99999/r"])
+def test_address_that_is_none_is_refused(address):
+    """Nobody is asked."""
+    with pytest.raises(SourceError, match="without a host"):
+        open_source(address)
 
 
 def test_empty_file_has_no_rows(web):
@@ -187,7 +205,7 @@ def tls(authority: Path, monkeypatch) -> Iterator[Web]:
 def test_secrets_go_to_their_own_server_over_tls_and_nowhere_else(tls, web):
     """Another server that a redirect leads to does not get them, nor does one without TLS."""
     given = f"Basic {base64.b64encode(b'user:hunter2').decode()}"
-    access = Access(authorization=given, query="?X-Amz-Signature=hunter2")
+    access = Access(authorization=given, query="?X-Amz-Signature=hunter2", host="127.0.0.1")
     assert "hunter2" not in repr(access) and given not in repr(access)
     tls.answers["/moved.csv"] = (302, {"Location": "/reviews.csv"})
 
@@ -203,6 +221,16 @@ def test_secrets_go_to_their_own_server_over_tls_and_nowhere_else(tls, web):
     tls.answers["/down.csv"] = (302, {"Location": f"{web.address}/reviews.csv"})
     with pytest.raises(SourceError, match="without TLS") as error:
         open_source(f"{tls.address}/down.csv", access=access)
+    assert web.requests == [] and "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize("secret", ["authorization", "query"])
+@pytest.mark.parametrize("host", [None, "", "example.com", "127.0.0.1.example.com"])
+def test_secrets_go_to_the_host_they_belong_to_alone(web, secret, host):
+    """Whoever names another address does not get them: nothing is asked there."""
+    access = Access(**{secret: "hunter2"}, host=host)
+    with pytest.raises(SourceError, match="TRIPTYCH_SOURCE_HOST") as error:
+        open_source(web.address.replace("http://", "https://") + "/reviews.csv", access=access)
     assert web.requests == [] and "hunter2" not in str(error.value)
 
 

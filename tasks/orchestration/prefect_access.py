@@ -29,6 +29,7 @@ from services.storage.locks import held
 
 USER = "admin"
 GIVEN = "PREFECT_SERVER_API_AUTH_STRING"
+_VACUUM = "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED"
 _FORM = re.compile(r"[^\s:]+:\S+")
 _MOST_BYTES = 4096
 _logger = logging.getLogger(__name__)
@@ -111,6 +112,8 @@ def server_environment(home: Path, port: int, host: str = "127.0.0.1") -> dict[s
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
             "prefect.server.concurrency.lease_storage.filesystem"
         ),
+        # Its own records of runs and events go by themselves; by default runs stay for ever.
+        _VACUUM: os.environ.get(_VACUUM, "events,flow_runs"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
     }

@@ -1,0 +1,95 @@
+"""Old fraud models that play no role, and old reports."""
+
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from services.fraud.errors import ModelError
+from services.fraud.scoring import store
+from services.fraud.scoring.registry import Registry
+from services.storage.locks import held
+from tasks.operations.retention.kind import Found, Place, size_of
+
+REPORTS = ("sentiment/reports", "fraud/reports", "fleet/reports")
+
+
+def old_models(place: Place) -> Found:
+    """Models that are neither champion nor shadow, nor were champion; the newest ones stay.
+
+    Raises: ModelError: the registry is damaged: what plays a role is not known.
+    """
+    versions = store.store_folder(place.home) / "models" / store.MODEL
+    tags = store.tags(place.home)
+
+    def old() -> list[str]:
+        standing = Registry(place.home).read()
+        roles = {standing.champion, standing.shadow, *standing.previous}
+        until = place.before(place.rules.models_days).timestamp()
+        return [
+            tag
+            for tag in tags[place.rules.models_keep :]
+            if tag not in roles
+            and _folder(versions, tag).stat().st_mtime < until
+            and not place.holds.has_model(tag)
+            and not place.holds.has_digest_in(_texts(_folder(versions, tag)))
+        ]
+
+    bin_ = store.store_folder(place.home) / "pruned"  # of the same disk, and no model's place
+
+    def delete() -> None:
+        if not goes and not bin_.exists():
+            return
+        shutil.rmtree(bin_, ignore_errors=True)  # what a killed prune has left
+        bin_.mkdir(parents=True, exist_ok=True)
+        with held(place.home / "fraud" / "registry.lock"):  # nobody is given a role meanwhile
+            for tag in old():
+                _folder(versions, tag).rename(bin_ / _folder(versions, tag).name)
+        shutil.rmtree(bin_, ignore_errors=True)
+
+    goes = old()
+    return Found(
+        "models", len(tags), len(goes), size_of([_folder(versions, tag) for tag in goes]), delete
+    )
+
+
+def old_reports(place: Place) -> Found:
+    """Reports by the day that they were written on; the newest of each panel stay."""
+    until = place.before(place.rules.reports_days)
+    there, old = 0, []
+    for name in REPORTS:
+        files = sorted((place.home / name).glob("*.html"), key=_written)
+        there += len(files)
+        old += [
+            file
+            for file in files[: -place.rules.reports_keep]
+            if datetime.fromtimestamp(_written(file), UTC) < until and not _is_held(place, file)
+        ]
+
+    def delete() -> None:
+        for file in old:
+            file.unlink(missing_ok=True)
+
+    return Found("reports", there, len(old), size_of(old), delete)
+
+
+def _is_held(place: Place, report: Path) -> bool:
+    """A night's report begins with its date."""
+    return any(report.name.startswith(night) for night in place.holds.of("night"))
+
+
+def _written(file: Path) -> float:
+    return file.stat().st_mtime
+
+
+def _folder(versions: Path, tag: str) -> Path:
+    return versions / tag.partition(":")[2]
+
+
+def _texts(folder: Path) -> Iterator[str]:
+    """Where digests of a model and of its data stand; read only if one is asked for."""
+    try:
+        for name in ("model.yaml", "card.json"):
+            yield (folder / name).read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder} cannot be read, and no model is deleted: {error}") from error

@@ -23,6 +23,7 @@ PROGRAM = Program(
             Verb("trace", "where a result, model or release comes from", "flows.verbs.trace"),
             Verb("notify", "see and test who is told what is wrong", "flows.verbs.notify"),
             Verb("digest", "how the night was, and what needs a person", "flows.digest"),
+            Verb("backfill", "the nightly run for each of many dates", "flows.verbs.backfill"),
             Verb("prune", "delete what is older than it has to be kept", "flows.prune"),
         ),
         "batch": (

@@ -5,7 +5,7 @@ that `--help` runs through.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +38,7 @@ from tasks.sentiment.reading.recognition.dialect import UTF8, TextFormat
 from tasks.sentiment.reading.remote.address import Access, scheme_of
 from tasks.sentiment.reading.source import Source, open_source
 from tasks.sentiment.report.build import build_report
-from tasks.sentiment.run import partitioner, steps
+from tasks.sentiment.run import partitioner, publication, steps
 from tasks.sentiment.run.partitions import Outcome as Outcome  # the flow's result
 from tasks.sentiment.run.partitions import PartitionResult
 from tasks.sentiment.run.plan import Plan
@@ -50,9 +50,11 @@ from tasks.sentiment.scoring.labels import AskedLabels
 from tasks.sentiment.scoring.machine import usable_cores
 from tasks.sentiment.scoring.model import ModelFolder, find_model, find_same_model
 from tasks.sentiment.scoring.precision import Choice, choose_precision, open_scorer
+from tasks.sentiment.sql.warehouse import Warehouse
 from tasks.settings import Settings
 
 ERRORS = (SentimentError,)
+PATIENCE_S = 2.0  # for another run that looks whether this one is alive
 SAMPLE = 256  # texts on which precisions are measured
 
 
@@ -82,6 +84,24 @@ def _open(source: str, text: TextFormat) -> Source:
     return open_source(source, text, query_url=settings.query_url, access=access)
 
 
+def is_finished(params: Any) -> bool:
+    """Whether a source's run date is published as it is asked for, and SQL knows it.
+
+    params: a ScoreSentiment with a source name and a run date. A source that is gone is as it was.
+    """
+    folder = RunFolder(Settings().home, params.source_name, params.run_date)
+    entry = publication.read_manifest(folder.scores)["sources"].get(folder.source)
+    if entry is None or not publication.is_whole(folder.scores, entry):
+        return False
+    asked = _request(params, _find_model(params).digest)
+    row = Warehouse(Settings().warehouse_url).run(entry["run_id"])
+    if row is None or row.status != "finished" or entry["request_digest"] != asked.digest:
+        return False
+    with suppress(SentimentError):
+        return find_source(params).fingerprint() in (None, entry["fingerprint"])
+    return True
+
+
 @contextmanager
 def open_run(params: Any) -> Iterator[ScoringRun]:
     """Hold the run's folders for this process; a run that does not end well is marked as failed.
@@ -90,7 +110,7 @@ def open_run(params: Any) -> Iterator[ScoringRun]:
     """
     settings, zone, scheduled = Settings(), ZoneInfo(params.time_zone), scheduled_time()
     run = _scoring_run(params, settings, zone, scheduled)
-    with run.folder.lock():
+    with run.folder.lock(PATIENCE_S):
         try:
             _announce_window(run.window, zone)
             yield run
@@ -107,12 +127,7 @@ def _scoring_run(
 ) -> ScoringRun:
     opened = find_source(params)
     place = place_of(params.source, settings.query_url, settings.warehouse_url)
-    model = find_model(
-        params.model,
-        params.model_revision,
-        cache=settings.home / "cache",
-        asked=AskedLabels(params.positive_label, params.neutral_label),
-    )
+    model = _find_model(params)
     return ScoringRun(
         folder=RunFolder(
             home=settings.home,
@@ -135,6 +150,12 @@ def _request(params: Any, model_digest: str) -> Request:
     ours = {"model_digest": model_digest, "group_column": params.report_by}
     names = (field.name for field in fields(Request) if field.name not in ours)
     return Request(**ours, **{name: getattr(params, name) for name in names})
+
+
+def _find_model(params: Any) -> ModelFolder:
+    asked = AskedLabels(params.positive_label, params.neutral_label)
+    cache = Settings().home / "cache"
+    return find_model(params.model, params.model_revision, cache=cache, asked=asked)
 
 
 def _announce_window(window: Window, zone: ZoneInfo) -> None:

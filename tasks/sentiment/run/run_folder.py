@@ -55,25 +55,28 @@ class RunFolder:
         return f"run_date={self.run_date.isoformat()}"
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, patience_s: float = 0.0) -> Iterator[None]:
         """Hold the folders for this process; a killed holder lets go of them.
+
+        patience_s: how long another holder is waited for. A run that begins looks for a moment
+            whether one of another date is alive.
 
         Raises: RunConflict: another live process holds it.
         """
         folder = self.home / "sentiment" / "locks"
-        with locked(folder / f"{self._date_folder}-{self.slug}.lock"):
+        with locked(folder / f"{self._date_folder}-{self.slug}.lock", patience_s):
             yield
 
 
 @contextmanager
-def locked(file: Path) -> Iterator[None]:
+def locked(file: Path, patience_s: float = 0.0) -> Iterator[None]:
     """Hold an advisory lock on `file`, which is made and stays.
 
     Raises: RunConflict: another process holds it.
     """
     with ExitStack() as stack:
         try:
-            stack.enter_context(held(file, patience_s=0))
+            stack.enter_context(held(file, patience_s))
         except Held as error:
             raise RunConflict(
                 f"process {error.holder or 'unknown'} is at work here (lock {file}): wait for it to"

@@ -108,8 +108,8 @@ def open_run(params: Any) -> Iterator[ScoringRun]:
 
     params: the flow's ScoreSentiment.
     """
-    settings, zone, scheduled = Settings(), ZoneInfo(params.time_zone), scheduled_time()
-    run = _scoring_run(params, settings, zone, scheduled)
+    settings, zone = Settings(), ZoneInfo(params.time_zone)
+    run = _scoring_run(params, settings, zone)
     with run.folder.lock(PATIENCE_S):
         try:
             _announce_window(run.window, zone)
@@ -122,10 +122,8 @@ def open_run(params: Any) -> Iterator[ScoringRun]:
             raise
 
 
-def _scoring_run(
-    params: Any, settings: Settings, zone: ZoneInfo, scheduled: datetime
-) -> ScoringRun:
-    opened = find_source(params)
+def _scoring_run(params: Any, settings: Settings, zone: ZoneInfo) -> ScoringRun:
+    opened, scheduled = find_source(params), scheduled_time()
     place = place_of(params.source, settings.query_url, settings.warehouse_url)
     model = _find_model(params)
     return ScoringRun(

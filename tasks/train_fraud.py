@@ -160,6 +160,7 @@ def train(job: Job) -> None:
             alerts_per_day=job.alerts_per_day,
             show=lambda _epochs: progress.advance(1),
         )
+        progress.advance(max(0, recipe.epochs(rows) - progress.done))  # few rows may take fewer
 
 
 @task(**PLAIN)

@@ -1,8 +1,15 @@
 """Promises of the progress of a run."""
 
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
 import pytest
 
+from services.fraud.training import candidate
 from tasks.orchestration import progress
+from tasks.train_fraud import train
 
 
 @pytest.fixture
@@ -44,3 +51,17 @@ def test_progress_that_is_cut_short_tells_how_far_it_came(shown):
     ):
         raise ValueError
     assert len(shown) == 3
+
+
+def test_training_that_takes_fewer_passes_than_announced_ends_at_the_whole(shown, monkeypatch):
+    """As it does on few rows, where it may begin as the regression."""
+
+    def take_eight(*_: object, show: Callable[[int], None], **__: object) -> None:
+        for done in range(1, 9):
+            show(done)
+
+    monkeypatch.setattr(candidate, "make_candidate", take_eight)
+    folder = SimpleNamespace(data=lambda _: SimpleNamespace(train=np.ones(100)), candidate=None)
+    job: Any = SimpleNamespace(folder=folder, periods=None, seed=0, alerts_per_day=1)
+    train.fn(job)
+    assert (shown[7], shown[-1]) == (35, 100)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
     PREFECT_API_URL,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     temporary_settings,
@@ -21,7 +22,7 @@ from tasks.orchestration.command_line import parse
 from tasks.score_sentiment import find_source
 from tasks.sentiment.scoring.labels import AskedLabels
 from tasks.sentiment.scoring.model import find_model
-from tests.flows.prefect_server import server_url, stop_server
+from tests.flows.prefect_server import server_password, server_url, stop_server
 from tests.guides import examples
 from tests.tasks.sentiment.tiny_model import (
     tiny_network,
@@ -167,7 +168,11 @@ def test_example_of_the_batch_page_runs_to_its_end(
     asked = asked.model_copy(update={"model": model, "precision": "float32"})
 
     with temporary_settings(
-        {PREFECT_API_URL: flows_server, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+        {
+            PREFECT_API_URL: flows_server,
+            PREFECT_API_AUTH_STRING: server_password(),
+            PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+        }
     ):
         outcome = score_sentiment(asked)
 

@@ -39,6 +39,13 @@ def options(command: list[str]) -> dict[str, str | bool]:
     return given
 
 
+def default_of(value: str) -> str:
+    """What a variable of the compose file is where it is not set."""
+    found = re.fullmatch(r"\$\{\w+:?-(.*)\}", value)
+    assert found, value
+    return found[1]
+
+
 def test_unit_is_watched_and_started_anew_for_ever():
     """A detector that hangs or ends comes back without a person; a wrong configuration does not."""
     found = unit()
@@ -102,7 +109,8 @@ def test_device_of_the_compose_file_is_started_with_options_that_it_has(tmp_path
     build = device["build"]
     assert (ROOT / build["context"] / build["dockerfile"]).resolve() == IMAGE
     assert device["read_only"] and device["cap_drop"] == ["ALL"]
-    assert services["releases"]["volumes"] == ["triptych:/triptych/var"]
+    secrets = "${TRIPTYCH_SECRETS:-secrets}:/run/secrets:ro"
+    assert services["releases"]["volumes"] == ["triptych:/triptych/var", secrets]
 
 
 def test_fraud_services_key_opens_no_telemetry():
@@ -110,9 +118,9 @@ def test_fraud_services_key_opens_no_telemetry():
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     fraud, fleet = services["fraud"]["environment"], services["releases"]["environment"]
     assert "TRIPTYCH_FLEET_KEYS" not in fraud and "TRIPTYCH_API_KEYS" not in fleet
-    default = fleet["TRIPTYCH_FLEET_KEYS"].partition(":-")[2]
     device = services["device"]["environment"]["EDGE_DETECTOR_TELEMETRY_KEY"]
-    assert device.partition(":-")[2] == default != fraud["TRIPTYCH_API_KEYS"].partition(":-")[2]
+    default = default_of(fleet["TRIPTYCH_FLEET_KEYS"])
+    assert default and default == default_of(device) != default_of(fraud["TRIPTYCH_API_KEYS"])
 
 
 def test_stack_without_docker_serves_releases_too():

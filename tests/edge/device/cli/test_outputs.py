@@ -18,7 +18,8 @@ from tests.edge.device.captures import picture
 def open_all(source, **given):
     """What is opened for a configuration; what it leaves out is none."""
     wanted: dict[str, Any] = dict.fromkeys(("output", "events", "contact_sheet", "preview"))
-    wanted |= {"source": str(source), "headless": True, "preview_host": "127.0.0.1", **given}
+    wanted |= {"source": str(source), "repeat": False, "headless": True}
+    wanted |= {"preview_host": "127.0.0.1", **given}
     config: Any = SimpleNamespace(**wanted)
     camera: Any = SimpleNamespace(fps=25.0, live=False)
     return open_outputs(config, camera, dict)

@@ -20,7 +20,7 @@ class Prune(FlowParameters):
     delete: bool = Field(
         False,
         description="delete what would go",
-        validation_alias=AliasChoices("yes", "delete"),  # YAML takes a bare yes for true
+        validation_alias=AliasChoices("delete", "yes"),  # the form and YAML know the first
     )
     nights_days: int = Field(730, ge=1, le=_MOST_DAYS, description="of published nights")
     nights_keep: int = Field(30, ge=2, description="newest nights of each source, at least")

@@ -11,6 +11,8 @@ import yaml
 from prefect.client.orchestration import get_client
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.server.schemas.schedules import CronSchedule
+from prefect.utilities.callables import parameter_schema
+from prefect.utilities.schema_tools import validate
 
 from tasks.operations.nights.policy import policy_of
 from tasks.operations.watch.delays import at_most_of
@@ -39,6 +41,8 @@ def test_deployment_is_of_a_flow_that_takes_its_parameters(deployment, monkeypat
         return
 
     checked = flow.validate_parameters(parameters)["params"]
+    schema = parameter_schema(flow).model_dump()
+    validate(parameters, schema, raise_on_error=True)  # as the server does, which knows no alias
 
     assert checked.model_fields_set == set(parameters["params"])
     if "source" in parameters["params"]:

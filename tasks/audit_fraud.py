@@ -18,14 +18,8 @@ from services.fraud.errors import FraudError
 from services.storage.files import write_text
 from tasks.orchestration.policies import DB_RETRY, PLAIN
 from tasks.orchestration.progress import RunProgress
-from tasks.orchestration.reporting import (
-    add_markdown,
-    add_table,
-    print_notice,
-    print_result,
-    run_parameters,
-    scheduled_time,
-)
+from tasks.orchestration.reporting import add_markdown, add_table, run_parameters, scheduled_time
+from tasks.orchestration.terminal import print_notice, print_result
 from tasks.orchestration.transaction_files import reading_of
 from tasks.settings import Settings
 

@@ -17,7 +17,8 @@ from edge.fleet.errors import FleetError
 from services.storage.files import write_text
 from tasks.orchestration.policies import DB_RETRY
 from tasks.orchestration.progress import RunProgress
-from tasks.orchestration.reporting import add_markdown, add_table, print_result, scheduled_time
+from tasks.orchestration.reporting import add_markdown, add_table, scheduled_time
+from tasks.orchestration.terminal import print_result
 from tasks.settings import Settings
 
 if TYPE_CHECKING:

@@ -10,13 +10,8 @@ from prefect import task
 from tasks.operations.notices.addresses import read_addresses
 from tasks.operations.notices.notices import Notices
 from tasks.orchestration.policies import DB_RETRY, PLAIN
-from tasks.orchestration.reporting import (
-    add_markdown,
-    print_notice,
-    print_result,
-    run_parameters,
-    scheduled_time,
-)
+from tasks.orchestration.reporting import add_markdown, run_parameters, scheduled_time
+from tasks.orchestration.terminal import print_notice, print_result
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,7 +56,6 @@ def show(digest: Digest) -> None:
 def send(digest: Digest) -> int:
     """To the addresses that are set; how many there are. One that is away is tried again."""
     settings = Settings()
-    urls = settings.notify_urls.get_secret_value() if settings.notify_urls else ""
-    addresses = read_addresses(urls)
+    addresses = read_addresses(settings.notify_text)
     Notices(settings.home, addresses, print_notice).send(digest.message())
     return len(addresses)

@@ -9,14 +9,8 @@ from services.fraud.errors import FraudError, ModelError
 from services.fraud.scoring.registry import Registry, Standing
 from tasks.orchestration.parameters import name_action
 from tasks.orchestration.policies import IO_RETRY, PLAIN
-from tasks.orchestration.reporting import (
-    NEW_CHAMPION,
-    add_markdown,
-    announce,
-    print_notice,
-    print_result,
-    run_parameters,
-)
+from tasks.orchestration.reporting import NEW_CHAMPION, add_markdown, announce, run_parameters
+from tasks.orchestration.terminal import print_notice, print_result
 from tasks.settings import Settings
 
 ERRORS = (FraudError,)

@@ -12,7 +12,8 @@ from edge.release.errors import PublisherError
 from services.reporting.markdown import escape
 from tasks.orchestration.parameters import name_action
 from tasks.orchestration.policies import PLAIN
-from tasks.orchestration.reporting import add_markdown, print_result, run_parameters
+from tasks.orchestration.reporting import add_markdown, run_parameters
+from tasks.orchestration.terminal import print_result
 from tasks.settings import Settings
 
 if TYPE_CHECKING:

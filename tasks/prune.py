@@ -11,7 +11,8 @@ from tasks.operations.retention import pruning
 from tasks.operations.retention.holds import RetentionError, read_holds
 from tasks.operations.retention.kind import Place, Rules
 from tasks.orchestration.policies import DB_RETRY
-from tasks.orchestration.reporting import add_table, print_notice, print_result, run_parameters
+from tasks.orchestration.reporting import add_table, run_parameters
+from tasks.orchestration.terminal import print_notice, print_result
 from tasks.sentiment.errors import SentimentError
 from tasks.settings import Settings
 

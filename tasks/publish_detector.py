@@ -21,7 +21,8 @@ from services.storage.files import write_text
 from tasks.operations.lineage.made import remember_release
 from tasks.orchestration.policies import PLAIN
 from tasks.orchestration.progress import RunProgress
-from tasks.orchestration.reporting import add_markdown, add_table, print_result, run_parameters
+from tasks.orchestration.reporting import add_markdown, add_table, run_parameters
+from tasks.orchestration.terminal import print_result
 from tasks.settings import Settings
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from prefect import task
 from services.fraud.errors import FraudError
 from tasks.operations.lineage.made import remember_registered
 from tasks.orchestration.policies import PLAIN
-from tasks.orchestration.reporting import add_markdown, print_result, run_parameters
+from tasks.orchestration.reporting import add_markdown, run_parameters
+from tasks.orchestration.terminal import print_result
 from tasks.orchestration.transaction_files import reading_of
 from tasks.settings import Settings
 

@@ -23,15 +23,9 @@ from tasks.operations.lineage.made import remember_scorer
 from tasks.orchestration import faults
 from tasks.orchestration.policies import DB_RETRY, IO_RETRY, PLAIN
 from tasks.orchestration.progress import RunProgress
-from tasks.orchestration.reporting import (
-    add_markdown,
-    add_table,
-    print_notice,
-    print_result,
-    run_parameters,
-    scheduled_time,
-)
+from tasks.orchestration.reporting import add_markdown, add_table, run_parameters, scheduled_time
 from tasks.orchestration.task_runner import open_task_runner, threads_per_scorer
+from tasks.orchestration.terminal import print_notice, print_result
 from tasks.sentiment.errors import SentimentError
 from tasks.sentiment.reading.origin import Origin, place_of
 from tasks.sentiment.reading.recognition.dialect import UTF8, TextFormat

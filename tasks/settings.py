@@ -95,6 +95,11 @@ class Settings(BaseSettings):
         return self.source_database_url.get_secret_value()
 
     @property
+    def notify_text(self) -> str:
+        """The addresses that are told what is wrong, as given; empty: nobody is."""
+        return self.notify_urls.get_secret_value() if self.notify_urls else ""
+
+    @property
     def source_access(self) -> tuple[str | None, str | None, str | None]:
         """Authorization and query for a web address that is given as source, and their host."""
         given = (self.source_authorization, self.source_query)

@@ -23,10 +23,9 @@ from tasks.orchestration.reporting import (
     add_markdown,
     add_table,
     announce,
-    print_notice,
-    print_result,
     run_parameters,
 )
+from tasks.orchestration.terminal import print_notice, print_result
 from tasks.settings import Settings
 
 if TYPE_CHECKING:

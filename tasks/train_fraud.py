@@ -28,11 +28,10 @@ from tasks.orchestration.reporting import (
     add_markdown,
     add_table,
     announce,
-    print_notice,
-    print_result,
     run_parameters,
     scheduled_time,
 )
+from tasks.orchestration.terminal import print_notice, print_result
 from tasks.orchestration.transaction_files import reading_of
 from tasks.settings import Settings
 

@@ -7,7 +7,8 @@ from prefect import task
 from tasks.operations.lineage.made import remember_sentiment
 from tasks.orchestration.policies import PLAIN
 from tasks.orchestration.progress import resumed_progress
-from tasks.orchestration.reporting import add_table, print_notice, print_result, run_parameters
+from tasks.orchestration.reporting import add_table, run_parameters
+from tasks.orchestration.terminal import print_notice, print_result
 from tasks.sentiment.errors import SentimentError
 from tasks.sentiment.run.run_folder import locked
 from tasks.settings import Settings

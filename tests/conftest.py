@@ -1,9 +1,10 @@
-"""What all tests share: their order and threads, and databases.
+"""What all tests share: their order and threads, databases, and a bucket server.
 
-A SQLite file, and a real PostgreSQL, one server per test process.
+A SQLite file, a real PostgreSQL, and moto for S3: one server of each per test process.
 """
 
 import itertools
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -126,3 +127,18 @@ def _execute(url: str, *statements: str) -> None:
     with engine.connect() as connection:
         for statement in statements:
             connection.execute(sa.text(statement))
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of a server that speaks S3's protocol."""
+    pytest.importorskip("boto3")
+    server_module = pytest.importorskip("moto.server")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()

@@ -4,6 +4,7 @@ Written aside, brought to the disk, put in place, and the folder brought to the 
 of processes may write the same file: the last one wins.
 """
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -89,3 +90,12 @@ def _open(path: str, flags: int, mode: int | None) -> int:
     if mode is not None:
         os.fchmod(handle, mode)
     return handle
+
+
+def file_digest(file: Path) -> str:
+    """The sha256 of a file, in hexadecimal digits.
+
+    Raises: OSError: it cannot be read.
+    """
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Protocol
 
+from tasks.operations.stack.ports import DEFAULTS
 from tasks.orchestration.prefect_access import (
     AccessError,
     client_environment,
@@ -17,7 +18,7 @@ from tasks.orchestration.prefect_access import (
 )
 from tasks.settings import Settings
 
-PORT = 4200
+PORT = DEFAULTS["TRIPTYCH_PORT"]
 ERRORS = (AccessError,)
 
 

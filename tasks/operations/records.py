@@ -1,7 +1,5 @@
 """The records of a home, read only: its database, its files, and its releases."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +9,7 @@ import sqlalchemy as sa
 
 from services.storage.database import Database
 from services.storage.errors import StorageError
+from tasks.operations.lineage.model_records import read_object
 from tasks.settings import Settings
 
 Row = Mapping[str, Any]
@@ -92,7 +91,7 @@ class Records:
     def night_manifests(self, run_date: object) -> Mapping[str, Any]:
         """What the published folder of a run date says of its sources, by their names."""
         folder = self.home / "sentiment" / "scores" / f"run_date={run_date}"
-        content = read_json(folder / "_manifest.json")
+        content = read_object(folder / "_manifest.json") or {}
         sources = content.get("sources")
         return sources if isinstance(sources, dict) else {}
 
@@ -100,21 +99,3 @@ class Records:
         """Close the connections."""
         if self.database is not None:
             self.database.close()
-
-
-def read_json(file: Path) -> Mapping[str, Any]:
-    """A JSON object; empty where there is none that can be read."""
-    try:
-        content = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def file_digest(file: Path) -> str | None:
-    """The sha256 of a file; None where it cannot be read."""
-    try:
-        with file.open("rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
-    except OSError:
-        return None

@@ -55,7 +55,7 @@ def _of_disk(status: Status) -> Iterator[Trouble]:
             "disk",
             f"{free / 1e9:.1f} GB are free on the disk of {status.home}",
             "runs fail when it is full, and answers wait in memory",
-            "triptych prune --dry-run shows what may go",
+            "triptych prune shows what may go",
         )
 
 
@@ -126,7 +126,7 @@ def _of_missing_night(night: Night, now: datetime) -> Iterator[Trouble]:
             f"{night.source} had its last night {behind} days ago; it has one every"
             f" {night.usual_days:g} days",
             f"its newest results are those of {night.finished}",
-            f"triptych backfill --from {night.run_date}; or see triptych status why none runs",
+            "triptych status shows what is scheduled; triptych backfill does nights of the past",
         )
 
 

@@ -14,10 +14,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from tasks.sentiment.errors import SourceError
-from tasks.sentiment.reading.remote.address import refuse_others, refuse_secrets
+from tasks.sentiment.reading.remote.address import refuse_others, refuse_secrets, scheme_of
 
 _NUMBER = re.compile(r"\s*[-+]?[0-9][0-9_.]*\s*")
-_SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 def _no_number(what: str) -> BeforeValidator:
@@ -36,10 +35,9 @@ def _no_address(given: Any) -> Any:
 
     Raises: ValueError: names the scheme and the way out.
     """
-    found = _SCHEME.match(given) if isinstance(given, str) else None
-    if found is None or Path(str(given)).exists():
+    scheme = scheme_of(given) if isinstance(given, str) else None
+    if scheme is None:
         return given
-    scheme = found[1].lower()
     if scheme == "file":
         raise ValueError("give the path alone, without file://")
     raise ValueError(f"{scheme}:// addresses are not read: copy it to this machine first")

@@ -51,14 +51,18 @@ class RunningServer:
     url: str
     password: str | None
 
+    @property
+    def auth(self) -> httpx.BasicAuth | None:
+        """The password as requests carry it."""
+        return httpx.BasicAuth(*self.password.split(":", 1)) if self.password else None
+
     @contextmanager
     def requests(self, timeout_s: float) -> Iterator[httpx.Client]:
         """Plain HTTP to its API, with the password and a token for what changes something.
 
         Raises: httpx.HTTPError: it does not answer, or refuses.
         """
-        auth = httpx.BasicAuth(*self.password.split(":", 1)) if self.password else None
-        with httpx.Client(base_url=self.url, auth=auth, timeout=timeout_s) as client:
+        with httpx.Client(base_url=self.url, auth=self.auth, timeout=timeout_s) as client:
             name = secrets.token_hex(16)
             token = client.get("/csrf-token", params={"client": name})
             if token.status_code != httpx.codes.UNPROCESSABLE_ENTITY:  # it asks for none
@@ -160,8 +164,7 @@ def running_server(home: Path, url: str | None = None) -> RunningServer | None:
         if (url and noted != url.rstrip("/")) or (numbers and not _is_ours(int(numbers[0]))):
             return None
         server = RunningServer(noted, password(home) if numbers else None)
-        auth = httpx.BasicAuth(*server.password.split(":", 1)) if server.password else None
-        answer = httpx.get(f"{noted}/admin/settings", auth=auth, timeout=2)
+        answer = httpx.get(f"{noted}/admin/settings", auth=server.auth, timeout=2)
         if server.password and answer.status_code == httpx.codes.UNAUTHORIZED:
             raise AccessError(
                 f"the Prefect server at {noted} refuses the password of {password_file(home)}:"

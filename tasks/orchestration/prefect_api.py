@@ -8,7 +8,6 @@ tracebacks when the program ends before its services do. Servers of ours ask for
 `prefect_access`.
 """
 
-import ctypes
 import os
 import signal
 import socket
@@ -24,6 +23,7 @@ import httpx
 from prefect._internal.concurrency.services import QueueService
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
+from tasks.orchestration.child import ended_with_us
 from tasks.orchestration.faults import disk_state
 from tasks.orchestration.prefect_access import (
     AccessError,
@@ -35,7 +35,6 @@ from tasks.orchestration.prefect_access import (
 
 RECORD_S = 3
 START_S = 180  # the first start on an empty database takes 20 s on two cores
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class ApiError(Exception):
@@ -91,7 +90,7 @@ def _server_of_our_own(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for the flow; the server is ended after it
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=ended_with_us(signal.SIGTERM),
         )
     try:
         _await_health(process, url, log)
@@ -158,11 +157,6 @@ def _environment(home: Path, port: int) -> dict[str, str]:
     """The server's: ours, less what would make it a client of another API."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_API_")}
     return {**kept, **server_environment(home, port), "PREFECT_UI_ENABLED": "false"}
-
-
-def _end_with_parent() -> None:
-    """Let the kernel end the server even if this process is killed."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _await_health(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

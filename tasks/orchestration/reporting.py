@@ -1,7 +1,4 @@
-"""What a run tells: its parameters and time for its name, artifacts in the UI, terminal lines.
-
-Nothing that is printed here can style the terminal: texts come from data, paths and errors.
-"""
+"""What a run tells Prefect: its parameters and time for its name, artifacts, and events."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,7 +7,6 @@ from typing import Any
 import prefect.runtime
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.events import emit_event
-from rich.console import Console, RenderableType
 
 NEW_CHAMPION = "triptych.fraud-model.champion"
 NEW_DETECTOR = "triptych.detector.trained"
@@ -43,13 +39,3 @@ def announce(event: str, what: str, **payload: Any) -> None:
     event: such as triptych.fraud-model.champion; what: the new thing's name.
     """
     emit_event(event, {"prefect.resource.id": f"triptych.{what}"}, payload=payload)
-
-
-def print_result(what: RenderableType) -> None:
-    """Print on standard output, unwrapped: paths are to be copied."""
-    Console(highlight=False, markup=False, emoji=False).print(what, soft_wrap=True)
-
-
-def print_notice(message: str) -> None:
-    """Print a line on standard error, beside the progress."""
-    Console(stderr=True, highlight=False, markup=False, emoji=False).print(message, soft_wrap=True)

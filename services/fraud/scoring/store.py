@@ -5,7 +5,6 @@ of saving, so that they sort by time. A folder is handed out only if its files a
 were saved: one whose writer was killed half-way is none.
 """
 
-import hashlib
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from services.fraud.errors import ModelError
+from services.storage.files import file_digest
 
 MODEL = "fraud_detector"
 FILES = ("model.keras", "model.tflite", "card.json")
@@ -84,7 +84,7 @@ def store_folder(home: Path) -> Path:
 
 def digests(folder: Path) -> dict[str, str]:
     """The sha256 of each file of a model folder."""
-    return {name: _digest(folder / name) for name in FILES}
+    return {name: file_digest(folder / name) for name in FILES}
 
 
 def _open(home: Path) -> tuple[Any, Any]:
@@ -108,10 +108,6 @@ def _open(home: Path) -> tuple[Any, Any]:
 def _is_whole(path: Path, metadata: Mapping[str, Any]) -> bool:
     digests = metadata.get("sha256", {})
     return set(digests) == set(FILES) and all(
-        (path / name).is_file() and _digest(path / name) == digest
+        (path / name).is_file() and file_digest(path / name) == digest
         for name, digest in digests.items()
     )
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

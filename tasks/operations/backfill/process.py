@@ -1,6 +1,5 @@
 """A run of one date as a process, `python -m flows.score_sentiment`; it ends with this one."""
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -10,7 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+from tasks.orchestration.child import ended_with_us
+
 PATIENCE_S = 30
 
 
@@ -26,7 +26,7 @@ class ProcessRun:
             stdout=self._said,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for us, and we end it
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=ended_with_us(signal.SIGKILL),  # the next one goes on with the run
         )
 
     def poll(self) -> int | None:
@@ -55,8 +55,3 @@ def start_flow(module: str, arguments: Sequence[str]) -> ProcessRun:
     if secret:
         environment["PREFECT_API_AUTH_STRING"] = str(secret)
     return ProcessRun([sys.executable, "-m", module, *arguments], environment)
-
-
-def _end_with_parent() -> None:
-    """Let the kernel kill the run if this process is killed; the next one goes on with it."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -15,10 +15,10 @@ from edge_detector.contract.manifest import Manifest
 from edge.fleet.tables import DEVICE_TELEMETRY, DEVICES
 from edge.release.errors import PublisherError
 from edge.release.publishing.request import Place
-from tasks.operations.lineage.model_records import recorded
+from tasks.operations.lineage.model_records import read_object, recorded
 from tasks.operations.lineage.models import Model, detectors
 from tasks.operations.lineage.node import Match, Node, fits, unknown
-from tasks.operations.records import Records, Row, read_json
+from tasks.operations.records import Records, Row
 
 EARLIER = "it was published by a version that did not write it down"
 
@@ -213,13 +213,12 @@ def _running(records: Records, row: Row) -> Node:
 def _local_node(records: Records, device: str, home: Path) -> Node:
     slots = sorted((home / "slots").glob("*/manifest.json"), key=lambda file: file.stat().st_mtime)
     facts = {"home": str(home), "health": "it has not reported"}
+    known = {(one.name, one.version): one for one in releases(records)}
     made = []
     for file in reversed(slots):
-        content = read_json(file)
-        key = (content.get("name"), content.get("version"))
-        found = [r for r in releases(records) if (r.name, r.version) == key]
-        here = found[0] if found else _of_json(file.read_bytes(), {}, {})
-        made.append(release_node(records, here))
+        content = read_object(file) or {}
+        here = known.get((str(content.get("name")), str(content.get("version"))))
+        made.append(release_node(records, here or _of_json(file.read_bytes(), {}, {})))
     if not made:
         made.append(unknown("release", "the device has none"))
     return Node("device", device, facts, tuple(made))

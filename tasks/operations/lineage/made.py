@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import prefect.runtime
 
-from tasks.operations.lineage.model_records import read_card, remember
+from services.storage.files import file_digest
+from tasks.operations.lineage.model_records import read_object, remember
 
 if TYPE_CHECKING:
     from services.fraud.training.free_table import TableSpec
@@ -29,7 +29,7 @@ def remember_scorer(run: ScoringRun, model: ModelFolder) -> None:
         name=model.name,
         folder=model.path,
         revision=run.request.model_revision,
-        card=read_card(model.path / "card.json"),
+        card=read_object(model.path / "card.json"),
         first_used_by=run.run_id,
     )
 
@@ -66,7 +66,7 @@ def remember_registered(
         tag,
         folder,
         registered_from=file,
-        source_sha256=_digest(file) if file.is_file() else None,
+        source_sha256=file_digest(file) if file.is_file() else None,
         evaluated_on=evaluated_on,
         **_run("register-fraud"),
     )
@@ -80,7 +80,7 @@ def remember_detector(
     remember(
         home,
         "detector",
-        _digest(file),
+        file_digest(file),
         name=card["name"],
         folder=file.parent,
         card=card,
@@ -111,15 +111,10 @@ def remember_release(
 
 
 def _remember_fraud(home: Path, tag: str, folder: Path, **facts: Any) -> None:
-    files = {file.name: _digest(file) for file in sorted(folder.iterdir()) if file.is_file()}
-    card = read_card(folder / "card.json")
+    files = {file.name: file_digest(file) for file in sorted(folder.iterdir()) if file.is_file()}
+    card = read_object(folder / "card.json")
     remember(home, "fraud", tag.rpartition(":")[2], tag=tag, card=card, sha256=files, **facts)
 
 
 def _run(flow: str) -> dict[str, Any]:
     return {"flow": flow, "run_id": prefect.runtime.flow_run.id}
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

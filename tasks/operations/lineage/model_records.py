@@ -50,21 +50,18 @@ def remember(home: Path, kind: Kind, key: str, *, again: bool = True, **facts: A
 def recorded(home: Path, kind: Kind) -> Iterator[Mapping[str, Any]]:
     """The records of a kind, by key; files that are damaged are passed over."""
     for file in sorted(_folder(home).glob(f"{kind}-*.json")):
-        try:
-            record = json.loads(file.read_bytes())
-        except (OSError, ValueError):
-            continue
-        if isinstance(record, dict) and isinstance(record.get("key"), str):
+        record = read_object(file)
+        if record is not None and isinstance(record.get("key"), str):
             yield {**record, "file": str(file)}
 
 
-def read_card(file: Path) -> Mapping[str, Any] | None:
-    """A card as it lies beside a model; None where there is none that can be read."""
+def read_object(file: Path) -> Mapping[str, Any] | None:
+    """A JSON object, such as a model's card; None where there is none that can be read."""
     try:
-        card = json.loads(file.read_bytes())
+        content = json.loads(file.read_bytes())
     except (OSError, ValueError):
         return None
-    return card if isinstance(card, dict) else None
+    return content if isinstance(content, dict) else None
 
 
 def _folder(home: Path) -> Path:

@@ -11,9 +11,10 @@ from typing import Any
 
 from edge.release.publishing.request import BUNDLED_FOLDER
 from services.fraud.scoring.store import FILES, digests, store_folder, tags
-from tasks.operations.lineage.model_records import Kind, read_card, recorded
+from services.storage.files import file_digest
+from tasks.operations.lineage.model_records import Kind, read_object, recorded
 from tasks.operations.lineage.node import Node, unknown
-from tasks.operations.records import Records, file_digest
+from tasks.operations.records import Records
 
 BUNDLED_SENTIMENT = Path(__file__).parents[2] / "sentiment" / "models"
 ELSEWHERE = "it was trained elsewhere, and its folder has no card"
@@ -154,7 +155,7 @@ def sentiment_models(records: Records) -> list[Model]:
         found[record["key"]] = _model("sentiment", record["key"], record["name"], ids, card, record)
     for folder in (BUNDLED_SENTIMENT, records.home / "models"):
         for file in sorted(folder.glob("*/card.json")):
-            card = read_card(file) or {}
+            card = read_object(file) or {}
             digest, name = card.get("digest"), file.parent.name
             known = found.get(str(digest))
             if isinstance(digest, str) and (known is None or not known.card_file):
@@ -181,7 +182,7 @@ def fraud_models(records: Records) -> list[Model]:
             record, ids = {"sha256": files}, {tag, tag.rpartition(":")[2], *files.values()}
         else:
             record, ids = dict(known.record), set(known.ids)
-        card = read_card(folder / FILES[-1]) or (known.card if known else {})
+        card = read_object(folder / FILES[-1]) or (known.card if known else {})
         found[tag] = _model("fraud", tag, tag, ids, card, record, folder / FILES[-1])
     return sorted(found.values(), key=lambda model: model.id, reverse=True)
 
@@ -195,14 +196,19 @@ def detectors(records: Records) -> list[Model]:
         found[record["key"]] = _model("detector", record["key"], record["name"], ids, card, record)
     trained = sorted((records.home / "detectors").glob("*/model.keras"))
     for file in (BUNDLED_FOLDER / "model.keras", *trained):
-        digest = file_digest(file)
         card_file = file.with_name("card.json")
-        if digest is not None and (card := read_card(card_file)):
-            known = found.get(digest)
-            ids = {digest, card.get("name"), *(known.ids if known else ())}
-            record = known.record if known else {}
-            name = str(card.get("name"))
-            found[digest] = _model("detector", digest, name, ids, card, record, card_file)
+        if not file.is_file() or not (card := read_object(card_file)):
+            continue
+        try:
+            digest = file_digest(file)
+        except OSError as error:
+            records.faults.append(f"{file}: {error.strerror}")
+            continue
+        known = found.get(digest)
+        ids = {digest, card.get("name"), *(known.ids if known else ())}
+        record = known.record if known else {}
+        name = str(card.get("name"))
+        found[digest] = _model("detector", digest, name, ids, card, record, card_file)
     return list(found.values())
 
 

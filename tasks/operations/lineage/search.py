@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from services.storage.files import file_digest
 from tasks.operations.lineage import edge, fraud, sentiment
 from tasks.operations.lineage.models import (
     Model,
@@ -14,7 +15,7 @@ from tasks.operations.lineage.models import (
     sentiment_models,
 )
 from tasks.operations.lineage.node import Kind, Match, Node, fits
-from tasks.operations.records import Records, file_digest
+from tasks.operations.records import Records
 
 Finder = Callable[[Records, str], Iterator[Match]]
 

@@ -6,7 +6,7 @@ from tasks.operations.lineage.node import KINDS, MEANINGS, Kind, Match, NotFound
 from tasks.operations.lineage.render import render_matches, render_tree
 from tasks.operations.lineage.search import search
 from tasks.operations.records import Records
-from tasks.operations.terminal import print_json, print_notice, print_result
+from tasks.orchestration.terminal import print_json, print_notice, print_result
 from tasks.settings import Settings
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from services.reporting.figures import counted
 from services.reporting.markdown import escape
 from tasks.operations.notices.message import MAX_BODY, Message, shorten
 from tasks.operations.notices.trouble import Trouble
@@ -75,13 +76,12 @@ def _nights(nights: Sequence[Night], day: date) -> Iterator[str]:
     if not nights:
         yield "no night yet"
     for night in nights[:SOURCES]:
-        rows = f"{night.rows_read:,} rows: {night.scored:,} scored, {night.rejected:,} rejected"
         waiting = f", {night.rows_waiting:,} wait" if night.rows_waiting else ""
-        share = "" if night.positive_share is None else f", {night.positive_share:.0%} positive"
         age = day - date.fromisoformat(night.run_date)
         old = f", {age.days} days ago" if age >= RECENT else ""
+        rows = f"{night.describe_rows()}{waiting}{night.describe_share()}"
         when = f"night of {night.run_date}{old}"
-        yield f"{night.source}, {when}: {night.status}, {rows}{waiting}{share}"
+        yield f"{night.source}, {when}: {night.status}, {rows}"
     if len(nights) > SOURCES:
         yield f"and {len(nights) - SOURCES} more sources"
 
@@ -90,22 +90,17 @@ def _real_time(panel: RealTime, alerts: Alerts | None) -> Iterator[str]:
     if panel.champion is None:
         yield "no champion yet"
         return
-    yield f"champion {panel.champion}, {_count(panel.answers, 'answer')} in the last day"
+    yield f"champion {panel.champion}, {counted(panel.answers, 'answer')} in the last day"
     if alerts is not None:
         budget = "" if alerts.budget is None else f", the budget is {alerts.budget:,.0f}"
         yield (
-            f"{alerts.day}: {_count(alerts.answers, 'answer')},"
-            f" {_count(alerts.alerts, 'card')} flagged{budget}"
+            f"{alerts.day}: {counted(alerts.answers, 'answer')},"
+            f" {counted(alerts.alerts, 'card')} flagged{budget}"
         )
         if alerts.drifted:
             yield f"drift: {', '.join(alerts.drifted)}"
     if quality := panel.quality:
-        promised = quality.expected_average_precision
-        beside = f" (its card: {promised:.3f})" if promised is not None else ""
-        yield (
-            f"quality on {quality.day}: average precision {quality.average_precision:.3f}{beside},"
-            f" AUC ROC {quality.auc_roc:.3f}, {_count(quality.frauds, 'fraud')}"
-        )
+        yield f"quality on {quality.day}: {quality.describe()}"
     else:
         yield "quality: not known yet, as labels have not come"
     if panel.blocked:
@@ -118,7 +113,7 @@ def _edge(edge: Edge) -> Iterator[str]:
         yield "no device has reported yet"
         return
     counts = ", ".join(f"{count} {health}" for health, count in sorted(edge.health.items()))
-    yield f"{_count(len(edge.devices), 'device')}: {counts}"
+    yield f"{counted(len(edge.devices), 'device')}: {counts}"
     ill = [each for each in edge.devices if each.health != "ok"]
     for each in ill[:DEVICES]:
         yield f"{each.device} is {each.health}: {each.reason or 'no reason was noted'}"
@@ -133,7 +128,3 @@ def _troubles(found: Sequence[Trouble]) -> Iterator[str]:
         yield f"{each.what}. Do: {each.cure}"
     if len(found) > TROUBLES:
         yield f"and {len(found) - TROUBLES} more: triptych status"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

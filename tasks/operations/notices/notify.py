@@ -5,7 +5,7 @@ import socket
 from tasks.operations.notices.addresses import Address, read_addresses
 from tasks.operations.notices.message import Message
 from tasks.orchestration.command_line import fail
-from tasks.orchestration.reporting import print_result
+from tasks.orchestration.terminal import print_result
 from tasks.settings import Settings
 
 EXAMPLE = "mailtos://user:password@example.org"
@@ -52,5 +52,4 @@ def _try(address: Address, message: Message) -> bool:
 
 
 def _addresses() -> list[Address]:
-    urls = Settings().notify_urls
-    return read_addresses(urls.get_secret_value() if urls else "")
+    return read_addresses(Settings().notify_text)

@@ -110,8 +110,7 @@ def teller_of(
     in_lines: Callable[[Sequence[Trouble]], None],
 ) -> Teller:
     """The one for the addresses of the settings."""
-    urls = settings.notify_urls.get_secret_value() if settings.notify_urls else ""
-    notices = Notices(settings.home, read_addresses(urls), say)
+    notices = Notices(settings.home, read_addresses(settings.notify_text), say)
     return Teller(notices, say, in_lines, lambda: wrong_at_home(settings))
 
 

@@ -35,17 +35,17 @@ def old_models(place: Place) -> Found:
             and not place.holds.has_digest_in(_texts(_folder(versions, tag)))
         ]
 
-    bin_ = store.store_folder(place.home) / "pruned"  # of the same disk, and no model's place
+    aside = store.store_folder(place.home) / "pruned"  # of the same disk, and no model's place
 
     def delete() -> None:
-        if not goes and not bin_.exists():
+        if not goes and not aside.exists():
             return
-        shutil.rmtree(bin_, ignore_errors=True)  # what a killed prune has left
-        bin_.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(aside, ignore_errors=True)  # what a killed prune has left
+        aside.mkdir(parents=True, exist_ok=True)
         with held(place.home / "fraud" / "registry.lock"):  # nobody is given a role meanwhile
             for tag in old():
-                _folder(versions, tag).rename(bin_ / _folder(versions, tag).name)
-        shutil.rmtree(bin_, ignore_errors=True)
+                _folder(versions, tag).rename(aside / _folder(versions, tag).name)
+        shutil.rmtree(aside, ignore_errors=True)
 
     goes = old()
     return Found(

@@ -3,6 +3,7 @@
 What SQL says of each review is current whenever it was scored, and stays; so do the rows of runs.
 """
 
+import json
 import shutil
 from contextlib import suppress
 from datetime import date
@@ -33,9 +34,9 @@ def old_nights(place: Place) -> Found:
             if night < until and not _is_held(place, folder):
                 old.append(folder)
     freed = sum(
-        size_of([there / name for name in _entry(there, folder.source).get("files", ())])
+        size_of([files / name for name in _entry(files, folder.source).get("files", ())])
         for folder in old
-        for there in (folder.scores, folder.rejected)
+        for files in (folder.scores, folder.rejected)
     )
     return Found("nights", there, len(old), freed, partial(_delete_nights, place, old, until))
 
@@ -47,12 +48,10 @@ def old_taken_back(place: Place) -> Found:
     old = []
     for file in folders:
         night = date.fromisoformat(file.parent.parent.name.removeprefix("run_date="))
-        held = any(
-            place.holds.has_night(night, source)
-            for source in sources_of(place.home)
-            if RunFolder(place.home, source, night).slug == file.parent.name
-        ) or place.holds.has_digest_in([file.read_text("utf-8")])
-        if file.stat().st_mtime < until and not held and '"state": "aside"' in file.read_text():
+        text = file.read_text("utf-8")
+        known = json.loads(text)
+        held = place.holds.has_night(night, known["source"]) or place.holds.has_digest_in([text])
+        if file.stat().st_mtime < until and not held and known["state"] == "aside":
             old.append(file.parent)
 
     def delete() -> None:

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from tasks.operations.rollback.change import RollbackError
+from tasks.operations.rollback.errors import RollbackError
 from tasks.sentiment.run.taking_back import Nights, sources_of
 from tasks.settings import Settings
 

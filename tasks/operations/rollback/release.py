@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tasks.operations.rollback.change import RollbackError
+from tasks.operations.rollback.errors import RollbackError
 from tasks.settings import Settings
 
 WHY = "rolled back to "  # how the reason of such a withdrawal begins; no other is lifted

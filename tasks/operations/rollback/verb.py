@@ -7,11 +7,11 @@ from edge_detector.errors import EdgeError
 
 from edge.release.errors import PublisherError
 from services.fraud.errors import FraudError
-from tasks.operations.rollback.change import RollbackError
+from tasks.operations.rollback.errors import RollbackError
 from tasks.operations.rollback.model import rollback_model
 from tasks.operations.rollback.night import rollback_night
 from tasks.operations.rollback.release import rollback_release
-from tasks.orchestration.reporting import print_result
+from tasks.orchestration.terminal import print_result
 from tasks.sentiment.errors import SentimentError
 from tasks.settings import Settings
 

@@ -62,15 +62,14 @@ def _is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def _await_end(processes: Iterable[psutil.Process], seconds: float) -> bool:
-    """Whether all have ended in time."""
+def _await_end(processes: Iterable[psutil.Process], seconds: float) -> None:
+    """Wait for them all, but no longer than that."""
     deadline = time.monotonic() + seconds
     while alive := [process for process in processes if _is_alive(process)]:
         if time.monotonic() >= deadline:
-            return False
+            return
         processes = alive
         time.sleep(LOOK_EVERY_S)
-    return True
 
 
 def _send(processes: Iterable[psutil.Process], kill: bool) -> None:

@@ -18,7 +18,7 @@ from services.fraud.errors import ModelError
 from services.fraud.log.tables import FRAUD_DAILY_METRICS, FRAUD_PREDICTIONS
 from services.fraud.scoring.registry import Registry, Standing
 from services.fraud.scoring.store import FILES, digests, store_folder
-from tasks.operations.lineage.model_records import read_card
+from tasks.operations.lineage.model_records import read_object
 from tasks.operations.records import Records, Row
 from tasks.operations.status.state import Device, Edge, Night, Quality, RealTime
 from tasks.sentiment.sql.tables import SENTIMENT_RUNS
@@ -121,7 +121,7 @@ def _quality(records: Records, tag: str | None) -> Quality | None:
     if tag is None or not rows:
         return None
     folder = store_folder(records.home) / "models" / tag.replace(":", "/")
-    promised = (read_card(folder / "card.json") or {}).get("metrics") or {}
+    promised = (read_object(folder / "card.json") or {}).get("metrics") or {}
     row = rows[0]
     return Quality(
         day=str(row["day"]),

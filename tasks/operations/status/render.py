@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from services.reporting.figures import counted
 from tasks.operations.notices.trouble import Trouble
 from tasks.operations.status.state import Edge, Night, RealTime, Run, Schedule, Status
 
@@ -41,7 +42,7 @@ def _schedule(schedule: Schedule, now: datetime) -> Iterator[str]:
     if schedule.fault:
         yield f"the Prefect server {schedule.address} cannot be asked: {schedule.fault}"
         return
-    workers = "" if schedule.workers is None else f", {_count(schedule.workers, 'worker')}"
+    workers = "" if schedule.workers is None else f", {counted(schedule.workers, 'worker')}"
     yield f"Prefect at {schedule.address.removesuffix('/api')}{workers}"
     for run in schedule.running[:SHOWN]:
         yield f"runs now: {run.deployment} ({run.state}{_since(run, now)})"
@@ -57,10 +58,9 @@ def _nights(nights: Sequence[Night], now: datetime) -> Iterator[str]:
     if not nights:
         yield "no night yet: triptych score-sentiment --help"
     for night in nights[:SHOWN]:
-        rows = f"{night.rows_read:,} rows: {night.scored:,} scored, {night.rejected:,} rejected"
-        share = "" if night.positive_share is None else f", {night.positive_share:.0%} positive"
+        told = f"{night.describe_rows()}{night.describe_share()}"
         ended = night.ended_at or night.started_at
-        yield f"{night.source}: {night.run_date} {night.status}, {rows}{share} ({_ago(ended, now)})"
+        yield f"{night.source}: {night.run_date} {night.status}, {told} ({_ago(ended, now)})"
     if len(nights) > SHOWN:
         yield f"and {len(nights) - SHOWN} more sources"
 
@@ -72,16 +72,11 @@ def _real_time(panel: RealTime, now: datetime) -> Iterator[str]:
     shadow = f"; shadow {panel.shadow}" if panel.shadow else ""
     yield f"champion {panel.champion}{shadow}"
     if quality := panel.quality:
-        promised = quality.expected_average_precision
-        beside = f" (its card: {promised:.3f})" if promised is not None else ""
-        yield (
-            f"audit of {quality.day}: average precision {quality.average_precision:.3f}{beside},"
-            f" AUC ROC {quality.auc_roc:.3f}, {_count(quality.frauds, 'fraud')}"
-        )
+        yield f"audit of {quality.day}: {quality.describe()}"
     else:
         yield "its quality is not known yet: triptych audit-fraud, once labels have come"
     last = f", the last {_ago(panel.last_answer, now)}" if panel.last_answer else ""
-    yield f"{_count(panel.answers, 'answer')} in the last day{last}"
+    yield f"{counted(panel.answers, 'answer')} in the last day{last}"
 
 
 def _edge(edge: Edge) -> Iterator[str]:
@@ -98,7 +93,7 @@ def _edge(edge: Edge) -> Iterator[str]:
         for device in edge.devices:
             runs[device.release] = runs.get(device.release, 0) + 1
         what = ", ".join(f"{count} on {release}" for release, count in runs.items())
-        yield f"{_count(len(edge.devices), 'device')}: {counts}; {what}"
+        yield f"{counted(len(edge.devices), 'device')}: {counts}; {what}"
     else:
         yield "no device has reported yet"
 
@@ -117,10 +112,6 @@ def _troubles(troubles: Sequence[Trouble]) -> Iterator[Text]:
 
 def _is_command(cure: str) -> bool:
     return cure.startswith(("triptych ", "prefect "))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _disk(status: Status) -> str:

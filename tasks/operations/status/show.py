@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 from tasks.operations.status.read import read_status
 from tasks.operations.status.render import render_status
-from tasks.operations.terminal import print_json, print_result
 from tasks.operations.troubles import troubles
+from tasks.orchestration.terminal import print_json, print_result
 from tasks.settings import Settings
 
 

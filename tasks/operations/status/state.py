@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from services.reporting.figures import counted
+
 
 @dataclass(frozen=True)
 class Run:
@@ -59,6 +61,14 @@ class Night:
     finished: str | None = None
     command: str | None = None  # that runs it again
 
+    def describe_rows(self) -> str:
+        """619 rows: 607 scored, 12 rejected"""
+        return f"{self.rows_read:,} rows: {self.scored:,} scored, {self.rejected:,} rejected"
+
+    def describe_share(self) -> str:
+        """, 58% positive; empty where nothing was scored"""
+        return "" if self.positive_share is None else f", {self.positive_share:.0%} positive"
+
 
 @dataclass(frozen=True)
 class Quality:
@@ -70,6 +80,15 @@ class Quality:
     frauds: int
     expected_auc_roc: float | None
     expected_average_precision: float | None
+
+    def describe(self) -> str:
+        """average precision 0.870 (its card: 0.774), AUC ROC 0.933, 60 frauds"""
+        promised = self.expected_average_precision
+        beside = f" (its card: {promised:.3f})" if promised is not None else ""
+        return (
+            f"average precision {self.average_precision:.3f}{beside},"
+            f" AUC ROC {self.auc_roc:.3f}, {counted(self.frauds, 'fraud')}"
+        )
 
 
 @dataclass(frozen=True)

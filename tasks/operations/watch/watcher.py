@@ -33,7 +33,7 @@ from tasks.operations.watch.survey import SaidOnce, Survey
 from tasks.operations.watch.verdicts import RunSeen, Verdicts
 from tasks.orchestration.command_line import fail
 from tasks.orchestration.prefect_access import AccessError, running_server
-from tasks.orchestration.reporting import print_notice
+from tasks.orchestration.terminal import print_notice
 from tasks.settings import Settings
 
 ERRORS = (AccessError,)

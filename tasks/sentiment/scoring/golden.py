@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tasks.sentiment.errors import GoldenError, ModelError
 from tasks.sentiment.scoring.labels import NEGATIVE, POSITIVE, decide, split
+from tasks.sentiment.scoring.model import OWN_TEXTS
 from tasks.sentiment.scoring.scorer import TextScorer
 from tasks.sentiment.text import clean
 
@@ -59,7 +60,6 @@ GOLDEN_TEXTS = (
 )
 
 
-OWN_TEXTS = "known_texts.json"
 LEAST_OWN = 3  # of each label
 _OPPOSITE = {POSITIVE: NEGATIVE, NEGATIVE: POSITIVE}
 

@@ -31,6 +31,7 @@ HUB_EXAMPLE = "distilbert/distilbert-base-uncased-finetuned-sst-2-english"
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _VOCABULARIES = ("vocab.txt", "vocab.json", "merges.txt", "*.model")  # without tokenizer.json
+OWN_TEXTS = "known_texts.json"  # that a model brings, as `golden` reads them
 _HUB_FILES = (
     "config.json",
     SINGLE_FILE,
@@ -39,7 +40,7 @@ _HUB_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
-    "known_texts.json",
+    OWN_TEXTS,
     *_VOCABULARIES,
 )
 # Packages that only tokenizers ask for which have no fast form (XLM, FlauBERT, BERT of Japanese).

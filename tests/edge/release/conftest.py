@@ -1,9 +1,7 @@
 """A server that speaks S3's protocol, for those tests that need one."""
 
 import itertools
-import logging
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,21 +13,6 @@ _NUMBERS = itertools.count()
 def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test here cuts the power."""
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
-
-
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[str]:
-    """Its address."""
-    pytest.importorskip("boto3")
-    server_module = pytest.importorskip("moto.server")
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    try:
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from services.fraud.log.database import Database
 from services.fraud.log.rows import BATCHES
 from services.fraud.log.tables import FRAUD_DAILY_METRICS, Batch
 from services.fraud.scoring.registry import Registry
+from services.storage.files import file_digest
 from tasks.operations.lineage.made import remember_fraud, remember_release
-from tasks.operations.lineage.model_records import read_card
+from tasks.operations.lineage.model_records import read_object
 from tasks.operations.lineage.models import BUNDLED_SENTIMENT
-from tasks.operations.records import file_digest
 from tests.edge.fleet.records import a_record, line, put
 from tests.edge.releases import make_release, make_repository
 from tests.services.fraud.answered import a_card, draw_traffic, save_model, write_traffic
@@ -77,7 +77,7 @@ def release(home: Path, url: str) -> None:
     )
     made = make_release("1.2.3", lineage=lineage)
     make_repository(home).publish(made)
-    card = read_card(BUNDLED_FOLDER / "card.json") or {}
+    card = read_object(BUNDLED_FOLDER / "card.json") or {}
     remember_release(home, made.manifest, BUNDLED_FOLDER / "model.keras", card, "stable")
     now = datetime.now(UTC)
     runs = {"name": "parts", "version": "1.2.3", "sha256": made.manifest.model.sha256}

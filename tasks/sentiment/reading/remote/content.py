@@ -104,10 +104,8 @@ class _Blocks(io.RawIOBase):
             return 0
         end = self._start + len(self._block)
         if not self._start <= self._place < end:
-            is_next = self._place == end
-            self._wanted = min(2 * self._wanted, LARGEST_BLOCK_BYTES) if is_next else (
-                FIRST_BLOCK_BYTES
-            )  # fmt: skip
+            larger = min(2 * self._wanted, LARGEST_BLOCK_BYTES)
+            self._wanted = larger if self._place == end else FIRST_BLOCK_BYTES
             self._block = memoryview(b"")  # two are never held
             length = min(max(self._wanted, len(buffer)), self._content.size - self._place)
             place = self._place

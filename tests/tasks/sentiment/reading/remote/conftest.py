@@ -1,7 +1,6 @@
 """A bucket on a server that speaks S3's protocol, and no pauses."""
 
 import itertools
-import logging
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -30,21 +29,6 @@ def nobody() -> Iterator[str]:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{held.getsockname()[1]}"
-
-
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[str]:
-    """Its address."""
-    pytest.importorskip("boto3")
-    server_module = pytest.importorskip("moto.server")
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    try:
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
 
 
 class S3:

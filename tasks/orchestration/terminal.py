@@ -1,6 +1,6 @@
-"""What the operator's verbs print: texts as they are, for nothing in data may style the terminal.
+"""What commands print: texts as they are; nothing in data, paths or errors styles the terminal.
 
-Prefect is not loaded: the verbs answer at once.
+Prefect is not loaded: verbs that need none answer at once.
 """
 
 import json
@@ -11,12 +11,12 @@ from rich.console import Console, RenderableType
 
 
 def print_result(what: RenderableType) -> None:
-    """On standard output, unwrapped: paths and commands are to be copied."""
+    """Print on standard output, unwrapped: paths and commands are to be copied."""
     Console(highlight=False, markup=False, emoji=False).print(what, soft_wrap=True)
 
 
 def print_notice(message: str) -> None:
-    """A line on standard error."""
+    """Print a line on standard error, beside the progress."""
     Console(stderr=True, highlight=False, markup=False, emoji=False).print(message, soft_wrap=True)
 
 

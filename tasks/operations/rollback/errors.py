@@ -1,4 +1,4 @@
-"""What a rollback would change, or has changed, in lines for a person."""
+"""What keeps a rollback from being made."""
 
 
 class RollbackError(Exception):

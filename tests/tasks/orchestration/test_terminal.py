@@ -2,7 +2,7 @@
 
 from rich.text import Text
 
-from tasks.orchestration.reporting import print_notice, print_result
+from tasks.orchestration.terminal import print_notice, print_result
 
 HOSTILE = "[red]x[/red] :boom: /a/very/long/path" + "/deeper" * 30
 

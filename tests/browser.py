@@ -21,10 +21,15 @@ _FLAGS = (
     *("--hide-scrollbars", "--no-first-run", "--disable-background-networking"),
     *("--remote-debugging-port=0", "--window-size=1360,900", "--force-color-profile=srgb"),
 )
+_LEFT = -32000  # "Inspected target navigated or closed", "Cannot find context", and the like
 # The visible element, innermost first, that matches a selector and says a text.
 _FIND = """((selector, text) => [...document.querySelectorAll(selector)].filter(
   (e) => e.getClientRects().length && (e.textContent + (e.value ?? "")).includes(text)
 ).sort((a, b) => a.textContent.length - b.textContent.length)[0])(%s, %s)"""
+
+
+class PageLeft(Exception):
+    """The page was left for another one while it was asked."""
 
 
 class Page:
@@ -36,26 +41,44 @@ class Page:
         self.command("Runtime.enable")
 
     def command(self, method: str, **params: Any) -> dict[str, Any]:
-        """Ask for something by the browser's protocol, and wait for the answer."""
+        """Ask for something by the browser's protocol, and wait for the answer.
+
+        Raises: PageLeft.
+        """
         self._count += 1
         self._connection.send(json.dumps({"id": self._count, "method": method, "params": params}))
         while True:
             answer = json.loads(self._connection.recv(timeout=ANSWER_S))
             if answer.get("id") == self._count:
+                if answer.get("error", {}).get("code") == _LEFT:
+                    raise PageLeft(method, answer)
                 assert "error" not in answer, (method, answer)
                 result: dict[str, Any] = answer["result"]
                 return result
 
     def evaluate(self, expression: str) -> Any:
-        """The value of an expression of JavaScript, as JSON has it."""
-        answer = self.command(
-            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
-        )
-        assert "exceptionDetails" not in answer, answer
-        return answer["result"].get("value")
+        """The value of an expression of JavaScript; of the next page, if this one is left."""
+        deadline = time.monotonic() + ANSWER_S
+        while True:
+            try:
+                answer = self.command(
+                    "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+                )
+            except PageLeft:
+                assert time.monotonic() < deadline, expression
+                time.sleep(0.2)
+                continue
+            assert "exceptionDetails" not in answer, answer
+            return answer["result"].get("value")
 
     def open(self, url: str) -> None:
         self.command("Page.navigate", url=url)
+
+    def reload(self) -> None:
+        """Load the page again; what is read afterwards is of the new one."""
+        self.evaluate("void (window.isOld = true)")
+        self.command("Page.reload")
+        self.await_("!window.isOld")
 
     def await_(self, expression: str, seconds: float = ANSWER_S) -> None:
         """Wait until an expression is true."""

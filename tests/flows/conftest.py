@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from prefect.client.orchestration import get_client
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_URL,
@@ -44,6 +45,18 @@ def prefect_api() -> Iterator[str]:
         }
     ):
         yield url
+
+
+@pytest.fixture
+def empty_prefect_api(prefect_api: str) -> str:
+    """The same, and it knows no run and no deployment of other tests: a watcher sees them all."""
+    with get_client(sync_client=True) as api:
+        while runs := api.read_flow_runs():  # a page of them
+            for run in runs:
+                api.delete_flow_run(run.id)
+        for deployment in api.read_deployments():
+            api.delete_deployment(deployment.id)
+    return prefect_api
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ class World:
 
 
 @pytest.fixture
-def world(prefect_api: str, tmp_path: Path) -> Iterator[World]:
+def world(empty_prefect_api: str, tmp_path: Path) -> Iterator[World]:
     name = f"stormy-{uuid4().hex[:6]}"
     with get_client(sync_client=True) as api, receiving() as receiver:
         flow = api.create_flow_from_name(name)

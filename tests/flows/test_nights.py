@@ -88,7 +88,9 @@ class Nights:
 
 
 @pytest.fixture
-def nights(prefect_api: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Nights]:
+def nights(
+    empty_prefect_api: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Nights]:
     with get_client(sync_client=True) as api:
         schedule = DeploymentScheduleCreate(
             schedule=CronSchedule(cron=HOURLY, timezone="Europe/Berlin"), active=True

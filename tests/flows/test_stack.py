@@ -166,7 +166,7 @@ def test_person_starts_a_run_by_its_form_and_sees_its_report_the_service_and_the
         run_id = uuid.UUID(page.evaluate("location.pathname.split('/').pop()"))
         with stack.api() as api:
             await_answer(lambda: api.read_flow_run(run_id).end_time, RUN_S, stack.log)
-        page.evaluate("location.reload()")  # it has asked for artifacts before there were any
+        page.reload()  # it has asked for artifacts before there were any
         page.await_text("Completed")
         page.click("[role=tab]", "Artifacts")
         page.click("a[href*='artifacts/']", "score-sentiment")  # what has this key

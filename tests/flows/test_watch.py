@@ -54,7 +54,7 @@ class World:
 
 
 @pytest.fixture
-def world(prefect_api: str) -> Iterator[World]:
+def world(empty_prefect_api: str) -> Iterator[World]:
     with get_client(sync_client=True) as api:
         flow = api.create_flow_from_name("watched")
         deployment = api.create_deployment(

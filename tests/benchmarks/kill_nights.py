@@ -244,7 +244,7 @@ def ask(read: Any) -> Any:
         return None
 
 
-def trial(stack: Stack, kind: str, number: int, chance: random.Random) -> Trial:
+def trial(stack: Stack, kind: str, number: int, chance: random.Random, spread_s: float) -> Trial:
     """One night with one kill."""
     source = f"{kind}-{number}"
     reviews = stack.folder / f"{source}.csv"
@@ -273,9 +273,9 @@ def trial(stack: Stack, kind: str, number: int, chance: random.Random) -> Trial:
         began = time.monotonic()
         if number % 4:  # in the middle of the work; else while it is taken up
             await_state(api, run, "RUNNING")
-            time.sleep(chance.uniform(0, 20))
+            time.sleep(chance.uniform(0, spread_s))
         else:
-            time.sleep(chance.uniform(1, 15))
+            time.sleep(chance.uniform(0.5, 0.75 * spread_s))
         # The next night, or another try at the same one: it waits for the place of the first.
         at = datetime.now(UTC) + timedelta(seconds=15)
         following = plan(day + timedelta(days=number % 2), at)
@@ -358,6 +358,7 @@ def main() -> None:
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--kills", type=int, default=20, help="of each")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--spread", type=float, default=20, help="seconds that a night takes here")
     parser.add_argument("--output", type=Path, default=Path("var/benchmarks/kills.md"))
     parser.add_argument("--keep", type=Path, help="folder that stays, to look into afterwards")
     asked = parser.parse_args()
@@ -372,7 +373,7 @@ def main() -> None:
         running = Stack(folder, stack)
         for number in range(asked.kills):
             for kind in asked.kinds.split(","):
-                trials.append(trial(running, kind, number, chance))
+                trials.append(trial(running, kind, number, chance, asked.spread))
                 asked.output.write_text(render(trials))
                 print(trials[-1], flush=True)
     sys.exit(0 if all(each.is_good for each in trials) else 1)

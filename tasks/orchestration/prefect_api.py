@@ -61,7 +61,7 @@ def prefect_api(home: Path, announce: Callable[[str], None]) -> Iterator[str]:
     if configured:
         yield configured
         return
-    with _server_of_our_own(home, known, announce) as own:
+    with own_server(home, known, announce) as own:
         began = datetime.now(UTC)
         with _client_of(own):
             yield own.url
@@ -69,10 +69,13 @@ def prefect_api(home: Path, announce: Callable[[str], None]) -> Iterator[str]:
 
 
 @contextmanager
-def _server_of_our_own(
+def own_server(
     home: Path, known: str | None, announce: Callable[[str], None]
 ) -> Iterator[RunningServer]:
-    """A server that answers, ended with the block; known: its password."""
+    """A server that answers, ended with the block.
+
+    known: its password, that of the home folder. Raises as `prefect_api`.
+    """
     folder = home / "prefect"
     is_new = not (folder / "prefect.db").exists()
     folder.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ PROGRAM = Program(
             Verb("env", "let a shell ask the Prefect server: its password", "flows.verbs.env"),
             Verb("rollback", "take back the last night, model or release", "flows.verbs.rollback"),
             Verb("backup", "copy everything into one file", "flows.verbs.backup"),
+            Verb("doctor", "what is wrong here, and what cures it", "flows.verbs.doctor"),
             Verb("status", "what runs, how all stands, what needs you", "flows.verbs.status"),
             Verb("trace", "where a result, model or release comes from", "flows.verbs.trace"),
             Verb("notify", "see and test who is told what is wrong", "flows.verbs.notify"),

@@ -122,12 +122,14 @@ class Command(Generic[Parameters]):
     """A verb of the operator, which needs no Prefect run.
 
     parameters: what it is asked for; do: what it does, which returns the exit status, None for 0;
-    errors: those that it raises on purpose; each is answered by its message alone.
+    errors: those that it raises on purpose; each is answered by its message alone;
+    any_settings: it goes on where settings are wrong, since it is what tells of them.
     """
 
     parameters: type[Parameters]
     do: Callable[[Parameters], int | None]
     errors: tuple[type[Exception], ...] = ()
+    any_settings: bool = False
 
     def run(self, program: str, arguments: Sequence[str] | None = None) -> NoReturn:
         """Parse the command line, do it, and end the process.
@@ -135,7 +137,7 @@ class Command(Generic[Parameters]):
         program: how it was called, for its usage and errors; arguments: by default the process's.
         """
         given = parse(self.parameters, program, sys.argv[1:] if arguments is None else arguments)
-        home = _open_home()
+        home = _open_home(any_settings=self.any_settings)
         sys.exit(_status_of(lambda: self.do(given), home, self.errors))
 
 
@@ -167,10 +169,10 @@ class FlowCommand(Generic[Parameters]):
         sys.exit(_status_of(run, home, (ApiError, *self.errors)))
 
 
-def _open_home() -> Path:
+def _open_home(*, any_settings: bool = False) -> Path:
     """The home folder of the settings; SIGTERM is as Ctrl-C from here on.
 
-    Settings that are wrong end the process with status 2.
+    Settings that are wrong end the process with status 2, unless any are as good.
     """
     from tasks.settings import Settings
 
@@ -178,6 +180,8 @@ def _open_home() -> Path:
     try:
         return Settings().home
     except ValidationError as error:
+        if any_settings:
+            return Path.cwd()
         for fault in error.errors():
             fail(f"TRIPTYCH_{str(fault['loc'][0]).upper()}: {fault['msg']}")
         sys.exit(2)

@@ -68,6 +68,22 @@ def folder(tag: str, home: Path) -> Path:
     return found
 
 
+def fault(tag: str, home: Path) -> str | None:
+    """What is wrong with a model's files, told without BentoML; None: they are those saved."""
+    import yaml  # BentoML brings it
+
+    place = store_folder(home) / "models" / tag.replace(":", "/")
+    if missing := [name for name in FILES if not (place / name).is_file()]:
+        return f"{place} lacks {', '.join(missing)}"
+    try:
+        told = yaml.safe_load((place / "model.yaml").read_text("utf-8"))
+        saved = told["metadata"]["sha256"]
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        return f"{place / 'model.yaml'} is damaged: {str(error).splitlines()[0]}"
+    others = [name for name, digest in digests(place).items() if saved.get(name) != digest]
+    return f"{', '.join(others)} in {place} is not what was saved" if others else None
+
+
 def tags(home: Path) -> list[str]:
     """All models in the store, newest first."""
     versions = store_folder(home) / "models" / MODEL

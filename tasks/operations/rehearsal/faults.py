@@ -11,6 +11,7 @@ from tasks.operations.rehearsal import (
     locked_database,
     rewound_metadata,
 )
+from tasks.operations.rehearsal.names import NAMES
 from tasks.operations.rehearsal.stage import Stage
 
 
@@ -24,12 +25,16 @@ class Fault:
 
 FAULTS: Mapping[str, Fault] = {
     name: Fault(module.DONE, module.rehearse)
-    for name, module in {
-        "killed-worker": killed_worker,
-        "locked-database": locked_database,
-        "damaged-model": damaged_model,
-        "frozen-camera": frozen_camera,
-        "rewound-metadata": rewound_metadata,
-        "full-disk": full_disk,
-    }.items()
+    for name, module in zip(
+        NAMES,
+        (
+            killed_worker,
+            locked_database,
+            damaged_model,
+            frozen_camera,
+            rewound_metadata,
+            full_disk,
+        ),
+        strict=True,
+    )
 }

@@ -8,7 +8,6 @@ from statistics import median
 from typing import Any
 
 import sqlalchemy as sa
-import yaml
 from edge_detector.contract.channel import CHANNELS
 
 from edge.fleet.tables import DEVICES
@@ -16,8 +15,8 @@ from edge.release.errors import PublisherError
 from edge.release.publishing.request import Place
 from services.fraud.errors import ModelError
 from services.fraud.log.tables import FRAUD_DAILY_METRICS, FRAUD_PREDICTIONS
+from services.fraud.scoring import store
 from services.fraud.scoring.registry import Registry, Standing
-from services.fraud.scoring.store import FILES, digests, store_folder
 from tasks.operations.lineage.model_records import read_object
 from tasks.operations.records import Records, Row
 from tasks.operations.status.state import Device, Edge, Night, Quality, RealTime
@@ -79,7 +78,7 @@ def read_real_time(records: Records, now: datetime) -> RealTime:
     registry, fault, standing = Registry(records.home), "", Standing()
     try:
         standing = registry.read()
-        fault = _fault_of_files(records, standing.champion) if standing.champion else ""
+        fault = store.fault(standing.champion, records.home) or "" if standing.champion else ""
     except ModelError as error:
         fault = str(error)
     since = ANSWERS.answered_at > now - timedelta(days=1)
@@ -101,26 +100,12 @@ def read_real_time(records: Records, now: datetime) -> RealTime:
     )
 
 
-def _fault_of_files(records: Records, tag: str) -> str:
-    """What is wrong with a model's files; empty: they are those that were saved."""
-    folder = store_folder(records.home) / "models" / tag.replace(":", "/")
-    if missing := [name for name in FILES if not (folder / name).is_file()]:
-        return f"{folder} lacks {', '.join(missing)}"
-    try:
-        told = yaml.safe_load((folder / "model.yaml").read_text("utf-8"))
-        saved = told["metadata"]["sha256"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        return f"{folder / 'model.yaml'} is damaged: {str(error).splitlines()[0]}"
-    others = [name for name, digest in digests(folder).items() if saved.get(name) != digest]
-    return f"{', '.join(others)} in {folder} is not what was saved" if others else ""
-
-
 def _quality(records: Records, tag: str | None) -> Quality | None:
     judged = (AUDITS.model == tag, AUDITS.role == "answered", AUDITS.auc_roc.is_not(None))
     rows = records.rows(FRAUD_DAILY_METRICS, *judged, order=(AUDITS.day.desc(),), limit=1)
     if tag is None or not rows:
         return None
-    folder = store_folder(records.home) / "models" / tag.replace(":", "/")
+    folder = store.store_folder(records.home) / "models" / tag.replace(":", "/")
     promised = (read_object(folder / "card.json") or {}).get("metrics") or {}
     row = rows[0]
     return Quality(

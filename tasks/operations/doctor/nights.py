@@ -1,0 +1,91 @@
+"""Published nights, against the manifests that vouch for them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.operations.doctor.check import Check, absent, fault, ok
+from tasks.sentiment.errors import PublicationError
+from tasks.sentiment.run.publication import MANIFEST, read_manifest
+
+SCORE = "triptych score-sentiment --help"
+READ_WHOLLY = 30  # newest run dates; of older ones the ends of the files, which tell their rows
+_ROWS = {"scores": ("scored", "reused"), "rejected": ("rejected",)}
+
+
+def check_nights(home: Path) -> Iterator[Check]:
+    """Every published night: its manifest, its files, and their rows."""
+    folders = sorted((home / "sentiment").glob("*/run_date=*"))
+    folders = [folder for folder in folders if folder.parent.name in _ROWS]
+    days = sorted({folder.name for folder in folders})
+    newest = days[-READ_WHOLLY:]
+    found = [each for one in folders for each in _check_night(one, wholly=one.name in newest)]
+    yield from found
+    if not days:
+        yield absent("nights", f"no night is published; type: {SCORE}")
+    elif not found:
+        yield ok("nights", f"{len(days)} published, each file whole and with its rows")
+    yield from _check_staging(home)
+
+
+def _check_night(folder: Path, *, wholly: bool) -> Iterator[Check]:
+    day = folder.name.removeprefix("run_date=")
+    meaning = f"readers of {folder.parent.name} of {day} see less than was scored, or nothing"
+    if not (folder / MANIFEST).is_file():
+        cure = f"mv {folder} /somewhere/else, and run the sources of that date again"
+        yield fault("nights", f"{folder} has no {MANIFEST}", meaning, cure)
+        return
+    try:
+        sources = read_manifest(folder)["sources"]
+    except PublicationError as error:
+        again = "its sources are named in the table sentiment_runs"
+        yield fault("nights", str(error), meaning, f"do so; {again}")
+        return
+    for source, entry in sources.items():
+        if wrong := _wrong(folder, entry, wholly=wholly):
+            yield fault(
+                "nights",
+                f"{wrong} (source {source})",
+                meaning,
+                f"bring it back from a back-up, or triptych score-sentiment --source"
+                f" {_asked(entry, 'source')} --text-column {_asked(entry, 'text_column')}"
+                f" --source-name {source} --run-date {day} --rescore",
+            )
+
+
+def _asked(entry: dict[str, Any], name: str) -> str:
+    return str((entry.get("request") or {}).get(name) or "…")
+
+
+def _wrong(folder: Path, entry: dict[str, Any], *, wholly: bool) -> str | None:
+    """What is wrong with the files of a source."""
+    rows = 0
+    for name in entry.get("files", ()):
+        file = folder / name
+        try:
+            with pq.ParquetFile(file) as content:
+                if wholly:
+                    rows += sum(batch.num_rows for batch in content.iter_batches())
+                else:
+                    rows += content.metadata.num_rows
+        except FileNotFoundError:
+            return f"{file} is missing"
+        except (OSError, pa.ArrowException) as error:
+            return f"{file} is damaged: {str(error).splitlines()[0][:120]}"
+    counts = entry.get("counts") or {}
+    expected = sum(int(counts.get(name, 0)) for name in _ROWS[folder.parent.name])
+    if counts and rows != expected:
+        return f"{folder} holds {rows:,} rows where its manifest says {expected:,}"
+    return None
+
+
+def _check_staging(home: Path) -> Iterator[Check]:
+    """Runs that were interrupted: what they have done waits for the same command."""
+    waiting = sorted((home / "sentiment" / "staging").glob("run_date=*/*"))
+    if waiting:
+        some = ", ".join(f"{one.name} of {one.parent.name[9:]}" for one in waiting[:3])
+        told = f"{len(waiting)} not finished: {some}; the command that began one goes on with it"
+        yield ok("runs", told)

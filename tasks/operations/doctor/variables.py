@@ -1,0 +1,78 @@
+"""The variables TRIPTYCH_…: those that nothing reads, and values that make no sense."""
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+
+from pydantic import AliasChoices, ValidationError
+from pydantic_settings import BaseSettings
+
+from edge.fleet.settings import ServerSettings
+from services.fraud.settings import ServiceSettings
+from tasks.operations.doctor.check import Check, fault, ok
+from tasks.settings import Settings
+
+PREFIX = "TRIPTYCH_"
+KINDS: tuple[type[BaseSettings], ...] = (Settings, ServiceSettings, ServerSettings)
+_OTHERS = (  # that the stack, its images and its scripts read
+    *("TRIPTYCH_PORT", "TRIPTYCH_FRAUD_PORT", "TRIPTYCH_RELEASES_PORT", "TRIPTYCH_PREVIEW_PORT"),
+    *("TRIPTYCH_CAMERA", "TRIPTYCH_DEVICE_KEY", "TRIPTYCH_SECRETS", "TRIPTYCH_REVIEWS"),
+)
+_FROM_FILES = (
+    *("TRIPTYCH_DATABASE_URL", "TRIPTYCH_SOURCE_DATABASE_URL", "TRIPTYCH_API_KEYS"),
+    *("TRIPTYCH_FLEET_KEYS", "TRIPTYCH_NOTIFY_URLS"),
+)
+
+
+def known_variables() -> tuple[str, ...]:
+    """All that something reads."""
+    fields = {name for kind in KINDS for name in map(str.upper, _names(kind))}
+    files = {f"{name}_FILE" for name in _FROM_FILES}
+    return tuple(sorted(fields | files | set(_OTHERS)))
+
+
+def check_variables(environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
+    """Each that is set."""
+    known = known_variables()
+    given = sorted(name for name in environment if name.startswith(PREFIX))
+    found = [_unknown(name, known) for name in given if name not in known]
+    found += [check for kind in KINDS for check in _check_values(kind)]
+    yield from dict.fromkeys(found)
+    if not found:
+        told = ", ".join(given) if given else "none is set, everything is at its default"
+        yield ok("settings", told)
+
+
+def _names(kind: type[BaseSettings]) -> Iterator[str]:
+    for name, field in kind.model_fields.items():
+        alias = field.validation_alias
+        assert not isinstance(alias, AliasChoices)
+        yield str(alias) if alias else f"{PREFIX}{name}"
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> Check:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    cure = f"write {near[0]}, or unset {name}" if near else f"unset {name}"
+    meant = f"; did you mean {near[0]}?" if near else ""
+    return fault(
+        "settings",
+        f"{name} is set, and nothing reads it{meant}",
+        "what was meant by it is not so: the default counts",
+        f"{cure}; deployments/README.md lists all",
+    )
+
+
+def _check_values(kind: type[BaseSettings]) -> Iterator[Check]:
+    """Values are not shown: some are secrets."""
+    try:
+        kind()
+    except ValidationError as error:
+        for each in error.errors():
+            field = str(each["loc"][0]) if each["loc"] else "a setting"
+            name = field if field.startswith(PREFIX) else f"{PREFIX}{field.upper()}"
+            yield fault(
+                "settings",
+                f"{name}: {each['msg'].removeprefix('Value error, ')}",
+                "what reads it does not start",
+                f"correct {name}, or unset it",
+            )

@@ -20,12 +20,12 @@ from typing import Protocol
 
 from services.storage.files import ASIDE, written_aside
 from services.storage.locks import Held, held
+from services.storage.sqlite_file import is_sqlite
 from tasks.settings import Settings
 
 DUMP = "warehouse.dump"
 # What a run holds while it writes: nights, promotions, releases.
 _LOCKS = ("sentiment/locks/*.lock", "fraud/registry.lock", "releases/.lock")
-_SQLITE = b"SQLite format 3\0"
 _NOT_KEPT = ("-wal", "-shm", "-journal", ".lock", "/server.url", "/server.log")
 
 
@@ -119,10 +119,7 @@ def _files(home: Path, target: Path) -> list[Path]:
 
 
 def _is_database(file: Path) -> bool:
-    if not file.is_file():
-        return False
-    with file.open("rb") as content:
-        return content.read(len(_SQLITE)) == _SQLITE
+    return file.is_file() and is_sqlite(file)
 
 
 def _copy_database(database: Path, copy: Path) -> None:

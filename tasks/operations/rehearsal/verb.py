@@ -12,7 +12,7 @@ from rich.console import Console
 from services.fraud.errors import FraudError
 from tasks.operations.rehearsal import scratch
 from tasks.operations.rehearsal.errors import Broken, NothingToBreak, RehearsalError
-from tasks.operations.rehearsal.faults import FAULTS, Fault
+from tasks.operations.rehearsal.fault import FAULTS, Fault
 from tasks.operations.rehearsal.outcome import End, Outcome, render_table
 from tasks.operations.rehearsal.stage import Stage
 from tasks.orchestration.prefect_access import password, running_server

@@ -2,7 +2,7 @@
 
 from tasks.operations.rehearsal import process
 from tasks.operations.rehearsal.errors import Broken
-from tasks.operations.rehearsal.night import ROWS, make_night
+from tasks.operations.rehearsal.faults.night import ROWS, make_night
 from tasks.operations.rehearsal.stage import Stage
 
 DONE = "SIGKILL to a scoring run while it loads its rows"

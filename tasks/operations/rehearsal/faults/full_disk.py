@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tasks.operations.rehearsal import process
 from tasks.operations.rehearsal.errors import Broken, NothingToBreak
-from tasks.operations.rehearsal.night import ROWS, Night, make_night
+from tasks.operations.rehearsal.faults.night import ROWS, Night, make_night
 from tasks.operations.rehearsal.process import Process
 from tasks.operations.rehearsal.stage import Stage
 
@@ -26,10 +26,12 @@ def rehearse(stage: Stage) -> str:
     with _small_disk(disk) as is_mounted:
         night = make_night(disk / "home", stage.folder, "rehearsal-full")
         fill = _fill if is_mounted else _forbid_to_grow
-        said, loaded = _break(stage, night, lambda run: fill(run, disk))
+        said = _break(stage, night, lambda run: fill(run, disk))
         if is_mounted and "make room" not in said:
             raise Broken(f"the run did not say what would help: {said}")
-        _make_room(disk)
+        (disk / "filler").unlink(missing_ok=True)
+        if (loaded := night.rows()) >= ROWS:
+            raise Broken("the run was over before the disk was full; nothing was rehearsed")
         status, again = process.done(night.words, stage.environment(night.home))
         if status:
             raise Broken(f"the next run failed: {again.last_line()}")
@@ -38,21 +40,19 @@ def rehearse(stage: Stage) -> str:
     return f"{what}; nothing half written; the next run ended the night from row {loaded} on"
 
 
-def _break(stage: Stage, night: Night, fill: Callable[[Process], None]) -> tuple[str, int]:
+def _break(stage: Stage, night: Night, fill: Callable[[Process], None]) -> str:
+    """What the run said when there was no room any more."""
     with process.started(night.words, stage.environment(night.home)) as run:
         run.until(lambda: night.rows() > 0, "its first rows were in SQL")
         fill(run)
         if run.wait() == 0:
             raise Broken("the run ended although there was no room; nothing was rehearsed")
         said = run.last_line()
-    loaded = night.rows()
-    if loaded >= ROWS:
-        raise Broken("the run was over before the disk was full; nothing was rehearsed")
     if left := night.leftovers():
         raise Broken(f"half-written files stay: {', '.join(left[:3])}")
     if "Traceback" in run.said() or str(night.home) not in said:
         raise Broken(f"the run did not say in a line what was wrong: {said}")
-    return said, loaded
+    return said
 
 
 @contextmanager
@@ -85,10 +85,6 @@ def _fill(run: Process, disk: Path) -> None:
 
         with suppress(Broken):  # it ended: that is waited for
             run.until(is_over, "it ended")
-
-
-def _make_room(disk: Path) -> None:
-    (disk / "filler").unlink(missing_ok=True)
 
 
 def _forbid_to_grow(run: Process, disk: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tasks.operations.rehearsal import process
 from tasks.operations.rehearsal.errors import Broken, NothingToBreak
-from tasks.operations.rehearsal.night import make_night
+from tasks.operations.rehearsal.faults.night import make_night
 from tasks.operations.rehearsal.process import Process
 from tasks.operations.rehearsal.stage import Stage
 

@@ -1,9 +1,9 @@
 """The camera that a device looks at repeats one picture; the device has to notice."""
 
 from tasks.operations.rehearsal import process
-from tasks.operations.rehearsal.camera import Camera
-from tasks.operations.rehearsal.device import Device
 from tasks.operations.rehearsal.errors import Broken
+from tasks.operations.rehearsal.faults.camera import Camera
+from tasks.operations.rehearsal.faults.device import Device
 from tasks.operations.rehearsal.stage import Stage
 
 PATIENCE_S = 60.0

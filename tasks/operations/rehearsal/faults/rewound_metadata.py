@@ -1,8 +1,8 @@
 """A device is shown older release metadata than it has seen, as a server in wrong hands would."""
 
 from edge.release.publishing.request import Place
-from tasks.operations.rehearsal.device import PUBLISH, Device
 from tasks.operations.rehearsal.errors import Broken, NothingToBreak
+from tasks.operations.rehearsal.faults.device import PUBLISH, Device
 from tasks.operations.rehearsal.stage import Stage
 
 DONE = "the release timestamp of before the last change is put back"

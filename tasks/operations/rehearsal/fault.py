@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tasks.operations.rehearsal import (
+from tasks.operations.rehearsal.faults import (
     damaged_model,
     frozen_camera,
     full_disk,

@@ -6,7 +6,7 @@ from contextlib import closing
 
 from tasks.operations.rehearsal import process
 from tasks.operations.rehearsal.errors import Broken
-from tasks.operations.rehearsal.night import ROWS, make_night
+from tasks.operations.rehearsal.faults.night import ROWS, make_night
 from tasks.operations.rehearsal.stage import Stage
 
 HELD_S = 8.0

@@ -1,0 +1,101 @@
+"""Databases that are damaged, empty, or none, and those that do not answer."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tasks.operations.doctor.check import State
+from tasks.operations.doctor.databases import check_databases, check_server
+from tasks.settings import Settings
+from tests.tasks.operations.doctor.faults import states, the_fault
+
+
+def damage(file: Path) -> None:
+    """Overwrite a page in the middle."""
+    with file.open("r+b") as content:
+        content.seek(file.stat().st_size // 4096 // 2 * 4096)
+        content.write(b"\xff" * 4096)
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:6_000])
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (damage, "is damaged: "),
+        (cut, "is damaged: "),
+        (lambda file: file.write_bytes(b""), "is empty"),
+        (lambda file: file.write_text("no database, but a text of some length"), "is no SQLite"),
+    ],
+    ids=["overwritten", "truncated", "empty", "text"],
+)
+def test_damaged_database_is_named_with_its_cure(home, settings, harm, says):
+    file = home / "triptych.db"
+    harm(file)
+    before = sorted(home.rglob("*"))
+
+    fault = the_fault(check_databases(settings))
+
+    assert fault.told.startswith(f"{file} {says}")
+    assert f"tar -xpf BACKUP.tar -C {home} triptych.db" in fault.cure and ".recover" in fault.cure
+    assert sorted(home.rglob("*")) == before
+
+
+def test_what_is_lost_with_each_database_is_told(home, settings):
+    """Prefect's is made anew, and so is the fraud service's."""
+    for place, cure in (
+        ("prefect/prefect.db", "the next start makes a new one"),
+        ("fraud/state.db", "it is built again from the snapshot"),
+    ):
+        file = home / place
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"")
+        fault = the_fault(check_databases(settings))
+        assert f"rm {file}*" in fault.cure and cure in fault.cure
+        file.unlink()
+
+
+def test_database_that_is_written_meanwhile_is_read_with_its_log(home, settings):
+    """What a transaction has left in the log counts, and the file is not said to be damaged."""
+    with closing(sqlite3.connect(home / "triptych.db", isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute("CREATE TABLE more (n INTEGER)")
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("INSERT INTO more VALUES (1)")
+        assert states(check_databases(settings)) == {State.OK}
+        writer.execute("COMMIT")
+
+
+def test_files_of_other_programs_are_no_databases_of_ours(home, settings):
+    """As Prometheus's client keeps its counters in files of that name."""
+    (home / "fraud" / "metrics").mkdir()
+    (home / "fraud" / "metrics" / "counter_1.db").write_bytes(bytes(100))
+    assert states(check_databases(settings)) == {State.OK}
+
+
+def test_server_that_is_away_is_named_without_its_password(monkeypatch):
+    url = "postgresql+psycopg://user:geheim@127.0.0.1:1/results"
+    monkeypatch.setenv("TRIPTYCH_DATABASE_URL", url)
+
+    fault = the_fault(check_databases(Settings(home=Path("/nowhere"))))
+
+    assert "127.0.0.1:1" in fault.told and "geheim" not in f"{fault}"
+    assert "correct TRIPTYCH_DATABASE_URL" in fault.cure
+
+
+def test_postgres_with_tables_of_another_program_is_told(fresh_postgres_url):
+    """An empty one is well; so is one with our tables."""
+    assert check_server(fresh_postgres_url, "X").state is State.OK
+    engine = sa.create_engine(fresh_postgres_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE devices (name TEXT)"))
+    engine.dispose()
+
+    fault = the_fault([check_server(fresh_postgres_url, "X")])
+
+    assert "devices has no column device" in fault.told

@@ -1,11 +1,13 @@
 """`triptych doctor --break`: each fault on a scratch copy of the home, and what survived."""
 
 import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 
 from rich.console import Console
 
@@ -35,11 +37,29 @@ def rehearse(home: Path | None = None, names: Sequence[str] = ()) -> int:
         raise RehearsalError(f"nothing to break yet: there is no {settings.home}; type: {FIRST}")
     console = Console(highlight=False, markup=False, emoji=False)
     before = scratch.survey(settings.home)
-    with _stage(settings, console) as stage:
+    with _interrupted_once(), _stage(settings, console) as stage:
         outcomes = [_one(name, FAULTS[name], stage, console) for name in names or FAULTS]
     console.print(render_table(outcomes))
     is_same = _tell_home(settings.home, before, console)
     return 0 if is_same and all(one.end is not End.BROKE for one in outcomes) else 1
+
+
+@contextmanager
+def _interrupted_once() -> Iterator[None]:
+    """The first Ctrl-C ends it; another one, while processes end and the copy goes, does not."""
+    both = (signal.SIGINT, signal.SIGTERM)
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        for each in both:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = [signal.signal(each, interrupt) for each in both]
+    try:
+        yield
+    finally:
+        for each, handler in zip(both, before, strict=True):
+            signal.signal(each, handler)
 
 
 @contextmanager
@@ -51,6 +71,8 @@ def _stage(settings: Settings, console: Console) -> Iterator[Stage]:
         size, home = scratch.size_of(settings), folder / "home"
         scratch.check_room(size, folder)
         console.print(f"copying {settings.home} ({size / 1e6:,.0f} MB) to {home}", soft_wrap=True)
+        if settings.database_url is not None:
+            console.print("results lie in another database, which is left alone: here in SQLite")
         scratch.copy_home(settings, home)
         with scratch.environment_of(home):
             known = password(home)

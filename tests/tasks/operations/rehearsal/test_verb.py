@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -84,6 +85,32 @@ def test_home_that_changes_meanwhile_is_told(home, monkeypatch, capsys):
 
     assert rehearse(monkeypatch, one=write_there) == 1
     assert "somebody else writes there): another" in capsys.readouterr().out
+
+
+def test_second_interrupt_does_not_keep_the_copy(home, monkeypatch):
+    """Whoever is impatient presses Ctrl-C again while everything ends."""
+    copies: list[Path] = []
+
+    @contextmanager
+    def slow_to_end(settings, console) -> Iterator[Stage]:
+        with no_server(settings, console) as stage:
+            copies.append(stage.home)
+            try:
+                yield stage
+            finally:
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGTERM)
+
+    def interrupted(_stage: Stage) -> str:
+        signal.raise_signal(signal.SIGINT)
+        return "nothing"
+
+    monkeypatch.setattr(verb, "_stage", slow_to_end)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        rehearse(monkeypatch, one=interrupted)
+    assert signal.getsignal(signal.SIGINT) == before
+    assert not [copy for copy in copies if copy.exists()]
 
 
 def test_home_that_is_not_there_is_told_what_to_type(tmp_path, monkeypatch):

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
+from services.storage.files import file_digest
 from tasks.operations.doctor.check import Check, absent, fault, ok
 from tasks.settings import Settings
 
@@ -33,8 +35,26 @@ def check_device(settings: Settings, now: datetime) -> Iterator[Check]:
                 update,
             )
     if current and not current["damaged"]:
-        root = told["root_sha256"]
-        pinned = f", trusts the root {root[:12]}…" if root else ""
-        yield ok("device", f"runs {current['name']} {current['version']}, whole{pinned}")
+        yield ok("device", f"runs {current['name']} {current['version']}, whole")
     elif not current:
         yield absent("device", f"no release; type: {update}")
+    yield from _check_root(settings, told["root_sha256"])
+
+
+def _check_root(settings: Settings, pinned: str | None) -> Iterator[Check]:
+    """Whether it trusts a root of the releases that lie here."""
+    metadata = Path(settings.releases_url.removeprefix("file://")) / "metadata"
+    roots = {file_digest(file) for file in metadata.glob("*.root.json")}
+    if pinned is None or not roots:
+        return
+    if pinned in roots:
+        yield ok("device", f"trusts the root {pinned[:12]}… of the releases here")
+        return
+    yield fault(
+        "device",
+        f"it trusts the root {pinned[:12]}…, which is none of {metadata}",
+        "it takes nothing from these releases, and goes on with its own",
+        f"if the publisher began anew: python -m edge_detector update --home"
+        f" {settings.home / 'device'} --releases {settings.releases_url} --root"
+        f" {metadata / '1.root.json'}",
+    )

@@ -70,6 +70,12 @@ def _machine(settings: Settings, now: datetime) -> Iterator[Check]:
     yield from check_permissions(settings)
 
 
+def _written(settings: Settings, now: datetime) -> Iterator[Check]:
+    from tasks.operations.doctor.written import check_written
+
+    yield from check_written(settings)
+
+
 def _databases(settings: Settings, now: datetime) -> Iterator[Check]:
     from tasks.operations.doctor.databases import check_databases
 
@@ -111,6 +117,7 @@ def _device(settings: Settings, now: datetime) -> Iterator[Check]:
 _OF_THE_INSTALLATION = {"installation": _installation, "settings": _variables}
 _OF_THE_HOME = {
     "machine": _machine,
+    "what people write": _written,
     "databases": _databases,
     "nights": _nights,
     "sentiment model": _sentiment,

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from tasks.settings import Settings
+
 _DATE = r"(\d{4}-\d\d-\d\d)"
 _LINE = re.compile(rf"{_DATE}(?:\s*(?:\.\.|…|–|-|\bto\b)\s*{_DATE})?")
 
@@ -34,6 +36,11 @@ class BlackoutDays:
             if first <= day <= last:
                 return f"{day} is a blackout day{f' ({comment})' if comment else ''}"
         return None
+
+
+def blackout_days(settings: Settings) -> BlackoutDays:
+    """Those of the file that the settings name."""
+    return read_blackout_days(settings.blackout_days or settings.home / "blackout-days.txt")
 
 
 def read_blackout_days(file: Path) -> BlackoutDays:

@@ -14,7 +14,7 @@ from prefect.exceptions import PrefectException
 from prefect.states import Cancelled
 
 from services.storage.errors import StorageError
-from tasks.operations.nights.blackout import BlackoutDays, read_blackout_days
+from tasks.operations.nights.blackout import blackout_days
 from tasks.operations.nights.ledger import Ledger
 from tasks.operations.nights.policy import (
     IN_BLACKOUT,
@@ -129,8 +129,3 @@ def finish(ledger: Ledger, run_id: UUID, state: State[Any] | None) -> None:
         return
     status = "done" if state.is_completed() else "crashed" if state.is_crashed() else "failed"
     ledger.finish(str(run_id), status, "" if status == "done" else (state.message or ""))
-
-
-def blackout_days(settings: Settings) -> BlackoutDays:
-    """Those of the file that the settings name."""
-    return read_blackout_days(settings.blackout_days or settings.home / "blackout-days.txt")

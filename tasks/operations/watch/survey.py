@@ -13,7 +13,8 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 
 from services.storage.errors import StorageError
-from tasks.operations.nights.gate import blackout_days, finish
+from tasks.operations.nights.blackout import blackout_days
+from tasks.operations.nights.gate import finish
 from tasks.operations.nights.heartbeat import Beat
 from tasks.operations.nights.ledger import Ledger
 from tasks.operations.nights.schedule import window_end

@@ -12,6 +12,7 @@ from edge_detector.slots.slots import Slots
 from services.fraud.scoring import store
 from services.fraud.scoring.registry import Registry
 from services.fraud.state.snapshot import folder as snapshot_folder
+from services.storage.files import file_digest
 from tasks.operations.doctor import fraud, sentiment
 from tasks.operations.doctor.check import State
 from tasks.operations.doctor.device import check_device
@@ -193,6 +194,20 @@ def test_damaged_release_on_the_device_is_named_with_what_fetches_it(home, setti
 
     assert str(slot.model_path) in fault.told
     assert fault.cure.startswith("python -m edge_detector update --home ")
+
+
+def test_device_that_trusts_another_root_is_told(home, settings):
+    """As after a publisher that began anew."""
+    trust = home / "device" / "trust"
+    trust.mkdir(parents=True)
+    root = home / "releases" / "metadata" / "1.root.json"
+    (trust / "pin.json").write_text(json.dumps({"sha256": file_digest(root)}))
+    assert State.FAULT not in states(check_device(settings, now()))
+    (trust / "pin.json").write_text(json.dumps({"sha256": "0" * 64}))
+
+    fault = the_fault(check_device(settings, now()))
+
+    assert "trusts the root 000000000000…" in fault.told and fault.cure.endswith(f"--root {root}")
 
 
 def test_truncated_bundled_detector_is_named(tmp_path):

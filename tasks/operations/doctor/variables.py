@@ -58,7 +58,7 @@ def _unknown(name: str, known: tuple[str, ...]) -> Check:
         "settings",
         f"{name} is set, and nothing reads it{meant}",
         "what was meant by it is not so: the default counts",
-        f"{cure}; deployments/README.md lists all",
+        f"{cure}; deployments/REFERENCE.md lists all",
     )
 
 

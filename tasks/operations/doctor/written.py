@@ -15,7 +15,7 @@ def check_written(settings: Settings) -> Iterator[Check]:
     try:
         read_holds(settings.home)
     except RetentionError as error:
-        cure = "correct that line; deployments/README.md shows how one looks"
+        cure = "correct that line; deployments/REFERENCE.md shows how one looks"
         yield fault("legal hold", str(error), "triptych prune deletes nothing", cure)
     yield from _check_addresses(settings)
 

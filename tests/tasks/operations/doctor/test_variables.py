@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[4]
 
 def test_known_variables_are_those_that_the_guide_and_the_code_name():
     """None that either names is called unknown."""
-    files = [ROOT / "deployments" / "README.md", ROOT / "docker-compose.yml"]
+    files = [ROOT / "deployments" / "REFERENCE.md", ROOT / "docker-compose.yml"]
     files += [ROOT / "deployments" / name for name in ("Procfile", "with-secrets", "Dockerfile")]
     files += [file for top in ("tasks", "services", "edge") for file in (ROOT / top).rglob("*.py")]
     named = {

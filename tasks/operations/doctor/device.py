@@ -32,7 +32,7 @@ def check_device(settings: Settings, now: datetime) -> Iterator[Check]:
                 "device",
                 f"its {role} release is damaged: {slot['damaged']}",
                 "it does not start with it" if role == "current" else "it cannot go back to it",
-                update,
+                update if role == "current" else "nothing; the next release makes another of it",
             )
     if current and not current["damaged"]:
         yield ok("device", f"runs {current['name']} {current['version']}, whole")

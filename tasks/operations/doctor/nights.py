@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.operations.doctor.check import Check, absent, fault, ok
+from tasks.operations.status.night_command import night_command
 from tasks.sentiment.errors import PublicationError
 from tasks.sentiment.run.publication import MANIFEST, read_manifest
 
@@ -50,14 +51,9 @@ def _check_night(folder: Path, *, wholly: bool) -> Iterator[Check]:
                 "nights",
                 f"{wrong} (source {source})",
                 meaning,
-                f"bring it back from a back-up, or triptych score-sentiment --source"
-                f" {_asked(entry, 'source')} --text-column {_asked(entry, 'text_column')}"
-                f" --source-name {source} --run-date {day} --rescore",
+                "bring it back from a back-up, or"
+                f" {night_command(entry.get('request') or {}, source, day)} --rescore",
             )
-
-
-def _asked(entry: dict[str, Any], name: str) -> str:
-    return str((entry.get("request") or {}).get(name) or "…")
 
 
 def _wrong(folder: Path, entry: dict[str, Any], *, wholly: bool) -> str | None:

@@ -10,6 +10,7 @@ from tasks.orchestration.prefect_access import password_file
 from tasks.settings import Settings
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_MOUNTED = "/run/secrets/"  # in a container, where nobody else is; of mode 0444 there
 _SECRETS_IN_FILES = "_FILE"  # how a variable ends that names the file of a secret
 
 
@@ -75,7 +76,7 @@ def _check_secret_files() -> Iterator[Check]:
                     "the secret is missing",
                     f"put it there, or unset {name}",
                 )
-            elif Path(value).stat().st_mode & stat.S_IROTH:
+            elif not value.startswith(_MOUNTED) and Path(value).stat().st_mode & stat.S_IROTH:
                 yield fault(
                     "permissions",
                     f"{value}, which {name} names, can be read by everybody",

@@ -110,8 +110,8 @@ def _check_targets(storage: "Storage", state: "State") -> Iterator[Check]:
             "releases",
             f"{name} {version}: {why}",
             "no device can take it",
-            f"bring the file back, publish the same again, or triptych rollback release --name"
-            f" {name}",
+            f"bring the file back from a back-up; or triptych rollback release --name {name}:"
+            " devices go to the one before",
         )
     if whole:
         yield ok("releases", f"as they were signed: {', '.join(whole[-5:])}")

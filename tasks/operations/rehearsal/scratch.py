@@ -21,7 +21,19 @@ from tasks.settings import Settings
 
 SPARE_BYTES = 512 << 20  # what the rehearsals write beside the copy, and some room
 _LEFT_OUT = ("logs", "prefect/server.url", "prefect/server.log", "cache/hub", "detectors")
-_KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "TZ", "VIRTUAL_ENV", "PYTHON", "LC_", "OMP_", "MKL_")
+_KEPT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "TMPDIR",
+    "TZ",
+    "VIRTUAL_ENV",
+    "PYTHON",
+    "LC_",
+    "LD_",
+    "OMP_",
+    "MKL_",
+)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """How the three panels stand, from their tables and files; Prefect and the frameworks stay out."""
 
-import shlex
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise, takewhile
@@ -19,6 +18,7 @@ from services.fraud.scoring import store
 from services.fraud.scoring.registry import Registry, Standing
 from tasks.operations.lineage.model_records import read_object
 from tasks.operations.records import Records, Row
+from tasks.operations.status.night_command import night_command
 from tasks.operations.status.state import Device, Edge, Night, Quality, RealTime
 from tasks.sentiment.sql.tables import SENTIMENT_RUNS
 
@@ -26,7 +26,6 @@ RUNS, ANSWERS, AUDITS = SENTIMENT_RUNS.c, FRAUD_PREDICTIONS.c, FRAUD_DAILY_METRI
 RECENT = 400  # runs, of all sources
 NIGHTS_COMPARED = 7
 SPILLED_FOR = timedelta(minutes=10)
-PASSED_ON = ("text_column", "id_column", "encoding", "model", "model_revision")
 
 
 def read_nights(records: Records) -> tuple[Night, ...]:
@@ -62,14 +61,7 @@ def _command(records: Records, last: Row, finished: list[date]) -> str | None:
         entry = records.night_manifests(day).get(last["source"]) or {}
         asked: Mapping[str, Any] = entry.get("request") or {}
         if asked:
-            words = ["triptych", "score-sentiment", "--source", asked["source"]]
-            for name in PASSED_ON:
-                if asked.get(name) and (name, asked[name]) != ("encoding", "utf-8"):
-                    words += [f"--{name.replace('_', '-')}", str(asked[name])]
-            if asked.get("carry"):
-                words += ["--carry", ",".join(asked["carry"])]
-            words += ["--source-name", last["source"], "--run-date", str(last["run_date"])]
-            return shlex.join(words)
+            return night_command(asked, last["source"], last["run_date"])
     return None
 
 

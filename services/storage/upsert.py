@@ -19,9 +19,12 @@ def insert_into(table: sa.Table, is_postgres: bool) -> Upsert:
     return postgresql.insert(table) if is_postgres else sqlite.insert(table)
 
 
-def upsert_into(table: sa.Table, is_postgres: bool) -> Upsert:
-    """The statement that takes rows by parameters, and updates those whose key is there."""
-    return _or_update(insert_into(table, is_postgres), table)
+def upsert_into(table: sa.Table, is_postgres: bool, newest_by: str | None = None) -> Upsert:
+    """The statement that takes rows by parameters, and updates those whose key is there.
+
+    newest_by: a column; a row that has a higher value there than the one that comes stays.
+    """
+    return _or_update(insert_into(table, is_postgres), table, newest_by)
 
 
 def insert_many(
@@ -70,18 +73,22 @@ def copy(connection: sa.Connection, table: sa.Table, records: Iterable[Record]) 
             rows.write_row(record)
 
 
-def upsert_from(staging: sa.Table, target: sa.Table) -> Upsert:
-    """The statement that takes the rows of a staging table, by the order of the target's keys."""
+def upsert_from(staging: sa.Table, target: sa.Table, newest_by: str | None = None) -> Upsert:
+    """The statement that takes the rows of a staging table, by the order of the target's keys.
+
+    newest_by: as of `upsert_into`.
+    """
     by_key = sa.select(staging).order_by(*(staging.c[key.name] for key in target.primary_key))
     names = [column.name for column in target.columns]
-    return _or_update(postgresql.insert(target).from_select(names, by_key), target)
+    return _or_update(postgresql.insert(target).from_select(names, by_key), target, newest_by)
 
 
-def _or_update(insert: Upsert, table: sa.Table) -> Upsert:
+def _or_update(insert: Upsert, table: sa.Table, newest_by: str | None) -> Upsert:
     values = [column for column in table.columns if not column.primary_key]
     differs = [column.is_distinct_from(insert.excluded[column.name]) for column in values]
+    is_older = [table.c[newest_by] <= insert.excluded[newest_by]] if newest_by else []
     return insert.on_conflict_do_update(
         index_elements=[column.name for column in table.primary_key],
         set_={column.name: insert.excluded[column.name] for column in values},
-        where=sa.or_(*differs),
+        where=sa.and_(sa.or_(*differs), *is_older),
     )

@@ -47,6 +47,7 @@ from tasks.sentiment.sql.tables import (
 )
 
 ROWS_PER_INSERT = 5_000
+NEWEST_BY = "run_date"  # the row of which night a review has
 PREPARE_LOCK = 20_261_122  # any number, the same in every process
 
 log = logging.getLogger(__name__)
@@ -100,6 +101,8 @@ class Warehouse:
     def load_scores(self, rows: Sequence[ScoredRow]) -> int:
         """Insert or update one row per (source, review_id), the last one where a key repeats.
 
+        A row of a later run date stays: a night of the past, run again, is not the newest.
+
         Returns: the number of different keys.
         Raises: ValueError: a time has no zone.
         """
@@ -110,9 +113,9 @@ class Warehouse:
             if self._database.is_postgres:
                 staging = create_staging(connection, REVIEW_SENTIMENT)
                 copy(connection, staging, records)
-                connection.execute(upsert_from(staging, REVIEW_SENTIMENT))
+                connection.execute(upsert_from(staging, REVIEW_SENTIMENT, NEWEST_BY))
             else:
-                upsert = upsert_into(REVIEW_SENTIMENT, is_postgres=False)
+                upsert = upsert_into(REVIEW_SENTIMENT, is_postgres=False, newest_by=NEWEST_BY)
                 for start in range(0, len(records), ROWS_PER_INSERT):
                     part = records[start : start + ROWS_PER_INSERT]
                     insert_many(connection, upsert, REVIEW_SENTIMENT, part)

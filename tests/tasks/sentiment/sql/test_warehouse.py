@@ -136,6 +136,20 @@ def test_load_keeps_the_last_of_a_repeated_key(warehouse):
     assert warehouse.find_scores("toys", ["r1"], "m1")["r1"].score == 0.8
 
 
+def test_load_of_a_past_night_keeps_what_later_ones_have(warehouse):
+    """As of a backfill; the same night again, and a later one, replace."""
+    before, after = RUN_DATE - timedelta(days=1), RUN_DATE + timedelta(days=1)
+    warehouse.load_scores([scored()])
+
+    warehouse.load_scores([scored(run_date=before, score=0.6), scored("r2", run_date=before)])
+    found = warehouse.find_scores("toys", ["r1", "r2"], "m1")
+    assert (found["r1"].score, found["r2"].run_date) == (0.9, before)
+
+    for day, score in ((RUN_DATE, 0.7), (after, 0.8)):
+        warehouse.load_scores([scored(run_date=day, score=score)])
+        assert warehouse.find_scores("toys", ["r1"], "m1")["r1"].score == score
+
+
 def test_load_of_nothing_is_nothing(warehouse):
     """A part all of whose rows were reused has no rows to load."""
     assert warehouse.load_scores([]) == 0

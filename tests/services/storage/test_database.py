@@ -97,7 +97,7 @@ def test_upsert_changes_what_differs_alone(fresh_postgres_url):
     def versions() -> dict[str, str]:
         with database.transaction(writes=False) as connection:
             rows = connection.execute(sa.text("SELECT name, xmin::text FROM notes"))
-            return dict(rows.tuples().all())
+            return {row.name: row.xmin for row in rows}
 
     with closing(prepared(fresh_postgres_url)) as database:
         write(database, {"name": "a", "text": "x"}, {"name": "b", "text": "x"})

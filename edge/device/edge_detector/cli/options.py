@@ -166,7 +166,7 @@ _EVERY = "seconds between two looks for releases; 0: only at the start"
 _WATCHDOG = "seconds after which a stuck interpreter ends the process with status 70"
 _TELEMETRY = (
     "folder or http(s) address that gets this device's metrics; the key it may want is taken from"
-    " $EDGE_DETECTOR_TELEMETRY_KEY"
+    " $EDGE_DETECTOR_TELEMETRY_KEY, or from the file that …_KEY_FILE names"
 )
 _HOME = "folder of the device: its models, its id, what waits to be sent"
 _HOME_DEFAULT = "$EDGE_DETECTOR_HOME, else ~/.local/share/edge-detector"

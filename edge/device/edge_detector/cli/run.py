@@ -34,7 +34,7 @@ from edge_detector.outputs.window import Window
 from edge_detector.slots.slot import Slot
 from edge_detector.slots.slots import Slots
 from edge_detector.system.systemd import Systemd
-from edge_detector.telemetry.delivery import open_delivery
+from edge_detector.telemetry.delivery import open_delivery, read_key
 from edge_detector.telemetry.telemetry import Telemetry
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -239,7 +239,7 @@ def _open_telemetry(config: Config, device_id: str) -> Telemetry | None:
     """Raises: ConfigError, EdgeError: as `Telemetry`."""
     if config.telemetry is None:
         return None
-    delivery = open_delivery(config.telemetry, os.environ.get("EDGE_DETECTOR_TELEMETRY_KEY"))
+    delivery = open_delivery(config.telemetry, read_key(os.environ))
     return Telemetry(delivery, config.home, device_id, config.telemetry_every)
 
 

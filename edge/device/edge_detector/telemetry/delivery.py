@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from edge_detector.system.address import hide_secrets
 from edge_detector.system.atomic import replace_file
 from edge_detector.telemetry.spool import Batch
 
+KEY = "EDGE_DETECTOR_TELEMETRY_KEY"
 CONNECT_S = 10.0
 SILENCE_S = 20.0  # between two packets
 MAX_ANSWER_BYTES = 4_096
@@ -63,6 +65,24 @@ def open_delivery(destination: str, key: str | None = None) -> Delivery:
             f"telemetry cannot go to {hide_secrets(destination)}: use a folder or http(s)://…"
         )
     return FolderDelivery(Path(destination).expanduser())
+
+
+def read_key(environment: Mapping[str, str]) -> str | None:
+    """The device's key: EDGE_DETECTOR_TELEMETRY_KEY, else what the file of …_KEY_FILE holds.
+
+    Raises: ConfigError: the file cannot be read, or is empty.
+    """
+    file = environment.get(f"{KEY}_FILE")
+    if (key := environment.get(KEY)) or not file:
+        return key
+    try:
+        key = Path(file).read_text("utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ConfigError(f"{KEY}_FILE: {file} cannot be read ({reason})") from error
+    if not key:
+        raise ConfigError(f"{KEY}_FILE: {file} is empty: put the device's key into it")
+    return key
 
 
 class FolderDelivery:

@@ -29,6 +29,7 @@ from edge_detector.telemetry.delivery import (
     Refused,
     Unsent,
     open_delivery,
+    read_key,
 )
 from edge_detector.telemetry.interval import Interval, Sample
 from edge_detector.telemetry.spool import Batch
@@ -499,3 +500,19 @@ def unused_address() -> Callable[[], str]:
         return f"http://127.0.0.1:{server.server_port}/telemetry"
 
     return find
+
+
+def test_key_comes_from_the_environment_or_a_file(tmp_path):
+    """One that is given outright counts; a file that holds none is told."""
+    file, name = tmp_path / "key", "EDGE_DETECTOR_TELEMETRY_KEY"
+    file.write_text("of the file\n")
+    assert read_key({}) is None
+    assert read_key({name: "given"}) == "given"
+    assert read_key({name: "", f"{name}_FILE": str(file)}) == "of the file"
+    assert read_key({name: "given", f"{name}_FILE": str(file)}) == "given"
+
+    file.write_text("\n")
+    with pytest.raises(ConfigError, match="is empty: put the device's key into it"):
+        read_key({f"{name}_FILE": str(file)})
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_key({f"{name}_FILE": str(tmp_path / "none")})

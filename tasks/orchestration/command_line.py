@@ -7,17 +7,20 @@ error, or a person is needed; 2: wrong arguments; 130: interrupted.
 import argparse
 import inspect
 import logging
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar, get_args
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
+    CliPositionalArg,
     CliSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -26,11 +29,12 @@ from pydantic_settings.exceptions import SettingsError
 from rich.console import Console
 from rich.text import Text
 
-from services.reporting.arguments import complaint
+from services.reporting.arguments import complaint, suggest
 from tasks.orchestration.parameters import FlowParameters, options_in
 
 Parameters = TypeVar("Parameters", bound=FlowParameters)
 
+_POSITIONAL = get_args(CliPositionalArg[str])[1]
 # How the help names a value, by the start of its Python type.
 _METAVARS = {
     "tuple[": "NAME,…",
@@ -82,12 +86,21 @@ def parse(parameters: type[Parameters], program: str, arguments: Sequence[str]) 
         _refuse(str(error).removeprefix("error parsing CLI: "), program)
     except ValidationError as error:
         for fault in error.errors():
-            message = fault["msg"].removeprefix("Value error, ")
-            if fault["loc"]:  # else it is about several parameters
-                option = ".".join(str(part) for part in fault["loc"]).replace("_", "-")
-                message = f"--{option}: {message}"
-            fail(message, program=program)
+            fail(_describe(fault, parameters), program=program)
         sys.exit(2)
+
+
+def _describe(fault: ErrorDetails, parameters: type[FlowParameters]) -> str:
+    """What is wrong with an argument, by the name that people type, and the word it is close to."""
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "literal_error":
+        message += suggest(str(fault["input"]), re.findall(r"'([^']+)'", fault["ctx"]["expected"]))
+    if not fault["loc"]:  # it is about several parameters
+        return message
+    name = str(fault["loc"][0])
+    field = parameters.model_fields.get(name)
+    dashes = "" if field is not None and _POSITIONAL in field.metadata else "--"
+    return f"{dashes}{'.'.join(map(str, fault['loc'])).replace('_', '-')}: {message}"
 
 
 def _tidy(parser: argparse.ArgumentParser) -> None:

@@ -116,7 +116,7 @@ class Registry:
         with held(self._lock):
             standing = self.read()
             if not standing.previous:
-                raise PromotionRefused(f"no earlier champion to go back to in {self.file}")
+                raise PromotionRefused("no earlier champion to go back to")
             tag, *rest = standing.previous
             try:
                 names = self._check(tag)

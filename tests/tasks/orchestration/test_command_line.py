@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from flows.verbs.rollback import Rollback
 from tasks.orchestration.command_line import parse
 from tasks.orchestration.parameters import FlowParameters, options_in
 
@@ -213,3 +214,16 @@ def test_other_commands_name_the_wrong_word_too(capsys, monkeypatch, module, wor
 def test_parser_of_the_standard_library_has_what_is_looked_into():
     """The words are compared with what it keeps of its options."""
     assert "-h" in argparse.ArgumentParser()._option_string_actions
+
+
+def test_wrong_choice_gets_the_nearest_right_one(capsys):
+    """By the name that people type, which has dashes where it is an option."""
+    line = told(
+        capsys, "score_sentiment", "--source", "x", "--text-column", "t", "--precision=int7"
+    )
+    assert "error: --precision: " in line and line.endswith("; did you mean int8?")
+
+    with pytest.raises(SystemExit):
+        parse(Rollback, "triptych rollback", ["nite"])
+    line = capsys.readouterr().err
+    assert "error: what: " in line and line.endswith("; did you mean night?\n")

@@ -156,7 +156,9 @@ def _dump(url: str, copy: Path) -> None:
         raise BackupError("pg_dump is not there: install PostgreSQL's client programs") from error
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        raise BackupError(f"pg_dump failed: {reason[0]}")
+        older = "server version mismatch" in done.stderr
+        cure = ": install client programs that are as new as the server" if older else ""
+        raise BackupError(f"pg_dump failed: {reason[0].removeprefix('pg_dump: ')}{cure}")
 
 
 @contextmanager

@@ -124,7 +124,7 @@ def _of_missing_night(night: Night, now: datetime) -> Iterator[Trouble]:
         yield Trouble(
             f"night-missing:{night.source}",
             f"{night.source} had its last night {behind} days ago; it has one every"
-            f" {night.usual_days:g} days",
+            f" {'day' if night.usual_days == 1 else f'{night.usual_days:g} days'}",
             f"its newest results are those of {night.finished}",
             "triptych status shows what is scheduled; triptych backfill does nights of the past",
         )

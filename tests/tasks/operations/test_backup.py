@@ -146,6 +146,23 @@ def test_missing_pg_dump_is_told_in_one_line(tmp_path, monkeypatch):
         back_up(tmp_path, tmp_path / "copy.tar", "postgresql+psycopg://a:secret@localhost/x")
 
 
+def test_pg_dump_that_is_older_than_the_server_is_told_with_the_cure(tmp_path, monkeypatch):
+    """In the words of pg_dump 15 before a server of 18; the older program is played."""
+    program = tmp_path / "pg_dump"
+    program.write_text(
+        "#!/bin/sh\n"
+        "echo 'pg_dump: error: aborting because of server version mismatch' >&2\n"
+        "echo 'pg_dump: detail: server version: 18.4; pg_dump version: 15.18' >&2\n"
+        "exit 1\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(
+        BackupError, match=r"18.4; .* 15.18: install client programs that are as new"
+    ):
+        back_up(tmp_path, tmp_path / "copy.tar", "postgresql+psycopg://a:secret@localhost/x")
+
+
 def execute(url: str, *statements: str) -> None:
     engine = sa.create_engine(url)
     with engine.begin() as connection:

@@ -14,8 +14,8 @@ from edge_detector.contract.names import DEVICE_ID
 from pydantic import ValidationError
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from edge.fleet.http.web import build, device_key
 from edge.fleet.settings import ServerSettings
-from edge.fleet.web import build, device_key
 from services.reporting.arguments import Parser
 
 HEAD_S = 10.0  # for the head of a request to arrive, and between two requests

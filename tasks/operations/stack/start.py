@@ -92,7 +92,7 @@ def _telemetry_key(fleet_keys: str) -> dict[str, str]:
     key = fleet_keys.split(",")[0].strip()
     if not key:
         return {}
-    from edge.fleet.web import device_key
+    from edge.fleet.http.web import device_key
 
     return {"EDGE_DETECTOR_TELEMETRY_KEY": device_key(key, parts.DEVICE)}
 

@@ -23,9 +23,9 @@ from edge_detector.telemetry.telemetry import Telemetry
 from starlette.testclient import TestClient
 
 from edge.fleet.database import Database
+from edge.fleet.http.web import Ceilings, build, device_key, is_allowed
 from edge.fleet.load import load
 from edge.fleet.server import PatientProtocol, main
-from edge.fleet.web import Ceilings, build, device_key, is_allowed
 from tests.edge.fleet.records import NOON, a_record, line
 
 ROOT = Path(__file__).parents[3]

@@ -2,6 +2,7 @@
 
     /              the page          /stream.mjpg   the live picture
     /status.json   the metrics       /picture.jpg   the newest picture
+    /metrics       the same for Prometheus
 
 The loop only leaves its newest picture here. Each browser has a thread of its own, which encodes
 that picture (once for all of them) and sends it: one that is slow gets fewer pictures, one that
@@ -26,6 +27,7 @@ from edge_detector.capture.source import Image
 from edge_detector.errors import ConfigError
 from edge_detector.loop.sink import Result
 from edge_detector.outputs.page import CONTENT_POLICY, PAGE
+from edge_detector.outputs.prometheus import MEDIA_TYPE, render
 
 MOST_VIEWERS = 8
 PICTURES_PER_S = 15.0
@@ -169,6 +171,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/status.json":
             body = json.dumps(self.server.preview.status(), ensure_ascii=False).encode()
             self._send(HTTPStatus.OK, "application/json", body)
+        elif path == "/metrics":
+            self._send(HTTPStatus.OK, MEDIA_TYPE, render(self.server.preview.status()))
         elif path == "/picture.jpg":
             picture = self.server.preview.picture(after=self.server.preview.number)
             if picture is None:

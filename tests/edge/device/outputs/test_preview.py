@@ -104,6 +104,15 @@ def test_status_has_the_metrics(port):
     assert json.loads(body) == {"fps": 29.5, "model": "parts 1.2.3"}
 
 
+def test_prometheus_gets_the_metrics_too(port):
+    """By the same rules: not for a page whose name leads here."""
+    status, headers, body = get(port, "/metrics")
+
+    assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert b"\nedge_detector_frames_per_second 29.5\n" in body
+    assert get(port, "/metrics", host="evil.example")[0] == 403
+
+
 def test_stream_shows_new_pictures(port, feed):
     """A browser sees the drawn frames, each newer than the last."""
     with open_stream(port) as browser:

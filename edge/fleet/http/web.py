@@ -4,7 +4,7 @@
   folder, and nothing beside it. Whatever else a device must trust is in the signatures.
 - `POST /telemetry/<device>`: lines of JSON, put into the device's folder as they are; what they
   are worth is decided when they are loaded.
-- `GET /health`.
+- `GET /health`, and `GET /metrics` for Prometheus.
 
 One of the server's keys opens every device's folder: for a gateway that collects for many. A
 device is given a key of its own, derived from the first of the server's: stolen from one, it
@@ -28,6 +28,7 @@ from edge_detector.contract.telemetry import MAX_BATCH_BYTES
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
@@ -35,6 +36,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from edge.fleet.errors import InboxError
+from edge.fleet.http.metrics import MEDIA_TYPE, FleetMetrics, Measured
 from edge.fleet.inbox import list_devices, list_files, write_batch
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
@@ -85,24 +87,35 @@ def build(
     releases: the folder to hand out, if any; keys: what opens the inbox; without one it is open
     to callers on this machine alone.
     """
+    metrics = FleetMetrics(inbox)
 
     async def telemetry(request: Request) -> Response:
         device = request.path_params["device"]
         _authorise(request, device, keys)
         body = await _read_body(request, ceilings)
         await run_in_threadpool(_store, inbox, device, body, ceilings, now())
-        return JSONResponse({"received": body.count(b"\n")})
+        received = body.count(b"\n")
+        metrics.records.inc(received)
+        return JSONResponse({"received": received})
 
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
+    async def figures(_request: Request) -> Response:
+        return Response(await run_in_threadpool(metrics.render), media_type=MEDIA_TYPE)
+
     routes: list[Route | Mount] = [
         Route("/health", health),
+        Route("/metrics", figures),
         Route("/telemetry/{device}", telemetry, methods=["POST"]),
     ]
     if releases is not None:
         routes.append(Mount("/releases", ReleaseFiles(releases)))
-    return Starlette(routes=routes, exception_handlers={HTTPException: _refuse})
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(Measured, metrics)],
+        exception_handlers={HTTPException: _refuse},
+    )
 
 
 def device_key(key: str, device: str) -> str:

@@ -64,6 +64,14 @@ class Settings(BaseSettings):
         " home folder.",
     )
 
+    metrics_port: int | None = Field(
+        None, ge=0, le=65_535, description="Where triptych watch shows Prometheus how all stands."
+    )
+    worker_metrics_port: int | None = Field(
+        None, ge=0, le=65_535, description="Where a worker shows Prometheus its process."
+    )
+    metrics_host: str = Field("127.0.0.1", description="The address of these two.")
+
     fraud_max_state_age_h: float = Field(
         36.0, gt=0, description="Where nothing was answered for longer, transactions are missing."
     )

@@ -16,7 +16,8 @@ class Up(FlowParameters):
     lies in TRIPTYCH_HOME/logs.
 
     Ports: TRIPTYCH_PORT (Prefect, 4200), TRIPTYCH_FRAUD_PORT (3000), TRIPTYCH_RELEASES_PORT
-    (8080), TRIPTYCH_PREVIEW_PORT (the device's picture, 8090); 0 takes any that is free.
+    (8080), TRIPTYCH_PREVIEW_PORT (the device's picture, 8090), TRIPTYCH_METRICS_PORT (8091),
+    TRIPTYCH_WORKER_METRICS_PORT (8092); 0 takes any that is free.
     TRIPTYCH_CAMERA: what the device looks at, such as rtsp://host/stream.
     """
 

@@ -1,15 +1,13 @@
 """What needs a person: everything that is wrong in a home, each with its meaning and its cure.
 
-`troubles` decides on what `read_status` has read; `find_troubles` does both.
+It decides on what `read_status` has read.
 """
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
 from tasks.operations.notices.trouble import Trouble
-from tasks.operations.status.read import read_status
 from tasks.operations.status.state import Device, Edge, Night, RealTime, Schedule, Status
-from tasks.settings import Settings
 
 NIGHT_LONG = timedelta(hours=12)
 STOPPED_NIGHTS = 3  # in a row: the window is too short for what comes in
@@ -19,11 +17,6 @@ JUDGED = timedelta(hours=2)
 NAMED_DEVICES = 20  # more of one health are one trouble
 EXPIRES = {"root": timedelta(days=30), "targets": timedelta(days=7), "snapshot": timedelta(days=1)}
 FREE_SHARE, FREE_BYTES = 0.03, 1 << 30
-
-
-def find_troubles(settings: Settings, now: datetime) -> list[Trouble]:
-    """Everything that is wrong at this moment."""
-    return troubles(read_status(settings, now))
 
 
 def troubles(status: Status) -> list[Trouble]:

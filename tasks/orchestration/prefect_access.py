@@ -119,6 +119,7 @@ def server_environment(home: Path, port: int, host: str = "127.0.0.1") -> dict[s
         # Its own records of runs and events go by themselves; by default runs stay for ever.
         _VACUUM: os.environ.get(_VACUUM, "events,flow_runs"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_METRICS_ENABLED": "true",  # at /api/metrics, for who has the password
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
     }
 

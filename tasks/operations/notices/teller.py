@@ -15,6 +15,8 @@ from tasks.operations.notices.addresses import read_addresses
 from tasks.operations.notices.memory import kind_of
 from tasks.operations.notices.notices import Notices
 from tasks.operations.notices.trouble import Trouble
+from tasks.operations.status.state import Status
+from tasks.operations.watch.figures import Figures
 from tasks.settings import Settings
 
 ROUND_S = 3.0
@@ -34,13 +36,15 @@ class Teller:
         in_lines: Callable[[Sequence[Trouble]], None],
         at_home: Callable[[], Iterable[Trouble]] = tuple,
         clock: Callable[[], float] = time.monotonic,
+        observe: Callable[[Sequence[Trouble]], None] = lambda troubles: None,
     ) -> None:
         """say: takes lines for the log; in_lines: takes the troubles, and says what is new.
 
-        at_home: finds what is wrong in the home; clock: seconds, never jumping.
+        at_home: finds what is wrong in the home; clock: seconds, never jumping; observe: takes
+        all that is wrong, each time.
         """
         self._notices, self._say, self._in_lines = notices, say, in_lines
-        self._at_home, self._clock = at_home, clock
+        self._at_home, self._observe, self._clock = at_home, observe, clock
         self._seen: Sequence[Trouble] | None = None
         self._home: Sequence[Trouble] = ()
         self._looked_at: float | None = None
@@ -61,6 +65,7 @@ class Teller:
         self._look_at_home()
         troubles = [*self._seen, *_beside(self._seen, self._home)]
         self._in_lines(troubles)
+        self._observe(troubles)
         self._guarded("nothing is told", lambda: self._notices.report(troubles))
 
     def _look_at_home(self) -> None:
@@ -108,16 +113,27 @@ def teller_of(
     settings: Settings,
     say: Callable[[str], None],
     in_lines: Callable[[Sequence[Trouble]], None],
+    figures: Figures,
 ) -> Teller:
-    """The one for the addresses of the settings."""
+    """The one for the addresses of the settings. figures: take what it sees."""
     notices = Notices(settings.home, read_addresses(settings.notify_text), say)
-    return Teller(notices, say, in_lines, lambda: wrong_at_home(settings))
+    return Teller(
+        notices,
+        say,
+        in_lines,
+        at_home=lambda: wrong_at_home(settings, figures.take_status),
+        observe=figures.take_troubles,
+    )
 
 
-def wrong_at_home(settings: Settings) -> list[Trouble]:
-    """All that is wrong in the home and its database."""
+def wrong_at_home(
+    settings: Settings, observe: Callable[[Status], None] = lambda status: None
+) -> list[Trouble]:
+    """All that is wrong in the home and its database. observe: takes how it stands."""
     from tasks.operations.notices.audited import drift_troubles, read_alerts
-    from tasks.operations.troubles import find_troubles
+    from tasks.operations.status.read import read_status
+    from tasks.operations.troubles import troubles
 
-    found = find_troubles(settings, datetime.now(UTC))
-    return [*found, *drift_troubles(read_alerts(settings))]
+    status = read_status(settings, datetime.now(UTC))
+    observe(status)
+    return [*troubles(status), *drift_troubles(read_alerts(settings))]

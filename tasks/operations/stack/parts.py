@@ -115,10 +115,10 @@ def _steps(train: bool, publish: bool, clip: bool) -> list[Part]:
 
 def _details(home: Path, ports: Mapping[str, int]) -> list[Part]:
     """What the Procfile does not say of its processes."""
-    prefect = f"http://127.0.0.1:{ports['TRIPTYCH_PORT']}"
-    fraud = f"http://127.0.0.1:{ports['TRIPTYCH_FRAUD_PORT']}"
-    releases = f"http://127.0.0.1:{ports['TRIPTYCH_RELEASES_PORT']}"
-    preview = f"http://127.0.0.1:{ports['TRIPTYCH_PREVIEW_PORT']}"
+    prefect, fraud, releases, preview, metrics = (
+        f"http://127.0.0.1:{ports[f'TRIPTYCH_{name}PORT']}"
+        for name in ("", "FRAUD_", "RELEASES_", "PREVIEW_", "METRICS_")
+    )
     return [
         Part(
             "server",
@@ -128,6 +128,14 @@ def _details(home: Path, ports: Mapping[str, int]) -> list[Part]:
             address=prefect,
         ),
         Part("worker", "", ("deploy",), is_ready=_worker_is_online(home)),
+        Part(
+            "watch",
+            "",
+            ("worker",),
+            is_ready=_answers(f"{metrics}/metrics"),
+            purpose="for Prometheus: how all stands; deployments/observe has rules and a dashboard",
+            address=f"{metrics}/metrics",
+        ),
         Part(
             "fraud",
             "",

@@ -12,12 +12,16 @@ DEFAULTS = {
     "TRIPTYCH_FRAUD_PORT": 3000,
     "TRIPTYCH_RELEASES_PORT": 8080,
     "TRIPTYCH_PREVIEW_PORT": 8090,
+    "TRIPTYCH_METRICS_PORT": 8091,
+    "TRIPTYCH_WORKER_METRICS_PORT": 8092,
 }
 USES = {
     "TRIPTYCH_PORT": "Prefect",
     "TRIPTYCH_FRAUD_PORT": "the fraud service",
     "TRIPTYCH_RELEASES_PORT": "releases and telemetry",
     "TRIPTYCH_PREVIEW_PORT": "the device's picture",
+    "TRIPTYCH_METRICS_PORT": "metrics of how all stands",
+    "TRIPTYCH_WORKER_METRICS_PORT": "metrics of the worker",
 }
 HOST = "127.0.0.1"
 

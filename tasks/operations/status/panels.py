@@ -40,9 +40,12 @@ def read_nights(records: Records) -> tuple[Night, ...]:
 def _night(records: Records, rows: list[Row]) -> Night:
     """rows: of one source, newest first."""
     last = rows[0]
-    finished = [row["run_date"] for row in rows if row["status"] == "finished"]
+    ended_well = [row for row in rows if row["status"] == "finished"]
+    finished = [row["run_date"] for row in ended_well]
     days = sorted(set(finished), reverse=True)[:NIGHTS_COMPARED]
     gaps = [(later - earlier).days for later, earlier in pairwise(days)]
+    shares = [row["positive_share"] for row in ended_well if row is not last]
+    known = [share for share in shares if share is not None][:NIGHTS_COMPARED]
     shown = ("source", "status", "rows_read", "scored", "rejected", "rows_waiting", "started_at")
     return Night(
         **{name: last[name] for name in (*shown, "ended_at", "message", "model")},
@@ -51,6 +54,8 @@ def _night(records: Records, rows: list[Row]) -> Night:
         stopped=len(list(takewhile(lambda row: row["status"] == "stopped", rows))),
         usual_days=float(median(gaps)) if len(gaps) >= 2 else None,
         finished=str(finished[0]) if finished else None,
+        finished_at=ended_well[0]["ended_at"] if ended_well else None,
+        usual_share=float(median(known)) if known else None,
         command=_command(records, last, finished),
     )
 

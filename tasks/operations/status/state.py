@@ -41,7 +41,8 @@ class Night:
     """The last night of a source.
 
     stopped: how many of its last nights in a row ended as stopped. usual_days: between its nights,
-    None where there are too few to say. finished: the newest finished night.
+    None where there are too few to say. finished: the newest finished night, and finished_at when
+    it ended. usual_share: the middle of the positive shares of finished nights before the last.
     """
 
     source: str
@@ -59,6 +60,8 @@ class Night:
     stopped: int = 0
     usual_days: float | None = None
     finished: str | None = None
+    finished_at: datetime | None = None
+    usual_share: float | None = None
     command: str | None = None  # that runs it again
 
     def describe_rows(self) -> str:

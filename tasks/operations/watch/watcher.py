@@ -25,9 +25,11 @@ from prefect.settings import (
 )
 from prefect.states import Cancelled, Crashed
 
+from tasks.operations.exporter import ExporterError, serve
 from tasks.operations.nights.heartbeat import Beat
 from tasks.operations.notices.teller import teller_of
 from tasks.operations.notices.trouble import Trouble
+from tasks.operations.watch.figures import Figures
 from tasks.operations.watch.runs import is_ours, read_deployments, read_runs
 from tasks.operations.watch.survey import SaidOnce, Survey
 from tasks.operations.watch.verdicts import RunSeen, Verdicts
@@ -36,7 +38,7 @@ from tasks.orchestration.prefect_access import AccessError, running_server
 from tasks.orchestration.terminal import print_notice
 from tasks.settings import Settings
 
-ERRORS = (AccessError,)
+ERRORS = (AccessError, ExporterError)
 LOOK_EVERY_S = 3.0
 AWAY_S = 60.0  # that a server takes to start is no trouble
 LEAKED_S = 45.0  # a slot that no run holds for so long is freed
@@ -139,7 +141,9 @@ class Watcher:
 def watch(_given: object) -> int:
     """Watch the configured API, or else the server of the home folder, until it is ended.
 
-    Raises: AccessError: the server's password cannot be used.
+    Raises:
+        AccessError: the server's password cannot be used.
+        ExporterError: TRIPTYCH_METRICS_PORT cannot be listened on.
     """
     settings = Settings()
     server = None if PREFECT_API_URL.value() else running_server(settings.home)
@@ -153,8 +157,12 @@ def watch(_given: object) -> int:
     )
     with temporary_settings(found):
         print_notice(f"watching {PREFECT_API_URL.value()}")
+        figures = Figures()
+        if settings.metrics_port is not None:
+            port = serve(settings.metrics_host, settings.metrics_port, figures)
+            print_notice(f"metrics: http://{settings.metrics_host}:{port}/metrics")
         with suppress(KeyboardInterrupt):
-            teller = teller_of(settings, _say, SaidOnce(_say))
+            teller = teller_of(settings, _say, SaidOnce(_say), figures)
             teller.start()
             Watcher(_say, Survey(settings, _say, teller)).run()
     return 0

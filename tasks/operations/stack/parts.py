@@ -136,6 +136,13 @@ def _details(home: Path, ports: Mapping[str, int]) -> list[Part]:
             purpose="for Prometheus: how all stands; deployments/observe has rules and a dashboard",
             address=f"{metrics}/metrics",
         ),
+        *_panels(fraud, releases, preview),
+    ]
+
+
+def _panels(fraud: str, releases: str, preview: str) -> list[Part]:
+    """What serves the network, by its addresses."""
+    return [
         Part(
             "fraud",
             "",

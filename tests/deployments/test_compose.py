@@ -87,8 +87,8 @@ def test_secrets_may_come_from_files(compose):
         environment = service.get("environment", {})
         for variable in environment:
             if re.search("PASSWORD$|AUTH_STRING$|KEYS?$", variable):
-                assert f"{variable}_FILE" in environment, name
-                own_way = name in ("postgres", "device")  # of what their images hold
+                assert {f"{variable}_FILE", f"{variable}__FILE"} & environment.keys(), name
+                own_way = name in ("postgres", "device", "grafana")  # of what their images hold
                 assert own_way or variable in program
         if any(variable.endswith("_FILE") for variable in environment):
             assert any(volume.endswith(":/run/secrets:ro") for volume in service["volumes"]), name

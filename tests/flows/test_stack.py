@@ -28,6 +28,9 @@ from prefect.client.schemas.objects import StateType
 from tasks.operations.stack.ports import DEFAULTS
 from tasks.orchestration.prefect_access import password, running_server
 from tests.browser import CHROMIUM, chromium
+from tests.deployments.observed import COMPARISON, panel_queries, program, read_alerts, read_records
+from tests.deployments.observer import PROGRAMS, observe
+from tests.deployments.seen import SOURCE, ask_service, write_history
 from tests.flows.command import command
 
 pytestmark = pytest.mark.slow
@@ -44,11 +47,20 @@ class Stack:
 
     home: Path
     log: Path
+    up: psutil.Process
 
     def address(self, what: str) -> str:
         """Of the line in its table that says this."""
         (found,) = re.findall(rf"^  (http://\S+) +.*{what}", self.log.read_text(), re.M)
         return str(found)
+
+    def ports(self) -> dict[str, int]:
+        """Those of its parts, as it hands them on to them."""
+        for part in self.up.children():
+            given = part.environ()
+            if given.get("TRIPTYCH_PORT", "0") != "0":
+                return {name: int(given[name]) for name in DEFAULTS}
+        raise AssertionError("it has no parts")
 
     def api(self) -> SyncPrefectClient:
         """A client of its Prefect server."""
@@ -85,7 +97,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     started: list[psutil.Process] = []
     try:
         await_answer(lambda: "Triptych is up" in log.read_text(), START_S, log)
-        yield Stack(home, log)
+        yield Stack(home, log, psutil.Process(up.pid))
     finally:
         started = psutil.Process(up.pid).children(recursive=True)
         up.send_signal(signal.SIGINT)
@@ -201,6 +213,29 @@ def report_of(api: SyncPrefectClient, run_id: uuid.UUID) -> uuid.UUID:
         )
     )
     return found.id
+
+
+@pytest.mark.skipif(not all(map(program, PROGRAMS)), reason=f"no {' and '.join(PROGRAMS)} here")
+def test_every_query_has_data_and_an_alert_reaches_alertmanager(stack, tmp_path):
+    """Of dashboard, records and alerts, from the parts that run; an alert without its bound."""
+    write_history(stack.home, last="failed")
+    alerts = {name: COMPARISON.fullmatch(rule["expr"]) for name, rule in read_alerts().items()}
+    asked = {
+        *panel_queries(),
+        *((record, record) for record in read_records()),
+        *((name, found["left"]) for name, found in alerts.items() if found),
+    }
+    with observe(tmp_path, stack.home, stack.ports()) as observer:
+        deadline = time.monotonic() + RUN_S
+        while asked and time.monotonic() < deadline:
+            ask_service(stack.address("fraud service"))
+            time.sleep(2)
+            asked = {each for each in asked if not observer.has_data(each[1])}
+        assert asked == set()
+        await_answer(lambda: "NightFailed" in observer.alerts(), RUN_S, stack.log)
+        assert "triptych status" in observer.alerts()["NightFailed"]["action"]
+        assert observer.ask('min(up{job!="alertmanager"})') == [1.0]
+        assert observer.ask(f'triptych_night_state{{source="{SOURCE}",state="failed"}}') == [1.0]
 
 
 # Whether the live picture has the green of boxes in a hundred places and more.

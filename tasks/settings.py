@@ -9,7 +9,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """Where things are written and what does the work."""
 
-    model_config = SettingsConfigDict(env_prefix="TRIPTYCH_", frozen=True, extra="ignore")
+    # A variable that is empty, as `${NAME:-}` of a shell or of Compose leaves it, is not set.
+    model_config = SettingsConfigDict(
+        env_prefix="TRIPTYCH_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     home: Path = Field(Path("var"), description="Everything that is written lies under it.")
     database_url: SecretStr | None = Field(

@@ -9,8 +9,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class ServiceSettings(BaseSettings):
     """Where the service finds its model and state, whom it answers, and how much at once."""
 
+    # A variable that is empty, as `${NAME:-}` of a shell or of Compose leaves it, is not set.
     model_config = SettingsConfigDict(
-        env_prefix="TRIPTYCH_", frozen=True, extra="ignore", hide_input_in_errors=True
+        env_prefix="TRIPTYCH_",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
     )
 
     home: Path = Field(Path("var"), description="Everything that is written lies under it.")

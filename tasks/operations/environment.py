@@ -34,13 +34,13 @@ def environment(home: Path, server: bool) -> dict[str, str]:
     """The variables; a client's name the server that runs for this home, or the one to come.
 
     Raises:
-        AccessError: the password cannot be used, or TRIPTYCH_PORT is no number.
+        AccessError: the password cannot be used, or TRIPTYCH_PORT is no port.
         OSError: it can be neither read nor made.
     """
     given = os.environ.get("TRIPTYCH_PORT") or str(PORT)
-    if not given.isdecimal():
+    port = int(given) if given.isdecimal() and len(given) <= 5 else 0
+    if not 1 <= port <= 65_535:
         raise AccessError(f"TRIPTYCH_PORT: {given} is no port; give a number such as {PORT}")
-    port = int(given)
     if server:
         host = os.environ.get("PREFECT_SERVER_API_HOST") or "127.0.0.1"
         return server_environment(home, port, host)

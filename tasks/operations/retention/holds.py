@@ -31,7 +31,7 @@ _EXAMPLES = {
 }
 
 
-class RetentionError(Exception):
+class RetentionError(ValueError):  # which no task tries again
     """Nothing more is deleted; the message says why, and what would be right."""
 
 

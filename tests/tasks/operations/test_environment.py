@@ -48,7 +48,8 @@ def test_server_that_has_ended_is_not_named(tmp_path, monkeypatch):
     assert environment.environment(tmp_path, server=False)["PREFECT_API_URL"].endswith(":4200/api")
 
 
-def test_port_that_is_none_is_told(tmp_path, monkeypatch):
-    monkeypatch.setenv("TRIPTYCH_PORT", "a door")
-    with pytest.raises(AccessError, match="TRIPTYCH_PORT: a door is no port"):
+@pytest.mark.parametrize("given", ["a door", "99999", "0", "-1"])
+def test_port_that_is_none_is_told(tmp_path, monkeypatch, given):
+    monkeypatch.setenv("TRIPTYCH_PORT", given)
+    with pytest.raises(AccessError, match=f"TRIPTYCH_PORT: {given} is no port"):
         environment.environment(tmp_path, server=True)

@@ -19,6 +19,7 @@ from tasks.operations.retention.holds import FILE, RetentionError, read_holds
 from tasks.operations.retention.kind import Place, Rules
 from tasks.operations.retention.pruning import alone, find_old
 from tasks.operations.retention.rows import delete_in_portions
+from tasks.orchestration.policies import is_transient
 from tasks.sentiment.run.publication import remove_source
 from tasks.sentiment.run.taking_back import Nights
 from tests.tasks.sentiment.run.test_taking_back import published, results
@@ -208,8 +209,9 @@ def test_old_reports_go(home, place):
 def test_wrong_line_of_the_legal_hold_stops_the_prune(home, line, says):
     """It is named by its number."""
     (home / FILE).write_text(f"# of the court\n\n{line}\n")
-    with pytest.raises(RetentionError, match=f"{FILE}, line 3: .*{says}"):
+    with pytest.raises(RetentionError, match=f"{FILE}, line 3: .*{says}") as refused:
         read_holds(home)
+    assert not is_transient(refused.value)  # it would be tried again for a minute and a half
 
 
 def test_one_prune_at_a_time(home, place):

@@ -1,0 +1,20 @@
+"""Settings of flows, of the fraud service and of the server for devices."""
+
+from pathlib import Path
+
+import pytest
+
+from edge.fleet.settings import ServerSettings
+from services.fraud.settings import ServiceSettings
+from tasks.settings import Settings
+
+
+@pytest.mark.parametrize("kind", [Settings, ServiceSettings, ServerSettings])
+def test_variable_that_is_empty_is_not_set(kind, monkeypatch):
+    """As a shell's ${NAME:-} leaves it; an empty home would be the folder one stands in."""
+    names = ("HOME", "DATABASE_URL", "API_KEYS", "FLEET_KEYS", "RELEASES_URL", "BLACKOUT_DAYS")
+    for name in names:
+        monkeypatch.setenv(f"TRIPTYCH_{name}", "")
+
+    assert kind().home == Path("var").resolve()
+    assert kind().model_dump() == kind(home=Path("var")).model_dump()

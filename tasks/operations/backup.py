@@ -57,7 +57,9 @@ def run(given: Asked) -> None:
     print(f"copied         {files:,} files of {settings.home} into {given.to}")
     print(f"to restore     mkdir NEW && tar -xpf {given.to} -C NEW; then set TRIPTYCH_HOME to NEW")
     if url and url.startswith("postgresql"):
-        print(f"               and, into an empty database: pg_restore -d URL NEW/{DUMP}")
+        print(
+            f"               and, into an empty database: pg_restore --no-owner -d URL NEW/{DUMP}"
+        )
 
 
 def back_up(home: Path, target: Path, warehouse_url: str | None = None) -> int:
@@ -140,15 +142,11 @@ def _copy_database(database: Path, copy: Path) -> None:
 
 def _dump(url: str, copy: Path) -> None:
     """Let pg_dump write a warehouse; its password is in no argument that others could see."""
-    from sqlalchemy.engine import make_url
-
-    address = make_url(url)
-    plain = address.set(drivername="postgresql", password=None).render_as_string()
-    password = {"PGPASSWORD": str(address.password)} if address.password else {}
+    address, password = _without_password(url)
     try:
         done = subprocess.run(
-            ["pg_dump", "--format=custom", "--no-owner", f"--file={copy}", f"--dbname={plain}"],
-            env={**os.environ, **password},
+            ["pg_dump", "--format=custom", "--no-owner", f"--file={copy}", f"--dbname={address}"],
+            env={**os.environ, **({"PGPASSWORD": password} if password else {})},
             capture_output=True,
             text=True,
         )
@@ -159,6 +157,24 @@ def _dump(url: str, copy: Path) -> None:
         older = "server version mismatch" in done.stderr
         cure = ": install client programs that are as new as the server" if older else ""
         raise BackupError(f"pg_dump failed: {reason[0].removeprefix('pg_dump: ')}{cure}")
+
+
+def _without_password(url: str) -> tuple[str, str | None]:
+    """The address for PostgreSQL's own programs, and the password that was in it."""
+    from sqlalchemy.engine import URL, make_url
+
+    given = make_url(url)
+    query = {name: value for name, value in given.query.items() if name != "password"}
+    plain = URL.create(
+        "postgresql",
+        username=given.username,
+        host=given.host,
+        port=given.port,
+        database=given.database,
+        query=query,
+    )
+    password = given.password or given.query.get("password")
+    return plain.render_as_string(), str(password) if password else None
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """How the three panels stand, from their tables and files; Prefect and the frameworks stay out."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise, takewhile
@@ -20,25 +21,30 @@ from tasks.operations.lineage.model_records import read_object
 from tasks.operations.records import Records, Row
 from tasks.operations.status.night_command import night_command
 from tasks.operations.status.state import Device, Edge, Night, Quality, RealTime
+from tasks.sentiment.sql.nights import TAKEN_BACK
 from tasks.sentiment.sql.tables import SENTIMENT_RUNS
 
 RUNS, ANSWERS, AUDITS = SENTIMENT_RUNS.c, FRAUD_PREDICTIONS.c, FRAUD_DAILY_METRICS.c
 RECENT = 400  # runs, of all sources
 NIGHTS_COMPARED = 7
+_DATED = re.compile(r"\d{4}-?\d{2}-?\d{2}|\d{2}\.\d{2}\.\d{4}")  # in the name of a file or folder
 SPILLED_FOR = timedelta(minutes=10)
 
 
 def read_nights(records: Records) -> tuple[Night, ...]:
     """The last night of each source, the newest source first."""
-    rows = records.rows(SENTIMENT_RUNS, order=(RUNS.started_at.desc(),), limit=RECENT)
+    newest = (RUNS.run_date.desc(), RUNS.started_at.desc())  # whenever a night of the past is run
+    rows = records.rows(SENTIMENT_RUNS, order=newest, limit=RECENT)
     by_source: dict[str, list[Row]] = {}
     for row in rows:
-        by_source.setdefault(row["source"], []).append(row)
-    return tuple(_night(records, mine) for mine in by_source.values())
+        if row["message"] != TAKEN_BACK:
+            by_source.setdefault(row["source"], []).append(row)
+    nights = (_night(records, mine) for mine in by_source.values())
+    return tuple(sorted(nights, key=lambda night: night.started_at, reverse=True))
 
 
 def _night(records: Records, rows: list[Row]) -> Night:
-    """rows: of one source, newest first."""
+    """rows: of one source, the newest night first."""
     last = rows[0]
     ended_well = [row for row in rows if row["status"] == "finished"]
     finished = [row["run_date"] for row in ended_well]
@@ -61,11 +67,15 @@ def _night(records: Records, rows: list[Row]) -> Night:
 
 
 def _command(records: Records, last: Row, finished: list[date]) -> str | None:
-    """What runs the night again, as far as a published night of the source tells."""
+    """What runs the night again, as far as a published night of the source tells.
+
+    What another night read is not named where it may be that night's alone.
+    """
     for day in (last["run_date"], *finished[:1]):
         entry = records.night_manifests(day).get(last["source"]) or {}
         asked: Mapping[str, Any] = entry.get("request") or {}
-        if asked:
+        is_its_own = day == last["run_date"] or not _DATED.search(str(asked.get("source")))
+        if asked and is_its_own:
             return night_command(asked, last["source"], last["run_date"])
     return None
 

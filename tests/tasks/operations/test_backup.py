@@ -146,6 +146,26 @@ def test_missing_pg_dump_is_told_in_one_line(tmp_path, monkeypatch):
         back_up(tmp_path, tmp_path / "copy.tar", "postgresql+psycopg://a:secret@localhost/x")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://ann:s3cret%40@db:6432/reviews?sslmode=require",
+        "postgresql+psycopg://ann@db:6432/reviews?sslmode=require&password=s3cret%40",
+    ],
+)
+def test_pg_dump_gets_the_password_where_nobody_else_sees_it(tmp_path, monkeypatch, url):
+    """Wherever the address has it; the program is played, as the fixture's server trusts all."""
+    program = tmp_path / "pg_dump"
+    program.write_text('#!/bin/sh\necho "$PGPASSWORD|$*" >&2\nexit 1\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BackupError) as told:
+        back_up(tmp_path, tmp_path / "copy.tar", url)
+    password, words = str(told.value).removeprefix("pg_dump failed: ").split("|")
+    assert password == "s3cret@" and "s3cret" not in words and "***" not in words
+    assert words.endswith("--dbname=postgresql://ann@db:6432/reviews?sslmode=require")
+
+
 def test_pg_dump_that_is_older_than_the_server_is_told_with_the_cure(tmp_path, monkeypatch):
     """In the words of pg_dump 15 before a server of 18; the older program is played."""
     program = tmp_path / "pg_dump"

@@ -24,7 +24,8 @@ class BlackoutDays:
 
     Attributes:
         ranges: first and last day of each, with its comment.
-        wrong: what is wrong with each line that could not be read, which counts for nothing.
+        wrong: what is wrong with each line, or with the file, that could not be read; it counts
+            for nothing.
     """
 
     ranges: Sequence[tuple[date, date, str]] = ()
@@ -39,19 +40,21 @@ class BlackoutDays:
 
 
 def blackout_days(settings: Settings) -> BlackoutDays:
-    """Those of the file that the settings name."""
-    return read_blackout_days(settings.blackout_days or settings.home / "blackout-days.txt")
+    """Those of the file that the settings name, which must be there, or of the home's."""
+    named = settings.blackout_days
+    if named is not None and not named.exists():
+        return BlackoutDays(wrong=(f"{named}, which TRIPTYCH_BLACKOUT_DAYS names, is not there",))
+    return read_blackout_days(named or settings.home / "blackout-days.txt")
 
 
 def read_blackout_days(file: Path) -> BlackoutDays:
-    """The days in a file; none where there is no file.
-
-    Raises: OSError: it cannot be read.
-    """
+    """The days in a file; none where there is no file."""
     try:
         text = file.read_text("utf-8-sig", errors="replace")
     except FileNotFoundError:
         return BlackoutDays()
+    except OSError as error:
+        return BlackoutDays(wrong=(f"{file} cannot be read: {error.strerror}",))
     ranges, wrong = [], []
     for number, line in enumerate(text.splitlines(), start=1):
         given, _, comment = line.partition("#")

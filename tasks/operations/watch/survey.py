@@ -72,12 +72,12 @@ class Survey:
         self, api: SyncPrefectClient, deployments: Mapping[UUID, DeploymentResponse], now: datetime
     ) -> Iterator[Trouble]:
         """What changes slowly, and asks the database."""
-        for line in self._blackout_faults():
+        for line in blackout_days(self._settings).wrong:
             yield Trouble(
                 f"blackout:{line}",
                 f"a blackout day is not obeyed: {line}",
                 "nights run on that day",
-                "mend the line",
+                "mend the line, or the file",
             )
         failures = find_failures(api, deployments, now)
         yield from failures.troubles
@@ -117,12 +117,6 @@ class Survey:
                 finish(self._ledger, runs[0].id, runs[0].state)
             else:
                 self._ledger.finish(run_id, "failed", "Prefect knows nothing of the run any more.")
-
-    def _blackout_faults(self) -> Sequence[str]:
-        try:
-            return blackout_days(self._settings).wrong
-        except OSError as error:
-            return [f"{error.filename}: {error.strerror}"]
 
 
 class SaidOnce:

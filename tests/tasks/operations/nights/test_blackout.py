@@ -3,7 +3,8 @@
 from datetime import date
 from pathlib import Path
 
-from tasks.operations.nights.blackout import read_blackout_days
+from tasks.operations.nights.blackout import blackout_days, read_blackout_days
+from tasks.settings import Settings
 
 
 def test_dates_and_ranges_are_obeyed(tmp_path):
@@ -43,6 +44,13 @@ def test_wrong_line_is_named_and_the_others_hold(tmp_path):
 def test_without_a_file_there_are_none(tmp_path):
     """As in a new home."""
     assert read_blackout_days(tmp_path / "none").reason(date(2026, 12, 24)) is None
+
+
+def test_file_that_is_named_and_missing_or_no_file_is_told(tmp_path):
+    """A slip in the setting would let nights run on every day; they run, and it is said."""
+    for name, says in (("none", "TRIPTYCH_BLACKOUT_DAYS names, is not there"), (".", "be read: ")):
+        days = blackout_days(Settings(home=tmp_path, blackout_days=tmp_path / name))
+        assert days.ranges == () and len(days.wrong) == 1 and says in days.wrong[0]
 
 
 def test_example_of_the_guide_is_read(tmp_path):

@@ -22,6 +22,7 @@ import pytest
 from services.fraud.scoring import store
 from services.fraud.scoring.registry import Registry
 from services.fraud.scoring.scorer import FraudScorer
+from services.modelling.keras import open_keras
 from tests.services.fraud.running import GENUINE, ROOT, promoted, rows, served, wait_until
 
 pytestmark = pytest.mark.slow
@@ -428,7 +429,6 @@ def test_termination_answers_and_logs_what_is_in_hand(first_life):
 
 def test_probabilities_agree_in_all_forms(server, home, transactions):
     """Keras, LiteRT and the service say the same of 10,000 transactions, within 1e-5."""
-    import keras
     import numpy as np
     import pyarrow as pa
 
@@ -437,7 +437,8 @@ def test_probabilities_agree_in_all_forms(server, home, transactions):
     url, _ = server
     features = np.resize(table_features(transactions), (10_000, len(FEATURES))).astype(np.float32)
     folder = store.folder(Registry(home).read().champion or "", home)
-    by_keras = keras.models.load_model(folder / "model.keras").predict(features, verbose=0)[:, 0]
+    network = open_keras().models.load_model(folder / "model.keras")
+    by_keras = network.predict(features, verbose=0)[:, 0]
     scorer = FraudScorer(folder, "any")
     by_litert = np.array([scorer.probability(row) for row in features.tolist()])
     sink = pa.BufferOutputStream()

@@ -75,6 +75,10 @@ class Settings(BaseSettings):
     )
     metrics_host: str = Field("127.0.0.1", description="The address of these two.")
 
+    traces_url: str | None = Field(
+        None, description="Where spans of flow runs are sent: a receiver of OTLP over HTTP."
+    )
+
     fraud_max_state_age_h: float = Field(
         36.0, gt=0, description="Where nothing was answered for longer, transactions are missing."
     )

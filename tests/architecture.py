@@ -52,6 +52,7 @@ DRAWINGS = (
         (
             "service demo",
             "worker",
+            "traced",
             "http supervisor",
             "audit registration",
             "training",

@@ -21,6 +21,7 @@ from services.fraud.http import header_limits
 from services.fraud.log.database import Database
 from services.fraud.metrics_folder import MetricsFolder
 from services.fraud.settings import ServiceSettings
+from services.reporting.traces import TracesError, tracer_provider
 
 if TYPE_CHECKING:
     from services.fraud.http.body_reader import Receive
@@ -32,11 +33,15 @@ def _settings() -> ServiceSettings:
     try:
         settings = ServiceSettings()
         Database(settings.log_url, patience_s=1).close()
+        if settings.traces_url:
+            tracer_provider("triptych-fraud", settings.traces_url).shutdown()
     except ValidationError as error:
         fault = error.errors()[0]
         sys.exit(f"error: TRIPTYCH_{str(fault['loc'][0]).upper()}: {fault['msg']}")
     except LogError as error:
         sys.exit(f"error: TRIPTYCH_DATABASE_URL: {error}")
+    except TracesError as error:
+        sys.exit(f"error: {error}")
     return settings
 
 

@@ -41,6 +41,10 @@ class ServiceSettings(BaseSettings):
         36.0, gt=0, description="Answers from an older state say that they are degraded."
     )
 
+    traces_url: str | None = Field(
+        None, description="Where spans of answers are sent: a receiver of OTLP over HTTP."
+    )
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, home: Path) -> Path:

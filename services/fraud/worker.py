@@ -4,7 +4,9 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from services.fraud.errors import FraudError
 from services.fraud.http.web import Limits, Web
@@ -20,6 +22,10 @@ from services.fraud.state.held_state import HeldState
 from services.fraud.state.snapshot import read_pointer
 from services.fraud.state.state import State
 from services.fraud.supervisor import Watch
+from services.reporting.traces import tracer_provider
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
 
 OFTEN_S, SELDOM_S = 0.5, 10.0
 logger = logging.getLogger(__name__)
@@ -43,8 +49,12 @@ class Worker:
 
         Raises:
             LogError: the address of the database is none.
+            TracesError: an address for traces is set, and they cannot be sent.
             OSError: the home folder cannot be written.
         """
+        url = settings.traces_url
+        self._traces = tracer_provider("triptych-fraud", url) if url else None
+        detector_of, web_of = _answering(self._traces)
         self._home, self._packed = settings.home, packed
         self._state_path = settings.home / "fraud" / "state.db"
         self._log = AnswerLog(settings.log_url, settings.home / "fraud" / "spill")
@@ -55,19 +65,15 @@ class Worker:
         history = _Periodic(self._load_history, SELDOM_S)
         history.once()
         self._state = HeldState(self._state_path)
-        self._detector = Detector(
+        self._detector = detector_of(
             self._champion,
             self._state,
             self._log,
             self._metrics,
             max_state_age_s=settings.fraud_max_state_age_h * 3_600,
         )
-        limits = Limits(
-            max_in_flight=settings.fraud_max_in_flight,
-            body_timeout_s=settings.fraud_body_timeout_s,
-            batch_max_bytes=settings.fraud_batch_max_bytes,
-        )
-        self.web = Web(self._detector, self._metrics, keys=settings.keys, limits=limits)
+        limits = _limits(settings)
+        self.web = web_of(self._detector, self._metrics, keys=settings.keys, limits=limits)
         self._beside = [
             history,
             _Periodic(self._champion.refresh, OFTEN_S),
@@ -104,6 +110,8 @@ class Worker:
         self._log.close()
         self._report()
         self._state.close()
+        if self._traces:
+            self._traces.shutdown()
         if self._folder:
             self._folder.release()
         if self._watch:  # last: it ends a process that does not come this far
@@ -132,6 +140,26 @@ class Worker:
         if age_s is not None:
             self._metrics.state_age.set(age_s)
         self._metrics.logged(self._log.counted())
+
+
+def _limits(settings: ServiceSettings) -> Limits:
+    return Limits(
+        max_in_flight=settings.fraud_max_in_flight,
+        body_timeout_s=settings.fraud_body_timeout_s,
+        batch_max_bytes=settings.fraud_batch_max_bytes,
+    )
+
+
+def _answering(
+    traces: "TracerProvider | None",
+) -> tuple[Callable[..., Detector], Callable[..., Web]]:
+    """What decides, and the door before it: with spans where these are sent somewhere."""
+    if traces is None:
+        return Detector, Web
+    from services.fraud.traced import TracedDetector, TracedWeb
+
+    tracer = traces.get_tracer("triptych")
+    return partial(TracedDetector, tracer), partial(TracedWeb, tracer)
 
 
 class _Periodic:

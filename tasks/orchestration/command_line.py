@@ -171,15 +171,18 @@ class FlowCommand(Generic[Parameters]):
         """Parse the command line, run the flow, and end the process; as `Command.run`."""
         given = parse(self.parameters, program, sys.argv[1:] if arguments is None else arguments)
         home = _open_home()
+        from services.reporting.traces import TracesError, begin_traces
         from tasks.orchestration.prefect_api import ApiError, prefect_api
+        from tasks.settings import Settings
 
         def run() -> None:
+            begin_traces("triptych-flows", Settings().traces_url)
             self.check(given)
             with prefect_api(home, _announce):
                 quieten_prefect()
                 self.flow(given)
 
-        sys.exit(_status_of(run, home, (ApiError, *self.errors)))
+        sys.exit(_status_of(run, home, (ApiError, TracesError, *self.errors)))
 
 
 def _open_home(*, any_settings: bool = False) -> Path:

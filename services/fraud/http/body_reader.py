@@ -14,7 +14,7 @@ class BodyReader:
 
     def __init__(self, most_buffered: int) -> None:
         """most_buffered: bytes of all bodies that are arriving in parts."""
-        self._most_buffered = most_buffered
+        self.most_buffered = most_buffered
         self._buffered = 0
 
     async def read(self, receive: Receive, path: str, max_bytes: int, patience_s: float) -> bytes:
@@ -46,7 +46,7 @@ class BodyReader:
                 self._buffered += len(part)
                 if size > max_bytes:
                     raise too_large(path, max_bytes)
-                if self._buffered > self._most_buffered:
+                if self._buffered > self.most_buffered:
                     raise busy()
                 if message["type"] == "http.disconnect":
                     raise HttpProblem(400, "disconnected", "the body did not arrive whole")

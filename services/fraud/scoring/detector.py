@@ -124,7 +124,7 @@ class Detector:
         }
 
         def decide(windows: Windows) -> bytes:
-            features[:] = map(float, _computed(scorer, transaction, windows))
+            features[:] = map(float, self._features(scorer, transaction, windows))
             decision["probability"], decision["is_fraud"] = self._decide(scorer, features)
             decision["reasons"] = scorer.causes(features, decision["probability"])
             return orjson.dumps(decision)
@@ -221,6 +221,15 @@ class Detector:
             return None, [NO_SNAPSHOT]
         return max(0.0, float(time - covered.as_of)), covered.faults(time, self._max_state_age_s)
 
+    def _features(self, scorer: FraudScorer, given: Transaction, windows: Windows) -> list[Any]:
+        """The features of a raw transaction. Raises: OtherContract: the model reads others."""
+        if not scorer.input.is_handbook:
+            raise OtherContract(
+                f"{scorer.tag} reads {describe(scorer.input.names)} of its own, which are not"
+                " computed from a raw transaction: send them to /detect_fraud"
+            )
+        return assemble(given.cents, given.time, windows)
+
     def _decide(self, scorer: FraudScorer, features: Sequence[float]) -> tuple[float, bool]:
         began = time.perf_counter()
         probability = scorer.probability(features)
@@ -274,16 +283,6 @@ class Detector:
                 None if is_handbook else dict(zip(scorer.input.names, features, strict=True)),
             )
         )
-
-
-def _computed(scorer: FraudScorer, transaction: Transaction, windows: Windows) -> list[Any]:
-    """The features of a raw transaction. Raises: OtherContract: the model reads others."""
-    if not scorer.input.is_handbook:
-        raise OtherContract(
-            f"{scorer.tag} reads {describe(scorer.input.names)} of its own, which are not computed"
-            " from a raw transaction: send them to /detect_fraud"
-        )
-    return assemble(transaction.cents, transaction.time, windows)
 
 
 def epoch_s(time: datetime) -> int:

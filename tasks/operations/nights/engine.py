@@ -15,8 +15,10 @@ os.environ.setdefault("PREFECT_CLIENT_RETRY_EXTRA_CODES", "500")
 
 from prefect.client.orchestration import get_client
 
+from services.reporting.traces import TracesError, begin_traces
 from tasks.operations.nights.gate import Gate
 from tasks.operations.nights.heartbeat import beating, end_with_parent, first_beat
+from tasks.orchestration.command_line import fail
 from tasks.settings import Settings
 
 
@@ -24,6 +26,10 @@ def main() -> None:
     """Do the run that `PREFECT__FLOW_RUN_ID` names; Prefect's engine ends the process."""
     end_with_parent()
     run_id = UUID(os.environ["PREFECT__FLOW_RUN_ID"])
+    try:
+        begin_traces("triptych-flows", Settings().traces_url)  # Prefect makes them of its runs
+    except TracesError as error:
+        fail(f"{error}; the run goes on without traces")
     first_beat(run_id)
     with get_client(sync_client=True) as api:
         gate = Gate(api, Settings())

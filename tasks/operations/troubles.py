@@ -129,7 +129,7 @@ def _of_real_time(panel: RealTime, now: datetime) -> Iterator[Trouble]:
             "champion",
             panel.fault,
             "the service may answer from memory alone, and a new process would find no model",
-            "triptych manage-models --list-models, then --rollback or --promote another",
+            "triptych manage-models --list-models, then --promote one that can answer",
         )
     if panel.blocked:
         yield Trouble(
@@ -163,7 +163,8 @@ def _of_edge(edge: Edge, now: datetime) -> Iterator[Trouble]:
             "releases",
             edge.fault,
             "devices may get no update",
-            "bring the file back from a copy; triptych manage-releases --list-releases checks",
+            "see that TRIPTYCH_RELEASES_URL is right and answers; a damaged file comes back from a"
+            " copy",
         )
     for role, expires in (edge.expires or {}).items():
         left = expires - now

@@ -42,17 +42,18 @@ class BlackoutDays:
 def blackout_days(settings: Settings) -> BlackoutDays:
     """Those of the file that the settings name, which must be there, or of the home's."""
     named = settings.blackout_days
-    if named is not None and not named.exists():
-        return BlackoutDays(wrong=(f"{named}, which TRIPTYCH_BLACKOUT_DAYS names, is not there",))
-    return read_blackout_days(named or settings.home / "blackout-days.txt")
+    if named is not None:
+        missing = f"{named}, which TRIPTYCH_BLACKOUT_DAYS names, is not there"
+        return read_blackout_days(named, missing)
+    return read_blackout_days(settings.home / "blackout-days.txt")
 
 
-def read_blackout_days(file: Path) -> BlackoutDays:
-    """The days in a file; none where there is no file."""
+def read_blackout_days(file: Path, missing: str = "") -> BlackoutDays:
+    """The days in a file. missing: what is wrong if there is no file; by default nothing."""
     try:
         text = file.read_text("utf-8-sig", errors="replace")
     except FileNotFoundError:
-        return BlackoutDays()
+        return BlackoutDays(wrong=(missing,) if missing else ())
     except OSError as error:
         return BlackoutDays(wrong=(f"{file} cannot be read: {error.strerror}",))
     ranges, wrong = [], []

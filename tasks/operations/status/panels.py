@@ -1,6 +1,5 @@
 """How the three panels stand, from their tables and files; Prefect and the frameworks stay out."""
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise, takewhile
@@ -27,7 +26,6 @@ from tasks.sentiment.sql.tables import SENTIMENT_RUNS
 RUNS, ANSWERS, AUDITS = SENTIMENT_RUNS.c, FRAUD_PREDICTIONS.c, FRAUD_DAILY_METRICS.c
 RECENT = 400  # runs, of all sources
 NIGHTS_COMPARED = 7
-_DATED = re.compile(r"\d{4}-?\d{2}-?\d{2}|\d{2}\.\d{2}\.\d{4}")  # in the name of a file or folder
 SPILLED_FOR = timedelta(minutes=10)
 
 
@@ -69,14 +67,20 @@ def _night(records: Records, rows: list[Row]) -> Night:
 def _command(records: Records, last: Row, finished: list[date]) -> str | None:
     """What runs the night again, as far as a published night of the source tells.
 
-    What another night read is not named where it may be that night's alone.
+    What other nights read is named only where two of them read the same: else it may be the input
+    of that night alone.
     """
-    for day in (last["run_date"], *finished[:1]):
+
+    def asked(day: date) -> Mapping[str, Any]:
         entry = records.night_manifests(day).get(last["source"]) or {}
-        asked: Mapping[str, Any] = entry.get("request") or {}
-        is_its_own = day == last["run_date"] or not _DATED.search(str(asked.get("source")))
-        if asked and is_its_own:
-            return night_command(asked, last["source"], last["run_date"])
+        request: Mapping[str, Any] = entry.get("request") or {}
+        return request
+
+    if own := asked(last["run_date"]):
+        return night_command(own, last["source"], last["run_date"])
+    others = [asked(day) for day in sorted(set(finished), reverse=True)[:2]]
+    if len(others) == 2 and others[0] and others[0].get("source") == others[1].get("source"):
+        return night_command(others[0], last["source"], last["run_date"])
     return None
 
 

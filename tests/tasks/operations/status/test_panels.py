@@ -82,21 +82,29 @@ def test_night_that_was_taken_back_is_no_night_that_was_stopped(begin, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("source", "is_offered"),
-    [("in/reviews.csv", True), ("in/r-2026-11-19.csv", False), ("in/20261119/r.csv", False)],
+    ("sources", "is_offered"),
+    [
+        (["in/reviews.csv", "in/reviews.csv"], True),
+        (["in/2026/11/18/r.csv", "in/2026/11/19/r.csv"], False),
+        (["in/wednesday.csv", "in/thursday.csv"], False),
+        (["in/reviews.csv"], False),  # of one night nobody knows
+    ],
 )
-def test_command_never_names_what_another_night_read(begin, tmp_path, source, is_offered):
+def test_command_never_names_what_another_night_alone_has_read(
+    begin, tmp_path, sources, is_offered
+):
     """Its rows would be published as those of the night that failed."""
-    begin(19)
+    for day, source in enumerate(sources, start=18):
+        begin(day)
+        folder = tmp_path / "sentiment" / "scores" / f"run_date=2026-11-{day}"
+        folder.mkdir(parents=True)
+        request = {"source": source, "text_column": "review"}
+        manifest = {"sources": {"shop": {"request": request}}}
+        (folder / "_manifest.json").write_text(json.dumps(manifest))
     begin(20, status="failed", message="the disk is full")
-    folder = tmp_path / "sentiment" / "scores" / "run_date=2026-11-19"
-    folder.mkdir(parents=True)
-    request = {"source": source, "text_column": "review"}
-    manifest = {"sources": {"shop": {"request": request}}}
-    (folder / "_manifest.json").write_text(json.dumps(manifest))
 
     command = last_night(tmp_path).command
 
     assert (command is not None) == is_offered
     if command:
-        assert source in command and command.endswith("--run-date 2026-11-20")
+        assert sources[-1] in command and command.endswith("--run-date 2026-11-20")

@@ -26,11 +26,11 @@ def main() -> None:
     """Do the run that `PREFECT__FLOW_RUN_ID` names; Prefect's engine ends the process."""
     end_with_parent()
     run_id = UUID(os.environ["PREFECT__FLOW_RUN_ID"])
+    first_beat(run_id)
     try:
         begin_traces("triptych-flows", Settings().traces_url)  # Prefect makes them of its runs
     except TracesError as error:
         fail(f"{error}; the run goes on without traces")
-    first_beat(run_id)
     with get_client(sync_client=True) as api:
         gate = Gate(api, Settings())
         run = api.read_flow_run(run_id)

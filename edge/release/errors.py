@@ -6,6 +6,7 @@ PublisherError
 ├── RefusedError      the gate: the model works, but not well enough to be published
 ├── NoMediaPipeError  the environment: no MediaPipe to prove a file for phones by
 └── RepositoryError   the release repository, its storage, or the keys that sign it
+    └── OpenKeysError     others than their owner can read the keys
 """
 
 
@@ -31,3 +32,7 @@ class NoMediaPipeError(PublisherError):
 
 class RepositoryError(PublisherError):
     """The release repository cannot be read, written or signed."""
+
+
+class OpenKeysError(RepositoryError):
+    """Others than their owner can read the keys: they do not sign until that is mended."""

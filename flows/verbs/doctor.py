@@ -1,5 +1,6 @@
 """`triptych doctor`: whether the installation and the home are sound, and what they survive."""
 
+import os
 from pathlib import Path
 from typing import Self
 
@@ -38,13 +39,15 @@ class Doctor(FlowParameters):
 
 def examine(given: Doctor) -> int:
     """Do it; the exit status."""
+    if given.home is not None:
+        os.environ["TRIPTYCH_HOME"] = str(given.home)  # for the settings of each check
     if given.break_:
         from tasks.operations.rehearsal.verb import rehearse
 
-        return rehearse(given.home, given.only)
+        return rehearse(given.only)
     from tasks.operations.doctor.show import show_checks
 
-    return show_checks(given.home)
+    return show_checks()
 
 
 COMMAND = Command(Doctor, examine, (RehearsalError,), any_settings=True)

@@ -92,6 +92,11 @@ def _open(path: str, flags: int, mode: int | None) -> int:
     return handle
 
 
+def nearest_folder(path: Path) -> Path:
+    """The path itself if it is there, else the nearest folder above it that is."""
+    return next(each for each in (path, *path.parents) if each.exists())
+
+
 def file_digest(file: Path) -> str:
     """The sha256 of a file, in hexadecimal digits.
 

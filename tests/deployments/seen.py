@@ -6,13 +6,12 @@ from pathlib import Path
 import httpx
 import sqlalchemy as sa
 
-from edge.fleet.health import Limits
-from edge.fleet.run import CollectionRun, judge_devices, load_inbox
 from services.fraud.log.tables import FRAUD_DAILY_METRICS
 from services.fraud.scoring.registry import Registry
 from services.storage.database import Database
 from tasks.sentiment.sql.tables import METADATA, SENTIMENT_RUNS, RunRow
 from tests.edge.fleet.records import a_record, line, put
+from tests.tasks.operations.worked import collect
 
 SOURCE = "watched"
 FEATURES = [57.16, 0, 0, 1, 57.16, 5, 48.9, 41, 54.1, 2, 0.0, 6, 0.0, 27, 0.0]
@@ -46,17 +45,7 @@ def write_history(home: Path, *, last: str = "finished") -> None:
     database.close()
     record = a_record(1, device=SOURCE, at=now.isoformat())
     put(home / "telemetry", "a.jsonl", line(record), device=SOURCE)
-    run = CollectionRun(
-        inbox=home / "telemetry",
-        home=home,
-        url=url,
-        run_id="test",
-        as_of=now,
-        limits=Limits(),
-        keep=timedelta(days=90),
-    )
-    load_inbox(run, now, lambda files: None)
-    judge_devices(run)
+    collect(home, url, now)
 
 
 def _night(now: datetime, age: int, status: str) -> dict[str, object]:

@@ -9,6 +9,8 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.storage.files import nearest_folder
+
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
 ROUTES = ("/releases/metadata", "/releases/targets", "/telemetry", "/health", "/metrics")
@@ -54,8 +56,7 @@ class FleetMetrics:
 
     def render(self) -> bytes:
         """What Prometheus reads."""
-        there = next(each for each in (self._disk, *self._disk.parents) if each.exists())
-        self._free.set(shutil.disk_usage(there).free)
+        self._free.set(shutil.disk_usage(nearest_folder(self._disk)).free)
         return generate_latest(self._registry)
 
 

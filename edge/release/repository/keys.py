@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner, Key
 
-from edge.release.errors import RepositoryError
+from edge.release.errors import OpenKeysError, RepositoryError
 from services.storage.files import write_bytes
 
 NAME_FIELD = "x-triptych-name"  # of a public key in root metadata; TUF lets us add fields
@@ -146,7 +146,7 @@ def _load(file: Path) -> SigningKey:
 def _check_mode(path: Path, mode: int) -> None:
     found = stat.S_IMODE(path.stat().st_mode)
     if found & ~mode:
-        raise RepositoryError(
+        raise OpenKeysError(
             f"{path} is open to others (mode {found:04o}): run chmod {mode:o} '{path}', and "
             "rotate the keys if somebody may have read them"
         )

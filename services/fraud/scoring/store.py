@@ -68,20 +68,25 @@ def folder(tag: str, home: Path) -> Path:
     return found
 
 
+def place(tag: str, home: Path) -> Path:
+    """Where the files of a model lie, or would; `folder` looks whether they are whole."""
+    return store_folder(home) / "models" / tag.replace(":", "/")
+
+
 def fault(tag: str, home: Path) -> str | None:
     """What is wrong with a model's files, told without BentoML; None: they are those saved."""
     import yaml  # BentoML brings it
 
-    place = store_folder(home) / "models" / tag.replace(":", "/")
-    if missing := [name for name in FILES if not (place / name).is_file()]:
-        return f"{place} lacks {', '.join(missing)}"
+    kept = place(tag, home)
+    if missing := [name for name in FILES if not (kept / name).is_file()]:
+        return f"{kept} lacks {', '.join(missing)}"
     try:
-        told = yaml.safe_load((place / "model.yaml").read_text("utf-8"))
+        told = yaml.safe_load((kept / "model.yaml").read_text("utf-8"))
         saved = told["metadata"]["sha256"]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        return f"{place / 'model.yaml'} is damaged: {str(error).splitlines()[0]}"
-    others = [name for name, digest in digests(place).items() if saved.get(name) != digest]
-    return f"{', '.join(others)} in {place} is not what was saved" if others else None
+        return f"{kept / 'model.yaml'} is damaged: {str(error).splitlines()[0]}"
+    others = [name for name, digest in digests(kept).items() if saved.get(name) != digest]
+    return f"{', '.join(others)} in {kept} is not what was saved" if others else None
 
 
 def tags(home: Path) -> list[str]:

@@ -9,16 +9,9 @@ from services.fraud.scoring.registry import Registry
 from services.fraud.state.snapshot import read_pointer
 from services.storage.files import file_digest
 from tasks.operations.doctor.check import Check, absent, fault, ok
-from tasks.settings import Settings
 
 TRAIN = "triptych train-fraud"
 _SERVICE = "the service may answer from memory alone, and a new process finds no model"
-
-
-def check_fraud(settings: Settings) -> Iterator[Check]:
-    """Registry, models and snapshot."""
-    yield from check_models(settings.home)
-    yield from check_snapshot(settings.home)
 
 
 def check_models(home: Path) -> Iterator[Check]:
@@ -75,8 +68,7 @@ def _wrong(tag: str, home: Path) -> tuple[str | None, int]:
         with quiet():  # LiteRT has a logger of its own
             from services.fraud.scoring.scorer import FraudScorer
 
-            folder = store.store_folder(home) / "models" / tag.replace(":", "/")
-            return None, len(FraudScorer(folder, tag).card.golden)
+            return None, len(FraudScorer(store.place(tag, home), tag).card.golden)
     except FraudError as error:
         return str(error), 0
     except ImportError as error:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from services.storage.files import nearest_folder
 from tasks.operations.doctor.check import Check, fault, ok
 from tasks.operations.troubles import FREE_BYTES, FREE_SHARE
 
@@ -67,7 +68,7 @@ def check_time_zones() -> Check:
 
 def check_disk(home: Path) -> Iterator[Check]:
     """Free bytes and free files, where the home lies, and whether it can be written."""
-    place = next(folder for folder in (home, *home.parents) if folder.exists())
+    place = nearest_folder(home)
     disk, files = shutil.disk_usage(place), os.statvfs(place)
     yield judge_disk(place, disk.free, disk.total)
     if files.f_files and files.f_favail < FREE_SHARE * files.f_files:

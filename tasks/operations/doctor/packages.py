@@ -64,13 +64,9 @@ def _check_ranges(
         else:
             whole.append(extra)
             wrong += [why for one in own if (why := _wrong(one, installed))]
-    for why in dict.fromkeys(wrong):
-        yield fault(
-            "packages",
-            why.split(": ", 1)[0],
-            f"{distribution} was not made for it, and may fail where it is used",
-            why.split(": ", 1)[1],
-        )
+    for told, cure in dict.fromkeys(wrong):
+        meaning = f"{distribution} was not made for it, and may fail where it is used"
+        yield fault("packages", told, meaning, cure)
     if not wrong:
         with_extras = f" with {', '.join(whole)}" if whole else ""
         yield ok("packages", f"{distribution} {version(distribution)}{with_extras}")
@@ -98,12 +94,12 @@ def _version(one: Requirement, installed: Versions) -> str | None:
         return None
 
 
-def _wrong(one: Requirement, installed: Versions) -> str | None:
-    """What is wrong with an installed package, and after a colon what to type."""
-    wanted = f"'{one.name}{one.specifier}'"
+def _wrong(one: Requirement, installed: Versions) -> tuple[str, str] | None:
+    """What is wrong with an installed package, and what to type."""
+    cure = f"pip install '{one.name}{one.specifier}'"
     found = _version(one, installed)
     if found is None:
-        return f"{one.name} is missing: pip install {wanted}"
+        return f"{one.name} is missing", cure
     if not one.specifier.contains(found, prereleases=True):
-        return f"{one.name} {found} is not {one.specifier}: pip install {wanted}"
+        return f"{one.name} {found} is not {one.specifier}", cure
     return None

@@ -119,7 +119,7 @@ def _check_targets(storage: "Storage", state: "State") -> Iterator[Check]:
 
 def _check_keys(keys: "Keys", state: "State") -> Iterator[Check]:
     """Whether the roles that renew every day can be signed here."""
-    from edge.release.errors import PublisherError
+    from edge.release.errors import OpenKeysError, PublisherError
     from edge.release.repository.signing import MissingKeys, signing_keys
 
     elsewhere = []
@@ -128,10 +128,11 @@ def _check_keys(keys: "Keys", state: "State") -> Iterator[Check]:
             signing_keys(role, state.root, keys)
         except MissingKeys:
             elsewhere.append(role)
+        except OpenKeysError:  # that is told of permissions
+            return
         except PublisherError as error:
-            if "open to others" not in str(error):  # that is told of permissions
-                cure = "bring the key back from a back-up, or move the file away"
-                yield fault("keys", str(error), "nothing can be signed", cure)
+            cure = "bring the key back from a back-up, or move the file away"
+            yield fault("keys", str(error), "nothing can be signed", cure)
             return
     if elsewhere and elsewhere != ["root"]:
         told = f"the keys of {', '.join(elsewhere)} are not in {keys.folder}"

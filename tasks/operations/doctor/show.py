@@ -1,9 +1,7 @@
 """The verb `doctor`: one line for each check, and for each fault what it means and what to do."""
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 from rich.text import Text
 
@@ -16,13 +14,8 @@ _STYLES = {State.OK: "green", State.FAULT: "red", State.ABSENT: "dim"}
 _STATE_WIDTH, _ABOUT_WIDTH = 9, 17
 
 
-def show_checks(home: Path | None) -> int:
-    """Print each as soon as it is known; 1 where a person is needed.
-
-    home: another one than that of the settings.
-    """
-    if home is not None:
-        os.environ["TRIPTYCH_HOME"] = str(home)
+def show_checks() -> int:
+    """Print each as soon as it is known; 1 where a person is needed."""
     faults = 0
     for check in examine(datetime.now(UTC)):
         faults += check.state is State.FAULT

@@ -10,12 +10,13 @@ from pydantic_settings import BaseSettings
 from edge.fleet.settings import ServerSettings
 from services.fraud.settings import ServiceSettings
 from tasks.operations.doctor.check import Check, fault, ok
+from tasks.operations.stack.ports import DEFAULTS
 from tasks.settings import Settings
 
 PREFIX = "TRIPTYCH_"
 KINDS: tuple[type[BaseSettings], ...] = (Settings, ServiceSettings, ServerSettings)
 _OTHERS = (  # that the stack, its images and its scripts read
-    *("TRIPTYCH_PORT", "TRIPTYCH_FRAUD_PORT", "TRIPTYCH_RELEASES_PORT", "TRIPTYCH_PREVIEW_PORT"),
+    *DEFAULTS,
     *("TRIPTYCH_CAMERA", "TRIPTYCH_DEVICE_KEY", "TRIPTYCH_SECRETS", "TRIPTYCH_REVIEWS"),
 )
 _FROM_FILES = (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.release.publishing.request import BUNDLED_FOLDER
-from services.fraud.scoring.store import FILES, digests, store_folder, tags
+from services.fraud.scoring.store import FILES, digests, place, tags
 from services.storage.files import file_digest
 from tasks.operations.lineage.model_records import Kind, read_object, recorded
 from tasks.operations.lineage.node import Node, unknown
@@ -175,7 +175,7 @@ def fraud_models(records: Records) -> list[Model]:
         card = record.get("card") or {}
         found[record["tag"]] = _model("fraud", record["tag"], record["tag"], ids, card, record)
     for tag in tags(records.home):
-        folder = store_folder(records.home) / "models" / tag.replace(":", "/")
+        folder = place(tag, records.home)
         known = found.get(tag)
         if known is None:
             files = digests(folder)

@@ -27,12 +27,13 @@ def main() -> None:
     end_with_parent()
     run_id = UUID(os.environ["PREFECT__FLOW_RUN_ID"])
     first_beat(run_id)
+    settings = Settings()
     try:
-        begin_traces("triptych-flows", Settings().traces_url)  # Prefect makes them of its runs
+        begin_traces("triptych-flows", settings.traces_url)  # Prefect makes them of its runs
     except TracesError as error:
         fail(f"{error}; the run goes on without traces")
     with get_client(sync_client=True) as api:
-        gate = Gate(api, Settings())
+        gate = Gate(api, settings)
         run = api.read_flow_run(run_id)
         if run.state is not None and run.state.is_final():
             return  # given up while this process was starting

@@ -1,6 +1,5 @@
 """`triptych doctor --break`: each fault on a scratch copy of the home, and what survived."""
 
-import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -23,15 +22,13 @@ from tasks.settings import Settings
 FIRST = "triptych up"
 
 
-def rehearse(home: Path | None = None, names: Sequence[str] = ()) -> int:
+def rehearse(names: Sequence[str] = ()) -> int:
     """Rehearse faults; 1 where one did harm.
 
-    home: another one than that of the settings. names: of the faults; by default all.
+    names: of the faults; by default all.
 
     Raises: RehearsalError: there is no home, it cannot be copied, or the disk lacks room.
     """
-    if home is not None:
-        os.environ["TRIPTYCH_HOME"] = str(home)
     settings = Settings()
     if not settings.home.is_dir():
         raise RehearsalError(f"nothing to break yet: there is no {settings.home}; type: {FIRST}")

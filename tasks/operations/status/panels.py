@@ -116,7 +116,7 @@ def _quality(records: Records, tag: str | None) -> Quality | None:
     rows = records.rows(FRAUD_DAILY_METRICS, *judged, order=(AUDITS.day.desc(),), limit=1)
     if tag is None or not rows:
         return None
-    folder = store.store_folder(records.home) / "models" / tag.replace(":", "/")
+    folder = store.place(tag, records.home)
     promised = (read_object(folder / "card.json") or {}).get("metrics") or {}
     row = rows[0]
     return Quality(

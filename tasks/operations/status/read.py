@@ -3,6 +3,7 @@
 import shutil
 from datetime import datetime
 
+from services.storage.files import nearest_folder
 from tasks.operations.records import Records
 from tasks.operations.status.panels import read_edge, read_nights, read_real_time
 from tasks.operations.status.schedule import read_schedule
@@ -19,7 +20,7 @@ def read_status(settings: Settings, now: datetime) -> Status:
         edge = read_edge(records)
     finally:
         records.close()
-    disk = shutil.disk_usage(next(each for each in (home, *home.parents) if each.exists()))
+    disk = shutil.disk_usage(nearest_folder(home))
     return Status(
         at=now,
         home=str(home),

@@ -86,6 +86,11 @@ def release(home: Path, url: str) -> None:
         for n, at in enumerate((now - timedelta(minutes=2), now - timedelta(minutes=1)), start=1)
     ]
     put(home / "telemetry", "a.jsonl", *records, device=DEVICE)
+    collect(home, url, now)
+
+
+def collect(home: Path, url: str, now: datetime) -> None:
+    """Load what devices have sent, and judge them."""
     run = CollectionRun(
         inbox=home / "telemetry",
         home=home,

@@ -28,7 +28,7 @@ def test_sound_home_needs_nobody_and_is_as_it_was(home, packages_are_well, capsy
     """Not a file more, less or other; status 0."""
     before = content(home)
 
-    status = show_checks(None)
+    status = show_checks()
     output = capsys.readouterr().out
 
     assert (status, output.splitlines()[-1]) == (0, "nothing is wrong"), output
@@ -44,7 +44,7 @@ def test_empty_home_is_told_what_to_type_first(tmp_path, monkeypatch, packages_a
     """Nothing is wrong, and no folder is made."""
     monkeypatch.setenv("TRIPTYCH_HOME", str(tmp_path / "nothing"))
 
-    status = show_checks(None)
+    status = show_checks()
     output = capsys.readouterr().out
 
     assert status == 0, output

@@ -21,7 +21,12 @@ _numbers = itertools.count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Of several test processes each keeps to one core."""
+    """Of several test processes each keeps to one core, and all of them sum in the same order.
+
+    TensorFlow reads its setting when it is first imported, whoever imports it: one process is
+    compared with what another has trained.
+    """
+    os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
     if config.getoption("numprocesses", 0):
         limit_threads()
 

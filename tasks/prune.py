@@ -26,17 +26,23 @@ def name_run() -> str:
 
 @task(**DB_RETRY)
 def prune(params: Any) -> None:
-    """Show what is old, and delete it if asked to. params: the flow's Prune."""
+    """Show what is old, and delete it if asked to.
+
+    params: the flow's Prune.
+    Raises: RetentionError: files that say what is there are damaged; all else was done.
+    """
     settings = Settings()
     rules = Rules(**{field.name: getattr(params, field.name) for field in fields(Rules)})
     place = Place(settings.home, settings.warehouse_url, rules, read_holds(settings.home))
     with pruning.alone(place):
         found = pruning.find_old(place)
-        if params.delete:
-            for kind in found:
-                kind.delete()
-    rows = [pruning.cells(kind, params.delete) for kind in found]
+        gone = [kind.delete() if params.delete else None for kind in found]
+    rows = [pruning.cells(kind, each) for kind, each in zip(found, gone, strict=True)]
     add_table("prune", rows)
     print_result(pruning.render(rows))
+    for left in (line for each in gone if each for line in each.left):
+        print_notice(f"left: {left}")
     if not params.delete and any(kind.goes for kind in found):
         print_notice("nothing was deleted: --yes deletes what would go")
+    if faults := list(dict.fromkeys(fault for kind in found for fault in kind.faults)):
+        raise RetentionError("not looked at: " + "; ".join(faults))

@@ -11,6 +11,7 @@ from tasks.orchestration.parameters import FlowParameters
 
 _OWN = {
     "source": "night",
+    "run": "night",
     "override_block": "model",
     "new_contract": "model",
     "name": "release",
@@ -35,6 +36,11 @@ class Rollback(FlowParameters):
     source: str | None = Field(
         None, min_length=1, description="of the night; by default the only one there is"
     )
+    run: str | None = Field(
+        None,
+        min_length=1,
+        description="of the night: how the run's id begins, where several of it were taken back",
+    )
     override_block: bool = Field(False, description="of a model that promotion is blocked for")
     new_contract: bool = Field(False, description="although the model reads other features")
     name: str | None = Field(
@@ -47,6 +53,8 @@ class Rollback(FlowParameters):
         for name in self.model_fields_set & set(_OWN):
             if _OWN[name] != self.what:
                 raise ValueError(f"{name} goes with {_OWN[name]} alone")
+        if self.run is not None and self.to is None:
+            raise ValueError("run says which run of the night that --to names")
         return self
 
 

@@ -3,6 +3,7 @@
 It decides on what `read_status` has read.
 """
 
+import shlex
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
@@ -25,6 +26,7 @@ def troubles(status: Status) -> list[Trouble]:
         *_of_databases(status),
         *_of_disk(status),
         *_of_schedule(status.schedule, status.nights),
+        *_of_night_files(status),
         *(trouble for night in status.nights for trouble in _of_night(night, status.at)),
         *_of_real_time(status.real_time, status.at),
         *_of_edge(status.edge, status.at),
@@ -77,6 +79,25 @@ def _of_schedule(schedule: Schedule, nights: tuple[Night, ...]) -> Iterator[Trou
                 "what it does has not been done since",
                 f"prefect deployment run {run.deployment}",
             )
+
+
+def _of_night_files(status: Status) -> Iterator[Trouble]:
+    for each in status.interrupted:
+        yield Trouble(
+            f"rollback-interrupted:{each.source}/{each.run_date}",
+            f"the night of {each.source} on {each.run_date} was being {each.way}, and the roll-back"
+            " was interrupted",
+            "SQL and Parquet of it may say different things",
+            shlex.join(("triptych", "rollback", "night", "--source", each.source)),
+        )
+    for fault in status.damaged:
+        what, _, cure = fault.partition("): ")
+        yield Trouble(
+            f"night-damaged:{what.partition(' ')[0]}",
+            f"{what})",
+            "what is published, or was taken back, of that night is not known",
+            f"{cure}; triptych doctor looks at all files",
+        )
 
 
 def _of_night(night: Night, now: datetime) -> Iterator[Trouble]:

@@ -25,3 +25,11 @@ def test_prune_shows_what_would_go_and_deletes_it_when_told(tmp_path, run_here):
     status, _, errors = run_here("prune", home, "--yes")
     assert status == 1
     assert "legal-hold.txt, line 1: 'everything' is no kind" in errors
+
+    (home / "legal-hold.txt").unlink()
+    aside = home / "sentiment" / "taken_back" / "run_date=2026-11-22" / "shop"
+    aside.mkdir(parents=True)
+    (aside / "night.json").write_text("{")
+    status, output, errors = run_here("prune", home, "--yes")
+    assert (status, "reports" in output) == (1, True)
+    assert f"not looked at: {aside}/night.json is damaged" in errors

@@ -1,12 +1,13 @@
 """Origins of the batch panel: a review's row, the run that scored it, the model that was used."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
 from tasks.operations.lineage.models import Model, sentiment_models
+from tasks.operations.lineage.night_records import remembered_night, remembered_nights
 from tasks.operations.lineage.node import SHORTEST_PREFIX, Match, Node, fits, unknown
 from tasks.operations.records import Records, Row
 from tasks.sentiment.run.run_folder import RunFolder
@@ -66,11 +67,18 @@ def find_nights(records: Records, asked: str) -> Iterator[Match]:
         folder = records.home / "sentiment" / "scores"
         for day in sorted(folder.glob("run_date=*"), reverse=True):
             entries = records.night_manifests(day.name.removeprefix("run_date="))
-            for entry in entries.values():
-                whole = fits(asked, entry.get("content_digest"), entry.get("fingerprint"))
-                mine = RUNS.run_id == entry.get("run_id")
-                for row in records.rows(SENTIMENT_RUNS, mine) if whole is not None else ():
-                    yield _night_match(records, row, bool(whole))
+            yield from _nights_that_read(records, asked, entries.values())
+        yield from _nights_that_read(records, asked, remembered_nights(records.home))
+
+
+def _nights_that_read(
+    records: Records, asked: str, entries: Iterable[Mapping[str, Any]]
+) -> Iterator[Match]:
+    for entry in entries:
+        whole = fits(asked, entry.get("content_digest"), entry.get("fingerprint"))
+        mine = RUNS.run_id == entry.get("run_id")
+        for row in records.rows(SENTIMENT_RUNS, mine) if whole is not None else ():
+            yield _night_match(records, row, bool(whole))
 
 
 def find_models(records: Records, asked: str) -> Iterator[Match]:
@@ -138,7 +146,8 @@ def _night_of(records: Records, row: Row) -> Node:
 
 
 def _night_node(records: Records, row: Row) -> Node:
-    entry = _entry(records, row)
+    published = _entry(records, row)
+    entry = published or remembered_night(records.home, row["run_id"])
     folder = RunFolder(records.home, row["source"], row["run_date"])
     report = folder.report(row["run_id"])
     facts = {
@@ -148,7 +157,7 @@ def _night_node(records: Records, row: Row) -> Node:
         "started at": row["started_at"].isoformat(),
         "rows": {name: row[name] for name in ("scored", "reused", "rejected")},
         "precision": row["precision"],
-        "Parquet": str(folder.scores) if entry else None,
+        "Parquet": str(folder.scores) if published else None,
         "report": str(report) if report.exists() else None,
     }
     code = row["code_version"] or entry.get("code_version")

@@ -9,7 +9,7 @@ from services.fraud.errors import ModelError
 from services.fraud.scoring import store
 from services.fraud.scoring.registry import Registry
 from services.storage.locks import held
-from tasks.operations.retention.kind import Found, Place, size_of
+from tasks.operations.retention.kind import Found, Gone, Place, size_of
 
 REPORTS = ("sentiment/reports", "fraud/reports", "fleet/reports")
 
@@ -22,7 +22,7 @@ def old_models(place: Place) -> Found:
     versions = store.store_folder(place.home) / "models" / store.MODEL
     tags = store.tags(place.home)
 
-    def old() -> list[str]:
+    def old(place: Place) -> list[str]:
         standing = Registry(place.home).read()
         roles = {standing.champion, standing.shadow, *standing.previous}
         until = place.before(place.rules.models_days).timestamp()
@@ -37,20 +37,22 @@ def old_models(place: Place) -> Found:
 
     aside = store.store_folder(place.home) / "pruned"  # of the same disk, and no model's place
 
-    def delete() -> None:
+    def delete() -> Gone:
         if not goes and not aside.exists():
-            return
+            return Gone()
         shutil.rmtree(aside, ignore_errors=True)  # what a killed prune has left
         aside.mkdir(parents=True, exist_ok=True)
         with held(place.home / "fraud" / "registry.lock"):  # nobody is given a role meanwhile
-            for tag in old():
+            gone = old(place.now_held())
+            for tag in gone:
                 _folder(versions, tag).rename(aside / _folder(versions, tag).name)
+        freed = size_of([aside])
         shutil.rmtree(aside, ignore_errors=True)
+        return Gone(len(gone), freed)
 
-    goes = old()
-    return Found(
-        "models", len(tags), len(goes), size_of([_folder(versions, tag) for tag in goes]), delete
-    )
+    goes = old(place)
+    freed = size_of([_folder(versions, tag) for tag in goes])
+    return Found("models", len(tags), len(goes), freed, delete)
 
 
 def old_reports(place: Place) -> Found:
@@ -66,9 +68,14 @@ def old_reports(place: Place) -> Found:
             if datetime.fromtimestamp(_written(file), UTC) < until and not _is_held(place, file)
         ]
 
-    def delete() -> None:
+    def delete() -> Gone:
+        count = freed = 0
         for file in old:
-            file.unlink(missing_ok=True)
+            if not _is_held(place.now_held(), file):
+                freed += size_of([file])
+                file.unlink(missing_ok=True)
+                count += 1
+        return Gone(count, freed)
 
     return Found("reports", there, len(old), size_of(old), delete)
 

@@ -1,11 +1,12 @@
 """A kind of thing that grows old: what there is of it, and what would go."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Self
 
-from tasks.operations.retention.holds import Holds
+from tasks.operations.retention.holds import Holds, read_holds
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,22 @@ class Place:
         """What is older than so many days is from before this."""
         return self.now - timedelta(days=days)
 
+    def now_held(self) -> Self:
+        """The same, with what is held at this moment. Raises: RetentionError: as `read_holds`."""
+        return replace(self, holds=read_holds(self.home))
+
+
+@dataclass(frozen=True)
+class Gone:
+    """What went of a kind: how many, and their bytes on disk, None where that is not known.
+
+    left: what should have gone and stays, and why.
+    """
+
+    count: int = 0
+    freed: int | None = 0
+    left: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True)
 class Found:
@@ -44,13 +61,15 @@ class Found:
     Attributes:
         goes: how many of it would go; freed: their bytes on disk, None where that is not known.
         delete: deletes one portion after the other; what is held or current by then stays.
+        faults: what could not be looked at, and what mends it.
     """
 
     kind: str
     there: int
     goes: int
     freed: int | None
-    delete: Callable[[], None]
+    delete: Callable[[], Gone]
+    faults: tuple[str, ...] = ()
 
 
 def size_of(paths: Sequence[Path]) -> int:

@@ -8,7 +8,7 @@ from rich.table import Table
 from services.storage.locks import Held, held
 from tasks.operations.retention.files import old_models, old_reports
 from tasks.operations.retention.holds import RetentionError
-from tasks.operations.retention.kind import Found, Place
+from tasks.operations.retention.kind import Found, Gone, Place
 from tasks.operations.retention.nights import old_nights, old_taken_back
 from tasks.operations.retention.rows import old_answers
 
@@ -34,15 +34,15 @@ def find_old(place: Place) -> list[Found]:
     ]
 
 
-def cells(found: Found, done: bool) -> dict[str, str]:
-    """A row of the table."""
-    freed = "" if found.freed is None else f"{found.freed / 1e6:,.1f} MB"
+def cells(found: Found, gone: Gone | None) -> dict[str, str]:
+    """A row of the table. gone: what went; None: nothing was to."""
+    count, freed = (found.goes, found.freed) if gone is None else (gone.count, gone.freed)
     return {
         "kind": found.kind,
         "there": f"{found.there:,}",
-        "kept": f"{found.there - found.goes:,}",
-        "gone" if done else "would go": f"{found.goes:,}",
-        "freed": freed if found.goes else "",
+        "kept": f"{found.there - count:,}",
+        "would go" if gone is None else "gone": f"{count:,}",
+        "freed": f"{freed / 1e6:,.1f} MB" if count and freed is not None else "",
     }
 
 

@@ -23,7 +23,7 @@ def run(asked: Any) -> None:
     settings = Settings()
     if asked.what == "night":
         to = None if asked.to is None else _night(asked.to)
-        lines = rollback_night(settings, asked.source, to, asked.dry_run)
+        lines = rollback_night(settings, asked.source, to, asked.run, asked.dry_run)
     elif asked.what == "model":
         lines = rollback_model(
             settings,

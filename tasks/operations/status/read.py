@@ -5,9 +5,11 @@ from datetime import datetime
 
 from services.storage.files import nearest_folder
 from tasks.operations.records import Records
+from tasks.operations.status.night_files import read_interrupted
 from tasks.operations.status.panels import read_edge, read_nights, read_real_time
 from tasks.operations.status.schedule import read_schedule
 from tasks.operations.status.state import Status
+from tasks.sentiment.run.taken_back import damages
 from tasks.settings import Settings
 
 
@@ -32,4 +34,6 @@ def read_status(settings: Settings, now: datetime) -> Status:
         free_bytes=disk.free,
         total_bytes=disk.total,
         faults=tuple(dict.fromkeys(records.faults)),
+        interrupted=tuple(read_interrupted(home)),
+        damaged=tuple(damages(home)),
     )

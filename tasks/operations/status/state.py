@@ -74,6 +74,15 @@ class Night:
 
 
 @dataclass(frozen=True)
+class Interrupted:
+    """A roll-back of a night that ended before its end. way: taken back or put back."""
+
+    source: str
+    run_date: str
+    way: str
+
+
+@dataclass(frozen=True)
 class Quality:
     """The champion on the last day that the audit could judge it."""
 
@@ -156,6 +165,8 @@ class Status:
     free_bytes: int
     total_bytes: int
     faults: tuple[str, ...] = ()  # databases that could not be read
+    interrupted: tuple[Interrupted, ...] = ()
+    damaged: tuple[str, ...] = ()  # files of nights, each with what mends it
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; instants are to be written as text."""

@@ -18,8 +18,9 @@ from tasks.operations.status.state import Edge, Night, RealTime, Schedule, Statu
 KINDS = (  # of troubles; each has a series, also where nothing is wrong
     *("answers-waiting", "audit-missing", "blackout", "champion", "database", "device-degraded"),
     *("device-silent", "devices-degraded", "devices-silent", "disk", "drift", "metadata-expires"),
-    *("night-behind", "night-failed", "night-long", "night-missed", "night-missing"),
-    *("nights-database", "no-worker", "prefect", "prefect-away", "promotion-blocked", "releases"),
+    *("night-behind", "night-damaged", "night-failed", "night-long", "night-missed"),
+    *("night-missing", "nights-database", "no-worker", "prefect", "prefect-away"),
+    *("promotion-blocked", "releases", "rollback-interrupted"),
     *("run-failed", "run-late", "run-overdue", "run-stuck", "tag", "telemetry-old"),
 )
 NIGHT_STATES = ("running", "finished", "stopped", "failed")

@@ -52,6 +52,15 @@ class NightRows:
             )
             return sorted(connection.execute(query).scalars())
 
+    def finished_dates(self) -> list[date]:
+        """The run dates of all finished runs of the source, each once."""
+        table = SENTIMENT_RUNS.c
+        with self._database.transaction(writes=False) as connection:
+            query = sa.select(table.run_date).where(
+                table.source == self._source, table.status == "finished"
+            )
+            return sorted(connection.execute(query.distinct()).scalars())
+
     def run_dates(self) -> dict[str, date]:
         """The run date of each run of the source."""
         table = SENTIMENT_RUNS.c

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,17 @@ from services.fraud.log.database import Database
 from services.fraud.log.tables import FRAUD_LABELS, FRAUD_PREDICTIONS
 from services.fraud.scoring import store
 from services.fraud.scoring.registry import Registry
+from tasks.operations.lineage.search import search
+from tasks.operations.records import Records
 from tasks.operations.retention import nights
 from tasks.operations.retention.holds import FILE, RetentionError, read_holds
 from tasks.operations.retention.kind import Place, Rules
 from tasks.operations.retention.pruning import alone, find_old
 from tasks.operations.retention.rows import delete_in_portions
 from tasks.orchestration.policies import is_transient
-from tasks.sentiment.run.publication import remove_source
+from tasks.sentiment.run.publication import read_manifest, remove_source, restore_source
 from tasks.sentiment.run.taking_back import Nights
+from tasks.settings import Settings
 from tests.tasks.sentiment.run.test_taking_back import published, results
 from tests.tasks.sentiment.small_run import Job, sql_rows, write_source
 
@@ -64,10 +68,8 @@ def five_nights(home: Path) -> Job:
 
 def prune(place: Place) -> dict[str, int]:
     """Delete what is old; how many of each kind went."""
-    found = find_old(place)
-    for kind in found:
-        kind.delete()
-    return {kind.kind: kind.goes for kind in found if kind.goes}
+    gone = {kind.kind: kind.delete().count for kind in find_old(place)}
+    return {kind: count for kind, count in gone.items() if count}
 
 
 def test_old_nights_go_and_what_is_current_stays(five_nights, place, home):
@@ -128,6 +130,93 @@ def test_night_at_work_is_left_alone(five_nights, place):
     assert len(Nights(place().home, "shop", five_nights.url).published()) == 3
 
 
+def test_what_stays_is_not_counted_as_gone(five_nights, place):
+    """A night at work, and one that a hold names while others are being deleted."""
+    nights_found, *_ = find_old(place())
+    (place().home / FILE).write_text("night 2026-11-18 shop\n")
+    with five_nights.again(run_date=date(2026, 11, 17)).folder.lock():
+        gone = nights_found.delete()
+    assert (nights_found.goes, gone.count) == (3, 1)
+    assert len(gone.left) == 1 and "is at work here" in gone.left[0]
+    assert gone.freed and nights_found.freed and gone.freed < nights_found.freed
+    assert Nights(place().home, "shop", five_nights.url).published() == [
+        date(2026, 11, day) for day in (17, 18, 20, 21)
+    ]
+    assert "2026-11-18" in {row[1] for row in sql_rows(five_nights.url, "rejected_reviews")}
+
+
+def test_hold_that_comes_meanwhile_is_obeyed_by_each_kind(home, place, five_nights):
+    """Copies of nights, answers, models and reports, after they were found to be old."""
+    copy = Nights(home, "shop", five_nights.url).take_back(date(2026, 11, 21))
+    os.utime(copy.folder / "night.json", (0, 0))
+    _answers(home, five_nights.url)
+    folder = home / "sentiment" / "reports"
+    for name in ("2026-11-01-shop", "2026-11-02-shop"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.html").write_text("<html>")
+        os.utime(folder / f"{name}.html", (int(name[9]), int(name[9])))
+    for number in range(3):
+        model = store.store_folder(home) / "models" / store.MODEL / str(number)
+        model.mkdir(parents=True)
+        for name in (*store.FILES, "model.yaml"):
+            (model / name).write_text("{}")
+        os.utime(model, (0, 0))
+    found = find_old(place())
+    held = ["night 2026-11-21", "night 2026-11-01", "model fraud_detector:0"]
+    held += [f"transaction t{n}" for n in range(12)]
+    (home / FILE).write_text("\n".join(held))
+
+    gone = {kind.kind: (kind.goes, kind.delete().count) for kind in found if kind.kind != "nights"}
+
+    assert gone == {
+        "nights taken back": (1, 0),
+        "answers": (5, 0),
+        "labels": (1, 0),
+        "batches": (0, 0),
+        "models": (2, 1),
+        "reports": (1, 0),
+    }
+    assert copy.folder.is_dir()
+
+
+def test_damaged_file_stops_the_prune_of_its_source_alone(five_nights, place, home):
+    """It is named with what helps, and all else goes."""
+    mail = replace(five_nights.scoring_run().folder, source="mail")
+    for day in range(15, 22):
+        folder = replace(mail, run_date=date(2026, 11, day))
+        for kind in ("scores", "rejected"):
+            restore_source(getattr(folder, kind), "mail", {}, {"run_id": "m"}, ())
+    copy = Nights(home, "shop", five_nights.url).take_back(date(2026, 11, 21))
+    (copy.folder / "night.json").write_text("{")
+    (five_nights.again(run_date=date(2026, 11, 20)).folder.scores / "_manifest.json").write_text(
+        "{"
+    )
+
+    nights_found, copies, *_ = find_old(place())
+    assert (nights_found.goes, copies.goes) == (4, 0)
+    assert "_manifest.json is damaged" in nights_found.faults[0]
+    assert "night.json is damaged" in copies.faults[0] and "move the folder" in copies.faults[0]
+    assert nights_found.delete().count == 4
+    assert len(Nights(home, "mail", five_nights.url).published()) == 2
+
+
+def test_row_that_stays_current_is_traced_to_its_input_after_the_prune(five_nights, place, home):
+    """To the digest of what the pruned night read, which leads to the night, too."""
+    write_source(five_nights.source, 10, first=25)
+    job = five_nights.again(run_date=date(2026, 11, 22))
+    old = read_manifest(five_nights.again(run_date=date(2026, 11, 21)).folder.scores)["sources"]
+    job.run()
+    much_later = replace(place(), now=NOW + timedelta(days=9), rules=replace(RULES, nights_keep=1))
+    assert prune(much_later)["nights"] == 5
+
+    records = Records(Settings(home=home))
+    for asked in ("shop/r3", old["shop"]["content_digest"]):
+        (match, *_) = search(records, asked, None)
+        told = str(match.open().to_json())
+        assert old["shop"]["content_digest"] in told and old["shop"]["request"]["source"] in told
+    records.close()
+
+
 def test_models_that_play_no_role_go(home, place):
     """Neither the champion, the shadow, those before, the newest, a young nor a held one."""
     tags = [f"fraud_detector:{n}" for n in range(9)]
@@ -180,7 +269,7 @@ def test_old_answers_go_but_for_those_that_are_held(home, place, kind, request, 
     left = {row[0] for row in sql_rows(url, "fraud_predictions")}
     assert len(left) == 9
     assert prune(there) == {}
-    delete_in_portions(url, FRAUD_PREDICTIONS, sa.true())
+    delete_in_portions(url, FRAUD_PREDICTIONS, sa.true)
     assert sql_rows(url, "fraud_predictions") == []
 
 

@@ -2,7 +2,7 @@
 
 import json
 import signal
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +16,12 @@ from flows.verbs.rollback import COMMAND
 from services.fraud.scoring import model_check
 from services.fraud.scoring.registry import Registry
 from services.fraud.transactions.features import FEATURES
+from tasks.operations.status.read import read_status
+from tasks.operations.troubles import troubles
+from tasks.sentiment.run import taking_back
+from tasks.sentiment.run.publication import remove_source
+from tasks.sentiment.run.taking_back import Nights
+from tasks.settings import Settings
 from tests.edge.releases import make_release
 from tests.tasks.sentiment.run.test_taking_back import in_sql, published
 from tests.tasks.sentiment.small_run import Job, write_source
@@ -85,6 +91,105 @@ def test_night_that_is_not_there_is_named(three_nights, rollback):
     assert (
         "no night of mail is published; there is shop" in rollback("night", "--source", "mail")[2]
     )
+
+
+def test_night_that_was_run_again_can_be_had_of_either_run(three_nights, rollback):
+    """What was taken back first is named where it may be hidden, and --run leads to it."""
+    nights = Nights(three_nights.home, "shop", three_nights.url)
+    first = nights.published_run(date(2026, 11, 22))
+    assert first is not None and rollback("night")[0] == 0
+    three_nights.again(model_digest="another").run()
+    second, files = nights.published_run(date(2026, 11, 22)), published(three_nights)
+
+    said = rollback("night")[1].splitlines()
+    assert [line.partition(": --to")[2] for line in said[1:3]] == [
+        f" 2026-11-22 --run {run[:8]}" for run in (first, str(second))
+    ]
+    assert rollback("night", "--to", "2026-11-22", "--run", first[:8])[0] == 0
+    assert nights.published_run(date(2026, 11, 22)) == first
+    status, said, _ = rollback("night", "--to", "2026-11-22", "--run", str(second)[:8])
+    assert (status, said.splitlines()[:2]) == (
+        0,
+        ["taken back: shop of 2026-11-22", "put back: shop of 2026-11-22"],
+    )
+    assert published(three_nights) == files
+    assert (
+        "no one run of shop of 2026-11-22 begins so"
+        in (rollback("night", "--to", "2026-11-22", "--run", "xyz")[2])
+    )
+    assert "--to names" in rollback("night", "--run", "xyz")[2]
+
+
+def test_interrupted_rollback_is_shown_before_it_is_finished(three_nights, rollback, monkeypatch):
+    """By the dry run, which changes nothing, and by the status, with what ends it."""
+
+    def killed(folder: Path, source: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(taking_back, "remove_source", killed)
+    with pytest.raises(KeyboardInterrupt):
+        Nights(three_nights.home, "shop", three_nights.url).take_back(date(2026, 11, 22))
+    monkeypatch.undo()
+    monkeypatch.setenv("TRIPTYCH_HOME", str(three_nights.home))
+    files, rows = published(three_nights), in_sql(three_nights)
+
+    assert rollback("night", "--dry-run")[1].splitlines() == [
+        "would be finished first: an interrupted roll-back, which began to take back shop of"
+        " 2026-11-22",
+        "current night of shop: 2026-11-21",
+    ]
+    said = rollback("night", "--to", "2026-11-20", "--dry-run")[1].splitlines()
+    assert said[1:] == [
+        "would be taken back: shop of 2026-11-21",
+        "current night of shop: 2026-11-20",
+    ]
+    status = read_status(Settings(), datetime.now(UTC))
+    assert [(each.key, each.cure) for each in troubles(status)] == [
+        ("rollback-interrupted:shop/2026-11-22", "triptych rollback night --source shop")
+    ]
+    with Nights(three_nights.home, "shop", "").alone():  # one that is at work
+        assert not read_status(Settings(), datetime.now(UTC)).interrupted
+    assert (published(three_nights), in_sql(three_nights)) == (files, rows)
+
+    assert rollback("night")[1].splitlines() == [
+        "finished what was interrupted: shop of 2026-11-22",
+        "current night of shop: 2026-11-21",
+    ]
+    assert not read_status(Settings(), datetime.now(UTC)).interrupted
+
+
+def test_rows_that_cannot_come_back_are_counted(three_nights, rollback):
+    """Of several nights together, before and after: what a night in between had unchanged counts
+    once."""
+    for kind in ("rejected", "scores"):
+        remove_source(getattr(three_nights.again(run_date=date(2026, 11, 20)).folder, kind), "shop")
+    told = "up to 9 rows of review_sentiment {} no earlier result to come back: nights that may"
+    told += " have held them were pruned"
+    lost = ("night", "--to", "2026-11-20")
+    write_source(three_nights.source, 20, first=10)
+    three_nights.again(run_date=date(2026, 11, 23), model_digest="model of 22").run()
+
+    assert told.format("would have") in rollback("night", "--dry-run")[1]
+    assert rollback(*lost)[0] == 1  # it is gone
+    assert told.format("have") in rollback("night")[1]
+
+
+def test_damaged_copy_is_told_in_one_line(three_nights, rollback):
+    """Before anything changes, and by the status."""
+    assert rollback("night")[0] == 0
+    (copy,) = Nights(three_nights.home, "shop", three_nights.url).copies()
+    (copy.folder / "night.json").write_text("{")
+    before = published(three_nights)
+
+    for dry in ((), ("--dry-run",)):
+        status, said, errors = rollback("night", *dry)
+        assert (status, said, len(errors.splitlines())) == (1, "", 1)
+        assert f"error: {copy.folder}/night.json is damaged (" in errors
+        assert f"move the folder {copy.folder} away" in errors
+    assert published(three_nights) == before
+    (trouble,) = troubles(read_status(Settings(), datetime.now(UTC)))
+    assert trouble.key == f"night-damaged:{copy.folder}/night.json"
+    assert trouble.cure.startswith("bring it back from a back-up; or move the folder")
 
 
 def test_model_and_back_again(tmp_path, rollback, monkeypatch):

@@ -1,5 +1,6 @@
 """A published night is taken back and put back, and nothing is left of the way."""
 
+import json
 import os
 import shutil
 import signal
@@ -13,10 +14,11 @@ import pytest
 import sqlalchemy as sa
 
 from tasks.sentiment.errors import PublicationError, RunConflict
-from tasks.sentiment.run import taking_back
-from tasks.sentiment.run.publication import read_manifest
+from tasks.sentiment.run import taken_back, taking_back
+from tasks.sentiment.run.publication import read_manifest, remove_source
 from tasks.sentiment.run.run_folder import write_json
-from tasks.sentiment.run.taking_back import Nights, sources_of
+from tasks.sentiment.run.taken_back import STATE, damages, sources_of
+from tasks.sentiment.run.taking_back import Nights
 from tasks.sentiment.sql.nights import NightRows
 from tasks.sentiment.sql.tables import REVIEW_SENTIMENT
 from tasks.sentiment.sql.warehouse import Warehouse
@@ -123,6 +125,92 @@ def test_other_source_of_the_date_stays_where_it_stood(two_nights):
     assert published(two_nights) == files
 
 
+def test_night_that_is_run_and_taken_back_twice_is_kept_twice(two_nights):
+    """Each run comes back as it was, in whatever order they are asked for."""
+    two_nights.run()
+    nights, job = nights_of(two_nights), two_nights.again(model_digest="a third")
+    first, as_first = nights.published_run(NEXT), (published(two_nights), in_sql(two_nights))
+    nights.take_back(NEXT)
+    job.run()
+    second, as_second = nights.published_run(NEXT), (published(job), in_sql(job))
+
+    nights.take_back(NEXT)
+    assert [copy.run_id for copy in nights.copies()] == [first, second]
+    nights.put_back(NEXT)  # the one that was taken back last
+    assert (published(job), in_sql(job)) == as_second
+    assert [copy.run_id for copy in nights.copies()] == [first]
+
+    nights.take_back(NEXT)
+    nights.put_back(NEXT, first)
+    assert published(job) == as_first[0] and in_sql(job)[0] == as_first[1][0]
+    nights.take_back(NEXT)
+    nights.put_back(NEXT, second)
+    assert (published(job), in_sql(job)) == as_second
+    with pytest.raises(PublicationError, match="does not lie aside"):
+        nights.take_back(NEXT)
+        nights.put_back(NEXT, "another")
+
+
+def test_copy_of_an_earlier_version_comes_back(two_nights):
+    """It has no run in its folder's name, and does not say when it was taken back."""
+    two_nights.run()
+    before, nights = (published(two_nights), in_sql(two_nights)), nights_of(two_nights)
+    folder = nights.take_back(NEXT).folder
+    known = json.loads((folder / STATE).read_text())
+    del known["taken_back_at"], known["lost"]
+    write_json(folder / STATE, known)
+    folder.rename(folder.with_name("shop"))
+
+    assert nights.aside() == [NEXT] and sources_of(two_nights.home) == ["shop"]
+    nights.put_back(NEXT)
+    assert (published(two_nights), in_sql(two_nights)) == before
+    assert nights.copies() == []
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"source": "shop", "state": "gone"}', "null", "\0"]
+)
+def test_damaged_copy_stops_its_source_alone(two_nights, content):
+    """Its file is named, with what helps; other sources do not mind, nor does a night on its way
+    there that was never finished."""
+    two_nights.run()
+    nights = nights_of(two_nights)
+    file = nights.take_back(NEXT).folder / STATE
+    file.write_text(content)
+
+    for ask in (nights.aside, nights.finish, partial(nights.put_back, NEXT)):
+        with pytest.raises(PublicationError, match=r"night\.json is damaged .*: bring it back"):
+            ask()
+    assert Nights(two_nights.home, "mail", two_nights.url).aside() == []
+    assert [str(file) in fault for fault in damages(two_nights.home)] == [True]
+    assert sources_of(two_nights.home) == ["shop"]
+    shutil.rmtree(two_nights.home / "sentiment" / "scores")
+    assert sources_of(two_nights.home) == ["shop"]  # as the folder's name tells it
+
+
+def test_damaged_manifest_stops_the_sources_alone_that_have_files_there(two_nights):
+    two_nights.run()
+    manifest = two_nights.folder.scores / "_manifest.json"
+    manifest.write_text("{")
+    with pytest.raises(PublicationError, match="is damaged"):
+        nights_of(two_nights).published()
+    assert Nights(two_nights.home, "sho", two_nights.url).published() == []
+    assert sources_of(two_nights.home) == ["shop"]
+    assert [str(manifest) in fault for fault in damages(two_nights.home)] == [True]
+
+
+def test_rows_that_no_night_has_any_more_are_counted(two_nights):
+    """Before it is done and after; where no night is gone, they are new and nothing is lost."""
+    two_nights.run()
+    nights = nights_of(two_nights)
+    assert nights.lost_by([NEXT]) == 0  # of the 60, 20 were there before: 40 are new
+    for kind in ("rejected", "scores"):
+        remove_source(getattr(two_nights.again(run_date=RUN_DATE).folder, kind), "shop")
+
+    scored = len(results(two_nights)) - 20  # r0 to r19 are of the first night
+    assert nights.lost_by([NEXT]) == nights.take_back(NEXT).lost == scored
+
+
 def killed_at(step: int, do: Callable[[], object]) -> bool:
     """Do it in a process that is killed at its n-th step; whether it came so far."""
     child = os.fork()
@@ -142,6 +230,7 @@ def killed_at(step: int, do: Callable[[], object]) -> bool:
 
             for name in ("remove_source", "restore_source", "exchange", "write_json"):
                 setattr(taking_back, name, around(getattr(taking_back, name)))
+            setattr(taken_back, "write_json", around(write_json))  # noqa: B010
             for name in ("take_out", "put_back"):
                 method = getattr(NightRows, name)
                 setattr(NightRows, name, around(method))

@@ -16,6 +16,7 @@ from websockets.sync.connection import Connection
 
 CHROMIUM = Path("/usr/bin/chromium")
 START_S, ANSWER_S = 120, 120
+AGAIN_S = 5  # before a click that had no effect is made again
 _FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
     *("--hide-scrollbars", "--no-first-run", "--disable-background-networking"),
@@ -105,6 +106,18 @@ class Page:
             self.command(
                 "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1
             )
+
+    def click_until(self, selector: str, text: str, expression: str) -> None:
+        """Click until an expression is true: a page shows things before it takes clicks."""
+        deadline = time.monotonic() + ANSWER_S
+        while True:
+            self.click(selector, text)
+            try:
+                self.await_(expression, seconds=AGAIN_S)
+            except AssertionError:
+                assert time.monotonic() < deadline, f"{expression}\n{self.text()}"
+            else:
+                return
 
     def _at_rest(self, place: str) -> tuple[float, float]:
         """Where something is, once it does not move any more."""

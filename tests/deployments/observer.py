@@ -17,6 +17,11 @@ from tasks.operations.stack.ports import DEFAULTS
 from tests.deployments.observed import OBSERVE, program
 
 START_S = 60
+# A part has as long for its answer as the interval is: on a busy machine not a second.
+_INTERVALS = {
+    "scrape_interval: 15s": "scrape_interval: 10s\n  scrape_timeout: 10s",
+    "evaluation_interval: 15s": "evaluation_interval: 1s",
+}
 PROGRAMS = ("prometheus", "prometheus-alertmanager")
 
 
@@ -34,6 +39,10 @@ class Observer:
         found: Sequence[Any] = answer.raise_for_status().json()["data"]["result"]
         return [float(each["value"][1]) for each in found]
 
+    def says(self, query: str, value: float) -> bool:
+        """Whether an expression has this one value now."""
+        return self.ask(query) == [value]
+
     def has_data(self, query: str) -> bool:
         """Whether it has one that is a number."""
         return any(map(math.isfinite, self.ask(query)))
@@ -46,9 +55,9 @@ class Observer:
 
 @contextmanager
 def observe(folder: Path, home: Path, ports: Mapping[str, int]) -> Iterator[Observer]:
-    """Let them scrape a stack of `triptych up` as deployments/observe says, each second.
+    """Let them scrape a stack of `triptych up` as deployments/observe says, but more often.
 
-    Rules are asked for each second too, and alerts do not wait: `for:` is left out, which
+    Rules are worked out each second, and alerts do not wait: `for:` is left out, which
     tests/deployments/rules_test.yml tries.
     """
     with ExitStack() as stack:
@@ -75,7 +84,10 @@ def _write_config(folder: Path, home: Path, ports: Mapping[str, int]) -> Path:
     text = (OBSERVE / "prometheus-up.yml").read_text()
     for name, port in usual.items():
         text = text.replace(f'["127.0.0.1:{port}"]', f'["127.0.0.1:{ports[name]}"]')
-    text = text.replace("../../var/", f"{home}/").replace("_interval: 15s", "_interval: 1s")
+    text = text.replace("../../var/", f"{home}/")
+    for usual_setting, setting in _INTERVALS.items():
+        assert usual_setting in text
+        text = text.replace(usual_setting, setting)
     rules = re.sub(r"^ +for: .*\n", "", (OBSERVE / "rules.yml").read_text(), flags=re.M)
     (folder / "rules.yml").write_text(rules)
     config = folder / "prometheus.yml"

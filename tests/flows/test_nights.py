@@ -25,11 +25,15 @@ HOURLY = "0 * * * *"
 
 @dataclass
 class Nights:
-    """A deployment that is due every full hour, and what becomes of its nights."""
+    """A deployment that is due every full hour, and what becomes of its nights.
+
+    now: of the whole test, whose hour may end meanwhile.
+    """
 
     api: SyncPrefectClient
     settings: Settings
     deployment: UUID
+    now: datetime
     said: list[str] = field(default_factory=list)
 
     @property
@@ -39,9 +43,7 @@ class Nights:
         return ledger
 
     def due(self, hours_ago: int) -> datetime:
-        return datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(
-            hours=hours_ago
-        )
+        return self.now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours_ago)
 
     def plan(self, hours_ago: int) -> UUID:
         """A run as Prefect's scheduler makes it, which a worker has taken."""
@@ -57,7 +59,7 @@ class Nights:
     def arrive(self, run: UUID) -> str:
         """What the run's process decides: run, or the reason for which it is skipped."""
         gate = Gate(self.api, self.settings)
-        if gate.is_open(self.api.read_flow_run(run)):
+        if gate.is_open(self.api.read_flow_run(run), self.now):
             self.api.set_flow_run_state(run, Completed(), force=True)
             gate.finish(run)
             return "run"
@@ -93,7 +95,7 @@ def nights(
 ) -> Iterator[Nights]:
     with get_client(sync_client=True) as api:
         schedule = DeploymentScheduleCreate(
-            schedule=CronSchedule(cron=HOURLY, timezone="Europe/Berlin"), active=True
+            schedule=CronSchedule(cron=HOURLY, timezone="UTC"), active=True
         )
         deployment = api.create_deployment(
             api.create_flow_from_name(f"flow-{uuid4().hex[:6]}"),
@@ -102,7 +104,7 @@ def nights(
             tags=[request.param],
             paused=True,  # its runs are those that the test makes
         )
-        yield Nights(api, Settings(home=tmp_path), deployment)
+        yield Nights(api, Settings(home=tmp_path), deployment, datetime.now(UTC))
         api.delete_deployment(deployment)
 
 
@@ -190,7 +192,7 @@ def test_survey_tells_of_wrong_blackout_days_and_of_failed_nights_until_they_are
     survey = Survey(nights.settings, nights.said.append)
 
     def look(clock: float) -> None:
-        survey.look(nights.api, {}, [], datetime.now(UTC), clock)
+        survey.look(nights.api, {}, [], nights.now, clock)
 
     look(0)
     look(60)

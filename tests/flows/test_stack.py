@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -187,8 +188,9 @@ def test_person_starts_a_run_by_its_form_and_sees_its_report_the_service_and_the
             report = report_of(api, run_id)
         page.reload()  # it has asked for artifacts before there were any
         page.await_text("Completed")
-        page.click("[role=tab]", "Artifacts")
-        page.click(f"a[href$='artifacts/artifact/{report}']")
+        link = f"a[href$='artifacts/artifact/{report}']"
+        page.click_until("[role=tab]", "Artifacts", f'document.querySelector("{link}")')
+        page.click(link)
         page.await_text("607")
         page.picture(tmp_path / "report.png")
 
@@ -234,8 +236,11 @@ def test_every_query_has_data_and_an_alert_reaches_alertmanager(stack, tmp_path)
         assert asked == set()
         await_answer(lambda: "NightFailed" in observer.alerts(), RUN_S, stack.log)
         assert "triptych status" in observer.alerts()["NightFailed"]["action"]
-        assert observer.ask('min(up{job!="alertmanager"})') == [1.0]
-        assert observer.ask(f'triptych_night_state{{source="{SOURCE}",state="failed"}}') == [1.0]
+        for query in (
+            'min(up{job!="alertmanager"})',
+            f'triptych_night_state{{source="{SOURCE}",state="failed"}}',
+        ):
+            await_answer(partial(observer.says, query, 1.0), RUN_S, stack.log)
 
 
 # Whether the live picture has the green of boxes in a hundred places and more.

@@ -7,6 +7,7 @@ life from the beginning on, and an end if the worker is killed.
 import os
 import runpy
 import sys
+from datetime import UTC, datetime
 from uuid import UUID
 
 # A server whose database is just starting again answers 500: trying again helps. Prefect reads its
@@ -37,7 +38,7 @@ def main() -> None:
         run = api.read_flow_run(run_id)
         if run.state is not None and run.state.is_final():
             return  # given up while this process was starting
-        if not gate.is_open(run):
+        if not gate.is_open(run, datetime.now(UTC)):
             return
         try:
             with beating(run_id):

@@ -12,6 +12,7 @@ import psutil
 
 GRACE_S = 10.0  # to end when asked to
 LAST_S = 2.0  # for what is left of a part that has ended
+KILLED_S = 30.0  # for the kernel to end what is killed: a busy machine takes its time
 LOOK_EVERY_S = 0.1
 
 
@@ -40,7 +41,7 @@ def end(
         _send(filter(_is_alive, tree), kill=False)
         _await_end(tree, LAST_S)
     _send(filter(_is_alive, tree), kill=True)
-    _await_end(tree, LAST_S)
+    _await_end(tree, KILLED_S)
 
 
 def _trees(leaders: Sequence[int]) -> set[psutil.Process]:

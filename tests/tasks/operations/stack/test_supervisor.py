@@ -17,7 +17,7 @@ from tasks.operations.stack.supervisor import Supervisor
 
 ROOT = Path(__file__).parents[4]
 LONG = "exec sleep 600"
-ROUNDS = 1500  # of a loop that looks a hundred times a second
+ROUNDS = 12_000  # of a loop that looks a hundred times a second: two minutes
 
 
 @dataclass
@@ -57,6 +57,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr(supervisor, "ASK_EVERY_S", 0.0)
     monkeypatch.setattr(supervisor, "FIRST_PAUSE_S", 0.001)
     monkeypatch.setattr(processes, "LAST_S", 0.5)
+    monkeypatch.setattr(processes, "KILLED_S", 120.0)
     made = World(tmp_path)
     yield made
     for pid in made.pids:

@@ -93,7 +93,7 @@ class Page:
 
     def click(self, selector: str, text: str = "") -> None:
         """Click on the innermost visible element that matches and says the text, once there is."""
-        found = _FIND % (json.dumps(selector), json.dumps(text))
+        found = _find(selector, text)
         place = (
             f"(() => {{const e = {found}; if (!e) return null;"
             " e.scrollIntoView({block: 'center'});"
@@ -111,7 +111,8 @@ class Page:
         """Click until an expression is true: a page shows things before it takes clicks."""
         deadline = time.monotonic() + ANSWER_S
         while True:
-            self.click(selector, text)
+            if self.evaluate(f"!!({_find(selector, text)})"):  # it may go with what it does
+                self.click(selector, text)
             try:
                 self.await_(expression, seconds=AGAIN_S)
             except AssertionError:
@@ -139,6 +140,11 @@ class Page:
     def picture(self, file: Path) -> None:
         """Leave what is seen as a PNG."""
         file.write_bytes(base64.b64decode(self.command("Page.captureScreenshot")["data"]))
+
+
+def _find(selector: str, text: str) -> str:
+    """The expression of the element that is clicked."""
+    return _FIND % (json.dumps(selector), json.dumps(text))
 
 
 @contextmanager

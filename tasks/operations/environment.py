@@ -13,9 +13,9 @@ from tasks.operations.stack.ports import DEFAULTS
 from tasks.orchestration.prefect_access import (
     AccessError,
     client_environment,
-    running_server,
     server_environment,
 )
+from tasks.orchestration.running_server import NoAnswer, running_server
 from tasks.settings import Settings
 
 PORT = DEFAULTS["TRIPTYCH_PORT"]
@@ -44,7 +44,10 @@ def environment(home: Path, server: bool) -> dict[str, str]:
     if server:
         host = os.environ.get("PREFECT_SERVER_API_HOST") or "127.0.0.1"
         return server_environment(home, port, host)
-    running = running_server(home)
+    try:
+        running = running_server(home)
+    except NoAnswer as silence:  # it may be just starting
+        running = silence.server
     return client_environment(home, running.url if running else f"http://127.0.0.1:{port}/api")
 
 

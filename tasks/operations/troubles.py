@@ -60,7 +60,7 @@ def _of_schedule(schedule: Schedule, nights: tuple[Night, ...]) -> Iterator[Trou
             "prefect",
             f"the Prefect server {schedule.address or ''} cannot be asked: {schedule.fault}",
             "nothing that is scheduled runs while it is away",
-            "triptych up, or correct PREFECT_API_URL and PREFECT_API_AUTH_STRING",
+            schedule.cure or "triptych up, or correct PREFECT_API_URL and PREFECT_API_AUTH_STRING",
         )
     if schedule.late and not schedule.workers:
         yield Trouble(

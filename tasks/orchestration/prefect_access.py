@@ -17,12 +17,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-
-import httpx
 
 from services.storage.files import write_bytes
 from services.storage.locks import held
@@ -36,39 +31,7 @@ _logger = logging.getLogger(__name__)
 
 
 class AccessError(Exception):
-    """The password cannot be used: the message says why, and what would help."""
-
-
-@dataclass(frozen=True)
-class RunningServer:
-    """A Prefect server that runs for a home folder.
-
-    Attributes:
-        url: of its API.
-        password: user:password; None for a server of an earlier version, which asks for none.
-    """
-
-    url: str
-    password: str | None
-
-    @property
-    def auth(self) -> httpx.BasicAuth | None:
-        """The password as requests carry it."""
-        return httpx.BasicAuth(*self.password.split(":", 1)) if self.password else None
-
-    @contextmanager
-    def requests(self, timeout_s: float) -> Iterator[httpx.Client]:
-        """Plain HTTP to its API, with the password and a token for what changes something.
-
-        Raises: httpx.HTTPError: it does not answer, or refuses.
-        """
-        with httpx.Client(base_url=self.url, auth=self.auth, timeout=timeout_s) as client:
-            name = secrets.token_hex(16)
-            token = client.get("/csrf-token", params={"client": name})
-            if token.status_code != httpx.codes.UNPROCESSABLE_ENTITY:  # it asks for none
-                client.headers["Prefect-Csrf-Client"] = name
-                client.headers["Prefect-Csrf-Token"] = token.raise_for_status().json()["token"]
-            yield client
+    """The server cannot be used: the message says why, and what would help."""
 
 
 def password_file(home: Path) -> Path:
@@ -140,54 +103,6 @@ def describe_login(home: Path, at_terminal: bool) -> str:
         return f"log in with the value of {GIVEN}"
     shown = f": {password(home)}" if at_terminal else ""
     return f"log in with what {password_file(home)} holds{shown}"
-
-
-def note_server(home: Path, url: str, pid: int) -> None:
-    """Let commands of this home folder find the server that runs for it."""
-    _note(home).parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(_note(home), f"{url}\n{pid}\n".encode())
-
-
-def running_server(home: Path, url: str | None = None) -> RunningServer | None:
-    """The server that `make up` runs on this home folder, if it does.
-
-    The address alone proves nothing: by now another server may answer there. So the password goes
-    only to an address whose server is still a process of ours, and the server must say that its
-    home is this one. Earlier versions noted no process, and their servers ask for no password.
-
-    url: it is meant only if it is there.
-
-    Raises:
-        AccessError: it refuses the password, or the password cannot be used.
-    """
-    try:
-        noted, *numbers = _note(home).read_text().split()
-        if (url and noted != url.rstrip("/")) or (numbers and not _is_ours(int(numbers[0]))):
-            return None
-        server = RunningServer(noted, password(home) if numbers else None)
-        answer = httpx.get(f"{noted}/admin/settings", auth=server.auth, timeout=2)
-        if server.password and answer.status_code == httpx.codes.UNAUTHORIZED:
-            raise AccessError(
-                f"the Prefect server at {noted} refuses the password of {password_file(home)}:"
-                f" start it again, or set {GIVEN} to what it was started with"
-            )
-        its_home = Path(answer.raise_for_status().json()["home"])
-    except (OSError, httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError):
-        return None
-    return server if its_home.resolve() == (home / "prefect").resolve() else None
-
-
-def _note(home: Path) -> Path:
-    return home / "prefect" / "server.url"
-
-
-def _is_ours(pid: int) -> bool:
-    """Whether there is such a process, and we could end it."""
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True
 
 
 def _read(file: Path) -> str:

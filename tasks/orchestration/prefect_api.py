@@ -27,13 +27,14 @@ from tasks.orchestration.child import ended_with_us
 from tasks.orchestration.faults import disk_state
 from tasks.orchestration.prefect_access import (
     AccessError,
-    RunningServer,
     password,
-    running_server,
     server_environment,
 )
+from tasks.orchestration.running_server import NoAnswer, RunningServer, running_server
 
 RECORD_S = 3
+ASK_EVERY_S = 0.5
+ANSWER_S = 120  # for the server of this home, which may be just starting
 START_S = 180  # the first start on an empty database takes 20 s on two cores
 
 
@@ -47,11 +48,11 @@ def prefect_api(home: Path, announce: Callable[[str], None]) -> Iterator[str]:
 
     Raises:
         ApiError: the local server ended or did not answer in time, and its log is named; or its
-            password cannot be used.
+            password cannot be used; or the server that runs for this home gives no answer.
         OSError: the home folder cannot be written.
     """
     configured = PREFECT_API_URL.value()
-    running, known = _access(home, configured)
+    running, known = _access(home, configured, announce)
     if running:
         if running.password is None:
             announce("the server of this home folder asks for no password: start it again")
@@ -107,7 +108,9 @@ def own_server(
             process.wait()
 
 
-def _access(home: Path, configured: str | None) -> tuple[RunningServer | None, str | None]:
+def _access(
+    home: Path, configured: str | None, announce: Callable[[str], None]
+) -> tuple[RunningServer | None, str | None]:
     """The server that runs for this home; if there is none, the password for one of our own.
 
     Of one that is configured only if that is it, and no password for it is: a worker or a shell
@@ -116,10 +119,30 @@ def _access(home: Path, configured: str | None) -> tuple[RunningServer | None, s
     if configured and PREFECT_API_AUTH_STRING.value():
         return None, None
     try:
-        running = running_server(home, configured)
+        running = _await_running(home, configured, announce)
         return running, None if running or configured else password(home)
     except AccessError as error:
         raise ApiError(str(error)) from error
+
+
+def _await_running(
+    home: Path, configured: str | None, announce: Callable[[str], None]
+) -> RunningServer | None:
+    """The server that runs for this home. Raises: NoAnswer: it gives none for ANSWER_S."""
+    deadline, is_told = time.monotonic() + ANSWER_S, False
+    while True:
+        try:
+            return running_server(home, configured)
+        except NoAnswer as silence:
+            if time.monotonic() >= deadline:
+                raise
+            if not is_told:
+                is_told = True
+                announce(
+                    f"the Prefect server of this home, at {silence.server.url}, gives no answer;"
+                    f" waiting for it, for {ANSWER_S:g} s at most"
+                )
+        time.sleep(ASK_EVERY_S)
 
 
 @contextmanager

@@ -14,9 +14,9 @@ from prefect.server.schemas.schedules import CronSchedule
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools import validate
 
+from tasks.operations import retired
 from tasks.operations.nights.policy import policy_of
 from tasks.operations.watch.delays import at_most_of
-from tasks.orchestration import retired
 from tasks.sentiment.run.window import Window
 
 ROOT = Path(__file__).parents[2]

@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
-from tasks.orchestration.prefect_access import RunningServer
+from tasks.orchestration.running_server import RunningServer
 from tests.flows.prefect_server import server_password, server_url
 
 PATIENCE_S = 60

@@ -24,10 +24,12 @@ from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterId,
 )
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
 
 from tasks.operations.stack.ports import DEFAULTS
-from tasks.orchestration.prefect_access import password, running_server
+from tasks.orchestration.prefect_access import password
+from tasks.orchestration.running_server import running_server
 from tests.browser import CHROMIUM, chromium
 from tests.deployments.observed import COMPARISON, panel_queries, program, read_alerts, read_records
 from tests.deployments.observer import PROGRAMS, observe
@@ -65,7 +67,7 @@ class Stack:
 
     def api(self) -> SyncPrefectClient:
         """A client of its Prefect server."""
-        server = running_server(self.home)
+        server = running_server(self.home, patience_s=START_S)
         assert server is not None
         return SyncPrefectClient(server.url, auth_string=password(self.home))
 
@@ -179,14 +181,13 @@ def test_person_starts_a_run_by_its_form_and_sees_its_report_the_service_and_the
         page.click("[role=menuitem], a, button", "Custom run")
         page.await_text("Text Column")
         page.picture(tmp_path / "form.png")
-        page.click("button", "Submit")
-        page.click("a", "View run")
-        page.await_("location.pathname.includes('/flow-run/')")
-        run_id = uuid.UUID(page.evaluate("location.pathname.split('/').pop()"))
+        page.click_until("button", "Submit", "!location.pathname.endsWith('/run')")
         with stack.api() as api:
-            await_answer(lambda: api.read_flow_run(run_id).end_time, RUN_S, stack.log)
-            report = report_of(api, run_id)
-        page.reload()  # it has asked for artifacts before there were any
+            run = run_by_form(api)
+            await_answer(lambda: api.read_flow_run(run.id).end_time, RUN_S, stack.log)
+            report = report_of(api, run.id)
+        page.click("a", "Runs")
+        page.click_until("a", run.name, "location.pathname.includes('/flow-run/')")
         page.await_text("Completed")
         link = f"a[href$='artifacts/artifact/{report}']"
         page.click_until("[role=tab]", "Artifacts", f'document.querySelector("{link}")')
@@ -204,6 +205,17 @@ def test_person_starts_a_run_by_its_form_and_sees_its_report_the_service_and_the
         page.await_(BOXES)
         page.picture(tmp_path / "device.png")
     assert len(list(tmp_path.glob("*.png"))) == 5
+
+
+def run_by_form(api: SyncPrefectClient) -> FlowRun:
+    """The run that the form has asked for; the link to it stays on the page for seconds only."""
+    deployment = api.read_deployment_by_name("score-sentiment/on-demand")
+    (run,) = api.read_flow_runs(
+        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id])),
+        sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+        limit=1,
+    )
+    return run
 
 
 def report_of(api: SyncPrefectClient, run_id: uuid.UUID) -> uuid.UUID:

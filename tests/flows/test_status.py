@@ -9,6 +9,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.states import Failed, Running, Scheduled
 
+from tasks.operations.status import schedule
 from tasks.operations.status.schedule import read_schedule
 from tests.flows.prefect_server import server_password
 
@@ -22,6 +23,7 @@ def nothing() -> None:
 
 def test_server_tells_what_runs_what_comes_and_what_failed(prefect_api, tmp_path, monkeypatch):
     """Each deployment by its name; nothing of flows that somebody ran by hand."""
+    monkeypatch.setattr(schedule, "PATIENCE_S", 120.0)
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     monkeypatch.setenv("PREFECT_API_AUTH_STRING", server_password())
     now = datetime.now(UTC)

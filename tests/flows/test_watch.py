@@ -12,8 +12,8 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Pending, Running
 
+from services.storage.process import Process
 from tasks.operations.nights.heartbeat import Beat
-from tasks.operations.nights.process import Process
 from tasks.operations.watch.runs import ENGINE
 from tasks.operations.watch.watcher import Watcher
 

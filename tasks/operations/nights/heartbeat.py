@@ -20,7 +20,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from tasks.operations.nights.process import Process
+from services.storage.process import Process
 
 BEAT_S = 10.0
 LOOK_S = 1.0

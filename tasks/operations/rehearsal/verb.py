@@ -16,7 +16,8 @@ from tasks.operations.rehearsal.errors import Broken, NothingToBreak, RehearsalE
 from tasks.operations.rehearsal.fault import FAULTS, Fault
 from tasks.operations.rehearsal.outcome import End, Outcome, render_table
 from tasks.operations.rehearsal.stage import Stage
-from tasks.orchestration.prefect_access import password, running_server
+from tasks.orchestration.prefect_access import password
+from tasks.orchestration.running_server import noted_process
 from tasks.settings import Settings
 
 FIRST = "triptych up"
@@ -101,7 +102,7 @@ def _tell_home(home: Path, before: scratch.Survey, console: Console) -> bool:
         console.print(f"{home} is as it was: {len(before.files):,} files", soft_wrap=True)
         return True
     some = ", ".join(changed[:3]) + (", …" if len(changed) > 3 else "")
-    at_work = running_server(home) is not None
+    at_work = noted_process(home) is not None
     why = "the stack is at work there" if at_work else "somebody else writes there"
     console.print(f"{home} has changed meanwhile ({why}): {some}", soft_wrap=True)
     return at_work

@@ -15,7 +15,8 @@ import httpx
 
 from tasks.operations.stack.errors import StackError
 from tasks.operations.stack.part import Part
-from tasks.orchestration.prefect_access import AccessError, running_server
+from tasks.orchestration.prefect_access import AccessError
+from tasks.orchestration.running_server import running_server
 
 ASK_S = 2.0  # for an answer
 DEVICE = "demo-device"  # its name, as in the Procfile
@@ -191,13 +192,13 @@ def _worker_is_online(home: Path) -> Callable[[], bool]:
 
     def ask() -> bool:
         try:
-            server = running_server(home)
+            server = running_server(home, patience_s=ASK_S)
             if server is None:
                 return False
             with server.requests(timeout_s=ASK_S) as api:
                 answer = api.post("/work_pools/triptych/workers/filter", json={})
                 workers = answer.raise_for_status().json()
-        except (AccessError, httpx.HTTPError, ValueError):
+        except (AccessError, OSError, httpx.HTTPError, ValueError):
             return False
         return any(
             worker["name"] == platform.node()

@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 
 from tasks.operations.status.state import Run, Schedule
-from tasks.orchestration.prefect_access import AccessError, RunningServer, running_server
+from tasks.orchestration.prefect_access import AccessError
+from tasks.orchestration.running_server import NoAnswer, RunningServer, running_server
 
-PATIENCE_S = 2.0
+PATIENCE_S = 10.0  # for an answer: a busy machine takes seconds
 POOL = "triptych"
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 FAILED = ("FAILED", "CRASHED")
@@ -24,7 +25,9 @@ def read_schedule(home: Path, now: datetime) -> Schedule:
     """The server that PREFECT_API_URL names, else the one that runs for this home, if one does."""
     given = os.environ.get("PREFECT_API_URL")
     try:
-        server = running_server(home, given)
+        server = running_server(home, given, PATIENCE_S)
+    except NoAnswer as silence:
+        return Schedule(silence.server.url, fault=silence.fault, cure=silence.cure)
     except (AccessError, OSError) as error:
         return Schedule(given, fault=str(error))
     if server is None and given:

@@ -23,12 +23,13 @@ class Run:
 class Schedule:
     """The Prefect server. address: None where none runs for this home.
 
-    running, due, failed: what is at work, the next of each deployment, and deployments whose last
-    run failed. workers: that are there; None: not known.
+    cure: of the fault, where it is known. running, due, failed: what is at work, the next of each
+    deployment, and deployments whose last run failed. workers: that are there; None: not known.
     """
 
     address: str | None
     fault: str = ""
+    cure: str = ""
     running: tuple[Run, ...] = ()
     due: tuple[Run, ...] = ()
     failed: tuple[Run, ...] = ()

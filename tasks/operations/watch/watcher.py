@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -34,7 +35,8 @@ from tasks.operations.watch.runs import is_ours, read_deployments, read_runs
 from tasks.operations.watch.survey import SaidOnce, Survey
 from tasks.operations.watch.verdicts import RunSeen, Verdicts
 from tasks.orchestration.command_line import fail
-from tasks.orchestration.prefect_access import AccessError, running_server
+from tasks.orchestration.prefect_access import AccessError
+from tasks.orchestration.running_server import NoAnswer, RunningServer, running_server
 from tasks.orchestration.terminal import print_notice
 from tasks.settings import Settings
 
@@ -146,7 +148,7 @@ def watch(_given: object) -> int:
         ExporterError: TRIPTYCH_METRICS_PORT cannot be listened on.
     """
     settings = Settings()
-    server = None if PREFECT_API_URL.value() else running_server(settings.home)
+    server = None if PREFECT_API_URL.value() else _server_of(settings.home)
     if server is None and not PREFECT_API_URL.value():
         fail(
             "no Prefect server runs for this home: `triptych up` starts one; or set PREFECT_API_URL"
@@ -166,6 +168,14 @@ def watch(_given: object) -> int:
             teller.start()
             Watcher(_say, Survey(settings, _say, teller)).run()
     return 0
+
+
+def _server_of(home: Path) -> RunningServer | None:
+    """The home's server, which may not answer yet."""
+    try:
+        return running_server(home)
+    except NoAnswer as silence:
+        return silence.server
 
 
 def _seen(run: FlowRun, deployments: dict[UUID, DeploymentResponse]) -> RunSeen:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from services.storage.process import this_machine
 from tasks.operations import environment
-from tasks.orchestration.prefect_access import AccessError, note_server, password
+from tasks.orchestration.prefect_access import AccessError, password
+from tasks.orchestration.running_server import note_server
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,14 @@ def test_server_that_has_ended_is_not_named(tmp_path, monkeypatch):
     ended.wait()
     note_server(tmp_path, "http://127.0.0.1:1/api", ended.pid)
     assert environment.environment(tmp_path, server=False)["PREFECT_API_URL"].endswith(":4200/api")
+
+
+@pytest.mark.skipif(not this_machine(), reason="only Linux tells processes apart so")
+def test_server_that_is_just_starting_is_named(tmp_path):
+    """Whoever asks it waits for it."""
+    note_server(tmp_path, "http://127.0.0.1:1/api", os.getpid())
+    named = environment.environment(tmp_path, server=False)["PREFECT_API_URL"]
+    assert named == "http://127.0.0.1:1/api"
 
 
 @pytest.mark.parametrize("given", ["a door", "99999", "0", "-1"])

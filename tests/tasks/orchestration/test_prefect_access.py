@@ -1,14 +1,8 @@
-"""The password of a Prefect server of ours: made once, kept private, sent to nobody else."""
+"""The password of a Prefect server of ours: made once, and kept private."""
 
-import http.server
 import os
 import re
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -129,87 +123,3 @@ def test_password_is_shown_to_a_person_and_not_to_a_log(tmp_path):
     assert access.describe_login(tmp_path, at_terminal=True).endswith(f": {made}")
     in_log = access.describe_login(tmp_path, at_terminal=False)
     assert str(access.password_file(tmp_path)) in in_log and made not in in_log
-
-
-class Listener(http.server.BaseHTTPRequestHandler):
-    """Whoever answers at the noted address; keeps what it was sent."""
-
-    status = 200
-    home = ""
-    heard: list[str | None]
-
-    def do_GET(self) -> None:
-        self.heard.append(self.headers.get("Authorization"))
-        self.send_response(self.status)
-        self.end_headers()
-        self.wfile.write(b'{"home": "%s"}' % self.home.encode())
-
-    def log_message(self, *_: object) -> None:
-        """In silence."""
-
-
-@pytest.fixture
-def listener(tmp_path: Path) -> Iterator[tuple[str, type[Listener]]]:
-    class OfThisTest(Listener):
-        heard: list[str | None] = []  # noqa: RUF012  # of this class alone
-        home = str(tmp_path / "prefect")
-
-    server = http.server.HTTPServer(("127.0.0.1", 0), OfThisTest)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/api", OfThisTest
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_running_server_of_this_home_is_found_with_its_password(tmp_path, listener):
-    url, heard = listener
-    access.note_server(tmp_path, url, os.getpid())
-    assert access.running_server(tmp_path) == access.RunningServer(url, access.password(tmp_path))
-    assert heard.heard[0] is not None
-
-
-def test_password_is_not_sent_where_the_noted_server_has_ended(tmp_path, listener):
-    """Another user of this machine may listen there by now."""
-    url, heard = listener
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    access.note_server(tmp_path, url, ended.pid)
-    assert access.running_server(tmp_path) is None
-    assert heard.heard == []
-
-
-def test_server_of_an_earlier_version_is_found_and_sent_no_password(tmp_path, listener):
-    url, heard = listener
-    (tmp_path / "prefect").mkdir()
-    (tmp_path / "prefect" / "server.url").write_text(f"{url}\n")
-    assert access.running_server(tmp_path) == access.RunningServer(url, None)
-    assert heard.heard == [None]
-    heard.status = 401  # another home's server has the port by now
-    assert access.running_server(tmp_path) is None
-
-
-def test_server_of_another_home_is_left_alone(tmp_path, listener):
-    url, answering = listener
-    answering.home = str(tmp_path / "elsewhere" / "prefect")
-    access.note_server(tmp_path, url, os.getpid())
-    assert access.running_server(tmp_path) is None
-    assert access.running_server(tmp_path, "http://prefect.example/api") is None
-    assert len(answering.heard) == 1
-
-
-def test_refused_password_is_told_in_one_line_that_does_not_hold_it(tmp_path, listener):
-    url, answering = listener
-    answering.status = 401
-    access.note_server(tmp_path, url, os.getpid())
-    with pytest.raises(access.AccessError, match="refuses the password") as refusal:
-        access.running_server(tmp_path)
-    assert access.password(tmp_path) not in str(refusal.value)
-
-
-@pytest.mark.parametrize("note", ["", "\n", "nonsense", "http://127.0.0.1:1/api x", "http://[/api"])
-def test_damaged_note_of_a_server_counts_as_none(tmp_path, note):
-    (tmp_path / "prefect").mkdir()
-    (tmp_path / "prefect" / "server.url").write_text(note)
-    assert access.running_server(tmp_path) is None

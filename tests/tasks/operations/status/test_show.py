@@ -1,6 +1,7 @@
 """How everything stands, on one screen."""
 
 import json
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 
 from services.fraud.scoring import store
 from services.fraud.scoring.registry import Registry
+from services.storage.process import this_machine
 from tasks.operations.status.show import show_status
+from tasks.orchestration.running_server import note_server
 from tests.tasks.operations.worked import DEVICE
 
 
@@ -42,6 +45,17 @@ def test_home_that_is_well_needs_nobody(home, capsys):
     assert "1 device: 1 ok; 1 on parts 1.2.3" in output
     assert "no Prefect server runs for this home" in output and " GB free of " in output
     assert (status, output.endswith("\nnothing needs a person\n")) == (0, True)
+
+
+@pytest.mark.skipif(not this_machine(), reason="only Linux tells processes apart so")
+def test_server_that_does_not_answer_is_no_absent_one(home, capsys):
+    """Its process lives: a person is told what to do, and the exit status is 1."""
+    note_server(home, "http://127.0.0.1:1/api", os.getpid())
+    status, output = told(capsys)
+    text = " ".join(output.split())
+    assert f"its process {os.getpid()} lives, and it takes no requests" in text
+    assert f"do: wait, or see its log; if that does not help, kill {os.getpid()}" in text
+    assert status == 1
 
 
 def test_what_needs_a_person_is_numbered_with_what_to_type(home, capsys):

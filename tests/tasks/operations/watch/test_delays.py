@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
+from services.storage.process import Process
 from tasks.operations.nights.heartbeat import Beat
-from tasks.operations.nights.process import Process
 from tasks.operations.watch.delays import Delays, RunAtWork, RunDue, at_most_of
 
 NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)

@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
+from services.storage.process import Process
 from tasks.operations.nights.heartbeat import Beat
-from tasks.operations.nights.process import Process
 from tasks.operations.watch.verdicts import RunSeen, Verdicts
 
 BOUND_S = 120  # what is promised, from a run's death to its being declared dead

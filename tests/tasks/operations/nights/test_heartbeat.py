@@ -1,45 +1,17 @@
-"""A process is known again, and known to be gone, by others than itself."""
+"""A run's process ends with its worker, and waits for a server that is just starting."""
 
-import os
 import subprocess
 import sys
 import textwrap
-from dataclasses import replace
 from uuid import uuid4
 
 import psutil
 import pytest
 
+from services.storage.process import this_machine
 from tasks.operations.nights import heartbeat
-from tasks.operations.nights.process import Process, start_of, this_machine
 
 pytestmark = pytest.mark.skipif(not this_machine(), reason="only Linux tells processes apart so")
-
-
-def test_process_that_lives_is_not_gone():
-    """Its text tells another process all that is needed."""
-    here = Process.read(str(Process.here()))
-
-    assert here == Process.here()
-    assert here is not None and here.is_near and not here.is_gone()
-
-
-def test_process_that_has_ended_is_gone_though_its_number_is_in_use():
-    """The kernel gives numbers anew; a zombie is gone as well."""
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        process = replace(Process.here(), pid=child.pid, started=start_of(child.pid) or "")
-        assert not process.is_gone()
-        child.kill()
-        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        assert process.is_gone()  # a zombie still
-    assert process.is_gone()
-    assert replace(process, pid=os.getpid()).is_gone()  # another process has the number
-
-
-def test_process_elsewhere_cannot_be_seen():
-    """Another machine, or this one before it was started again."""
-    assert not replace(Process.here(), machine="elsewhere").is_near
-    assert Process.read("whatever") is None
 
 
 def test_run_ends_with_its_worker(tmp_path):

@@ -1,4 +1,4 @@
-"""Which process is at work on a run: told so that another process can see whether it still is.
+"""Which process does something: told so that another process can see whether it still does.
 
 A number alone does not do: numbers are given anew, and mean nothing on another machine or in
 another container.
@@ -33,7 +33,12 @@ class Process:
     @classmethod
     def here(cls) -> Self:
         """This process."""
-        return cls(socket.gethostname(), this_machine(), os.getpid(), start_of(os.getpid()) or "")
+        return cls.of(os.getpid())
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        """The process of this machine that has this number now."""
+        return cls(socket.gethostname(), this_machine(), pid, start_of(pid) or "")
 
     @classmethod
     def read(cls, text: str) -> Self | None:

@@ -1,7 +1,9 @@
 """The databases: SQLite files of the home, a PostgreSQL of results, and Prefect's own."""
 
 import os
+import shlex
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +15,23 @@ from services.fraud.log import tables as fraud
 from services.storage import sqlite_file
 from services.storage.database import Database
 from services.storage.errors import StorageError
-from tasks.operations.doctor.check import Check, fault, ok
+from tasks.operations.doctor.check import Check, absent, fault, ok
 from tasks.sentiment.sql import tables as sentiment
 from tasks.settings import Settings
 
 QUICK_ABOVE = 1 << 30  # bytes; a whole check would take minutes
+AGAIN_S = 0.5  # before a file that seems damaged is looked at once more
 _TABLES = tuple(
     table
     for metadata in (sentiment.METADATA, fraud.METADATA, fleet.METADATA)
     for table in metadata.sorted_tables
 )
+_OUR_DRIVERS = {"postgresql+asyncpg": "postgresql+psycopg", "sqlite+aiosqlite": "sqlite"}
 _PREFECT_URL = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+
+
+class NotNow(Exception):
+    """A database cannot be looked at while others are using it; the message says how."""
 
 
 @dataclass(frozen=True)
@@ -34,23 +42,25 @@ class Known:
     cure: str
 
 
+_DAMAGED = "damaged"  # a folder beside: what was moved away is not looked at again
+_ASIDE = f"mkdir {{folder}}/{_DAMAGED} && mv {{file}}* {{folder}}/{_DAMAGED}/"  # with its log
 _RESTORE = "bring it back from a back-up: tar -xpf BACKUP.tar -C {home} {name}"
 _KNOWN = {
     "triptych.db": Known(
         "results can be neither read nor written: nights, answers, audits and devices",
-        f"end what runs, move it away, and {_RESTORE}; or save what can be read:"
-        " sqlite3 {file} .recover | sqlite3 {file}.new",
+        f"end what runs, then {_ASIDE}, and {_RESTORE}; or save what can be read:"
+        f" sqlite3 {{folder}}/{_DAMAGED}/{{base}} .recover | sqlite3 {{file}}",
     ),
     "prefect/prefect.db": Known(
         "no flow starts; what is lost is the history of runs, and no result",
-        "end the stack, then rm {file}*: the next start makes a new one (or " + _RESTORE + ")",
+        f"end the stack, then {_ASIDE}: the next start makes a new one (or {_RESTORE})",
     ),
     "fraud/state.db": Known(
         "the service answers as degraded: it has no history of cards and terminals",
-        "end the service, then rm {file}*: it is built again from the snapshot and the log",
+        f"end the service, then {_ASIDE}: it is built again from the snapshot and the log",
     ),
 }
-_UNKNOWN = Known("what it holds cannot be read", _RESTORE)
+_UNKNOWN = Known("what it holds cannot be read", f"end what runs, then {_ASIDE}, and {_RESTORE}")
 
 
 def check_databases(settings: Settings) -> Iterator[Check]:
@@ -61,13 +71,32 @@ def check_databases(settings: Settings) -> Iterator[Check]:
     if settings.database_url is not None:
         yield check_server(url, "TRIPTYCH_DATABASE_URL")
     if address := os.environ.get(_PREFECT_URL):
-        yield check_server(address.replace("+asyncpg", "+psycopg"), _PREFECT_URL, of_ours=False)
+        yield check_server(_with_our_driver(address), _PREFECT_URL, of_ours=False)
+
+
+def _with_our_driver(address: str) -> str:
+    """The same database by drivers of ours: Prefect's are for its event loop."""
+    try:
+        url = sa.make_url(address)
+    except (sa.exc.ArgumentError, ValueError):
+        return address  # whoever opens it tells of it
+    query = {
+        "sslmode" if name == "ssl" else name: value
+        for name, value in url.query.items()
+        if not name.startswith("prepared_statement_")
+    }
+    driver = _OUR_DRIVERS.get(url.drivername, url.drivername)
+    return url.set(drivername=driver, query=query).render_as_string(hide_password=False)
 
 
 def _database_files(home: Path) -> list[Path]:
     """Those that a home has, whatever is in them, and others that begin as one does."""
     known = {home / name for name in _KNOWN}
-    others = {file for file in home.rglob("*.db") if file.is_file() and _is_sqlite(file)}
+    others = {
+        file
+        for file in home.rglob("*.db")
+        if file.parent.name != _DAMAGED and file.is_file() and _is_sqlite(file)
+    }
     return sorted(file for file in known | others if file.is_file())
 
 
@@ -81,30 +110,53 @@ def _is_sqlite(file: Path) -> bool:
 def check_file(file: Path, home: Path) -> Check:
     """Whether SQLite finds a file whole. Takes about a second for a gigabyte."""
     place = file.relative_to(home).as_posix()
-    wrong = _wrong(file)
+    try:
+        wrong = _wrong(file)
+    except NotNow as reason:
+        return absent("database", f"{place}: not looked at: {reason}")
     if wrong is None:
         return ok("database", f"{place}: {file.stat().st_size / 1e6:,.1f} MB, whole")
-    known = _KNOWN.get(place, _UNKNOWN)
-    cure = known.cure.format(file=file, home=home, name=place)
-    return fault("database", f"{file} {wrong}", known.holds, cure)
+    return _fault_of(file, home, wrong, _KNOWN.get(place, _UNKNOWN))
+
+
+def _fault_of(file: Path, home: Path, wrong: str, known: Known) -> Check:
+    place = file.relative_to(home).as_posix()
+    quoted = [shlex.quote(str(each)) for each in (file, file.parent, home, place, file.name)]
+    words = dict(zip(("file", "folder", "home", "name", "base"), quoted, strict=True))
+    return fault("database", f"{file} {wrong}", known.holds, known.cure.format(**words))
 
 
 def _wrong(file: Path) -> str | None:
-    """What is wrong with a SQLite file."""
+    """What is wrong with a SQLite file, seen twice: the first time somebody may have written.
+
+    Raises: NotNow: others are using it.
+    """
+    first = _look_at(file)
+    if first is None:
+        return None
+    time.sleep(AGAIN_S)
+    return _look_at(file)
+
+
+def _look_at(file: Path) -> str | None:
     try:
         if not file.stat().st_size:
             return "is empty: whatever was in it is gone"
         if not sqlite_file.is_sqlite(file):
             return "is no SQLite database"
+        check = "quick_check" if file.stat().st_size > QUICK_ABOVE else "integrity_check"
+        found = sqlite_file.look(file, lambda connection: _answers(connection, check))
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    check = "quick_check" if file.stat().st_size > QUICK_ABOVE else "integrity_check"
-    try:
-        with sqlite_file.read_only(file) as connection:
-            found = [str(row[0]) for row in connection.execute(f"PRAGMA {check}(3)")]
     except sqlite3.Error as error:
+        if sqlite_file.is_for_now(error):
+            raise NotNow(str(error)) from error
         return f"is damaged: {error}"
     return None if found == ["ok"] else f"is damaged: {' '.join(found[0].split())}"
+
+
+def _answers(connection: sqlite3.Connection, check: str) -> list[str]:
+    return [str(row[0]) for row in connection.execute(f"PRAGMA {check}(3)")]
 
 
 def check_server(url: str, variable: str, *, of_ours: bool = True) -> Check:
@@ -119,10 +171,12 @@ def check_server(url: str, variable: str, *, of_ours: bool = True) -> Check:
     file = sa.make_url(url).database if not database.is_postgres else None
     if file is not None:  # it is looked at as a file, for a connection would change it
         path = Path(file)
-        if path.is_file() and (wrong := _wrong(path)):
-            known = _KNOWN["triptych.db"]
-            cure = known.cure.format(file=path, home=path.parent, name=path.name)
-            return fault("database", f"{path} {wrong}", known.holds, cure)
+        try:
+            if path.is_file() and (wrong := _wrong(path)):
+                known = _KNOWN["triptych.db" if of_ours else "prefect/prefect.db"]
+                return _fault_of(path, path.parent, wrong, known)
+        except NotNow as reason:
+            return absent("database", f"{variable}: {path}: not looked at: {reason}")
         return ok("database", f"{variable}: {path}, {'whole' if path.is_file() else 'not there'}")
     try:
         with database.transaction(writes=False) as connection:

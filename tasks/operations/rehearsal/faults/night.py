@@ -73,8 +73,9 @@ class Night:
         if not file.is_file():
             return []
         try:
-            with sqlite_file.read_only(file) as connection:
-                return connection.execute(query, (self.name,)).fetchall()
+            return sqlite_file.look(
+                file, lambda connection: connection.execute(query, (self.name,)).fetchall()
+            )
         except sqlite3.Error:  # no such table yet, or its first moments
             return []
 

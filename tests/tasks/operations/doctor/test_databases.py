@@ -1,12 +1,16 @@
 """Databases that are damaged, empty, or none, and those that do not answer."""
 
+import re
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from services.storage import sqlite_file
+from tasks.operations.doctor import databases
 from tasks.operations.doctor.check import State
 from tasks.operations.doctor.databases import check_databases, check_server
 from tasks.settings import Settings
@@ -56,7 +60,7 @@ def test_what_is_lost_with_each_database_is_told(home, settings):
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(b"")
         fault = the_fault(check_databases(settings))
-        assert f"rm {file}*" in fault.cure and cure in fault.cure
+        assert f"mv {file}* {file.parent}/damaged/" in fault.cure and cure in fault.cure
         file.unlink()
 
 
@@ -69,6 +73,72 @@ def test_database_that_is_written_meanwhile_is_read_with_its_log(home, settings)
         writer.execute("INSERT INTO more VALUES (1)")
         assert states(check_databases(settings)) == {State.OK}
         writer.execute("COMMIT")
+
+
+def test_database_that_seems_damaged_at_one_moment_only_is_whole(home, settings, monkeypatch):
+    """Somebody was writing; what is damaged stays so."""
+    looks: list[str] = []
+
+    def torn(file: Path, ask: object) -> list[str]:
+        looks.append(file.name)
+        return ["ok"] if looks.count(file.name) > 1 else ["row 3 missing from index i"]
+
+    monkeypatch.setattr(databases, "AGAIN_S", 0.0)
+    monkeypatch.setattr(sqlite_file, "look", torn)
+    assert states(check_databases(settings)) == {State.OK}
+    assert "triptych.db" in looks
+
+
+def test_database_that_others_hold_is_not_said_to_be_damaged(home, settings, monkeypatch):
+    monkeypatch.setattr(sqlite_file, "BUSY_S", 0.05)
+    with closing(sqlite3.connect(home / "triptych.db", isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode = DELETE")
+        writer.execute("BEGIN EXCLUSIVE")
+        writer.execute("CREATE TABLE more (n INTEGER)")
+        (check,) = (each for each in check_databases(settings) if "triptych.db" in each.told)
+    assert check.state is State.ABSENT and "not looked at: database is locked" in check.told
+
+
+@pytest.mark.parametrize("name", ["triptych.db", "prefect/prefect.db", "a b/mine.db"])
+def test_cure_of_a_damaged_database_can_be_typed_and_deletes_nothing(home, settings, name):
+    """What is moved away is whole as it was, and is not looked at again."""
+    file = home / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(sqlite_file.MAGIC + b"\xff" * 5_000)
+    file.with_name(f"{file.name}-wal").write_bytes(b"log")
+    before = file.read_bytes()
+
+    fault = the_fault(check_databases(settings))
+    assert not re.search(r"\brm\b|delete", fault.cure)
+    (typed,) = re.findall(r"then (mkdir .*?/damaged/)(?=[:,]| |$)", fault.cure)
+    subprocess.run(["sh", "-ec", typed], check=True)
+
+    assert not file.exists()
+    assert (file.parent / "damaged" / file.name).read_bytes() == before
+    assert (file.parent / "damaged" / f"{file.name}-wal").read_bytes() == b"log"
+    assert State.FAULT not in states(check_databases(settings))
+
+
+@pytest.mark.parametrize("url", ["sqlite+aiosqlite:///{}", "sqlite:///{}"])
+def test_prefects_own_form_of_an_address_is_looked_at(home, settings, monkeypatch, url):
+    file = home / "elsewhere.db"
+    monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", url.format(file))
+    assert states(check_databases(settings)) == {State.OK}
+    file.write_bytes(sqlite_file.MAGIC + b"\xff" * 5_000)
+    found = [each for each in check_databases(settings) if each.state is State.FAULT]
+    assert found and all(str(file) in each.told for each in found)
+
+
+def test_prefects_postgres_is_asked_by_our_driver(monkeypatch, fresh_postgres_url, tmp_path):
+    """With the words of Prefect's driver in its address."""
+    address = fresh_postgres_url.replace("postgresql+psycopg", "postgresql+asyncpg")
+    separator = "&" if "?" in address else "?"
+    monkeypatch.setenv(
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL",
+        f"{address}{separator}ssl=prefer&prepared_statement_cache_size=0",
+    )
+    (check,) = check_databases(Settings(home=tmp_path / "nothing"))
+    assert check.state is State.OK, check.told
 
 
 def test_files_of_other_programs_are_no_databases_of_ours(home, settings):

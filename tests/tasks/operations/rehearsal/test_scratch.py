@@ -13,6 +13,13 @@ from tasks.operations.rehearsal.errors import RehearsalError
 from tasks.settings import Settings
 
 
+def count(file: Path, table: str) -> int:
+    """The rows of a table."""
+    query = f"SELECT count(*) FROM {table}"
+    found: int = sqlite_file.look(file, lambda reader: reader.execute(query).fetchone()[0])
+    return found
+
+
 def test_copy_holds_what_counts_and_the_home_is_as_it_was(worked_home, tmp_path, monkeypatch):
     """Databases by SQLite, keys with their modes; neither logs nor traces of a server."""
     before = scratch.survey(worked_home)
@@ -23,8 +30,7 @@ def test_copy_holds_what_counts_and_the_home_is_as_it_was(worked_home, tmp_path,
     copied = scratch.survey(tmp_path / "copy")
     logs = {name for name in before.files if name.endswith("-wal")}  # some other test reads there
     assert set(copied.files) == set(before.files) - logs
-    with sqlite_file.read_only(tmp_path / "copy" / "triptych.db") as reader:
-        assert reader.execute("SELECT count(*) FROM review_sentiment").fetchone() == (48,)
+    assert count(tmp_path / "copy" / "triptych.db", "review_sentiment") == 48
     assert (tmp_path / "copy" / "keys").stat().st_mode & 0o777 == 0o700
     assert before.changed(scratch.survey(worked_home)) == []
     assert scratch.size_of(settings) > 10_000
@@ -42,8 +48,7 @@ def test_what_a_server_leaves_is_not_copied(tmp_path):
         scratch.copy_home(Settings(home=home), tmp_path / "copy")
 
     assert set(scratch.survey(tmp_path / "copy").files) == {"prefect/password", "triptych.db"}
-    with sqlite_file.read_only(tmp_path / "copy" / "triptych.db") as reader:
-        assert reader.execute("SELECT count(*) FROM t").fetchone() == (0,)
+    assert count(tmp_path / "copy" / "triptych.db", "t") == 0
 
 
 def test_folders_that_settings_put_elsewhere_are_copied_into_their_places(tmp_path):

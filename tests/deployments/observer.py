@@ -16,7 +16,7 @@ import psutil
 from tasks.operations.stack.ports import DEFAULTS
 from tests.deployments.observed import OBSERVE, program
 
-START_S = 60
+START_S = 180
 # A part has as long for its answer as the interval is: on a busy machine not a second.
 _INTERVALS = {
     "scrape_interval: 15s": "scrape_interval: 10s\n  scrape_timeout: 10s",
@@ -110,7 +110,7 @@ def _serving(data: Path, name: str, *arguments: str) -> Iterator[int]:
             cwd=data.parent,
         )
     try:
-        yield _await(lambda: _ready_port(process), log)
+        yield _await(lambda: _ready_port(process, log), log)
     finally:
         process.terminate()
         try:
@@ -120,8 +120,8 @@ def _serving(data: Path, name: str, *arguments: str) -> Iterator[int]:
             process.wait()
 
 
-def _ready_port(process: subprocess.Popen[bytes]) -> int | None:
-    assert process.poll() is None
+def _ready_port(process: subprocess.Popen[bytes], log: Path) -> int | None:
+    assert process.poll() is None, log.read_text()
     for connection in psutil.Process(process.pid).net_connections("tcp"):
         if connection.status == psutil.CONN_LISTEN:
             port = int(connection.laddr.port)

@@ -2,12 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.objects import State
-from prefect.states import Failed, Running, Scheduled
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.states import Cancelled, Completed, Failed, Running, Scheduled
 
 from tasks.operations.status import schedule
 from tasks.operations.status.schedule import read_schedule
@@ -56,6 +59,42 @@ def test_server_tells_what_runs_what_comes_and_what_failed(prefect_api, tmp_path
         "status-of-a-test/night",
     ]
     assert told.late >= 1
+
+
+def test_failure_of_a_schedule_is_told_until_it_is_mended(empty_prefect_api, tmp_path, monkeypatch):
+    """Whatever else has run since, and however long ago; a night that was skipped mends nothing."""
+    monkeypatch.setattr(schedule, "PATIENCE_S", 120.0)
+    monkeypatch.setattr(schedule, "PAGE", 1)
+    monkeypatch.setenv("PREFECT_API_URL", empty_prefect_api)
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", server_password())
+    weekly = DeploymentScheduleCreate(schedule=CronSchedule(cron="0 3 * * 0"), active=True)
+    with get_client(sync_client=True) as client:
+        flow_id = client.create_flow(nothing)
+
+        def end(deployment: UUID, state: State[None]) -> None:
+            run = client.create_flow_run_from_deployment(deployment)
+            client.set_flow_run_state(run.id, state, force=True)
+
+        week = client.create_deployment(flow_id, name="week", schedules=[weekly], paused=True)
+        by_hand = client.create_deployment(flow_id, name="by-hand")
+        often = client.create_deployment(flow_id, name="often")
+        end(week, Failed(message="the disk is full"))
+        end(week, Cancelled(name="Skipped"))
+        end(by_hand, Failed())
+        for _ in range(3):
+            end(often, Completed())
+
+        def failed(now: datetime) -> list[str]:
+            told = read_schedule(tmp_path, now)
+            assert told.fault == ""
+            return sorted(run.deployment for run in told.failed)
+
+        now = datetime.now(UTC)
+        week_name = "status-of-a-test/week"
+        assert failed(now) == ["status-of-a-test/by-hand", week_name]
+        assert failed(now + timedelta(days=30)) == [week_name]
+        end(week, Completed())
+        assert failed(now + timedelta(days=30)) == []
 
 
 def test_server_that_is_away_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -14,10 +14,11 @@ from tasks.orchestration.running_server import NoAnswer, RunningServer, running_
 
 PATIENCE_S = 10.0  # for an answer: a busy machine takes seconds
 POOL = "triptych"
-ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+PAGE = 200
+DONE = ("COMPLETED", "FAILED", "CRASHED")  # a night that was skipped mends no failure
 FAILED = ("FAILED", "CRASHED")
 LATE_AFTER = timedelta(minutes=5)
-LOOKED_BACK = timedelta(days=3)
+LOOKED_BACK = timedelta(days=3)  # at what is run by hand
 ONLINE_FOR = timedelta(seconds=90)  # a worker reports every 30 s
 
 
@@ -43,15 +44,14 @@ def read_schedule(home: Path, now: datetime) -> Schedule:
 
 
 def _ask(client: httpx.Client, url: str, now: datetime) -> Schedule:
-    deployments = _post(client, "/deployments/filter", {"limit": 200})
-    flows = {flow["id"]: flow["name"] for flow in _post(client, "/flows/filter", {"limit": 200})}
+    deployments = _all(client, "/deployments/filter")
+    flows = {flow["id"]: flow["name"] for flow in _all(client, "/flows/filter")}
     names = {one["id"]: f"{flows.get(one['flow_id'], '?')}/{one['name']}" for one in deployments}
     names |= flows
     at_work = _runs(client, ("RUNNING", "PENDING", "CANCELLING", "PAUSED"), "START_TIME_DESC", 50)
     due = _runs(client, ("SCHEDULED",), "EXPECTED_START_TIME_ASC", 200)
-    ended = _runs(client, ENDED, "END_TIME_DESC", 200)
     late = [run for run in due if (_at(run["expected_start_time"]) or now) < now - LATE_AFTER]
-    failed = [run for run in _first_of_each(ended) if _needs_a_look(run, now)]
+    failed = [run for one in deployments for run in _failure(client, one, now)]
     return Schedule(
         address=url,
         running=tuple(_run(run, names, "start_time") for run in at_work),
@@ -62,9 +62,39 @@ def _ask(client: httpx.Client, url: str, now: datetime) -> Schedule:
     )
 
 
-def _runs(client: httpx.Client, states: tuple[str, ...], sort: str, limit: int) -> list[Any]:
-    wanted = {"flow_runs": {"state": {"type": {"any_": list(states)}}}}
+def _failure(client: httpx.Client, deployment: Mapping[str, Any], now: datetime) -> list[Any]:
+    """The last run of a deployment that was done, if it failed; else nothing.
+
+    Of a deployment without a schedule it is forgotten after a while: nobody may need it again.
+    """
+    newest = _runs(
+        client, DONE, "END_TIME_DESC", 1, deployments={"id": {"any_": [deployment["id"]]}}
+    )
+    is_scheduled = any(schedule["active"] for schedule in deployment["schedules"])
+    return [
+        run
+        for run in newest
+        if run["state_type"] in FAILED
+        and (is_scheduled or (_at(run["end_time"]) or now) > now - LOOKED_BACK)
+    ]
+
+
+def _runs(
+    client: httpx.Client, states: tuple[str, ...], sort: str, limit: int, **where: Any
+) -> list[Any]:
+    """where: what else is asked, of other things than the runs."""
+    wanted = {"flow_runs": {"state": {"type": {"any_": list(states)}}}, **where}
     return _post(client, "/flow_runs/filter", {**wanted, "sort": sort, "limit": limit})
+
+
+def _all(client: httpx.Client, path: str) -> list[Any]:
+    """All things of a kind, page by page."""
+    found: list[Any] = []
+    while True:
+        page = _post(client, path, {"limit": PAGE, "offset": len(found)})
+        found += page
+        if len(page) < PAGE:
+            return found
 
 
 def _first_of_each(runs: list[Any]) -> list[Any]:
@@ -74,11 +104,6 @@ def _first_of_each(runs: list[Any]) -> list[Any]:
         if run["deployment_id"]:
             found.setdefault(run["deployment_id"], run)
     return list(found.values())
-
-
-def _needs_a_look(run: Mapping[str, Any], now: datetime) -> bool:
-    ended = _at(run["end_time"])
-    return run["state_type"] in FAILED and ended is not None and ended > now - LOOKED_BACK
 
 
 def _run(run: Mapping[str, Any], names: Mapping[str, str], when: str) -> Run:

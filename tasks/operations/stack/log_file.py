@@ -11,15 +11,22 @@ def limit(log: Path, most_bytes: int = MOST_BYTES) -> None:
 
     Whoever writes to it appends, and goes on at its new end; a line that is written at this very
     moment may be lost.
+
+    Raises: OSError: it cannot be moved, as on a full disk; both files are as they were.
     """
+    before = log.with_suffix(".1.log")
+    part = before.with_suffix(".part")
     try:
         if log.stat().st_size <= most_bytes:
             return
-        shutil.copyfile(log, log.with_suffix(".1.log"))
+        shutil.copyfile(log, part)
+        part.replace(before)
         with log.open("r+b") as content:
             content.truncate(0)
     except FileNotFoundError:
         return
+    finally:
+        part.unlink(missing_ok=True)  # room for whoever writes
 
 
 def last_line(log: Path, most_characters: int = 80) -> str:

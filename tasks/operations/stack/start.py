@@ -70,8 +70,13 @@ def _hold(settings: Settings, without: Collection[str]) -> None:
 
 
 def print_line(line: str) -> None:
-    """On standard output, at once, also where that is a file."""
-    print(line, flush=True)
+    """On standard output, at once, also where that is a file: a full disk ends nothing."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        return  # there is nowhere to say it
 
 
 def _environment(home: Path, ports: Mapping[str, int]) -> dict[str, str]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from tasks.operations.stack import log_file, processes
 from tasks.operations.stack.errors import StackError
@@ -34,6 +35,7 @@ class _Running:
     process: subprocess.Popen[bytes] | None = None
     was_ready: bool = False  # ever; a step: it is done
     left_out: bool = False
+    log_fault: str = ""  # why its log cannot be written or cut; it is said once
     began_at: float = 0.0
     asked_at: float = 0.0
     start_at: float = 0.0  # not before
@@ -121,7 +123,7 @@ class Supervisor:
             if not done and first and now >= state.start_at:
                 self._start(state)
             return
-        log_file.limit(state.log)
+        self._limit_log(state)
         status = state.process.poll()
         if status is not None:
             self._settle(state, status)
@@ -142,7 +144,7 @@ class Supervisor:
         environment = {k: v for k, v in {**self._environment, **own}.items() if v is not None}
         if state.part.once:
             self._say(f"{state.part.name}: {state.part.purpose}")
-        with state.log.open("ab") as output:
+        with self._log_of(state) as output:
             state.process = subprocess.Popen(
                 ["/bin/sh", "-c", state.part.command],
                 cwd=self._folder,
@@ -154,6 +156,28 @@ class Supervisor:
             )
         self._on_start(state.process.pid)
         state.began_at = time.monotonic()
+
+    def _limit_log(self, state: _Running) -> None:
+        """Cut its log if need be; a full disk ends nothing."""
+        try:
+            log_file.limit(state.log)
+        except OSError as error:
+            self._say_of_log(state, f"cannot be cut, and grows: {error.strerror or error}")
+        else:
+            state.log_fault = ""
+
+    def _log_of(self, state: _Running) -> BinaryIO:
+        """Where its process writes: nowhere, if its log cannot be opened."""
+        try:
+            return state.log.open("ab")
+        except OSError as error:
+            self._say_of_log(state, f"cannot be written: {error.strerror or error}")
+            return Path(os.devnull).open("ab")
+
+    def _say_of_log(self, state: _Running, fault: str) -> None:
+        if fault != state.log_fault:
+            state.log_fault = fault
+            self._say(f"{_shown(state.log)} {fault}")
 
     def _settle(self, state: _Running, status: int) -> None:
         """Decide what becomes of a part whose process has ended."""

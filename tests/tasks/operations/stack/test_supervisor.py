@@ -1,18 +1,23 @@
 """The supervisor: order, what becomes of parts that die, and that nothing is left."""
 
+import errno
+import io
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tasks.operations.stack import processes, supervisor
+from tasks.operations.stack import log_file, processes, supervisor
 from tasks.operations.stack.errors import StackError
 from tasks.operations.stack.part import Part
+from tasks.operations.stack.start import print_line
 from tasks.operations.stack.supervisor import Supervisor
 
 ROOT = Path(__file__).parents[4]
@@ -137,6 +142,53 @@ def test_part_that_is_not_vital_is_left_out(world):
     stack.end()
     assert stack_ready == 1 and stack.left_out == ["guest"]
     assert len(told(world, "is left out")) == 1
+
+
+def test_log_that_cannot_be_cut_is_told_once_and_ends_nothing(world, monkeypatch):
+    """The disk is full; once there is room, it is cut."""
+    is_full, looks = [True], []
+
+    def copy(source: Path, target: Path) -> None:
+        looks.append(source)
+        target.write_bytes(source.read_bytes()[:10])
+        if is_full[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+    monkeypatch.setattr(log_file, "limit", partial(log_file.limit, most_bytes=100))
+    monkeypatch.setattr(shutil, "copyfile", copy)
+    log, before = world.folder / "loud.log", world.folder / "loud.1.log"
+    before.write_text("what was before")
+    stack = world.stack(Part("loud", f"seq 1000; {LONG}"))
+    try:
+        world.run(stack, lambda: len(looks) >= 5)
+        assert len(told(world, "loud.log cannot be cut, and grows: No space left on device")) == 1
+        assert log.stat().st_size > 1000 and before.read_text() == "what was before"
+        is_full[0] = False
+        world.run(stack, lambda: log.stat().st_size == 0)
+    finally:
+        stack.end()
+    assert before.read_text() == "1\n2\n3\n4\n5\n"
+    assert sorted(world.folder.glob("loud*")) == [before, log]
+
+
+def test_part_whose_log_cannot_be_opened_is_started_all_the_same(world):
+    (world.folder / "quiet.log").mkdir()
+    stack = world.stack(Part("quiet", f"echo said; {LONG}"))
+    assert world.run(stack, World.at_once) == 1
+    assert stack.left_out == [] and psutil.Process(world.pids[0]).is_running()
+    stack.end()
+    assert len(told(world, "quiet.log cannot be written: Is a directory")) == 1
+
+
+def test_line_that_finds_no_room_ends_nothing(monkeypatch):
+    """Standard output is a file on a full disk."""
+
+    class Full(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    print_line("it goes on")
 
 
 def test_part_that_is_never_ready_keeps_nobody_from_the_others(world, monkeypatch):

@@ -8,6 +8,7 @@ Whether a release may be trusted depends on its signatures alone, never on this 
 import asyncio
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import uvicorn
 from edge_detector.contract.names import DEVICE_ID
@@ -125,7 +126,7 @@ def _serve(host: str, port: int, settings: ServerSettings) -> None:
         timeout_graceful_shutdown=CLOSING_S,
     )
     server = _Announcing(config)
-    server.places = (str(settings.releases or "no releases"), str(settings.inbox))
+    server.places = (_describe(settings.releases), str(settings.inbox))
     server.run()
 
 
@@ -140,6 +141,12 @@ class _Announcing(uvicorn.Server):
             host, port = server.sockets[0].getsockname()[:2]
             releases, inbox = self.places
             _say(f"http://{host}:{port}/releases from {releases}; telemetry into {inbox}")
+
+
+def _describe(releases: Path | None) -> str:
+    if releases is None:
+        return "no releases"
+    return f"{releases}{'' if releases.is_dir() else ', which is not there yet'}"
 
 
 def _print_key(device: str, keys: Sequence[str]) -> int:

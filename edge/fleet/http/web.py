@@ -21,6 +21,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 
 from edge_detector.contract.names import DEVICE_ID
@@ -39,6 +40,7 @@ from edge.fleet.errors import InboxError
 from edge.fleet.http.metrics import MEDIA_TYPE, FleetMetrics, Measured
 from edge.fleet.inbox import list_devices, list_files, write_batch
 
+LATER = {"Retry-After": "600"}  # seconds
 LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
 _KEY_PURPOSE = b"triptych telemetry "
 NEVER_CHANGES = re.compile(r"metadata/\d+\.[^/]+\.json|targets/(.+/)?[0-9a-f]{64}\.[^/]+")
@@ -60,6 +62,10 @@ class ReleaseFiles(StaticFiles):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(directory=folder, check_dir=False)  # it may be published later
+        self._folder = folder
+
+    async def check_config(self) -> None:
+        """Nothing is asked once and for all: the folder may come and go, as disks do."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         parts = Path(path).parts
@@ -67,12 +73,25 @@ class ReleaseFiles(StaticFiles):
             raise HTTPException(404)
         if any(part.startswith(".") for part in parts):  # what is just being written
             raise HTTPException(404)
-        response = await super().get_response(path, scope)
+        response = await self._find(path, scope)
         keep = NEVER_CHANGES.fullmatch(Path(path).as_posix()) is not None
         response.headers["Cache-Control"] = (
             "public, max-age=31536000, immutable" if keep else ("no-cache")
         )
         return response
+
+    async def _find(self, path: str, scope: Scope) -> Response:
+        """Raises: HTTPException: there is no such file, or no folder, or it cannot be read."""
+        try:
+            if not await run_in_threadpool(self._folder.is_dir):
+                raise HTTPException(503, "the folder of releases is missing", headers=LATER)
+            return await super().get_response(path, scope)
+        except OSError as error:
+            raise HTTPException(503, "the releases cannot be read", headers=LATER) from error
+        except HTTPException as refusal:
+            if refusal.status_code == HTTPStatus.UNAUTHORIZED:  # so the disk says, to this server
+                raise HTTPException(503, "the releases cannot be read", headers=LATER) from refusal
+            raise
 
 
 def build(
@@ -102,7 +121,10 @@ def build(
         return JSONResponse({"status": "ok"})
 
     async def figures(_request: Request) -> Response:
-        return Response(await run_in_threadpool(metrics.render), media_type=MEDIA_TYPE)
+        try:
+            return Response(await run_in_threadpool(metrics.render), media_type=MEDIA_TYPE)
+        except OSError as error:
+            raise HTTPException(503, "the inbox's disk cannot be asked", headers=LATER) from error
 
     routes: list[Route | Mount] = [
         Route("/health", health),
@@ -188,19 +210,18 @@ def _store(
     inbox: Path, device: str, body: bytes, ceilings: Ceilings, received_at: datetime
 ) -> None:
     """Raises: HTTPException: there is no room, or the disk refuses."""
-    later = {"Retry-After": "600"}
     try:
         inbox.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(inbox).free < ceilings.free_bytes:
-            raise HTTPException(507, "the collector's disk is nearly full", headers=later)
+            raise HTTPException(507, "the collector's disk is nearly full", headers=LATER)
         if (inbox / device).is_dir():
             if len(list_files(inbox / device)) >= ceilings.waiting_files:
-                raise HTTPException(429, "too much waits to be loaded", headers=later)
+                raise HTTPException(429, "too much waits to be loaded", headers=LATER)
         elif len(list_devices(inbox)) >= ceilings.devices:
-            raise HTTPException(429, "there are too many devices already", headers=later)
+            raise HTTPException(429, "there are too many devices already", headers=LATER)
         write_batch(inbox, device, body, received_at)
     except (InboxError, OSError) as error:
-        raise HTTPException(503, "the inbox cannot be written", headers=later) from error
+        raise HTTPException(503, "the inbox cannot be written", headers=LATER) from error
 
 
 async def _refuse(_request: Request, refusal: Exception) -> Response:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import re
 import signal
@@ -23,7 +24,8 @@ from edge_detector.telemetry.telemetry import Telemetry
 from starlette.testclient import TestClient
 
 from edge.fleet.database import Database
-from edge.fleet.http.web import Ceilings, build, device_key, is_allowed
+from edge.fleet.http.metrics import FleetMetrics
+from edge.fleet.http.web import Ceilings, ReleaseFiles, build, device_key, is_allowed
 from edge.fleet.load import load
 from edge.fleet.server import PatientProtocol, main
 from tests.edge.fleet.records import NOON, a_record, line
@@ -201,6 +203,40 @@ def test_releases_are_handed_out_and_nothing_else(tmp_path):
         assert "secret" not in answer.text
     assert asked.put("/releases/metadata/timestamp.json", content=b"x").status_code == 405
     assert asked.get("/telemetry/a").status_code == 405
+
+
+def test_folder_of_releases_that_is_missing_is_said_and_handed_out_once_it_is_there(tmp_path):
+    """Nothing is published yet, or a disk is not mounted: devices come later."""
+    asked, path = client(tmp_path), "/releases/metadata/timestamp.json"
+    releases = tmp_path / "releases"
+    for _ in range(2):
+        answer = asked.get(path)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "600")
+        assert answer.json() == {"error": "the folder of releases is missing"}
+    assert asked.get("/health").status_code == 200
+    (releases / "metadata").mkdir(parents=True)
+    assert asked.get(path).status_code == 404
+    (releases / "metadata" / "timestamp.json").write_text("{}")
+    assert asked.get(path).text == "{}"
+    releases.rename(tmp_path / "away")
+    assert asked.get(path).status_code == 503
+
+
+@pytest.mark.parametrize("error", [PermissionError(errno.EACCES, "no"), OSError(errno.EIO, "no")])
+def test_disk_that_refuses_is_no_fault_of_the_caller(tmp_path, monkeypatch, error):
+    """Neither unauthorised nor a fault of the program."""
+
+    def refuse(*_: object) -> None:
+        raise error
+
+    (tmp_path / "releases").mkdir()
+    monkeypatch.setattr(ReleaseFiles, "lookup_path", refuse)
+    monkeypatch.setattr(FleetMetrics, "render", refuse)
+    asked = client(tmp_path)
+    answers = [asked.get("/releases/metadata/timestamp.json"), asked.get("/metrics")]
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert answers[0].json() == {"error": "the releases cannot be read"}
+    assert "disk" in answers[1].json()["error"]
 
 
 def test_repository_elsewhere_is_not_handed_out(tmp_path):

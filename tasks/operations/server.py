@@ -9,7 +9,7 @@ from services.storage.files import write_bytes
 from tasks.operations.environment import environment
 from tasks.orchestration.command_line import Command
 from tasks.orchestration.parameters import FlowParameters
-from tasks.orchestration.prefect_access import GIVEN, AccessError
+from tasks.orchestration.prefect_access import GIVEN, AccessError, scrape_password_file
 from tasks.orchestration.running_server import note_server, noted_process
 from tasks.settings import Settings
 
@@ -37,9 +37,8 @@ def serve(_given: object) -> None:
         )
     settings = environment(home, server=True)
     note_server(home, f"http://127.0.0.1:{settings['PREFECT_SERVER_API_PORT']}/api", os.getpid())
-    # What Prometheus presents at /api/metrics: it reads the name from its settings.
-    _, _, secret = settings[GIVEN].partition(":")
-    write_bytes(home / "prefect" / "scrape-password", secret.encode(), mode=0o600)
+    _, _, secret = settings[GIVEN].partition(":")  # Prometheus reads the name from its settings
+    write_bytes(scrape_password_file(home), secret.encode(), mode=0o600)
     os.execvpe("prefect", ["prefect", "server", "start"], {**os.environ, **settings})
 
 

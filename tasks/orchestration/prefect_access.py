@@ -39,6 +39,11 @@ def password_file(home: Path) -> Path:
     return home / "prefect" / "password"
 
 
+def scrape_password_file(home: Path) -> Path:
+    """Where the password alone lies, as Prometheus presents it at the server's /api/metrics."""
+    return home / "prefect" / "scrape-password"
+
+
 def password(home: Path) -> str:
     """What the server of this home folder asks for, as user:password; made if there is none yet.
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tasks.operations.doctor.check import Check, fault, ok
-from tasks.orchestration.prefect_access import password_file
+from tasks.orchestration.prefect_access import password_file, scrape_password_file
+from tasks.orchestration.running_server import noted_process
 from tasks.settings import Settings
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -17,6 +18,7 @@ _SECRETS_IN_FILES = "_FILE"  # how a variable ends that names the file of a secr
 def check_permissions(settings: Settings) -> Iterator[Check]:
     """The home, Prefect's password, the keys of releases, and files that variables name."""
     found = [*_check_home(settings.home), *_check_password(settings.home)]
+    found += _check_scraping(settings.home)
     found += _check_keys(settings.release_keys)
     found += _check_secret_files()
     yield from found
@@ -35,13 +37,34 @@ def _check_home(home: Path) -> Iterator[Check]:
 
 
 def _check_password(home: Path) -> Iterator[Check]:
-    file = password_file(home)
-    if _is_open(file):
+    known = password_file(home)
+    for file in (known, scrape_password_file(home)):  # the second holds the same secret
+        if _is_open(file):
+            yield fault(
+                "permissions",
+                f"{file} can be read by others (mode {_mode(file)})",
+                "anybody on this machine can command the Prefect server",
+                f"chmod 600 {file}; for a new password: rm {known}, then triptych up",
+            )
+
+
+def _check_scraping(home: Path) -> Iterator[Check]:
+    """What Prometheus presents, while a server runs that wants it."""
+    file = scrape_password_file(home)
+    if noted_process(home) is None:
+        return
+    try:
+        wrong = "" if file.read_bytes().strip() else "is empty"
+    except FileNotFoundError:
+        wrong = "is missing"
+    except OSError as error:
+        wrong = f"cannot be read: {error.strerror}"
+    if wrong:
         yield fault(
             "permissions",
-            f"{file} can be read by others (mode {_mode(file)})",
-            "anybody on this machine can command the Prefect server",
-            f"chmod 600 {file}; for a new password: rm {file}, then triptych up",
+            f"{file} {wrong}",
+            "Prometheus cannot ask the Prefect server how it is",
+            "start the Prefect server again, which writes it: end triptych up, then type it again",
         )
 
 

@@ -1,10 +1,14 @@
 """Secrets that others can read, and a home that others can write into."""
 
+import os
+
 import pytest
 
+from services.storage.process import this_machine
 from tasks.operations.doctor.check import State
 from tasks.operations.doctor.permissions import check_permissions
-from tasks.orchestration.prefect_access import password, password_file
+from tasks.orchestration.prefect_access import password, password_file, scrape_password_file
+from tasks.orchestration.running_server import note_server
 from tests.tasks.operations.doctor.faults import states, the_fault
 
 
@@ -34,6 +38,32 @@ def test_password_that_everybody_can_read_is_named_with_its_cure(home, settings)
 
     assert f"chmod 600 {file}" in fault.cure and "command the Prefect server" in fault.meaning
     assert file.read_text().strip() not in f"{fault}"
+
+
+def test_password_for_prometheus_is_a_secret_like_the_other(home, settings):
+    password(home)
+    file = scrape_password_file(home)
+    file.write_text("a-secret")
+    file.chmod(0o644)
+
+    fault = the_fault(check_permissions(settings))
+
+    assert f"{file} can be read by others (mode 0644)" == fault.told
+    assert f"chmod 600 {file}" in fault.cure and "a-secret" not in f"{fault}"
+
+
+@pytest.mark.skipif(not this_machine(), reason="only Linux tells processes apart so")
+def test_password_for_prometheus_that_is_not_there_is_told_while_a_server_runs(home, settings):
+    """Its metrics cannot be asked for; without a server nobody wants them."""
+    password(home)
+    file = scrape_password_file(home)
+    assert states(check_permissions(settings)) == {State.OK}
+    note_server(home, "http://127.0.0.1:1/api", os.getpid())
+    assert the_fault(check_permissions(settings)).told == f"{file} is missing"
+    file.touch(mode=0o600)
+    assert the_fault(check_permissions(settings)).told == f"{file} is empty"
+    file.write_text("a-secret")
+    assert states(check_permissions(settings)) == {State.OK}
 
 
 def test_folders_that_are_open_are_named(home, settings):

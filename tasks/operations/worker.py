@@ -8,13 +8,17 @@ import sys
 
 from tasks.operations.exporter import ExporterError, serve
 from tasks.orchestration.command_line import fail
+from tasks.orchestration.prefect_api import refusal
 from tasks.settings import Settings
 
 PORT = "TRIPTYCH_WORKER_METRICS_PORT"
 
 
 def main(arguments: list[str]) -> int:
-    """Work until it is ended; arguments: those of `prefect worker start`."""
+    """Work until it is ended; 1: the server refuses the password, or a port is taken.
+
+    arguments: those of `prefect worker start`.
+    """
     settings = Settings()
     if settings.worker_metrics_port is not None:
         try:
@@ -23,6 +27,9 @@ def main(arguments: list[str]) -> int:
             fail(str(error))
             return 1
         os.environ.pop(PORT)  # no run needs it
+    if refused := refusal():
+        fail(refused)
+        return 1
     from prefect.cli import app
 
     sys.argv = ["prefect", "worker", "start", *arguments]  # which it reads

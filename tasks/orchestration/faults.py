@@ -14,8 +14,11 @@ import sqlite3
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import httpx
+
+from tasks.orchestration.prefect_access import describe_refusal
 
 NO_ROOM_BYTES = 64 << 10  # with less than this free, whatever failed is taken to have failed by it
 
@@ -93,6 +96,14 @@ def advise(message: str, home: Path | None = None) -> str:
 def is_lasting(error: BaseException) -> bool:
     """Whether the machine will refuse it again in a minute, as nobody has done anything."""
     return any(_number(each) in _LASTING for each, is_meant in _chain(error))
+
+
+def is_refusal(error: BaseException) -> TypeGuard[httpx.HTTPStatusError]:
+    """Whether a server refuses our password."""
+    return (
+        isinstance(error, httpx.HTTPStatusError)
+        and error.response.status_code == httpx.codes.UNAUTHORIZED
+    )
 
 
 def disk_state(home: Path) -> str:
@@ -176,12 +187,8 @@ def _line_of_prefect(error: BaseException, home: Path) -> str:
     reason = _first_line(error.__cause__ or error)
     if full := _full_disk(home):  # where a server of our own has its database
         return f"{full} ({reason})"
-    if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == 401:
-        place = error.request.url.netloc.decode()  # without what it may hold of a password
-        return (
-            f"the Prefect server at {place} refuses the password: set PREFECT_API_AUTH_STRING to"
-            " its own, user:password"
-        )
+    if is_refusal(error):
+        return describe_refusal(error.request.url)
     return (
         f"the Prefect server does not answer as it should ({_first_line(error)}: {reason}): start"
         " it, or unset PREFECT_API_URL"

@@ -19,6 +19,8 @@ import secrets
 import stat
 from pathlib import Path
 
+import httpx
+
 from services.storage.files import write_bytes
 from services.storage.locks import held
 
@@ -32,6 +34,14 @@ _logger = logging.getLogger(__name__)
 
 class AccessError(Exception):
     """The server cannot be used: the message says why, and what would help."""
+
+
+def describe_refusal(url: httpx.URL) -> str:
+    """That somebody else's server refuses our password; the address may hold one, and is cut."""
+    return (
+        f"the Prefect server at {url.netloc.decode()} refuses the password: set"
+        " PREFECT_API_AUTH_STRING to its own, user:password"
+    )
 
 
 def password_file(home: Path) -> Path:

@@ -21,12 +21,20 @@ from pathlib import Path
 
 import httpx
 from prefect._internal.concurrency.services import QueueService
-from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+from prefect.client.orchestration import get_client
+from prefect.exceptions import PrefectException
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    temporary_settings,
+)
 
 from tasks.orchestration.child import ended_with_us
-from tasks.orchestration.faults import disk_state
+from tasks.orchestration.faults import disk_state, is_refusal
 from tasks.orchestration.prefect_access import (
     AccessError,
+    describe_refusal,
     password,
     server_environment,
 )
@@ -48,7 +56,8 @@ def prefect_api(home: Path, announce: Callable[[str], None]) -> Iterator[str]:
 
     Raises:
         ApiError: the local server ended or did not answer in time, and its log is named; or its
-            password cannot be used; or the server that runs for this home gives no answer.
+            password cannot be used; or the server that runs for this home gives no answer, or
+            the one that is configured refuses the password.
         OSError: the home folder cannot be written.
     """
     configured = PREFECT_API_URL.value()
@@ -60,6 +69,8 @@ def prefect_api(home: Path, announce: Callable[[str], None]) -> Iterator[str]:
             yield running.url
         return
     if configured:
+        if refused := refusal():
+            raise ApiError(refused)
         yield configured
         return
     with own_server(home, known, announce) as own:
@@ -67,6 +78,19 @@ def prefect_api(home: Path, announce: Callable[[str], None]) -> Iterator[str]:
         with _client_of(own):
             yield own.url
         _await_records(own, began)
+
+
+def refusal() -> str | None:
+    """The line for a configured API that refuses our password; None: it takes it, or is away."""
+    try:
+        with (
+            temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),
+            get_client(sync_client=True) as client,
+        ):
+            client.read_flows(limit=1)
+    except (httpx.HTTPError, PrefectException, RuntimeError) as error:
+        return describe_refusal(error.request.url) if is_refusal(error) else None
+    return None
 
 
 @contextmanager
@@ -134,14 +158,14 @@ def _await_running(
         try:
             return running_server(home, configured)
         except NoAnswer as silence:
-            if time.monotonic() >= deadline:
-                raise
             if not is_told:
                 is_told = True
                 announce(
                     f"the Prefect server of this home, at {silence.server.url}, gives no answer;"
                     f" waiting for it, for {ANSWER_S:g} s at most"
                 )
+            if time.monotonic() >= deadline:
+                raise
         time.sleep(ASK_EVERY_S)
 
 

@@ -97,6 +97,16 @@ def test_failure_of_a_schedule_is_told_until_it_is_mended(empty_prefect_api, tmp
         assert failed(now + timedelta(days=30)) == []
 
 
+def test_server_that_refuses_the_password_is_told_with_the_cure(prefect_api, tmp_path, monkeypatch):
+    """In words, not in a status of HTTP."""
+    monkeypatch.setattr(schedule, "PATIENCE_S", 120.0)
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "admin:wrong")
+    told = read_schedule(tmp_path, datetime.now(UTC))
+    assert (told.address, told.fault) == (prefect_api, "it refuses the password")
+    assert told.cure == "set PREFECT_API_AUTH_STRING to its own, user:password"
+
+
 def test_server_that_is_away_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """One that was named; without a name nothing is scheduled, and nothing is wrong."""
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from tasks.operations.status.state import Run, Schedule
+from tasks.orchestration.faults import is_refusal
 from tasks.orchestration.prefect_access import AccessError
 from tasks.orchestration.running_server import NoAnswer, RunningServer, running_server
 
@@ -39,6 +40,9 @@ def read_schedule(home: Path, now: datetime) -> Schedule:
         with server.requests(PATIENCE_S) as client:
             return _ask(client, server.url, now)
     except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
+        if is_refusal(error):
+            cure = "set PREFECT_API_AUTH_STRING to its own, user:password"
+            return Schedule(server.url, fault="it refuses the password", cure=cure)
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         return Schedule(server.url, fault=reason)
 

@@ -35,7 +35,8 @@ from tasks.operations.watch.runs import is_ours, read_deployments, read_runs
 from tasks.operations.watch.survey import SaidOnce, Survey
 from tasks.operations.watch.verdicts import RunSeen, Verdicts
 from tasks.orchestration.command_line import fail
-from tasks.orchestration.prefect_access import AccessError
+from tasks.orchestration.faults import is_refusal
+from tasks.orchestration.prefect_access import AccessError, describe_refusal
 from tasks.orchestration.running_server import NoAnswer, RunningServer, running_server
 from tasks.orchestration.terminal import print_notice
 from tasks.settings import Settings
@@ -71,18 +72,23 @@ class Watcher:
     _away_since: float | None = None
 
     def run(self, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Look for as long as the process lives."""
+        """Look for as long as the process lives. Raises as `try_look`."""
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
             while True:
                 self.try_look()
                 sleep(LOOK_EVERY_S)
 
     def try_look(self) -> bool:
-        """One look; whether the API answered."""
+        """One look; whether the API answered.
+
+        Raises: AccessError: it refuses the password, which waiting does not mend.
+        """
         try:
             with get_client(sync_client=True) as api:
                 self.look(api)
         except (httpx.HTTPError, PrefectException, RuntimeError) as error:
+            if is_refusal(error):
+                raise AccessError(describe_refusal(error.request.url)) from error
             if self._away_since is None:
                 self._away_since = self.clock()
                 self.say(f"the Prefect server does not answer; waiting for it ({_line(error)})")
@@ -144,7 +150,7 @@ def watch(_given: object) -> int:
     """Watch the configured API, or else the server of the home folder, until it is ended.
 
     Raises:
-        AccessError: the server's password cannot be used.
+        AccessError: the server's password cannot be used, or the server refuses it.
         ExporterError: TRIPTYCH_METRICS_PORT cannot be listened on.
     """
     settings = Settings()

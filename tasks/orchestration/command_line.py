@@ -172,13 +172,14 @@ class FlowCommand(Generic[Parameters]):
         given = parse(self.parameters, program, sys.argv[1:] if arguments is None else arguments)
         home = _open_home()
         from services.reporting.traces import TracesError, begin_traces
+        from tasks.orchestration.alive.heartbeat import beating_while
         from tasks.orchestration.prefect_api import ApiError, prefect_api
         from tasks.settings import Settings
 
         def run() -> None:
             begin_traces("triptych-flows", Settings().traces_url)
             self.check(given)
-            with prefect_api(home, _announce):
+            with prefect_api(home, _announce), beating_while(self.flow):
                 quieten_prefect()
                 self.flow(given)
 

@@ -12,9 +12,9 @@ from prefect.client.orchestration import get_client
 from prefect.settings import get_current_settings
 from prefect.states import Pending, Scheduled
 
-from tasks.operations.nights.heartbeat import Beat
 from tasks.operations.nights.ledger import Ledger
 from tasks.operations.nights.schedule import night_at
+from tasks.orchestration.alive.heartbeat import Beat
 from tests.threads import threads
 
 ROOT = Path(__file__).parents[2]

@@ -10,12 +10,15 @@ from uuid import UUID, uuid4
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.states import Completed, Pending, Scheduled
 
 from tasks.operations.nights.gate import Gate
 from tasks.operations.nights.ledger import Ledger
 from tasks.operations.nights.schedule import due_between, night_at
+from tasks.operations.notices.trouble import Trouble
 from tasks.operations.watch.missing import settle_missing
 from tasks.operations.watch.survey import Survey
 from tasks.settings import Settings
@@ -182,6 +185,67 @@ def test_nights_that_were_never_planned_are_found(nights, expected):
     }
     with_run = {hours for hours in range(6) if nights.due(hours) in runs}
     assert with_run == {hours for hours in (2, 3, 4) if hours not in expected}
+
+
+@pytest.mark.parametrize("nights", ["missed=skip"], indirect=True)
+def test_nights_before_a_change_of_the_schedule_are_not_missed(nights):
+    """Neither by another cron, nor by one that was paused; deploying the same again is no change,
+    and after it nights are missed as ever."""
+    paused = nights.api.read_deployment(nights.deployment)
+    hourly = paused.model_copy(update={"paused": False})
+    flow = nights.api.read_flow(paused.flow_id).name
+    nights.ledger.record(night_at(f"{flow}/hourly", paused.schedules[0], nights.due(9), {}), "done")
+
+    def settle(deployment: DeploymentResponse, hours_ago: int) -> set[int]:
+        now = nights.due(hours_ago) + timedelta(minutes=30)
+        settle_missing(nights.api, nights.ledger, deployment, now, nights.said.append)
+        rows = nights.rows()
+        return {hours for hours in range(9) if nights.due(hours) in rows}
+
+    assert settle(hourly, 8) == {8}
+    assert settle(paused, 7) == {8}
+    assert settle(paused, 6) == {8}
+    assert settle(hourly, 5) == {8}  # those of the pause are none
+    assert settle(hourly, 4) == {8, 4}
+    cron = CronSchedule(cron="*/20 * * * *", timezone="Europe/Berlin")
+    schedule = hourly.schedules[0].model_copy(update={"schedule": cron, "id": uuid4()})
+    often = hourly.model_copy(update={"schedules": [schedule]})
+    assert settle(often, 3) == {8, 4}
+    again = schedule.model_copy(update={"id": uuid4(), "updated": datetime.now(UTC)})
+    again_often = often.model_copy(update={"schedules": [again]})
+    assert settle(again_often, 2) == {8, 4, 2}
+
+
+@pytest.mark.parametrize("nights", ["missed=skip"], indirect=True)
+def test_mistyped_time_zone_is_told_and_hides_no_other_deployment(nights):
+    """Also where a night of it was missed, and where a run of it is at work."""
+    sound = nights.api.read_deployment(nights.deployment).model_copy(update={"paused": False})
+    wrong = {"params": {"stop_at": "05:30", "time_zone": "Europe/Berln"}}
+    mistyped = sound.model_copy(
+        update={
+            "id": uuid4(),
+            "name": "mistyped",
+            "parameters": wrong,
+            "schedules": sound.schedules,
+        }
+    )
+    flow, schedule = nights.api.read_flow(sound.flow_id).name, sound.schedules[0]
+    for name in ("hourly", "mistyped"):
+        night = night_at(f"{flow}/{name}", schedule, nights.due(4), wrong)
+        assert night.ends_at is None
+        nights.ledger.record(night, "done")
+    run = nights.api.create_flow_run_from_deployment(nights.deployment, parameters=wrong)
+    run = run.model_copy(update={"state_type": StateType.RUNNING})
+    told: list[Trouble] = []
+    survey = Survey(nights.settings, nights.said.append, told.extend)
+
+    survey.look(nights.api, {mistyped.id: mistyped, sound.id: sound}, [run], datetime.now(UTC), 0.0)
+
+    (trouble,) = [each for each in told if each.key.startswith("tag:")]
+    assert trouble.what == (
+        "mistyped: there is no time zone 'Europe/Berln': write one as Europe/Berlin"
+    )
+    assert "deployments/prefect.yaml" in trouble.cure
 
 
 @pytest.mark.parametrize("nights", ["missed=all"], indirect=True)

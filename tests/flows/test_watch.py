@@ -1,21 +1,31 @@
 """The watcher against a real Prefect server: what is dead is ended, and its place is free."""
 
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    temporary_settings,
+)
 from prefect.states import Pending, Running
 
 from services.storage.process import Process
-from tasks.operations.nights.heartbeat import Beat
-from tasks.operations.watch.runs import ENGINE
+from tasks.operations.watch.runs import ENGINE, read_runs
+from tasks.operations.watch.survey import Survey
 from tasks.operations.watch.watcher import Watcher
+from tasks.orchestration.alive.heartbeat import Beat
+from tasks.settings import Settings
 
 
 @dataclass
@@ -101,6 +111,68 @@ def test_run_that_was_taken_and_never_begun_is_crashed_and_its_place_free(world)
 
     assert world.state(run) == "Crashed"
     assert world.places_taken() == 0
+
+
+def test_run_of_a_command_that_was_killed_is_crashed(world, tmp_path):
+    """It has no deployment: its process says that it works on it, as soon as it has begun."""
+    program = tmp_path / "long.py"
+    program.write_text(
+        "import time\n"
+        "from prefect import flow\n"
+        "from tasks.orchestration.command_line import FlowCommand\n"
+        "from tasks.orchestration.parameters import FlowParameters\n"
+        "class Long(FlowParameters):\n"
+        "    'It takes long.'\n"
+        "@flow(name='of-a-command')\n"
+        "def long(params: Long) -> None:\n"
+        "    time.sleep(600)\n"
+        "FlowCommand(Long, long, ()).run('long')\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment |= {"TRIPTYCH_HOME": str(tmp_path), "PREFECT_API_URL": str(PREFECT_API_URL.value())}
+    if (password := PREFECT_API_AUTH_STRING.value()) is not None:
+        environment["PREFECT_API_AUTH_STRING"] = str(password)
+    with subprocess.Popen([sys.executable, program], env=environment) as child:
+        try:
+            run = wait_for(lambda: next(iter(with_beat(world.api, "of-a-command")), None))
+            world.pass_time(120)
+            assert world.state(run) == "Running"
+        finally:
+            child.kill()
+    world.pass_time(20)
+
+    assert world.state(run) == "Crashed"
+    assert "is gone without a word" in world.said[-1]
+
+
+def with_beat(api: SyncPrefectClient, flow: str) -> list[UUID]:
+    found = read_runs(api, {"state": {"type": {"any_": ["RUNNING"]}}})
+    return [r.id for r in found if Beat.of(r.labels) and api.read_flow(r.flow_id).name == flow]
+
+
+def wait_for(find: Callable[[], UUID | None]) -> UUID:
+    for _ in range(1200):
+        if (found := find()) is not None:
+            return found
+        time.sleep(0.1)
+    raise AssertionError("it has not come within two minutes")
+
+
+def test_look_that_cannot_be_finished_ends_no_watch(world, ended):
+    """It is said once, told as a trouble, and the next look goes on."""
+    told: list[str] = []
+    survey = Survey(Settings(), print, lambda troubles: told.extend(t.key for t in troubles))
+    world.watcher.survey = survey
+    looks = iter([KeyError("Mars/Phobos"), KeyError("Mars/Phobos"), None])
+
+    def look(*_: Any) -> None:
+        if (error := next(looks)) is not None:
+            raise error
+
+    survey.look = look  # type: ignore[method-assign,assignment]
+    assert [world.watcher.try_look() for _ in range(3)] == [False, False, True]
+    assert told == ["watcher", "watcher"]
+    assert world.said == ["a look was not finished: KeyError: 'Mars/Phobos'"]
 
 
 def test_run_that_lives_goes_on(world):

@@ -18,7 +18,7 @@ from prefect.client.orchestration import get_client
 
 from services.reporting.traces import TracesError, begin_traces
 from tasks.operations.nights.gate import Gate
-from tasks.operations.nights.heartbeat import beating, end_with_parent, first_beat
+from tasks.orchestration.alive.heartbeat import beating, end_with_parent, first_beat
 from tasks.orchestration.command_line import fail
 from tasks.settings import Settings
 

@@ -1,6 +1,7 @@
 """The table `nights`: what became of each night of each deployment, also of those that never ran.
 
-One row per (deployment, night), in the database of the results.
+One row per (deployment, night), in the database of the results. Beside it `night_schedules`: since
+when a deployment's nights are due as they are now.
 """
 
 from dataclasses import dataclass, fields
@@ -15,9 +16,11 @@ from tasks.operations.nights.policy import Known, Night
 
 _LOCK = 20_261_129  # any number, the same in every process
 
+_METADATA = sa.MetaData()
+
 NIGHTS = sa.Table(
     "nights",
-    sa.MetaData(),
+    _METADATA,
     sa.Column("deployment", sa.Text, primary_key=True),
     sa.Column("night", sa.Text, primary_key=True),  # what clocks of the schedule's zone showed
     sa.Column("due_at", UtcDateTime, nullable=False),
@@ -25,6 +28,14 @@ NIGHTS = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),  # of skipped ones, or why it failed
     sa.Column("run_id", sa.Text, nullable=False),  # empty: there never was a run
     sa.Column("recorded_at", UtcDateTime, nullable=False),
+)
+
+SCHEDULES = sa.Table(
+    "night_schedules",
+    _METADATA,
+    sa.Column("deployment", sa.Text, primary_key=True),
+    sa.Column("schedules", sa.Text, nullable=False),  # in words
+    sa.Column("since", UtcDateTime),  # null: since before it was first looked at
 )
 
 
@@ -48,12 +59,13 @@ class Ledger:
         self._database = Database(url, patience_s=20.0)
 
     def prepare(self) -> None:
-        """Create the table if it is not there."""
+        """Create the tables that are not there."""
         with self._database.transaction(writes=False) as connection:
-            if sa.inspect(connection).has_table(NIGHTS.name):
+            there = sa.inspect(connection)
+            if all(there.has_table(table.name) for table in _METADATA.sorted_tables):
                 return
         with self._database.transaction(writes=True) as connection:
-            create_missing(connection, NIGHTS.metadata, _LOCK)
+            create_missing(connection, _METADATA, _LOCK)
 
     def find(self, night: Night) -> Known | None:
         """What is known of a night."""
@@ -118,6 +130,23 @@ class Ledger:
         with self._database.transaction(writes=False) as connection:
             found: datetime | None = connection.execute(query).scalar_one()
         return found
+
+    def scheduled_since(self, deployment: str, schedules: str, now: datetime) -> datetime | None:
+        """Since when the deployment's nights are due so; None: since before that was looked at.
+
+        schedules: in words; where others are known, it is so from now on.
+        """
+        table = SCHEDULES.c
+        query = sa.select(table.schedules, table.since).where(table.deployment == deployment)
+        with self._database.transaction(writes=False) as connection:
+            known = connection.execute(query).one_or_none()
+        if known is not None and known.schedules == schedules:
+            since: datetime | None = known.since
+            return since
+        row = {"deployment": deployment, "schedules": schedules, "since": known and now}
+        with self._database.transaction(writes=True) as connection:
+            connection.execute(upsert_into(SCHEDULES, self._database.is_postgres), [row])
+        return now if known else None
 
     def close(self) -> None:
         """Close the connections; the next method opens new ones."""

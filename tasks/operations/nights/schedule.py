@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -41,9 +42,12 @@ def night_of(run: FlowRun, deployment: DeploymentResponse, flow_name: str) -> Ni
 def night_at(
     name: str, schedule: DeploymentSchedule | None, due: datetime, parameters: Mapping[str, Any]
 ) -> Night:
-    """A night of a deployment that is due then."""
-    zone = zone_of(schedule)
-    return Night(name, due, zone, window_end(parameters, due))
+    """A night of a deployment that is due then; of parameters that the flow will refuse, one
+    without a window."""
+    ends_at: datetime | None = None
+    with suppress(ValueError):
+        ends_at = window_end(parameters, due)
+    return Night(name, due, zone_of(schedule), ends_at)
 
 
 def zone_of(schedule: DeploymentSchedule | None) -> ZoneInfo:
@@ -63,11 +67,28 @@ def due_between(schedule: DeploymentSchedule, after: datetime, until: datetime) 
     return [datetime.fromtimestamp(date.timestamp(), UTC) for date in dates]
 
 
+def describe_schedules(deployment: DeploymentResponse) -> str:
+    """When its nights are due, in a line that is another one once that changes."""
+    if deployment.paused:
+        return "paused"
+    active = [each.schedule for each in deployment.schedules if each.active]
+    crons = [each for each in active if isinstance(each, CronSchedule)]
+    return "; ".join(sorted(f"{each.cron} {each.timezone} {each.day_or}" for each in crons))
+
+
 def window_end(parameters: Mapping[str, Any], due: datetime) -> datetime | None:
-    """The end of the window of a flow that has the parameters stop_at and time_zone."""
+    """The end of the window of a flow that has the parameters stop_at and time_zone.
+
+    Raises: ValueError: they are no time, or no time zone.
+    """
     given = parameters.get("params", {})
     stop_at = given.get("stop_at") if isinstance(given, Mapping) else None
     if not stop_at:
         return None
     until = time.fromisoformat(str(stop_at))
-    return Window.until(until, ZoneInfo(given.get("time_zone") or "UTC"), due).ends_at
+    name = str(given.get("time_zone") or "UTC")
+    try:
+        zone = ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"there is no time zone {name!r}: write one as Europe/Berlin") from error
+    return Window.until(until, zone, due).ends_at

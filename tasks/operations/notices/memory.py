@@ -20,7 +20,7 @@ from tasks.operations.notices.trouble import Trouble
 LASTS = timedelta(minutes=1)
 CALM = timedelta(minutes=20)  # longer than two rounds of what looks every ten minutes
 QUIET = timedelta(minutes=15)
-BLINDING = frozenset({"prefect-away", "prefect", "database", "database-away"})
+BLINDING = frozenset({"prefect-away", "prefect", "database", "database-away", "watcher"})
 
 
 @dataclass(frozen=True)

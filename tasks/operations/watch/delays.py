@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from tasks.operations.nights.heartbeat import Beat
 from tasks.operations.notices.trouble import Trouble
+from tasks.orchestration.alive.heartbeat import Beat
 
 LATE_AFTER = timedelta(minutes=5)
 WINDOW_MARGIN = timedelta(minutes=15)

@@ -21,7 +21,7 @@ KINDS = (  # of troubles; each has a series, also where nothing is wrong
     *("night-behind", "night-damaged", "night-failed", "night-long", "night-missed"),
     *("night-missing", "nights-database", "no-worker", "prefect", "prefect-away"),
     *("promotion-blocked", "releases", "rollback-interrupted"),
-    *("run-failed", "run-late", "run-overdue", "run-stuck", "tag", "telemetry-old"),
+    *("run-failed", "run-late", "run-overdue", "run-stuck", "tag", "telemetry-old", "watcher"),
 )
 NIGHT_STATES = ("running", "finished", "stopped", "failed")
 HEALTHS = ("ok", "degraded", "late", "silent")

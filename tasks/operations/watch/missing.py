@@ -14,13 +14,16 @@ from prefect.states import Scheduled
 
 from tasks.operations.nights.ledger import Ledger
 from tasks.operations.nights.policy import Policy, nights_without_run, policy_of
-from tasks.operations.nights.schedule import due_between, key_of, night_at
+from tasks.operations.nights.schedule import (
+    describe_schedules,
+    due_between,
+    key_of,
+    night_at,
+)
 from tasks.operations.watch.runs import read_runs
 
 GRACE = timedelta(minutes=3)  # in which Prefect's own scheduler may still make the run
-NEVER_PLANNED = (
-    "Missed: there was no run for it, as the Prefect server was away or the schedule paused."
-)
+NEVER_PLANNED = "Missed: there was no run for it, as the Prefect server was away."
 
 
 def settle_missing(
@@ -32,20 +35,24 @@ def settle_missing(
 ) -> None:
     """Give each night of the deployment that nobody has planned a run, or a row with the reason.
 
-    Nothing is missed before the first night that there is a row of.
+    Nothing is missed before the first night that there is a row of, nor before its schedule was
+    what it is: another time, or a pause, makes no night of the past one that was missed. When
+    Prefect has written down a change of the schedule does not tell: deploying it again, as each
+    start of the stack does, is one.
 
     Raises: httpx.HTTPError: the API is away. StorageError: the database refused. ValueError: the
         deployment declares a policy that there is not.
     """
     policy = policy_of(deployment.tags)
-    if policy is None or deployment.paused:
+    if policy is None:
         return
     name = f"{api.read_flow(deployment.flow_id).name}/{deployment.name}"
+    since = ledger.scheduled_since(name, describe_schedules(deployment), now)
     newest = ledger.newest(name)
-    if newest is None:
+    if newest is None or deployment.paused:
         return
     for schedule in deployment.schedules:
-        due = due_between(schedule, newest, now - GRACE)
+        due = due_between(schedule, max(newest, since or newest), now - GRACE)
         if due:
             _settle(api, ledger, deployment, schedule, name, due, policy, say)
 

@@ -30,13 +30,12 @@ def read_deployments(api: SyncPrefectClient) -> list[DeploymentResponse]:
 
 
 def read_runs(api: SyncPrefectClient, where: dict[str, Any]) -> list[FlowRun]:
-    """All runs of deployments that a FlowRunFilter of these fields finds.
+    """All runs that a FlowRunFilter of these fields finds.
 
     Raises: httpx.HTTPError: the API is away.
     """
     found: list[FlowRun] = []
-    given = {"deployment_id": {"is_null_": False}, **where}
-    filtered = FlowRunFilter.model_validate(given)
+    filtered = FlowRunFilter.model_validate(where)
     while True:
         page = api.read_flow_runs(flow_run_filter=filtered, limit=PAGE, offset=len(found))
         found += page

@@ -3,19 +3,21 @@
 What is wrong is handed on as troubles; whoever takes them works out what is new.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import PrefectException
 
 from services.storage.errors import StorageError
 from tasks.operations.nights.blackout import blackout_days
 from tasks.operations.nights.gate import finish
-from tasks.operations.nights.heartbeat import Beat
 from tasks.operations.nights.ledger import Ledger
 from tasks.operations.nights.schedule import window_end
 from tasks.operations.notices.trouble import Trouble
@@ -24,10 +26,13 @@ from tasks.operations.watch.failures import find_failures
 from tasks.operations.watch.missing import settle_missing
 from tasks.operations.watch.runs import is_ours, read_runs
 from tasks.operations.watch.troubles import night_troubles
+from tasks.orchestration.alive.heartbeat import Beat
 from tasks.settings import Settings
 
 ROUND_S = 30.0
 WAITING = {"name": {"any_": ["Scheduled", "Late"]}}  # and not for the place of another run
+
+log = logging.getLogger(__name__)
 
 Report = Callable[[Sequence[Trouble]], None]
 
@@ -89,18 +94,16 @@ class Survey:
         for deployment in deployments.values():
             try:
                 at_most_of(deployment.tags)
+                window_end(deployment.parameters, now)
                 if is_ours(deployment):
                     settle_missing(api, self._ledger, deployment, now, self._say)
-            except ValueError as error:
-                yield Trouble(
-                    f"tag:{deployment.id}",
-                    f"{deployment.name}: {error}",
-                    "what was declared with it does not hold",
-                    "mend it in deployments/prefect.yaml and deploy again",
-                )
             except StorageError as error:
                 yield _database_away(error)
                 return
+            except (httpx.HTTPError, PrefectException, RuntimeError):
+                raise  # the API is away
+            except Exception as error:  # one deployment hides no other, whatever is wrong with it
+                yield _wrong(deployment, error)
         try:
             self._finish_nights(api)
             nights = night_troubles(self._ledger.latest(), now)
@@ -141,14 +144,17 @@ class SaidOnce:
 def _at_work(run: FlowRun, deployments: Mapping[UUID, DeploymentResponse]) -> RunAtWork:
     deployment = deployments.get(run.deployment_id) if run.deployment_id else None
     at_most: timedelta | None = None
+    ends_at: datetime | None = None
+    began = run.start_time or datetime.now(UTC)
     with suppress(ValueError):  # the round tells of it
         at_most = at_most_of(deployment.tags) if deployment else None
-    began = run.start_time or datetime.now(UTC)
+    with suppress(ValueError):
+        ends_at = window_end(run.parameters, run.expected_start_time or began)
     return RunAtWork(
         id=run.id,
         name=run.name,
         began=began,
-        ends_at=window_end(run.parameters, run.expected_start_time or began),
+        ends_at=ends_at,
         at_most=at_most,
         beat=Beat.of(run.labels),
     )
@@ -159,13 +165,28 @@ def _waiting(
 ) -> list[RunDue]:
     """Runs of our deployments that should have begun by now."""
     before = {"before_": now - LATE_AFTER}
-    runs = read_runs(api, {"state": WAITING, "expected_start_time": before})
+    of_any = {"is_null_": False}
+    runs = read_runs(
+        api, {"deployment_id": of_any, "state": WAITING, "expected_start_time": before}
+    )
     found = []
     for run in runs:
         deployment = deployments.get(run.deployment_id) if run.deployment_id else None
         if deployment is not None and is_ours(deployment) and run.expected_start_time:
             found.append(RunDue(deployment.name, run.expected_start_time))
     return found
+
+
+def _wrong(deployment: DeploymentResponse, error: Exception) -> Trouble:
+    if not isinstance(error, ValueError):
+        log.error("%s cannot be looked at", deployment.name, exc_info=error)
+    what = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    return Trouble(
+        f"tag:{deployment.id}",
+        f"{deployment.name}: {what}",
+        "what was declared with it does not hold, and its missed nights are not seen",
+        "mend it in deployments/prefect.yaml and deploy again",
+    )
 
 
 def _database_away(error: StorageError) -> Trouble:

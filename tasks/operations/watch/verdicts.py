@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from tasks.operations.nights.heartbeat import BEAT_S, Beat
+from tasks.orchestration.alive.heartbeat import BEAT_S, Beat
 
 GONE_S = 10.0  # a worker that lives says itself how its run ended
 SILENT_S = 6 * BEAT_S  # of a run elsewhere

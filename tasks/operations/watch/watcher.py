@@ -4,6 +4,7 @@ Prefect's server does none of it by itself. Looks every few seconds; survives a 
 database that is away, and says once that it is, and once that it is back.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -27,19 +28,21 @@ from prefect.settings import (
 from prefect.states import Cancelled, Crashed
 
 from tasks.operations.exporter import ExporterError, serve
-from tasks.operations.nights.heartbeat import Beat
 from tasks.operations.notices.teller import teller_of
 from tasks.operations.notices.trouble import Trouble
 from tasks.operations.watch.figures import Figures
 from tasks.operations.watch.runs import is_ours, read_deployments, read_runs
 from tasks.operations.watch.survey import SaidOnce, Survey
 from tasks.operations.watch.verdicts import RunSeen, Verdicts
+from tasks.orchestration.alive.heartbeat import Beat
 from tasks.orchestration.command_line import fail
 from tasks.orchestration.faults import is_refusal
 from tasks.orchestration.prefect_access import AccessError, describe_refusal
 from tasks.orchestration.running_server import NoAnswer, RunningServer, running_server
 from tasks.orchestration.terminal import print_notice
 from tasks.settings import Settings
+
+log = logging.getLogger(__name__)
 
 ERRORS = (AccessError, ExporterError)
 LOOK_EVERY_S = 3.0
@@ -70,6 +73,7 @@ class Watcher:
     _verdicts: Verdicts = field(default_factory=Verdicts)
     _leaked_since: dict[UUID, float] = field(default_factory=dict)
     _away_since: float | None = None
+    _stumbled: str = ""
 
     def run(self, sleep: Callable[[float], None] = time.sleep) -> None:
         """Look for as long as the process lives. Raises as `try_look`."""
@@ -95,10 +99,31 @@ class Watcher:
             elif self.survey is not None and self.clock() - self._away_since >= AWAY_S:
                 self.survey.tell([AWAY])
             return False
+        except Exception as error:  # a bug ends no watch: what is dead is ended by the next look
+            self._stumble(error)
+            return False
         if self._away_since is not None:
             self.say("the Prefect server is back")
-        self._away_since = None
+        self._away_since, self._stumbled = None, ""
         return True
+
+    def _stumble(self, error: Exception) -> None:
+        line = f"{type(error).__name__}: {_line(error)}"
+        if line != self._stumbled:
+            log.error("a look was not finished", exc_info=error)
+            self.say(f"a look was not finished: {line}")
+        self._stumbled = line
+        if self.survey is not None:
+            self.survey.tell(
+                [
+                    Trouble(
+                        "watcher",
+                        f"triptych watch cannot finish its look: {line}",
+                        "what comes after that is not seen: missed nights, late runs",
+                        "see the watcher's log, and report it",
+                    )
+                ]
+            )
 
     def look(self, api: SyncPrefectClient) -> None:
         """One look; what is dead is ended.
@@ -115,7 +140,7 @@ class Watcher:
                 self._end(api, run, dead[run.id])
         self._free_leaked_slots(api, deployments.values(), runs, now)
         if self.survey is not None:
-            alive = [run for run in runs if run.id not in dead]
+            alive = [run for run in runs if run.id not in dead and run.deployment_id is not None]
             self.survey.look(api, deployments, alive, datetime.now(UTC), now)
 
     def _end(self, api: SyncPrefectClient, run: FlowRun, reason: str) -> None:

@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 
 from services.storage.process import Process
-from tasks.operations.nights.heartbeat import Beat
 from tasks.operations.watch.delays import Delays, RunAtWork, RunDue, at_most_of
+from tasks.orchestration.alive.heartbeat import Beat
 
 NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 BEAT = Beat(Process("host", "machine", 1, "1"), 1, worked=10.0, steps=5)

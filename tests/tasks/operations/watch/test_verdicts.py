@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 
 from services.storage.process import Process
-from tasks.operations.nights.heartbeat import Beat
 from tasks.operations.watch.verdicts import RunSeen, Verdicts
+from tasks.orchestration.alive.heartbeat import Beat
 
 BOUND_S = 120  # what is promised, from a run's death to its being declared dead
 LOOK_S = 3

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from services.storage.process import this_machine
-from tasks.operations.nights import heartbeat
+from tasks.orchestration.alive import heartbeat
 
 pytestmark = pytest.mark.skipif(not this_machine(), reason="only Linux tells processes apart so")
 
@@ -19,7 +19,7 @@ def test_run_ends_with_its_worker(tmp_path):
     run = textwrap.dedent(
         """
         import sys, time
-        from tasks.operations.nights.heartbeat import end_with_parent
+        from tasks.orchestration.alive.heartbeat import end_with_parent
         end_with_parent()
         print("at work", flush=True)
         time.sleep(600)

@@ -4,6 +4,7 @@ Prefect's own heartbeats are events of half a minute, and what watches for their
 to fire when it should not, and not to when it should. These are read by `triptych watch`.
 """
 
+import contextvars
 import logging
 import os
 import signal
@@ -12,12 +13,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn, Self
 from uuid import UUID
 
 import httpx
+from prefect import Flow
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from services.storage.process import Process
@@ -105,6 +108,31 @@ def beating(run_id: UUID) -> Iterator[None]:
         over.set()
 
 
+@contextmanager
+def beating_while(flow: Callable[..., Any]) -> Iterator[None]:
+    """Let the runs of a flow that begin within the block say that this process works on them.
+
+    For a command, whose run has its id only once it has begun. A plain function has no runs.
+    """
+    if not isinstance(flow, Flow):
+        yield
+        return
+    over = threading.Event()
+
+    def begin(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
+        # With the address and the password that this block has: a thread would not inherit them.
+        known = contextvars.copy_context()
+        beat = partial(known.run, _beat, flow_run.id, over, first_after_s=0.0)
+        threading.Thread(target=beat, name="heartbeat", daemon=True).start()
+
+    flow.on_running(begin)
+    try:
+        yield
+    finally:
+        over.set()
+        flow.on_running_hooks.remove(begin)
+
+
 def end_with_parent() -> None:
     """From now on, this process ends when the one that started it does.
 
@@ -129,13 +157,13 @@ def end_this_process(why: str) -> NoReturn:
     raise AssertionError("not killed")
 
 
-def _beat(run_id: UUID, over: threading.Event) -> None:
+def _beat(run_id: UUID, over: threading.Event, first_after_s: float = BEAT_S) -> None:
     from tasks.orchestration.progress import units_done
 
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), get_client(sync_client=True) as api:
-        number, process = 0, Process.here()
-        while not over.wait(BEAT_S):
-            number += 1
+        number, process, wait_s = 0, Process.here(), first_after_s
+        while not over.wait(wait_s):
+            number, wait_s = number + 1, BEAT_S
             beat = Beat(process, number, time.process_time(), units_done())
             try:
                 api.update_flow_run_labels(run_id, beat.labels())

@@ -12,11 +12,15 @@ from tasks.orchestration.parameters import FlowParameters
 class Backup(FlowParameters):
     """Copy everything under TRIPTYCH_HOME, and a PostgreSQL warehouse, into one tar file.
 
-    The stack may go on meanwhile; a run that is at work is waited for by you. The file holds keys
-    and passwords: keep it as you keep those.
+    What settings put into other folders goes along, and what cannot be copied is named. The stack
+    may go on meanwhile; a run that is at work is waited for by you. The file holds keys and
+    passwords: keep it as you keep those.
     """
 
     to: Path = Field(description="the file to make, such as /backups/triptych.tar")
+    without_postgres: bool = Field(
+        False, description="leave a PostgreSQL warehouse out, which is dumped where it runs"
+    )
 
 
 COMMAND = Command(Backup, backup.run, backup.ERRORS)

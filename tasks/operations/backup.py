@@ -2,8 +2,9 @@
 
 Files first, then the databases: what a database says is there, is, and what is missing in a file
 of a run is done again. SQLite databases are copied by SQLite itself, so that the service and the
-Prefect server may go on meanwhile; a PostgreSQL warehouse by `pg_dump`, into the same file. Runs
-write files and tables together: while one is at work, nothing is copied.
+Prefect server may go on meanwhile; a PostgreSQL warehouse by `pg_dump`, into the same file. Files
+and folders that settings put elsewhere lie in `elsewhere/` of the copy, and what cannot be copied
+is named. Runs write files and tables together: while one is at work, nothing is copied.
 
 The file holds the keys and passwords of the home: only its owner reads it.
 """
@@ -13,7 +14,7 @@ import sqlite3
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -21,11 +22,14 @@ from typing import Protocol
 from services.storage.files import ASIDE, written_aside
 from services.storage.locks import Held, held
 from services.storage.sqlite_file import is_sqlite
+from tasks.operations.elsewhere import Place, places_elsewhere
 from tasks.settings import Settings
 
 DUMP = "warehouse.dump"
+DUMP_THERE = f"docker compose exec -T postgres pg_dump -U triptych -Fc triptych > {DUMP}"
 # What a run holds while it writes: nights, promotions, releases.
 _LOCKS = ("sentiment/locks/*.lock", "fraud/registry.lock", "releases/.lock")
+_LOCK_OF_RELEASES = ".lock"
 _NOT_KEPT = ("-wal", "-shm", "-journal", ".lock", "/server.url", "/server.log")
 
 
@@ -43,9 +47,13 @@ class Asked(Protocol):
     def to(self) -> Path:
         """The file that is made; it must not be there yet."""
 
+    @property
+    def without_postgres(self) -> bool:
+        """Whether a PostgreSQL warehouse is left out."""
+
 
 def run(given: Asked) -> None:
-    """Copy the home of the settings, and its warehouse.
+    """Copy the home of the settings, what belongs to it, and its warehouse.
 
     Raises:
         BackupError: a run is at work, the file is there already, or a database cannot be copied.
@@ -53,45 +61,75 @@ def run(given: Asked) -> None:
     """
     settings = Settings()
     url = settings.database_url.get_secret_value() if settings.database_url else None
-    files = back_up(settings.home, given.to.expanduser().absolute(), url)
+    postgres = url if url and url.startswith("postgresql") else None
+    places = places_elsewhere(settings)
+    kept = [place for place in places if place.path is not None and place.path.exists()]
+    dumped = None if given.without_postgres else postgres
+    files = back_up(settings.home, given.to.expanduser().absolute(), dumped, kept)
     print(f"copied         {files:,} files of {settings.home} into {given.to}")
+    for place in kept:
+        print(f"               with {place.given} ({place.setting}) as {place.kept_as}")
+    for place in places:
+        if place not in kept:
+            why = "is not there" if place.path else "is not of this machine: copy it by its means"
+            print(f"left out       {place.given} ({place.setting}) {why}")
+    if postgres and not dumped:
+        print(f"left out       the PostgreSQL warehouse; where its server runs: {DUMP_THERE}")
     print(f"to restore     mkdir NEW && tar -xpf {given.to} -C NEW; then set TRIPTYCH_HOME to NEW")
-    if url and url.startswith("postgresql"):
+    for place in kept:
+        print(f"               and {place.setting_in('NEW')}")
+    if dumped:
         print(
             f"               and, into an empty database: pg_restore --no-owner -d URL NEW/{DUMP}"
         )
 
 
-def back_up(home: Path, target: Path, warehouse_url: str | None = None) -> int:
-    """Copy a home into a tar file; how many files it holds. Raises as `run`."""
+def back_up(
+    home: Path, target: Path, warehouse_url: str | None = None, places: Sequence[Place] = ()
+) -> int:
+    """Copy a home into a tar file; how many files it holds. Raises as `run`.
+
+    places: what is copied besides, of this machine.
+    """
     if target.exists():
         raise BackupError(f"{target} is there already: name another file")
     if not home.is_dir():
         raise BackupError(f"{home} is no folder: there is nothing to copy")
+    roots = [(home, ""), *((place.path, place.kept_as) for place in places if place.path)]
     with (
-        _no_run_at_work(home),
+        _no_run_at_work([root for root, _ in roots]) as check_again,
         written_aside(target, mode=0o600) as output,
         tarfile.open(fileobj=output, mode="w") as archive,
     ):
-        return _add(archive, home, target, warehouse_url)
+        count = _add(archive, roots, target, warehouse_url)
+        check_again()  # while there is no copy yet
+    return count
 
 
-def _add(archive: tarfile.TarFile, home: Path, target: Path, url: str | None) -> int:
+def _add(
+    archive: tarfile.TarFile, roots: Sequence[tuple[Path, str]], target: Path, url: str | None
+) -> int:
+    """roots: files or folders, each with its name in the copy."""
     databases, count = [], 0
-    for file in _files(home, target):
+    files = [
+        (file, Path(name) / file.relative_to(root))
+        for root, name in roots
+        for file in (_files(root, target) if root.is_dir() else [root])
+    ]
+    for file, name in files:
         if _is_database(file):
-            databases.append(file)
+            databases.append((file, name))
             continue
         try:
-            archive.add(file, file.relative_to(home), recursive=False)
+            archive.add(file, name, recursive=False)
         except FileNotFoundError:  # deleted meanwhile, as what waited for the log is
             continue
         count += not file.is_dir()
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=ASIDE) as folder:
         aside = Path(folder) / "copy"
-        for database in databases:
+        for database, name in databases:
             _copy_database(database, aside)
-            archive.add(aside, database.relative_to(home))
+            archive.add(aside, name)
             aside.unlink()
         if url and url.startswith("postgresql"):
             _dump(url, aside)
@@ -151,11 +189,19 @@ def _dump(url: str, copy: Path) -> None:
             text=True,
         )
     except FileNotFoundError as error:
-        raise BackupError("pg_dump is not there: install PostgreSQL's client programs") from error
+        raise BackupError(
+            "pg_dump is not there: install PostgreSQL's client programs, or copy all else by"
+            f" --without-postgres, and dump the warehouse where its server runs: {DUMP_THERE}"
+        ) from error
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
         older = "server version mismatch" in done.stderr
-        cure = ": install client programs that are as new as the server" if older else ""
+        cure = (
+            ": install client programs that are as new as the server, or use --without-postgres"
+            f" and {DUMP_THERE}"
+            if older
+            else ""
+        )
         raise BackupError(f"pg_dump failed: {reason[0].removeprefix('pg_dump: ')}{cure}")
 
 
@@ -178,13 +224,13 @@ def _without_password(url: str) -> tuple[str, str | None]:
 
 
 @contextmanager
-def _no_run_at_work(home: Path) -> Iterator[None]:
-    """Hold what runs hold, and see to it that none has begun meanwhile.
+def _no_run_at_work(roots: Sequence[Path]) -> Iterator[Callable[[], None]]:
+    """Hold what runs hold; what is given sees to it that none has begun meanwhile.
 
     Raises: BackupError: one is at work.
     """
     with ExitStack() as stack:
-        before = _locks(home)
+        before = _locks(roots)
         for lock in before:
             try:
                 stack.enter_context(held(lock, patience_s=0, note="a back-up"))
@@ -193,10 +239,16 @@ def _no_run_at_work(home: Path) -> Iterator[None]:
                     f"a run is at work (process {error.holder or 'unknown'} holds {lock}): wait"
                     " for it to end"
                 ) from error
-        yield
-        if _locks(home) != before:
-            raise BackupError("a run began meanwhile: wait for it to end, and ask again")
+
+        def check_again() -> None:
+            if _locks(roots) != before:
+                raise BackupError("a run began meanwhile: wait for it to end, and ask again")
+
+        yield check_again
 
 
-def _locks(home: Path) -> list[Path]:
-    return sorted(lock for pattern in _LOCKS for lock in home.glob(pattern))
+def _locks(roots: Sequence[Path]) -> list[Path]:
+    home, *others = roots
+    found = [lock for pattern in _LOCKS for lock in home.glob(pattern)]
+    found += [root / _LOCK_OF_RELEASES for root in others if (root / _LOCK_OF_RELEASES).is_file()]
+    return sorted(found)

@@ -14,8 +14,11 @@ import sqlalchemy as sa
 from edge.release.repository.keys import Keys
 from edge.release.repository.repository import Repository
 from edge.release.repository.storage import FolderStorage
+from flows.verbs.backup import Backup
 from services.storage.locks import held
+from tasks.operations import backup
 from tasks.operations.backup import DUMP, BackupError, back_up
+from tasks.operations.elsewhere import Place
 from tests.edge.releases import make_release
 
 
@@ -73,6 +76,90 @@ def test_nothing_is_copied_while_a_run_is_at_work(tmp_path):
         back_up(home, tmp_path / "copy.tar")
     with pytest.raises(BackupError, match="no folder"):
         back_up(tmp_path / "nowhere", tmp_path / "other.tar")
+
+
+def test_run_that_begins_meanwhile_leaves_no_copy(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    (home / "keys").mkdir(parents=True)
+
+    def begun(root: Path, target: Path) -> list[Path]:
+        (home / "fraud").mkdir(exist_ok=True)
+        (home / "fraud" / "registry.lock").touch()
+        return [home / "keys"]
+
+    monkeypatch.setattr(backup, "_files", begun)
+    with pytest.raises(BackupError, match="a run began meanwhile"):
+        back_up(home, tmp_path / "copy.tar")
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+def test_what_settings_put_elsewhere_is_in_the_copy_or_named(tmp_path, monkeypatch, capsys):
+    """Folders and SQLite; restored, the settings that it says lead to them."""
+    home, other = tmp_path / "home", tmp_path / "other"
+    home.mkdir()
+    for each in ("releases", "keys", "bento"):
+        (other / each).mkdir(parents=True)
+        (other / each / "file").write_text(each)
+    with closing(sqlite3.connect(other / "reviews.sqlite")) as database, database:
+        database.execute("CREATE TABLE t AS SELECT 7 AS n")
+    given = {
+        "TRIPTYCH_HOME": home,
+        "TRIPTYCH_DATABASE_URL": f"sqlite:///{other}/reviews.sqlite",
+        "TRIPTYCH_RELEASES_URL": other / "releases",
+        "TRIPTYCH_RELEASE_KEYS": other / "keys",
+        "TRIPTYCH_TELEMETRY": other / "telemetry",
+        "TRIPTYCH_BLACKOUT_DAYS": home / "days.txt",  # in the home: nothing is to be said
+        "BENTOML_HOME": other / "bento",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, str(value))
+
+    backup.run(Backup(to=tmp_path / "copy.tar"))
+
+    said = capsys.readouterr().out
+    assert "copied         4 files" in said
+    assert f"left out       {other}/telemetry (TRIPTYCH_TELEMETRY) is not there\n" in said
+    assert "days.txt" not in said
+    new = restored(tmp_path / "copy.tar", tmp_path / "new")
+    settings = dict(
+        line.split("and ")[1].replace("NEW", str(new)).split("=", 1)
+        for line in said.splitlines()
+        if line.strip().startswith("and ")
+    )
+    assert set(settings) == given.keys() - {
+        "TRIPTYCH_HOME",
+        "TRIPTYCH_TELEMETRY",
+        "TRIPTYCH_BLACKOUT_DAYS",
+    }
+    for name in ("RELEASES_URL", "RELEASE_KEYS"):
+        folder = Path(settings[f"TRIPTYCH_{name}"])
+        assert (folder / "file").read_text() == Path(given[f"TRIPTYCH_{name}"]).name
+    with closing(
+        sqlite3.connect(settings["TRIPTYCH_DATABASE_URL"].removeprefix("sqlite:///"))
+    ) as reader:
+        assert reader.execute("SELECT n FROM t").fetchall() == [(7,)]
+
+
+def test_what_is_not_of_this_machine_is_named_with_what_copies_it(tmp_path, monkeypatch, capsys):
+    """Without its password."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("TRIPTYCH_HOME", str(home))
+    monkeypatch.setenv("TRIPTYCH_RELEASES_URL", "s3://bucket/releases")
+    monkeypatch.setenv("TRIPTYCH_DATABASE_URL", "postgresql+psycopg://ann:s3cret@db/reviews")
+    backup.run(Backup(to=tmp_path / "copy.tar", without_postgres=True))
+    said = capsys.readouterr().out
+    assert "left out       s3://bucket/releases (TRIPTYCH_RELEASES_URL) is not of this" in said
+    assert "left out       the PostgreSQL warehouse" in said and "exec -T postgres pg_dump" in said
+    assert "s3cret" not in said
+
+
+def test_nothing_elsewhere_is_copied_while_it_is_changed(tmp_path):
+    (tmp_path / "home").mkdir()
+    folder = tmp_path / "releases"
+    place = Place("TRIPTYCH_RELEASES_URL", str(folder), folder, "releases")
+    with held(folder / ".lock"), pytest.raises(BackupError, match="a run is at work"):
+        back_up(tmp_path / "home", tmp_path / "copy.tar", places=[place])
 
 
 def test_damaged_database_is_named_and_leaves_no_copy(tmp_path):
@@ -142,7 +229,7 @@ def test_postgres_warehouse_is_in_the_copy_and_its_password_in_no_argument(
 
 def test_missing_pg_dump_is_told_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(BackupError, match="pg_dump is not there"):
+    with pytest.raises(BackupError, match=r"pg_dump is not there: .* --without-postgres"):
         back_up(tmp_path, tmp_path / "copy.tar", "postgresql+psycopg://a:secret@localhost/x")
 
 

@@ -35,14 +35,13 @@ def day_of(params: Any) -> date:
 def compose(day: date) -> Digest:
     """Read how everything stands now."""
     from tasks.operations.notices import digest
-    from tasks.operations.notices.audited import drift_troubles, read_alerts
+    from tasks.operations.notices.audited import read_alerts
     from tasks.operations.status.read import read_status
     from tasks.operations.troubles import troubles
 
     settings = Settings()
     status = read_status(settings, datetime.now(UTC))
-    alerts = read_alerts(settings)
-    return digest.compose(day, status, alerts, [*troubles(status), *drift_troubles(alerts)])
+    return digest.compose(day, status, read_alerts(settings), troubles(status))
 
 
 @task(**PLAIN)

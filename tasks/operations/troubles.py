@@ -159,6 +159,14 @@ def _of_real_time(panel: RealTime, now: datetime) -> Iterator[Trouble]:
             "the champion stays, whatever is trained",
             "look at the audit's report, then triptych manage-models --unblock or --rollback",
         )
+    if panel.drift and panel.drift.large:
+        yield Trouble(
+            "drift",
+            f"transactions of {panel.drift.day} differ from those of training in"
+            f" {', '.join(panel.drift.large)}",
+            "the champion judges what it has not learnt; its labels will tell how well",
+            "look at the audit's report; triptych train-fraud with newer transactions",
+        )
     if panel.spilled:
         yield Trouble(
             "answers-waiting",

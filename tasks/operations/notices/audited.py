@@ -1,9 +1,6 @@
-"""What the audit found of the newest day, and whether that is out of the ordinary."""
-
-from collections.abc import Iterator
+"""What the audit found of the newest day, for the digest."""
 
 from tasks.operations.notices.digest import Alerts
-from tasks.operations.notices.trouble import Trouble
 from tasks.operations.records import Records
 from tasks.settings import Settings
 
@@ -34,15 +31,3 @@ def read_alerts(settings: Settings) -> Alerts | None:
         budget=row["alert_budget"],
         drifted=tuple(f"{each['feature']} ({each['psi']:.2f})" for each in shifted),
     )
-
-
-def drift_troubles(alerts: Alerts | None) -> Iterator[Trouble]:
-    """That transactions have become others than those of training."""
-    if alerts is not None and alerts.drifted:
-        yield Trouble(
-            "drift",
-            f"transactions of {alerts.day} differ from those of training in"
-            f" {', '.join(alerts.drifted)}",
-            "the champion judges what it has not learnt; its labels will tell how well",
-            "look at the audit's report; triptych train-fraud with newer transactions",
-        )

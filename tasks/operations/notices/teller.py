@@ -130,10 +130,9 @@ def wrong_at_home(
     settings: Settings, observe: Callable[[Status], None] = lambda status: None
 ) -> list[Trouble]:
     """All that is wrong in the home and its database. observe: takes how it stands."""
-    from tasks.operations.notices.audited import drift_troubles, read_alerts
     from tasks.operations.status.read import read_status
     from tasks.operations.troubles import troubles
 
     status = read_status(settings, datetime.now(UTC))
     observe(status)
-    return [*troubles(status), *drift_troubles(read_alerts(settings))]
+    return troubles(status)

@@ -13,17 +13,20 @@ from edge.fleet.tables import DEVICES
 from edge.release.errors import PublisherError
 from edge.release.publishing.request import Place
 from services.fraud.errors import ModelError
-from services.fraud.log.tables import FRAUD_DAILY_METRICS, FRAUD_PREDICTIONS
+from services.fraud.log.tables import FRAUD_DAILY_METRICS, FRAUD_DRIFT, FRAUD_PREDICTIONS
 from services.fraud.scoring import store
 from services.fraud.scoring.registry import Registry, Standing
 from tasks.operations.lineage.model_records import read_object
 from tasks.operations.records import Records, Row
 from tasks.operations.status.night_command import night_command
-from tasks.operations.status.state import Device, Edge, Night, Quality, RealTime
+from tasks.operations.status.state import Device, Drift, Edge, Night, Quality, RealTime
 from tasks.sentiment.sql.nights import TAKEN_BACK
 from tasks.sentiment.sql.tables import SENTIMENT_RUNS
 
 RUNS, ANSWERS, AUDITS = SENTIMENT_RUNS.c, FRAUD_PREDICTIONS.c, FRAUD_DAILY_METRICS.c
+SHIFTS = FRAUD_DRIFT.c
+STABLE, SOME, LARGE = "stable", "some change", "large change"  # as the audit calls them
+SHIFTS_NAMED = 4
 RECENT = 400  # runs, of all sources
 NIGHTS_COMPARED = 7
 SPILLED_FOR = timedelta(minutes=10)
@@ -108,7 +111,21 @@ def read_real_time(records: Records, now: datetime) -> RealTime:
         last_answer=last if isinstance(last, datetime) else None,
         last_audit=str(audited[0]["day"]) if audited else None,
         spilled=_spilled(records, now),
+        drift=_drift(records, standing.champion, audited[0]["day"]) if audited else None,
     )
+
+
+def _drift(records: Records, champion: str | None, day: date) -> Drift | None:
+    """By the card of the champion: another model's says nothing of it."""
+    shifted = (SHIFTS.day == day, SHIFTS.model == champion, SHIFTS.verdict != STABLE)
+    rows = records.rows(FRAUD_DRIFT, *shifted, order=(SHIFTS.psi.desc(),), limit=SHIFTS_NAMED)
+    if not rows:
+        return None
+    large, some = (
+        tuple(f"{row['feature']} ({row['psi']:.2f})" for row in rows if row["verdict"] == verdict)
+        for verdict in (LARGE, SOME)
+    )
+    return Drift(str(day), large, some)
 
 
 def _quality(records: Records, tag: str | None) -> Quality | None:

@@ -75,6 +75,8 @@ def _real_time(panel: RealTime, now: datetime) -> Iterator[str]:
         yield f"audit of {quality.day}: {quality.describe()}"
     else:
         yield "its quality is not known yet: triptych audit-fraud, once labels have come"
+    if panel.drift:
+        yield f"drift on {panel.drift.day}: {panel.drift.describe()}"
     last = f", the last {_ago(panel.last_answer, now)}" if panel.last_answer else ""
     yield f"{counted(panel.answers, 'answer')} in the last day{last}"
 

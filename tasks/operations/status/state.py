@@ -105,6 +105,24 @@ class Quality:
 
 
 @dataclass(frozen=True)
+class Drift:
+    """Features whose values, on the day audited last, are others than those of training.
+
+    large, some: by how much, in the audit's words; each as a feature with its index, the largest
+    first.
+    """
+
+    day: str
+    large: tuple[str, ...] = ()
+    some: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """large change of TX_AMOUNT (0.41); some change of A (0.12), B (0.11)"""
+        found = (("large", self.large), ("some", self.some))
+        return "; ".join(f"{much} change of {', '.join(names)}" for much, names in found if names)
+
+
+@dataclass(frozen=True)
 class RealTime:
     """The fraud service's models and log."""
 
@@ -118,6 +136,7 @@ class RealTime:
     last_answer: datetime | None
     last_audit: str | None  # the newest day that was audited
     spilled: int  # files of answers that the database has not taken for long
+    drift: Drift | None = None  # None: nothing has changed, or nothing was audited
 
 
 @dataclass(frozen=True)

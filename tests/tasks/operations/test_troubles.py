@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from tasks.operations.notices.trouble import Trouble
-from tasks.operations.status.state import Device, Edge, Night, RealTime, Run, Schedule, Status
+from tasks.operations.status.state import (
+    Device,
+    Drift,
+    Edge,
+    Night,
+    RealTime,
+    Run,
+    Schedule,
+    Status,
+)
 from tasks.operations.troubles import troubles
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -96,7 +105,9 @@ def test_what_is_well_needs_nobody():
     )
     once = night(status="stopped", stopped=1, rows_waiting=5)
 
-    assert [troubles(status) for status in (WELL, empty, once)] == [[], [], []]
+    some = service(drift=Drift("2026-11-21", some=("TX_AMOUNT (0.12)",)))
+
+    assert [troubles(status) for status in (WELL, empty, once, some)] == [[], [], [], []]
 
 
 @pytest.mark.parametrize(
@@ -113,6 +124,12 @@ def test_what_is_well_needs_nobody():
         (night(run_date="2026-11-19"), "night-missing:shop", "3 days ago", "triptych backfill"),
         (service(fault="model.tflite is gone"), "champion", "is gone", "triptych manage-models"),
         (service(blocked="audit of x"), "promotion-blocked", "audit of x", "--unblock"),
+        (
+            service(drift=Drift("2026-11-21", large=("TX_AMOUNT (0.41)",), some=("B (0.12)",))),
+            "drift",
+            "2026-11-21 differ from those of training in TX_AMOUNT (0.41)",
+            "triptych train-fraud",
+        ),
         (service(spilled=2), "answers-waiting", "2 files", "database"),
         (service(last_audit="2026-11-18"), "audit-missing", "2026-11-18", "triptych audit-fraud"),
         (edge(fault="timestamp.json is damaged"), "releases", "is damaged", "copy"),

@@ -4,12 +4,16 @@ import json
 import os
 import shutil
 import sqlite3
+from datetime import date
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from services.fraud.log.tables import FRAUD_DRIFT
 from services.fraud.scoring import store
 from services.fraud.scoring.registry import Registry
+from services.storage.database import Database
 from services.storage.process import this_machine
 from tasks.operations.status.show import show_status
 from tasks.orchestration.running_server import note_server
@@ -56,6 +60,37 @@ def test_server_that_does_not_answer_is_no_absent_one(home, capsys):
     assert f"its process {os.getpid()} lives, and it takes no requests" in text
     assert f"do: wait, or see its log; if that does not help, kill {os.getpid()}" in text
     assert status == 1
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status", "line"),
+    [
+        ("stable", 0, None),
+        ("some change", 0, "drift on 2026-11-21: some change of TX_AMOUNT (0.41)"),
+        ("large change", 1, "drift on 2026-11-21: large change of TX_AMOUNT (0.41)"),
+    ],
+)
+def test_drift_that_the_audit_has_found_is_told_under_the_champion(
+    home, capsys, verdict, status, line
+):
+    """What the audit calls a large change needs a person; another model's is not the champion's."""
+    row = {"day": date(2026, 11, 21), "rows": 20, "psi": 0.41, "run_id": "audit"}
+    mine = {"feature": "TX_AMOUNT", "model": store.tags(home)[0], "verdict": verdict}
+    other = {"feature": "TX_OTHER", "model": "fraud_detector:old", "verdict": "large change"}
+    database = Database(f"sqlite:///{home / 'triptych.db'}", patience_s=60)
+    with database.transaction(writes=True) as connection:
+        connection.execute(sa.insert(FRAUD_DRIFT), [{**row, **mine}, {**row, **other}])
+    database.close()
+
+    found, output = told(capsys)
+
+    lines = [each.strip() for each in output.splitlines()]
+    assert (found, [each for each in lines if each.startswith("drift")]) == (
+        status,
+        [line] if line else [],
+    )
+    assert ("transactions of 2026-11-21 differ" in output) == (status == 1)
+    assert "TX_OTHER" not in output
 
 
 def test_what_needs_a_person_is_numbered_with_what_to_type(home, capsys):

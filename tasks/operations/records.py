@@ -93,7 +93,8 @@ class Records:
         folder = self.home / "sentiment" / "scores" / f"run_date={run_date}"
         content = read_object(folder / "_manifest.json") or {}
         sources = content.get("sources")
-        return sources if isinstance(sources, dict) else {}
+        entries = sources.items() if isinstance(sources, dict) else ()
+        return {name: entry for name, entry in entries if isinstance(entry, dict)}
 
     def close(self) -> None:
         """Close the connections."""

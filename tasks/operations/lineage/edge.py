@@ -218,6 +218,9 @@ def _local_node(records: Records, device: str, home: Path) -> Node:
     for file in reversed(slots):
         content = read_object(file) or {}
         here = known.get((str(content.get("name")), str(content.get("version"))))
+        if here is None and not {"name", "version"} <= content.keys():
+            records.faults.append(f"{file} is damaged: triptych doctor looks at all files")
+            continue
         made.append(release_node(records, here or _of_json(file.read_bytes(), {}, {})))
     if not made:
         made.append(unknown("release", "the device has none"))

@@ -188,9 +188,13 @@ def _scores(
 
 
 def read_result(folder: RunFolder, number: int) -> PartitionResult | None:
-    """The result of a finished partition, or None."""
-    file = _marker(folder, number)
-    return _RESULT.validate_json(file.read_bytes()) if file.exists() else None
+    """The result of a finished partition, or None: also for a damaged one, which is done anew."""
+    try:
+        content = json.loads(_marker(folder, number).read_bytes())
+        ScoreStatistics.from_json(content["statistics"])
+        return _RESULT.validate_python(content)
+    except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError):
+        return None
 
 
 def finished_partitions(folder: RunFolder, plan: Plan) -> list[PartitionResult]:

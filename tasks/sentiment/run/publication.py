@@ -25,10 +25,11 @@ from services.storage.exchange import exchange
 from services.storage.files import sync_folder
 from services.storage.locks import held
 from tasks.sentiment.errors import PublicationError, first_line
-from tasks.sentiment.run.plan import Plan
+from tasks.sentiment.run.plan import Plan, write_parquet
 from tasks.sentiment.run.run_folder import RunFolder, write_json
 
 MANIFEST = "_manifest.json"
+TEXT_DIGEST = "text_digest"
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -41,7 +42,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         return {"sources": {}}
     try:
         manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        manifest["sources"].items()
+        for entry in manifest["sources"].values():
+            str(entry["run_id"]), list(entry["files"])
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise PublicationError(
             f"{file} is damaged ({first_line(error)}): move the folder {folder.name} away, and run"
@@ -63,16 +65,40 @@ def publish(run_folder: RunFolder, plan: Plan, entry: Mapping[str, Any]) -> None
     """
     _check_partitions(run_folder, "rejected", plan.rejected_parts, plan.rejected)
     _check_partitions(run_folder, "scores", len(plan.parts), plan.accepted)
+    texts = {
+        f"_texts-{run_folder.slug}-{number:05d}": _write_texts(run_folder, number)
+        for number in range(len(plan.parts))
+    }
     with changing(run_folder):
-        for folder, kind, count in (
-            (run_folder.rejected, "rejected", plan.rejected_parts),
-            (run_folder.scores, "scores", len(plan.parts)),
+        for folder, kind, count, others in (
+            (run_folder.rejected, "rejected", plan.rejected_parts, {}),
+            (run_folder.scores, "scores", len(plan.parts), texts),
         ):
             files = {
                 f"part-{run_folder.slug}-{number:05d}.parquet": run_folder.staged(kind, number)
                 for number in range(count)
             }
-            _replace_source(folder, run_folder.source, files, entry)
+            _replace_source(folder, run_folder.source, {**files, **others}, entry)
+
+
+def read_texts(part: Path) -> pa.Array | None:
+    """The digests of the texts of a published part of scores, as SQL has them, row by row; None:
+    an earlier version published it without, or they cannot be read."""
+    name = part.name.removesuffix(".parquet").removeprefix("part-")
+    try:
+        digests = pq.read_table(part.with_name(f"_texts-{name}"))[TEXT_DIGEST].to_pylist()
+    except (OSError, LookupError, pa.ArrowException):
+        return None
+    return pa.array([digest.hex() for digest in digests], pa.string())
+
+
+def _write_texts(folder: RunFolder, number: int) -> Path:
+    """What a roll-back needs of the texts beside the scores; data set readers skip its name."""
+    file = folder.staged("texts", number)
+    given = pq.read_table(folder.staged("input", number), columns=[TEXT_DIGEST])[TEXT_DIGEST]
+    digests = pa.array([bytes.fromhex(digest) for digest in given.to_pylist()], pa.binary(32))
+    write_parquet(pa.table({TEXT_DIGEST: digests}), file)
+    return file
 
 
 @contextmanager

@@ -210,10 +210,17 @@ def write_rows(file: Path, names: Sequence[str], batches: Batches) -> pa.Array:
 
 
 def read_rows(file: Path) -> Batches:
-    """The rows that `write_rows` wrote."""
-    with pq.ParquetFile(file) as parquet:
-        for batch in parquet.iter_batches():
-            yield [tuple(row.values()) for row in batch.to_pylist()]
+    """The rows that `write_rows` wrote. Raises: PublicationError: they are missing or damaged."""
+    try:
+        with pq.ParquetFile(file) as parquet:
+            for batch in parquet.iter_batches():
+                yield [tuple(row.values()) for row in batch.to_pylist()]
+    except (OSError, pa.ArrowException) as error:
+        raise PublicationError(
+            f"{file} cannot be read ({first_line(error)}): bring it back from a back-up; or move"
+            f" the folder {file.parent} away, and run {slug_of(file.parent)} of"
+            f" {date_of(file.parent.parent)} again"
+        ) from error
 
 
 def _schema(names: Sequence[str]) -> pa.Schema:

@@ -8,9 +8,8 @@ what SQL held of it, and `night.json`, which comes last and says how far things 
     returning   SQL first, then Parquet is being changed to what it was
 
 Each change may be made twice, so a process that is killed in the middle is followed by one that
-goes on: `finish` does. In SQL each review gets the result of the newest night before that had it;
-its text is not known there, so that the next run scores it anew. A night that is run again and
-taken back again lies aside twice; no copy takes the place of another.
+goes on: `finish` does. In SQL each review gets the row of the newest night before that had it. A
+night that is run again and taken back again lies aside twice; no copy takes the place of another.
 """
 
 import shutil
@@ -23,12 +22,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from services.storage.exchange import exchange
 from services.storage.files import sync_folder
 from tasks.sentiment.errors import PublicationError
-from tasks.sentiment.run.partitions import OF_NEUTRAL, SCORES
 from tasks.sentiment.run.publication import (
     changing,
     is_whole,
@@ -37,6 +34,7 @@ from tasks.sentiment.run.publication import (
     remove_source,
     restore_source,
 )
+from tasks.sentiment.run.published_rows import as_record, rows_of_reviews
 from tasks.sentiment.run.run_folder import RunFolder, locked, write_json
 from tasks.sentiment.run.taken_back import (
     KINDS,
@@ -255,10 +253,10 @@ class Nights:
         for earlier in reversed([d for d in self.published() if d < run_date]):
             there = self._folder(earlier).scores
             found = []
-            for name in _sources(there)[self.source]["files"] if len(ids) else ():
-                for part in _of_reviews(there / name, ids):
+            for name in _parts_of(_sources(there)[self.source]) if len(ids) else ():
+                for part in rows_of_reviews(there / name, ids):
                     found.append(part["review_id"])
-                    yield [_as_record(row, known, earlier) for row in part.to_pylist()]
+                    yield [as_record(row, known, earlier) for row in part.to_pylist()]
             if found:
                 seen = pa.chunked_array(found).combine_chunks()
                 ids = ids.filter(pc.invert(pc.is_in(ids, value_set=seen)))
@@ -275,24 +273,10 @@ class Nights:
         return aside / f"{folder.slug}.{run_id}"
 
 
+def _parts_of(entry: dict[str, Any]) -> list[str]:
+    return [name for name in entry["files"] if name.startswith("part-")]
+
+
 def _sources(folder: Path) -> dict[str, Any]:
     sources: dict[str, Any] = read_manifest(folder)["sources"]
     return sources
-
-
-def _of_reviews(file: Path, ids: pa.Array) -> Iterator[pa.RecordBatch]:
-    """The rows of a published file that are about these reviews."""
-    columns = [name for name in (*SCORES.names, OF_NEUTRAL.name) if name != "run_date"]
-    with pq.ParquetFile(file) as parquet:
-        names = [name for name in columns if name in parquet.schema_arrow.names]
-        for batch in parquet.iter_batches(columns=names):
-            part = batch.filter(pc.is_in(batch["review_id"], value_set=ids))
-            if len(part):
-                yield part
-
-
-def _as_record(row: dict[str, Any], run_dates: dict[str, date], night: date) -> tuple[Any, ...]:
-    """A published row as SQL has it; its text is not known any more."""
-    run_date = run_dates.get(row["run_id"], night)
-    values = {**row, "run_date": run_date, "text_digest": ""}
-    return tuple(values.get(name) for name in SCORE_NAMES)

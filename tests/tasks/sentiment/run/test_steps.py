@@ -213,6 +213,22 @@ def test_run_whose_plan_is_damaged_is_partitioned_anew(job, content):
     assert len(published_rows(job.folder)) == GOOD
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"number": 0}', "\udcff"])
+def test_part_whose_marker_is_damaged_is_scored_anew(job, content, monkeypatch):
+    """The run goes on with what else it has."""
+    monkeypatch.setattr(steps, "publish", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        job.run()
+    monkeypatch.undo()
+    marker = job.folder.staged("scores", 1).with_suffix(".json")
+    marker.write_bytes(content.encode("utf-8", "surrogateescape"))
+
+    outcome = job.run()
+
+    assert (outcome.status, outcome.scored + outcome.reused) == ("finished", GOOD)
+    assert len(published_rows(job.folder)) == GOOD
+
+
 def test_too_many_rejected_rows_leave_published_results_as_they_were(job):
     """The run fails with the reasons; files and tables stay, and the rejects can be looked at."""
     job.run()
@@ -416,8 +432,9 @@ def test_reader_never_sees_half_a_run_while_it_is_replaced(job):
     finally:
         stop.set()
         reader.join()
+    names = ("part-shop-{:05d}.parquet", "_texts-shop-{:05d}")
     whole = {
-        frozenset({"_manifest.json", *(f"part-shop-{i:05d}.parquet" for i in range(parts))})
+        frozenset({"_manifest.json", *(name.format(i) for i in range(parts) for name in names)})
         for parts in (3, 5)
     }
     assert seen <= whole
@@ -457,7 +474,9 @@ def test_run_with_a_damaged_part_leaves_what_is_published(job, monkeypatch, dama
     assert runs(job.url)[-1]["status"] == "failed"
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "\udcff", '{"sources": 1}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", "\udcff", '{"sources": 1}', '{"sources": {"shop": {}}}']
+)
 def test_damaged_manifest_is_named(job, content):
     """In one line with the way out; what is published stays."""
     job.run()

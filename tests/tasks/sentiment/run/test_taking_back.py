@@ -20,7 +20,6 @@ from tasks.sentiment.run.run_folder import write_json
 from tasks.sentiment.run.taken_back import STATE, damages, sources_of
 from tasks.sentiment.run.taking_back import Nights
 from tasks.sentiment.sql.nights import NightRows
-from tasks.sentiment.sql.tables import REVIEW_SENTIMENT
 from tasks.sentiment.sql.warehouse import Warehouse
 from tests.fakes import FakeScorer
 from tests.tasks.sentiment.small_run import RUN_DATE, Job, sql_rows, write_source
@@ -54,12 +53,8 @@ def published(job: Job) -> dict[str, bytes]:
 
 
 def results(job: Job) -> list[Any]:
-    """The current rows, but for the digests of their texts."""
-    engine = sa.create_engine(job.url)
-    kept = [c for c in REVIEW_SENTIMENT.columns if c.name != "text_digest"]
-    with engine.connect() as connection:
-        rows = sorted(map(repr, connection.execute(sa.select(*kept))))
-    engine.dispose()
+    """The current rows, in every column."""
+    rows: list[Any] = in_sql(job)[0]
     return rows
 
 
@@ -76,8 +71,7 @@ def in_sql(job: Job) -> list[Any]:
 
 
 def test_night_before_is_current_again_in_parquet_and_sql(two_nights):
-    """Each review has the result that it had, and those that were new are gone; the text's digest
-    alone is not known any more, so that the next run scores it anew."""
+    """Each review has the row that it had, in every column, and those that were new are gone."""
     before, rows = published(two_nights), results(two_nights)
     rejected = sql_rows(two_nights.url, "rejected_reviews")
     two_nights.run()
@@ -188,6 +182,43 @@ def test_damaged_copy_stops_its_source_alone(two_nights, content):
     assert sources_of(two_nights.home) == ["shop"]  # as the folder's name tells it
 
 
+@pytest.mark.parametrize("content", [None, b"", b"PAR1PAR1"])
+def test_damaged_rows_are_named_and_change_nothing(two_nights, content):
+    """Of the night before, while one is taken back; and of what lies aside, while it is put back.
+    Digests of texts are not worth a refusal."""
+    two_nights.run()
+    nights, before = nights_of(two_nights), (published(two_nights), in_sql(two_nights))
+    folder = two_nights.again(run_date=RUN_DATE).folder.scores
+
+    def spoil(file: Path) -> bytes:
+        whole = file.read_bytes()
+        file.unlink()
+        if content is not None:
+            file.write_bytes(content)
+        return whole
+
+    part = folder / "part-shop-00000.parquet"
+    whole = spoil(part)
+    with pytest.raises(
+        PublicationError, match=r"part-shop-00000\.parquet cannot be read .*: bring"
+    ):
+        nights.take_back(NEXT)
+    part.write_bytes(whole)
+    assert (published(two_nights), in_sql(two_nights)) == before
+
+    spoil(folder / "_texts-shop-00000")
+    copy = nights.take_back(NEXT)
+    there = published(two_nights), in_sql(two_nights)
+    rows = copy.folder / "sql-scores.parquet"
+    whole = spoil(rows)
+    with pytest.raises(PublicationError, match=r"sql-scores\.parquet cannot be read .*: bring"):
+        nights.put_back(NEXT)
+    assert (published(two_nights), in_sql(two_nights)) == there
+    rows.write_bytes(whole)
+    assert [each.run_id for each in nights.finish()] == [copy.run_id]
+    assert in_sql(two_nights) == before[1]
+
+
 def test_damaged_manifest_stops_the_sources_alone_that_have_files_there(two_nights):
     two_nights.run()
     manifest = two_nights.folder.scores / "_manifest.json"
@@ -209,6 +240,26 @@ def test_rows_that_no_night_has_any_more_are_counted(two_nights):
 
     scored = len(results(two_nights)) - 20  # r0 to r19 are of the first night
     assert nights.lost_by([NEXT]) == nights.take_back(NEXT).lost == scored
+
+
+def test_night_of_an_earlier_version_gives_rows_that_are_scored_anew(two_nights):
+    """It has published no digests of texts: all else of a row is as it was."""
+    first, rows = two_nights.again(run_date=RUN_DATE), results(two_nights)
+    for file in first.folder.scores.glob("_texts-*"):
+        file.unlink()
+    folder = first.folder.scores
+    sources = read_manifest(folder)["sources"]
+    parts = [name for name in sources["shop"]["files"] if name.startswith("part-")]
+    entry = {**sources["shop"], "files": parts}
+    write_json(folder / "_manifest.json", {"sources": {"shop": entry}})
+    two_nights.run()
+    nights_of(two_nights).take_back(NEXT)
+
+    assert results(two_nights) != rows
+    digests = {row[7] for row in sql_rows(two_nights.url, "review_sentiment")}
+    assert "" in digests
+    outcome = two_nights.again(model_digest="digest-of-the-fake").run()
+    assert outcome.status == "finished" and outcome.scored == outcome.rows_read - outcome.rejected
 
 
 def killed_at(step: int, do: Callable[[], object]) -> bool:

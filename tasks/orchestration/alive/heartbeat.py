@@ -4,7 +4,6 @@ Prefect's own heartbeats are events of half a minute, and what watches for their
 to fire when it should not, and not to when it should. These are read by `triptych watch`.
 """
 
-import contextvars
 import logging
 import os
 import signal
@@ -13,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NoReturn, Self
 from uuid import UUID
 
@@ -21,7 +19,12 @@ import httpx
 from prefect import Flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    temporary_settings,
+)
 
 from services.storage.process import Process
 
@@ -120,9 +123,16 @@ def beating_while(flow: Callable[..., Any]) -> Iterator[None]:
     over = threading.Event()
 
     def begin(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
-        # With the address and the password that this block has: a thread would not inherit them.
-        known = contextvars.copy_context()
-        beat = partial(known.run, _beat, flow_run.id, over, first_after_s=0.0)
+        # A thread does not inherit them; nor may it get the client that the run itself uses.
+        known = {
+            PREFECT_API_URL: PREFECT_API_URL.value(),
+            PREFECT_API_AUTH_STRING: PREFECT_API_AUTH_STRING.value(),
+        }
+
+        def beat() -> None:
+            with temporary_settings(known):
+                _beat(flow_run.id, over, first_after_s=0.0)
+
         threading.Thread(target=beat, name="heartbeat", daemon=True).start()
 
     flow.on_running(begin)

@@ -17,7 +17,7 @@ A folder is in one of `FORMATS`, each of which is a file beside this one:
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +28,9 @@ from edge.release.datasets.mending import Mended, count_from_zero, reread
 from edge.release.datasets.pascal_voc import PASCAL_VOC
 from edge.release.datasets.pictures import (
     Image,
-    decode_image,
+    describe_notes,
     is_turned,
+    open_picture,
     other_pictures,
     read_bytes,
     read_image,
@@ -91,6 +92,16 @@ class Dataset:
         images = tuple(self.images[k] for k in sorted(chosen))
         drawn = f"{self.digest} subset {count} seed {seed}"
         return replace(self, images=images, digest=hashlib.sha256(drawn.encode()).hexdigest())
+
+
+@dataclass
+class _Contents:
+    """What the pictures of a data set are like, in their order."""
+
+    sizes: list[tuple[int, int]] = field(default_factory=list)  # width, height in px
+    digests: list[bytes] = field(default_factory=list)
+    turned: list[str] = field(default_factory=list)  # names of those that EXIF data turn
+    odd: list[tuple[Path, Sequence[str]]] = field(default_factory=list)
 
 
 def read_dataset(folder: Path) -> Dataset:
@@ -191,27 +202,14 @@ def _checked(folder: Path, part: RawPart, labels: Sequence[str] | None) -> Datas
         labels = _names_of(part.images)
     if not labels:
         raise DatasetError(f"{folder}: no image has a labelled object")
-    ids = {label: k for k, label in reversed(list(enumerate(labels)))}
     found = sorted(part.images, key=lambda raw: raw.path)
-    sizes, digests, turned = [], [], []
-    for raw in found:
-        unknown = sorted(set(raw.names) - ids.keys())
-        if unknown:
-            raise DatasetError(
-                f"{raw.source}: unknown label {unknown[0]!r}; known are {format_names(labels, 10)}"
-            )
-        content = read_bytes(raw.path)
-        height, width = decode_image(raw.path, content).shape[:2]
-        _check_size(raw, width, height)
-        sizes.append((width, height))
-        digests.append(hashlib.sha256(content).digest())
-        if raw.boxes and is_turned(content):
-            turned.append(raw.path.name)
-    other_form = reread(found, sizes)
+    contents = _read_contents(found, labels)
+    other_form = reread(found, contents.sizes)
     mended = Mended()
+    ids = {label: k for k, label in reversed(list(enumerate(labels)))}
     hashed = hashlib.sha256("\0".join(labels).encode())
     images = []
-    for raw, size, digest in zip(found, sizes, digests, strict=True):
+    for raw, size, digest in zip(found, contents.sizes, contents.digests, strict=True):
         image = _held_against(raw, *size, ids, mended)
         images.append(image)
         hashed.update(raw.path.name.encode() + digest)
@@ -221,11 +219,36 @@ def _checked(folder: Path, part: RawPart, labels: Sequence[str] | None) -> Datas
         raise DatasetError(f"{folder}: {fault}")
     notes = (
         *part.notes,
-        *_describe_oddities(folder, part, turned, labels),
+        *_describe_oddities(folder, part, contents.turned, labels),
+        *describe_notes(contents.odd),
         *other_form,
         *mended.warnings(),
     )
     return Dataset(tuple(labels), tuple(images), hashed.hexdigest(), notes)
+
+
+def _read_contents(found: Sequence[RawImage], labels: Sequence[str]) -> _Contents:
+    """Read each picture once.
+
+    Raises: DatasetError: it cannot be read, or its annotation is about other labels or pixels.
+    """
+    contents = _Contents()
+    for raw in found:
+        unknown = sorted(set(raw.names).difference(labels))
+        if unknown:
+            raise DatasetError(
+                f"{raw.source}: unknown label {unknown[0]!r}; known are {format_names(labels, 10)}"
+            )
+        content = read_bytes(raw.path)
+        picture = open_picture(raw.path, content)
+        height, width = picture.image.shape[:2]
+        _check_size(raw, width, height)
+        contents.sizes.append((width, height))
+        contents.digests.append(hashlib.sha256(content).digest())
+        contents.odd.append((raw.path, picture.notes))
+        if raw.boxes and is_turned(content):
+            contents.turned.append(raw.path.name)
+    return contents
 
 
 def _describe_oddities(

@@ -1,14 +1,16 @@
 """Picture files, as OpenCV reads them, and the files beside them."""
 
 import struct
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
-from edge_detector.contract.picture_files import OTHER_PICTURES, describe_contents, kind_of
+from edge_detector.contract.picture_files import OTHER_PICTURES, describe_contents
+from edge_detector.contract.pictures import Picture, PictureError, decode_picture
 
+from edge.release.datasets.raw_image import format_names
 from edge.release.errors import DatasetError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
@@ -76,7 +78,7 @@ def read_image(path: Path) -> Image:
     Raises:
         DatasetError: it cannot be read.
     """
-    return decode_image(path, read_bytes(path))
+    return open_picture(path, read_bytes(path)).image
 
 
 def read_bytes(path: Path) -> bytes:
@@ -105,14 +107,23 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def decode_image(path: Path, content: bytes) -> Image:
-    """The picture in the content of a file.
+def open_picture(path: Path, content: bytes) -> Picture:
+    """The picture in the content of a file, and what is odd about it.
 
     Raises:
         DatasetError: it is none.
     """
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
-    if image is None:
-        kind = kind_of(content)
-        raise DatasetError(f"{path} cannot be read as an image{f': it is {kind}' if kind else ''}")
-    return image.astype(np.uint8, copy=False)
+    try:
+        return decode_picture(content)
+    except PictureError as error:
+        reason = f": {error}" if str(error) else ""
+        raise DatasetError(f"{path} cannot be read as an image{reason}") from error
+
+
+def describe_notes(odd: Iterable[tuple[Path, Sequence[str]]]) -> list[str]:
+    """What is odd about pictures: each note once, with those that it is about."""
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for path, notes in odd:
+        for note in notes:
+            names[note].append(path.name)
+    return [f"{format_names(found)}: {note}" for note, found in names.items()]

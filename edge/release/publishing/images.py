@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from edge.release.datasets.annotations import Dataset, read_dataset, read_split
-from edge.release.datasets.pictures import Image, image_files, read_image, what_is_there
+from edge.release.datasets.pictures import (
+    Image,
+    describe_notes,
+    image_files,
+    open_picture,
+    read_bytes,
+    read_image,
+    what_is_there,
+)
 from edge.release.errors import DatasetError
 from edge.release.publishing.request import Request
 from edge.release.synthetic.scenes import write_once
@@ -83,7 +91,7 @@ def find_images(request: Request, folder: Path) -> Images:
         calibration=_spread(calibration, _CALIBRATION),
         golden_candidates=_spread(golden or labelled, _GOLDEN_CANDIDATES),
         golden=golden if len(golden) <= MAX_GOLDEN else (),
-        warnings=dataset.warnings if dataset else (),
+        warnings=(*(dataset.warnings if dataset else ()), *_oddities(golden)),
     )
 
 
@@ -97,6 +105,12 @@ def _pictures(folder: Path) -> tuple[Path, ...]:
         fault = what_is_there(folder) if folder.is_dir() else "there is no such folder"
         raise DatasetError(f"{folder} holds no pictures: {fault}")
     return found
+
+
+def _oddities(paths: Sequence[Path]) -> list[str]:
+    """What is odd about given pictures; of very many, about those that may become golden."""
+    looked_at = _spread(paths, _GOLDEN_CANDIDATES)
+    return describe_notes((path, open_picture(path, read_bytes(path)).notes) for path in looked_at)
 
 
 def _spread(paths: Sequence[Path], most: int) -> tuple[Path, ...]:

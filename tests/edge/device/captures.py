@@ -7,7 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from edge_detector.capture.source import Image
+from edge_detector.contract.pictures import Image
 
 Step = Any  # a picture, None, an error to raise, or what makes one of these
 

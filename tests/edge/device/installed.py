@@ -6,8 +6,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from edge_detector.capture.source import Image
 from edge_detector.contract.manifest import Golden, Manifest, ModelFile
+from edge_detector.contract.pictures import Image
 from edge_detector.slots.slot import Slot
 from edge_detector.slots.slots import Slots
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
-from edge_detector.capture.source import Image
+from edge_detector.contract.pictures import Image
 
 NS = 1_000_000_000
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from edge_detector.capture.frame import Frame
-from edge_detector.capture.source import Image
+from edge_detector.contract.pictures import Image
 from edge_detector.inference.boxes import Box, Detection
 from edge_detector.loop.sink import Result
 

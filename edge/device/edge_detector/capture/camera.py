@@ -62,7 +62,7 @@ class FileCamera:
         """
         self.ended = False
         self._source, self._capture = source, capture
-        self._index = self._skipped = 0
+        self._index = self._told = 0
         length = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self._rate = choose_rate(capture.get(cv2.CAP_PROP_FPS), times_s)
         self.fps = self._rate.fps
@@ -94,7 +94,7 @@ class FileCamera:
             started = time.monotonic()
             image = read_image(self._capture)
             now = time.monotonic()
-            self._warn_of_unreadable()
+            self._warn_of_pictures()
             if image is not None:
                 read_ms = (now - started) * 1000
                 if isinstance(self._capture, FolderCapture):
@@ -108,12 +108,12 @@ class FileCamera:
             self._warn_at_end()
         return None
 
-    def _warn_of_unreadable(self) -> None:
+    def _warn_of_pictures(self) -> None:
         if isinstance(self._capture, FolderCapture):
-            skipped = self._capture.unreadable[self._skipped :]
-            self._skipped += len(skipped)
-            for path in skipped:
-                logger.warning("%s cannot be read as a picture and was left out", path)
+            oddities = self._capture.oddities[self._told :]
+            self._told += len(oddities)
+            for oddity in oddities:
+                logger.warning("%s", oddity)
 
     def _warn_at_end(self) -> None:
         if isinstance(self._capture, FolderCapture):

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from edge_detector.capture.source import Capture, Image
+from edge_detector.capture.source import Capture
+from edge_detector.contract.pictures import Image
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,14 +6,14 @@ A password in an address is never part of what is shown.
 """
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from edge_detector.capture.repeated import RepeatedVideo
 from edge_detector.contract.picture_files import (
@@ -22,10 +22,10 @@ from edge_detector.contract.picture_files import (
     PICTURES,
     describe_contents,
 )
+from edge_detector.contract.pictures import Image, PictureError, decode_picture
 from edge_detector.errors import CameraError
 from edge_detector.system.address import hide_secrets
 
-Image = NDArray[np.uint8]  # (height, width, 3), blue, green, red
 Kind = Literal["device", "file", "folder", "address"]
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "udp", "tcp", "srt")
@@ -191,6 +191,8 @@ class FolderCapture:
         self._paths = [path for path in paths if path.suffix.lower() in PICTURES]
         self._next = 0
         self.unreadable: list[Path] = []
+        self.oddities: list[str] = []  # each once, for a person to look at
+        self._notes: Counter[str] = Counter()
 
     @property
     def number(self) -> int:
@@ -203,7 +205,7 @@ class FolderCapture:
         return self._paths[self._next - 1].name
 
     def left_out(self) -> list[str]:
-        """What was not even tried, in words."""
+        """What was not even tried, and how many pictures are odd, in words."""
         others = [path for path in self._all if path.suffix.lower() in OTHER_PICTURES]
         warnings = []
         if others:
@@ -215,7 +217,8 @@ class FolderCapture:
             warnings.append(
                 f"the pictures in folders below it were left out: {', '.join(below[:3])}"
             )
-        return warnings
+        odd = self._notes.items()
+        return [*warnings, *(f"{count} pictures: {note}" for note, count in odd if count > 1)]
 
     def why_none(self) -> str:
         """Why there is no picture, for the end of a message."""
@@ -232,15 +235,20 @@ class FolderCapture:
             self._next += 1
             try:  # not cv2.imread, which takes no names outside the code page on Windows
                 # Whoever opens a pipe waits for its writer, and no signal is looked at meanwhile.
-                content = path.read_bytes() if path.is_file() else b""
-                data = np.frombuffer(content, np.uint8)
-                image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-            except (OSError, cv2.error):
-                image = None
-            if image is not None:
-                return True, image  # type: ignore[return-value]
-            self.unreadable.append(path)
+                picture = decode_picture(path.read_bytes() if path.is_file() else b"")
+            except (OSError, PictureError) as error:
+                self.unreadable.append(path)
+                reason = f": {error}" if isinstance(error, PictureError) and str(error) else ""
+                self.oddities.append(f"{path} cannot be read as a picture and was left out{reason}")
+                continue
+            self._note(path, picture.notes)
+            return True, picture.image
         return False, None
+
+    def _note(self, path: Path, notes: Iterable[str]) -> None:
+        """Of thousands of pictures that are odd alike, the first is named and the others count."""
+        self.oddities += [f"{path}: {note}" for note in notes if note not in self._notes]
+        self._notes.update(notes)
 
     def get(self, prop: int, /) -> float:
         return float(len(self._paths)) if prop == cv2.CAP_PROP_FRAME_COUNT else 0.0

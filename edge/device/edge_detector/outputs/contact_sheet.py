@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from edge_detector.capture.frame import Frame
-from edge_detector.capture.source import Image
+from edge_detector.contract.pictures import Image
 from edge_detector.errors import ConfigError
 from edge_detector.inference.boxes import Detection
 from edge_detector.inference.overlay import draw

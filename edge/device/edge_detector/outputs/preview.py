@@ -23,7 +23,7 @@ from typing import Any
 import cv2
 
 from edge_detector.capture.frame import Frame
-from edge_detector.capture.source import Image
+from edge_detector.contract.pictures import Image
 from edge_detector.errors import ConfigError
 from edge_detector.loop.sink import Result
 from edge_detector.outputs.page import CONTENT_POLICY, PAGE

@@ -22,8 +22,8 @@ import cv2
 import numpy as np
 
 from edge_detector.capture.frame import Frame
-from edge_detector.capture.source import Image
 from edge_detector.capture.timeline import DEFAULT_FPS
+from edge_detector.contract.pictures import Image
 from edge_detector.errors import ConfigError
 from edge_detector.loop.sink import Result
 from edge_detector.system.disk import disk_error

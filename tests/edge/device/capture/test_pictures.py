@@ -5,6 +5,7 @@ import logging
 import os
 
 import cv2
+import numpy as np
 import pytest
 from edge_detector.capture.camera import open_camera
 from edge_detector.capture.source import parse_source
@@ -119,3 +120,29 @@ def test_pipe_in_a_folder_is_left_out(folder, caplog):
 
     assert [frame.file for frame in frames_of(folder)] == ["a.png", "c.png", "e.png"]
     assert "aa.png cannot be read as a picture and was left out" in caplog.text
+
+
+def test_what_is_odd_about_pictures_is_told_once_and_counted(folder, caplog):
+    """A camera's whole folder is odd alike: a line for each picture would hide all others."""
+    for name in "ace":
+        cv2.imwrite(str(folder / f"{name}.png"), np.full((30, 40, 3), 4000, np.uint16))
+
+    with caplog.at_level(logging.WARNING):
+        frames = frames_of(folder)
+
+    assert [int(frame.image.max()) for frame in frames] == [250, 250, 250]
+    assert caplog.text.count("a.png: it uses 12 of its 16 bits") == 1
+    assert "3 pictures: it uses 12 of its 16 bits" in caplog.text
+    assert "c.png: " not in caplog.text
+
+
+def test_picture_without_its_end_is_left_out_with_the_reason(folder, caplog):
+    noise = np.random.default_rng(1).integers(0, 255, (48, 64, 3), np.uint8)
+    content = bytes(cv2.imencode(".jpg", noise)[1])
+    half = len(content) // 2
+    (folder / "f.jpg").write_bytes(content[:half] + bytes(half))
+
+    with caplog.at_level(logging.WARNING):
+        assert [frame.file for frame in frames_of(folder)] == ["a.png", "c.png", "e.png"]
+
+    assert "f.jpg cannot be read as a picture and was left out: its end is missing" in caplog.text

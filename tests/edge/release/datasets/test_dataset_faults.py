@@ -524,3 +524,27 @@ def test_pipe_and_folder_that_are_called_a_picture_are_none(tmp_path):
     (tmp_path / "c.png").mkdir()
 
     assert len(read_dataset(tmp_path)) == 1
+
+
+class TestOddPictures:
+    def test_empty_upper_bits_are_told(self, tmp_path):
+        """Read as OpenCV has it, the picture would be nearly black, and the model at fault."""
+        write_yolo(tmp_path, "0 0.5 0.5 0.5 0.5")
+        cv2.imwrite(str(tmp_path / "a.png"), np.full((30, 40, 3), 4000, np.uint16))
+
+        data = read_dataset(tmp_path)
+
+        assert "a.png: it uses 12 of its 16 bits: took 4095 for white" in data.warnings
+        assert int(data.images[0].read().max()) == 250
+
+    def test_picture_that_is_too_large_is_named(self, tmp_path, monkeypatch):
+        """OpenCV's own error has forty lines, and not the file."""
+        write_yolo(tmp_path, "0 0.5 0.5 0.5 0.5")
+
+        def refuse(*_: object) -> None:
+            raise cv2.error("validateInputImageSize: pixels <= CV_IO_MAX_IMAGE_PIXELS")
+
+        monkeypatch.setattr(cv2, "imdecode", refuse)
+
+        with pytest.raises(DatasetError, match=r"a\.png cannot be read as an image: .* too large"):
+            read_dataset(tmp_path)

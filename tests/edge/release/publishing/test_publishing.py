@@ -16,7 +16,7 @@ from edge_detector.contract.manifest import Layout
 from rich.console import Console
 
 from edge.release.conversion.inspection import Inspection, ModelHints
-from edge.release.datasets.pictures import decode_image
+from edge.release.datasets.pictures import open_picture
 from edge.release.errors import DatasetError, ModelFileError, RepositoryError
 from edge.release.publishing import maintenance, measurement, summary
 from edge.release.publishing.images import Images, find_images
@@ -378,7 +378,7 @@ class TestReport:
         pictures = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
         assert len(pictures) == 4
         for picture in map(base64.b64decode, pictures):
-            assert decode_image(Path("golden"), picture).any()
+            assert open_picture(Path("golden"), picture).image.any()
             assert picture.endswith(b"\xff\xd9")  # whole
         assert "<svg" in page and "as-is passed. Nothing was published: this was a dry run" in page
         assert not re.search(r"https?://(?!www\.w3\.org)", page)

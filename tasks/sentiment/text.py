@@ -4,18 +4,40 @@ import hashlib
 import html
 import re
 
-_TAG = re.compile(r"<(?:/?[a-zA-Z][^<>]{0,500}|!--.{0,2000}?--)>", re.DOTALL)
+# Elements of HTML, old ones too, and Word's. Other words in angle brackets are the reviewer's own.
+_ELEMENTS = (
+    "a abbr acronym address area article aside audio b base basefont bdi bdo big blink blockquote"
+    " body br button canvas caption center cite code col colgroup data datalist dd del details dfn"
+    " dialog dir div dl dt em embed fieldset figcaption figure font footer form frame frameset h1"
+    " h2 h3 h4 h5 h6 head header hgroup hr html i iframe img input ins kbd label legend li link"
+    " main map mark marquee menu meta meter nav nobr noscript object ol optgroup option output p"
+    " param picture pre progress q rp rt ruby s samp script search section select slot small source"
+    " span strike strong style sub summary sup svg table tbody td template textarea tfoot th thead time"
+    " title tr track tt u ul var video wbr o:p"
+)
+_TAG = re.compile(
+    rf"<(?:/?(?:{'|'.join(_ELEMENTS.split())})(?:\s[^<>=]{{0,100}}=[^<>]{{0,500}}|\s*/?\s*)"
+    "|!--.{0,2000}?--)>",
+    re.DOTALL | re.IGNORECASE,
+)
+# White space that an export has written out as \n, \r or \t: several in a row, or one behind a
+# sentence or before what is no small letter. C:\new and \nabla are none.
+_WRITTEN_SPACE = re.compile(
+    r"(?<!\\)(?:(?:\\[nrt]){2,}|(?<=[.!?])\\[nrt]|(?<![:/])\\[nrt](?![a-z\\/]))"
+)
 _SPACE = re.compile(r"\s+")
 
 
 def clean(text: str) -> str:
-    """Decode HTML entities, turn tags into spaces, fold white space.
+    """Decode HTML entities, turn tags and written-out line ends into spaces, fold white space.
 
     Entities are decoded twice, since feeds escape twice (`&amp;#34;`). Tags are removed after
     the first decoding only, so that an escaped `&lt;3` stays a heart and not a tag.
     """
     if "&" in text or "<" in text:
         text = html.unescape(_TAG.sub(" ", html.unescape(_TAG.sub(" ", text))))
+    if "\\" in text:
+        text = _WRITTEN_SPACE.sub(" ", text)
     return _SPACE.sub(" ", text).strip()
 
 

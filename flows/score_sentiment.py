@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from tasks import score_sentiment as steps
 from tasks.orchestration.command_line import FlowCommand
-from tasks.orchestration.parameters import Day, FlowParameters, SourceReference
+from tasks.orchestration.parameters import FlowParameters, RunDay, SourceReference
 
 
 def _known_zone(name: str) -> str:
@@ -112,7 +112,7 @@ class ScoreSentiment(FlowParameters):
     sheet: str | None = Field(
         None, min_length=1, description="of an Excel workbook of which several are not empty"
     )
-    run_date: Day | None = Field(
+    run_date: RunDay | None = Field(
         None, description="the logical day; by default the day for which the run was scheduled"
     )
     model: str = Field(

@@ -10,7 +10,7 @@ from tasks import score_sentiment as steps
 from tasks.operations.backfill import verb
 from tasks.operations.backfill.dates import has_date, of_date
 from tasks.orchestration.command_line import Command
-from tasks.orchestration.parameters import Day
+from tasks.orchestration.parameters import Day, RunDay
 
 MOST_DATES = 3_660
 _NOT_HANDED_ON = ("rescore", "run_date", "stop_at")
@@ -26,7 +26,7 @@ class Backfill(ScoreSentiment):
     """
 
     from_: Day = Field(description="the first date", validation_alias=AliasChoices("from", "from_"))
-    to: Day = Field(description="the last date")
+    to: RunDay = Field(description="the last date")
     at_most: int = Field(1, ge=1, le=16, description="runs at once")
     dry_run: bool = Field(False, description="only show what is there and what would run")
 

@@ -7,7 +7,7 @@ pydantic takes it for seconds, and an address is no path.
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -17,6 +17,7 @@ from tasks.sentiment.errors import SourceError
 from tasks.sentiment.reading.remote.address import refuse_others, refuse_secrets, scheme_of
 
 _NUMBER = re.compile(r"\s*[-+]?[0-9][0-9_.]*\s*")
+_EARLIEST_ZONE = timedelta(hours=14)  # where a day begins first, UTC+14
 
 
 def _no_number(what: str) -> BeforeValidator:
@@ -28,6 +29,15 @@ def _no_number(what: str) -> BeforeValidator:
         return given
 
     return BeforeValidator(refuse)
+
+
+def _not_after_tomorrow(day: date) -> date:
+    """Refuses a day that is later than tomorrow in every time zone. Results of a later run date
+    win, so one with a slip of the pen in it would hide those of all nights until then."""
+    tomorrow = (datetime.now(UTC) + _EARLIEST_ZONE).date() + timedelta(days=1)
+    if day > tomorrow:
+        raise ValueError(f"{day} is in the future: give a day up to {tomorrow}")
+    return day
 
 
 def _no_address(given: Any) -> Any:
@@ -58,6 +68,7 @@ def _no_secret(given: str) -> str:
 
 
 Day = Annotated[date, _no_number("day: write it as 2026-11-22")]
+RunDay = Annotated[Day, AfterValidator(_not_after_tomorrow)]  # whose results become current
 Moment = Annotated[datetime, _no_number("moment: write it as 2026-11-22T08:00")]
 LocalPath = Annotated[Path, BeforeValidator(_no_address)]
 LocalName = Annotated[str, AfterValidator(_no_address)]  # a path, or a name of ours

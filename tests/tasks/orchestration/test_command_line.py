@@ -4,11 +4,13 @@ import argparse
 import importlib
 import re
 import shlex
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from flows.verbs.backfill import Backfill
 from flows.verbs.rollback import Rollback
 from tasks.orchestration.command_line import parse
 from tasks.orchestration.parameters import FlowParameters, options_in
@@ -95,6 +97,26 @@ def test_number_is_no_day(capsys, flow, option, number):
     words = (*needed.get(flow, ()), f"{option}={number}")
 
     assert f"{option}: {number} is no day: write it as 2026-11-22" in told(capsys, flow, *words)
+
+
+def test_run_date_of_the_future_is_refused(capsys):
+    """Its results would stay the current ones until then, whatever later nights say."""
+    words = ("--source", "x", "--text-column", "y")
+    today = datetime.now(UTC).date()
+
+    said = told(capsys, "score_sentiment", *words, "--run-date=2206-11-22")
+    parameters_of("score_sentiment")(
+        source="x", text_column="y", run_date=today + timedelta(days=1)
+    )
+
+    assert "--run-date: 2206-11-22 is in the future: give a day up to 20" in said
+
+
+def test_backfill_into_the_future_is_refused():
+    """Before any of its dates runs."""
+    given = {"source": "{date}.csv", "source_name": "shop", "text_column": "y"}
+    with pytest.raises(ValidationError, match="2206-11-22 is in the future"):
+        Backfill(**given, **{"from": "2206-11-21", "to": "2206-11-22"})
 
 
 @pytest.mark.parametrize("number", ["0", "2026", "1764288000"])

@@ -12,8 +12,8 @@ _ELEMENTS = (
     " h2 h3 h4 h5 h6 head header hgroup hr html i iframe img input ins kbd label legend li link"
     " main map mark marquee menu meta meter nav nobr noscript object ol optgroup option output p"
     " param picture pre progress q rp rt ruby s samp script search section select slot small source"
-    " span strike strong style sub summary sup svg table tbody td template textarea tfoot th thead time"
-    " title tr track tt u ul var video wbr o:p"
+    " span strike strong style sub summary sup svg table tbody td template textarea tfoot th thead"
+    " time title tr track tt u ul var video wbr o:p"
 )
 _TAG = re.compile(
     rf"<(?:/?(?:{'|'.join(_ELEMENTS.split())})(?:\s[^<>=]{{0,100}}=[^<>]{{0,500}}|\s*/?\s*)"

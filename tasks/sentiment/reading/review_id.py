@@ -3,7 +3,7 @@
 - Whole floats and decimals are whole numbers: 5, 5.0, Decimal("5.00") and the texts "5.0", "5."
   and "5e+00" are all "5".
 - Any other text is an id of its own: "007", "1.10" and "1e3" stay what they are; a UUID is in
-  lower case.
+  lower case. What is not seen round it, as a byte-order mark within a file, is no part of it.
 - A float whose digits may be lost is no id: it would stand for several reviews. These are whole
   floats that the format cannot tell from their neighbours, and short forms of long numbers.
 """
@@ -30,6 +30,7 @@ _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)\.0*|-0")
 _SCIENTIFIC = re.compile(r"-?[0-9](?:\.([0-9]+))?([eE])\+([0-9]{1,3})|-?[0-9]\.[0-9]+E[0-9]{1,3}")
 _SHORT_DECIMALS = 5  # %g and spreadsheets show six digits of a number
 _SPREADSHEET_EXPONENT = 11  # from twelve digits on, spreadsheets show whole numbers in short
+_UNSEEN_AROUND = re.compile(r"[\s\ufeff\u200b\u2060]+\Z|\A[\s\ufeff\u200b\u2060]+")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -39,7 +40,8 @@ def identify(value: object, *, keep_null_words: bool = False) -> tuple[str | Non
     Args: keep_null_words: whether a word such as NULL is an id like any other.
     """
     if isinstance(value, str):
-        return _identify_text(value.strip(), keep_null_words)
+        text = value.strip() if value.isascii() else _UNSEEN_AROUND.sub("", value)
+        return _identify_text(text, keep_null_words)
     if value is None:
         return None, BLANK_ID
     if isinstance(value, Decimal):

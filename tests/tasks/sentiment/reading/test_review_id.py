@@ -58,6 +58,13 @@ def test_number_is_written_as_whole_number(value, review_id):
     assert identify(value) == (review_id, None)
 
 
+def test_what_is_not_seen_round_an_id_is_no_part_of_it():
+    """Files with byte-order marks are put together, and texts are copied from pages."""
+    for written in ("\ufeff21", "\ufeff 21", "21\u200b", "\u00a021\u2060 ", "\ufeff21.0"):
+        assert identify(written) == ("21", None)
+    assert identify("a\u200db\ufe0f") == ("a\u200db\ufe0f", None)
+
+
 @pytest.mark.parametrize(
     "text",
     [

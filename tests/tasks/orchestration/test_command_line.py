@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from flows.score_sentiment import ScoreSentiment
 from flows.verbs.backfill import Backfill
 from flows.verbs.rollback import Rollback
 from tasks.orchestration.command_line import parse
@@ -105,9 +106,7 @@ def test_run_date_of_the_future_is_refused(capsys):
     today = datetime.now(UTC).date()
 
     said = told(capsys, "score_sentiment", *words, "--run-date=2206-11-22")
-    parameters_of("score_sentiment")(
-        source="x", text_column="y", run_date=today + timedelta(days=1)
-    )
+    ScoreSentiment(source="x", text_column="y", run_date=today + timedelta(days=1))
 
     assert "--run-date: 2206-11-22 is in the future: give a day up to 20" in said
 

@@ -4,6 +4,7 @@
 - Quoting is strict. Where a quote is left open or stands in the wrong place, only the row on the
   first physical line of that record is given up, and reading resumes on the next line. So a
   forgotten quote costs one row, not the rows that follow it.
+- A header that comes again, as where files were put together, is no review, and told as rejected.
 - Empty cells at the end may be missing, or too many; cells without a name that are not empty give
   up the record as a whole, as does a record of a single cell where there should be several. So do
   two records that look like one with a line end in a cell without quotes.
@@ -39,6 +40,8 @@ _DECIMAL_COMMA = re.compile(r"[+-]?(?:[0-9]{1,3}(?:[.\s'][0-9]{3})+|[0-9]+)(?:,[
 _THOUSANDS = re.compile(r"[.\s']")
 _FIGURE, _WORD, _ANYTHING = map(re.compile, (r"[0-9]+", r"\S*", r"(?s:.*)"))
 _NEARLY_ALL = 0.9
+_OUTER = " \t\ufeff"  # of a file that was put behind another one, the first cell begins with a mark
+HEADER_REPEATED = "header repeated"
 MISPLACED_QUOTE = "unbalanced or misplaced quote"
 
 
@@ -66,8 +69,9 @@ class CsvReader(RowReader):
         first = next(self._records, None)
         if text.columns:
             self.columns: Sequence[str] = text.columns
-            _refuse_second_header(first, text.columns, file)
-            self._records = chain([] if first is None else [first], self._records)
+            if first is not None and not self._is_header(first):
+                _refuse_second_header(first, text.columns, file)
+                self._records = chain([first], self._records)
         else:
             self.columns = _check_header(first, file)
         skipped = text.skip_lines or self.dialect.skip_lines
@@ -137,6 +141,8 @@ class CsvReader(RowReader):
                 short = []
             if isinstance(fields, str):
                 yield RawRow(number, file, None, MISPLACED_QUOTE, beginning(fields))
+            elif self._is_header(fields):
+                yield RawRow(number, file, None, HEADER_REPEATED, self._beginning_of(fields))
             elif len(fields) == width or (len(fields) > width and not any(fields[width:])):
                 yield row(number, fields)
             elif 1 < len(fields) < width and not self._is_rest(fields):
@@ -152,8 +158,19 @@ class CsvReader(RowReader):
 
     def _fault(self, number: int, fields: Sequence[str]) -> RawRow:
         fault = f"{counted(len(fields), 'field')} where the header has {len(self.columns)}"
-        start = self.dialect.delimiter.join(cell[:200] for cell in fields[:200])
-        return RawRow(number, self.place, None, fault, beginning(start))
+        return RawRow(number, self.place, None, fault, self._beginning_of(fields))
+
+    def _beginning_of(self, fields: Sequence[str]) -> str:
+        return beginning(self.dialect.delimiter.join(cell[:200] for cell in fields[:200]))
+
+    def _is_header(self, fields: Sequence[str]) -> bool:
+        """Whether a record holds just the names of the columns."""
+        if len(fields) != len(self.columns) or isinstance(fields, str):
+            return False
+        return all(
+            cell == name or cell.strip(_OUTER) == name.strip(_OUTER)
+            for cell, name in zip(fields, self.columns, strict=True)
+        )
 
     def _is_rest(self, fields: Sequence[str]) -> bool:
         """Whether a record is short and does not begin as others do: what stands behind a line end
@@ -243,10 +260,10 @@ def _check_header(header: list[str] | str | None, file: str) -> list[str]:
 
 
 def _refuse_second_header(first: list[str] | str | None, columns: Sequence[str], file: str) -> None:
-    """Refuse columns for a file that names them itself, whose header would be a review."""
+    """Refuse columns for a file that names others itself, whose header would be a review."""
     cells = {cell.strip().casefold() for cell in first} if isinstance(first, list) else set()
     if {name.casefold() for name in columns} & cells:
         raise SourceError(
-            f"the first line of {file} names columns already: leave --columns away, or give"
-            " --skip-lines 1 as well"
+            f"the first line of {file} names columns already: leave --columns away, or give just"
+            " its names, or --skip-lines 1 as well if every file begins with such a line"
         )

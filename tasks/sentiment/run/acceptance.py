@@ -2,12 +2,14 @@
 
 Rows without a text are no faults: people give stars and no words. They are rejected and counted,
 but only other rejected rows count towards the share that may be rejected, unless no row has a text.
+A header that comes again is no row of the source either.
 """
 
 from collections.abc import Iterable
 
 from services.reporting.figures import counted
 from tasks.sentiment.errors import RejectedTooMany, TooFewRows
+from tasks.sentiment.reading.csv_rows import HEADER_REPEATED
 from tasks.sentiment.reading.reviews import BLANK_TEXT, DUPLICATE_ID
 from tasks.sentiment.run.plan import Plan
 from tasks.sentiment.run.scoring_run import ScoringRun
@@ -16,6 +18,11 @@ REASONS_SHOWN = 4
 
 
 def tolerated(plan: Plan) -> int:
+    """Rejected rows that do not count towards the share that may be rejected."""
+    return _without_text(plan) + _count(plan, HEADER_REPEATED)
+
+
+def _without_text(plan: Plan) -> int:
     """Rows that were rejected for want of a text, where other rows have one."""
     without_text = _count(plan, BLANK_TEXT)
     return without_text if plan.rows_read > without_text else 0
@@ -40,13 +47,18 @@ def warn(run: ScoringRun, plan: Plan, unseen: Iterable[str]) -> tuple[str, ...]:
     warnings = [
         f"No row has the column {name}: is it spelled otherwise?" for name in sorted(unseen)
     ]
-    without_text = tolerated(plan)
+    without_text = _without_text(plan)
     if without_text > run.max_rejected_share * plan.rows_read:
         share = without_text / plan.rows_read
         have, they_do = ("has", "It does") if without_text == 1 else ("have", "They do")
         warnings.append(
             f"{without_text:,} of {plan.rows_read:,} rows ({share:.1%}) {have} no text in"
             f" {run.request.text_column}. {they_do} not count towards --max-rejected-share."
+        )
+    if headers := _count(plan, HEADER_REPEATED):
+        warnings.append(
+            f"{counted(headers, 'row')} repeated the header and did not count towards"
+            " --max-rejected-share: were files put together?"
         )
     return tuple(warnings)
 
@@ -56,7 +68,7 @@ def _count(plan: Plan, reason: str) -> int:
 
 
 def _describe_rejected(run: ScoringRun, plan: Plan) -> str:
-    without_text, duplicates = tolerated(plan), _count(plan, DUPLICATE_ID)
+    without_text, duplicates = _without_text(plan), _count(plan, DUPLICATE_ID)
     reasons = sorted(plan.rejected_reasons.items(), key=lambda item: -item[1][0])
     listed = "; ".join(
         f"{count:,} x {reason} (row {', '.join(map(str, rows))}"
@@ -71,7 +83,7 @@ def _describe_rejected(run: ScoringRun, plan: Plan) -> str:
             f"; {counted(different, 'different id')} in {plan.rows_read:,} rows: the column"
             f" {run.request.id_column} does not identify a review"
         )
-    faults = plan.rejected - without_text
+    faults = plan.rejected - tolerated(plan)
     return (
         f"{faults:,} of {counted(plan.rows_read, 'row')} rejected,"
         f" {faults / plan.rows_read:.1%} where {run.max_rejected_share:.1%} are allowed"

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tasks.sentiment.errors import SourceError
-from tasks.sentiment.reading.csv_rows import MISPLACED_QUOTE
+from tasks.sentiment.reading.csv_rows import HEADER_REPEATED, MISPLACED_QUOTE
 from tests.tasks.sentiment.inputs import (
     cells,
     read,
@@ -203,6 +203,27 @@ def test_columns_for_a_file_that_has_a_header_are_refused(tmp_path):
     with pytest.raises(SourceError, match=r"names columns already.*--skip-lines 1"):
         read(file, columns=("id", "text"))
     assert cells(read(file, columns=("id", "text"), skip_lines=1)) == [("1", "a")]
+
+
+@pytest.mark.parametrize("again", ["id,text", "\ufeffid, text", '"id","text"'])
+def test_header_that_comes_again_is_no_review(tmp_path, again):
+    """Files were put together, each with its header."""
+    file = write_bytes(tmp_path / "a.csv", f"id,text\n1,a\n{again}\n2,text\n".encode())
+
+    rows = read(file)
+
+    assert cells(rows) == [("1", "a"), HEADER_REPEATED, ("2", "text")]
+    assert "id" in rows[1].excerpt and "text" in rows[1].excerpt
+
+
+def test_columns_may_be_given_for_a_table_in_parts_of_which_the_first_has_them(tmp_path):
+    """As `split` leaves it: no row of the other parts is lost."""
+    write_bytes(tmp_path / "p_aa.csv", b"id,text\n1,a\n2,b\n")
+    write_bytes(tmp_path / "p_ab.csv", b"3,c\n4,d\n")
+
+    rows = read(tmp_path, columns=("id", "text"))
+
+    assert cells(rows) == [("1", "a"), ("2", "b"), ("3", "c"), ("4", "d")]
 
 
 def test_decimal_comma_of_named_columns_becomes_a_point(tmp_path):

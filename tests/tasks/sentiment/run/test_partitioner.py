@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.sentiment.errors import RejectedTooMany
-from tasks.sentiment.reading.source import FileSource
+from tasks.sentiment.reading.source import FileSource, open_source
 from tasks.sentiment.run import steps
+from tasks.sentiment.run.acceptance import tolerated
 from tasks.sentiment.run.partitioner import partition_source
 from tasks.sentiment.run.plan import Plan
 from tests.tasks.sentiment.small_run import Job, knows_all, published_rows
@@ -63,6 +64,23 @@ def test_rows_without_text_are_no_faults_where_others_have_one(job):
     assert plan.warnings == (
         "3 of 4 rows (75.0%) have no text in review. They do not count towards"
         " --max-rejected-share.",
+    )
+
+
+def test_repeated_headers_are_told_and_are_no_faults(job):
+    """Files were put together, each with its header: all reviews are there."""
+    source = job.source.with_suffix(".csv")
+    header = "id,day,review\n"
+    source.write_text("".join(f"{header}{n},2026-11-22,Fine.\n" for n in range(3)))
+    run = job.again(source=source).scoring_run()
+    steps.begin(run)
+
+    plan = partition_source(run, open_source(str(source)), knows_all)
+
+    assert (plan.accepted, plan.rejected, tolerated(plan)) == (3, 2, 2)
+    assert plan.warnings == (
+        "2 rows repeated the header and did not count towards --max-rejected-share: were files"
+        " put together?",
     )
 
 

@@ -2,16 +2,19 @@
 
 Quality has fallen if, over the labelled days and at least so many frauds, average precision or
 AUC ROC lie further below the figures of the card's test period than allowed, or far more cards
-a day are flagged than the budget. With fewer frauds nothing is judged. A block that somebody
-else has put stays.
+a day are flagged than the budget. With fewer frauds nothing is judged, nor where labels are of
+few answers: those of frauds, or of flagged transactions, show any model better than it is. A
+block that somebody else has put stays.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 from services.fraud.audit.measures import Audit, ModelQuality
+from services.fraud.scoring.evaluation import Metrics
 from services.fraud.scoring.registry import Registry
 
+LEAST_LABELLED = 0.5  # of the answers on the days that have labels
 OWN = "audit of "  # how the reason of a block begins that an audit may lift
 
 
@@ -64,6 +67,8 @@ def judge(audit: Audit, limits: Limits) -> Verdict:
     if metrics is None or frauds < limits.min_frauds:
         few = f"{frauds:,} labelled frauds are too few to judge by; {limits.min_frauds} are needed."
         return Verdict("unknown", (few, *reasons))
+    if one_sided := _labelled_too_few(champion, metrics):
+        return Verdict("unknown", (one_sided, *reasons))
     if expected is None:
         unknown = "The model's card has no figures of a test period to compare with."
         return Verdict("fallen" if reasons else "unknown", (*reasons, unknown))
@@ -84,6 +89,16 @@ def judge(audit: Audit, limits: Limits) -> Verdict:
     if reasons:
         return Verdict("fallen", tuple(reasons))
     return Verdict("held", (f"Judged by {frauds:,} labelled frauds.",))
+
+
+def _labelled_too_few(champion: ModelQuality, metrics: Metrics) -> str | None:
+    answers = champion.labelled_of or metrics.rows
+    if metrics.frauds < metrics.rows and metrics.rows >= LEAST_LABELLED * answers:
+        return None
+    return (
+        f"Of {answers:,} answers {metrics.rows:,} are labelled, {metrics.frauds:,} of them as"
+        " frauds: quality cannot be known by these. Send labels of the genuine ones too."
+    )
 
 
 def _too_many_alerts(champion: ModelQuality, limits: Limits) -> list[str]:

@@ -50,11 +50,12 @@ def evaluate(
     truth = np.asarray(is_fraud, dtype=bool)
     frauds = int(truth.sum())
     found = card_precision(days, customers, probabilities, truth, k)
+    both = 0 < frauds < len(truth)  # among frauds alone, any order has an average precision of 1
     return Metrics(
         rows=len(truth),
         frauds=frauds,
-        auc_roc=auc_roc(truth, probabilities) if 0 < frauds < len(truth) else None,
-        average_precision=average_precision(truth, probabilities) if frauds else None,
+        auc_roc=auc_roc(truth, probabilities) if both else None,
+        average_precision=average_precision(truth, probabilities) if both else None,
         card_precision=found,
         share_of_oracle=share_of_oracle(found, days, customers, truth, k),
         calibration_error=expected_calibration_error(truth, probabilities),

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from services.fraud.audit.answers import epoch_s, read_day
 from services.fraud.audit.measures import Audit, Period, audit
 from services.fraud.audit.run import write_audit
+from services.fraud.audit.verdict import Limits, judge
 from services.fraud.log.database import Database
 from services.fraud.log.rows import LABELS, PREDICTIONS
 from services.fraud.log.tables import Label, Prediction
@@ -206,7 +207,26 @@ def test_answer_to_features_alone_counts_on_the_day_it_was_given(sqlite_database
     (one,) = audited(sqlite_database).days
     assert (one.day, one.answers, one.flagged, one.alerts) == (PERIOD.first, 2, 2, 2)
     assert (one.labelled, one.frauds, one.card_precision_100) == (1, 1, None)
-    assert (one.auc_roc, one.average_precision) == (None, 1.0)
+    assert (one.auc_roc, one.average_precision) == (None, None)
+
+
+def test_frauds_alone_have_no_average_precision(sqlite_database, sqlite_url, traffic):
+    """Any model would have 1.0 by them; and it is known of how many answers they are."""
+    write_traffic(sqlite_url, traffic, labelled=False)
+    rows = traffic.on(PERIOD.first, PERIOD.last_labelled)
+    frauds = rows[rows["label"]]
+    with sqlite_database.transaction(writes=True) as connection:
+        labels = [Label(key, True, 0.0, 0.0) for key in frauds["transaction_id"]]
+        LABELS.insert(connection, labels)
+    found = audited(sqlite_database)
+
+    champion = found.model(CHAMPION)
+    assert champion is not None and champion.metrics is not None
+    assert (champion.metrics.rows, champion.labelled_of) == (len(frauds), len(rows))
+    assert champion.metrics.average_precision is None
+    verdict = judge(found, Limits(min_frauds=1))
+    assert verdict.quality == "unknown"
+    assert f"Of {len(rows)} answers {len(frauds)} are labelled" in verdict.reasons[0]
 
 
 def test_day_is_read_in_the_types_that_are_computed_with(sqlite_database):

@@ -28,7 +28,7 @@ def audit_with(**changes: Any) -> Audit:
         metrics=replace(PROMISED, rows=10_000, frauds=90),
         expected=PROMISED,
     )
-    measures = {"average_precision", "auc_roc", "frauds"} & changes.keys()
+    measures = {"average_precision", "auc_roc", "frauds", "rows"} & changes.keys()
     measured = {name: changes.pop(name) for name in measures}
     if champion.metrics and measured:
         champion = replace(champion, metrics=replace(champion.metrics, **measured))
@@ -54,6 +54,10 @@ def audit_with(**changes: Any) -> Audit:
         ({"alerts_per_day": 31.0}, "fallen", "31 cards a day are flagged, and the budget is 10"),
         ({"average_precision": 0.1, "frauds": 29}, "unknown", "29 labelled frauds are too few"),
         ({"metrics": None, "alerts_per_day": 31.0}, "unknown", "0 labelled frauds are too few"),
+        ({"rows": 90, "labelled_of": 860}, "unknown", "Send labels of the genuine ones too"),
+        ({"rows": 90}, "unknown", "90 are labelled, 90 of them as frauds"),
+        ({"rows": 400, "labelled_of": 860}, "unknown", "Of 860 answers 400 are labelled"),
+        ({"rows": 430, "labelled_of": 860}, "held", "90 labelled frauds"),
         ({"expected": None}, "unknown", "no figures of a test period"),
         ({"average_precision": 0.99}, "held", "90"),
     ],
@@ -83,8 +87,8 @@ def test_fall_blocks_promotion_and_recovery_allows_it_again(tmp_path):
     with pytest.raises(PromotionRefused, match=r"Average precision is 0\.200"):
         registry.promote("fraud_detector:next", "a test")
 
-    few = audit_with(frauds=3)
-    assert enforce(judge(few, limits), registry, few).block == "kept"
+    for unknown in (audit_with(frauds=3), audit_with(rows=90, average_precision=1.0)):
+        assert enforce(judge(unknown, limits), registry, unknown).block == "kept"
     assert registry.blocked() is not None
 
     assert enforce(judge(held, limits), registry, held).block == "lifted"

@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
 from services.fraud.state.busy_keys import count_again, forget_idle, stop_counting
@@ -27,6 +27,15 @@ _INSERT = (
     "INSERT OR IGNORE INTO transactions"
     " (transaction_id, customer_id, terminal_id, cents, time, is_fraud) VALUES (?, ?, ?, ?, ?, ?)"
 )
+_OTHERWISE = (  # known from a snapshot, with other content; an answer is for what was sent
+    "SELECT 1 FROM transactions WHERE transaction_id = ? AND answer IS NULL"
+    " AND (customer_id, terminal_id, cents, time) <> (?, ?, ?, ?)"
+)
+_LABEL_WAITS = (
+    "INSERT OR REPLACE INTO early_labels SELECT transaction_id, is_fraud, labelled_at"
+    " FROM transactions WHERE transaction_id = ? AND answer IS NULL AND labelled_at IS NOT NULL"
+)
+_TAKE_OUT = "DELETE FROM transactions WHERE transaction_id = ? AND answer IS NULL"
 _RAISE = (
     "UPDATE transactions SET is_fraud = 1"
     " WHERE transaction_id = ? AND NOT is_fraud AND labelled_at IS NULL"
@@ -57,18 +66,21 @@ class Loaded:
         added: transactions that were not known.
         labelled: known ones that have turned out to be fraud.
         removed: those that no window reaches any more.
+        replaced: known ones of earlier snapshots that this one gives otherwise.
     """
 
     added: int = 0
     labelled: int = 0
     removed: int = 0
+    replaced: int = 0
 
 
 def load(file: StateFile, pointer: Pointer) -> Loaded:
     """Take in a snapshot; one process at a time, and who comes later finds it done.
 
-    A row whose transaction is known changes nothing but its label, and that only to fraud, and
-    only if no label of it came here: the snapshot may be older.
+    A row whose transaction was answered changes nothing but its label, and that only to fraud, and
+    only if no label of it came here: the snapshot may be older. What an earlier snapshot gave
+    otherwise is replaced: the file that it was read from has been corrected.
 
     Raises: StateUnavailable: the snapshot cannot be read; sqlite3.Error: nor the state written.
     """
@@ -78,13 +90,13 @@ def load(file: StateFile, pointer: Pointer) -> Loaded:
         if _facts(file.connection).get("snapshot") == pointer.digest:
             return Loaded()
         coverage = coverage_of(pointer)
-        added, labelled = _load_at_once(file, pointer) or _load_beside(file, pointer)
+        loaded = _load_at_once(file, pointer) or _load_beside(file, pointer)
         with file.writing() as connection:
             covered = _write_coverage(connection, coverage)
             connection.execute(_KEEP, ("snapshot", pointer.digest))
         removed = prune(file, covered.as_of - KEPT_S)
         file.shorten_log()
-        return Loaded(added, labelled, removed)
+        return replace(loaded, removed=removed)
 
 
 def read_coverage(connection: sqlite3.Connection) -> Coverage | None:
@@ -143,7 +155,7 @@ def _facts(connection: sqlite3.Connection) -> dict[str, Any]:
     return dict(connection.execute("SELECT name, value FROM facts"))
 
 
-def _load_at_once(file: StateFile, pointer: Pointer) -> tuple[int, int] | None:
+def _load_at_once(file: StateFile, pointer: Pointer) -> Loaded | None:
     """Into an empty state: in one transaction, indices last. None if it is not empty."""
     connection = file.connection
     connection.execute(f"PRAGMA cache_size = -{BULK_CACHE_KIB}")
@@ -159,15 +171,34 @@ def _load_at_once(file: StateFile, pointer: Pointer) -> tuple[int, int] | None:
         for name, columns in INDICES.items():
             connection.execute(f"CREATE INDEX {name} ON {columns}")
         count_again(connection)
-    return added, 0
+    return Loaded(added)
 
 
-def _load_beside(file: StateFile, pointer: Pointer) -> tuple[int, int]:
-    added = labelled = 0
+def _load_beside(file: StateFile, pointer: Pointer) -> Loaded:
+    added = labelled = replaced = 0
     for rows in read_snapshot(pointer, CHUNK_ROWS):
+        replaced += _replace(file, rows)
         added += _write(file, _INSERT, rows)
         labelled += _write(file, _RAISE, [(row[0],) for row in rows if row[-1]])
-    return added, labelled
+    return Loaded(added, labelled, replaced=replaced)
+
+
+def _replace(file: StateFile, rows: Sequence[Row]) -> int:
+    """Bring what earlier snapshots gave otherwise to what this one says; how many rows.
+
+    Their labels that came here wait for a moment, as those of transactions that are still to come.
+    """
+    known = file.connection.execute
+    others = [row for row in rows if known(_OTHERWISE, row[:-1]).fetchone()]
+    if not others:
+        return 0
+    keys = [row[:1] for row in others]
+    with file.writing(len(others)) as connection:
+        connection.executemany(_LABEL_WAITS, keys)
+        connection.executemany(_TAKE_OUT, keys)
+        replaced = connection.executemany(_INSERT, others).rowcount
+    time.sleep(PAUSE_S)
+    return replaced
 
 
 def _write(file: StateFile, statement: str, rows: Sequence[tuple[Any, ...] | Row]) -> int:

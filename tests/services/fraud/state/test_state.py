@@ -387,6 +387,26 @@ def test_load_beside_requests_keeps_what_is_known(state, tmp_path):
     assert frauds(state) & {str(number) for number in range(500)} == {"0", "2"}
 
 
+def test_corrected_snapshot_replaces_what_an_earlier_one_gave_otherwise(state, tmp_path):
+    """Whatever was wrong, a busy key's counts and labels included; what was answered stays."""
+    right = stream(3_000, days=30, keys=(3, 3)).assign(is_fraud=False)
+    wrong = right.assign(customer_id="NULL", cents=1, time=right["time"] // 1_000)
+    rows = list(transactions(right))
+    for row in rows[:10]:
+        state.once(row, lambda _windows: b"live")
+    state.load(snapshot(wrong, START // 1_000 + 30 * DAY_S, tmp_path))
+    state.label([("20", True, 5.0)])
+
+    loaded = state.load(snapshot(right, START + 30 * DAY_S, tmp_path))
+
+    assert loaded == Loaded(replaced=2_990)
+    assert (count_rows(state), frauds(state), waiting(state)) == (3_000, {"20"}, [])
+    assert state.once(rows[0], never).answer == b"live"
+    right.loc[20, "is_fraud"] = True
+    windows = [windows_of(state, row) for row in rows]
+    np.testing.assert_array_equal(features(right, windows), table_features(right))
+
+
 def test_load_removes_what_no_window_reaches(state, tmp_path):
     """Older than 38 days before the snapshot."""
     state.once(sale(1, START), count)

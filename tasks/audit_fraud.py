@@ -86,6 +86,8 @@ def write_snapshot(run: AuditRun) -> WrittenSnapshot | None:
     written = snapshot(run, datetime.now(UTC))
     for subject, how in (written.assumed if written else {}).items():
         print_notice(f"{subject}: {how}")
+    if written and written.steps_back:
+        print_notice(f"history: {written.steps_back}")
     return written
 
 

@@ -82,7 +82,6 @@ class ModelQuality:
 
     Attributes:
         metrics: over the labelled transactions; None if there are none.
-        labelled_of: answers on the days that these are of.
         days: on which it answered, young ones included.
         alerts_per_day: mean number of cards with a flagged transaction, over these days.
         calibration: (mean probability, share of frauds, rows) of bins of equally many rows.
@@ -101,7 +100,6 @@ class ModelQuality:
     equal_decisions: float | None = None
     mean_difference: float | None = None
     largest_difference: float | None = None
-    labelled_of: int | None = None
 
     @property
     def flagged_share(self) -> float:
@@ -134,7 +132,6 @@ class _Track:
     flagged: int = 0
     alerts: list[int] = field(default_factory=list)
     labelled: list[pd.DataFrame] = field(default_factory=list)
-    labelled_of: int = 0
     equal: int = 0
     differences: float = 0.0
     largest: float = 0.0
@@ -227,7 +224,6 @@ def _measure_day(
         columns = ["customer_id", "probability", "label"]
         labelled = rows.loc[rows["label"].notna(), columns].assign(day=day.toordinal())
         track.labelled.append(labelled)
-        track.labelled_of += len(rows) if len(labelled) else 0
         more |= {"labelled": len(labelled), "frauds": int(labelled["label"].sum())}
         if found := _metrics(labelled):
             names = ("auc_roc", "average_precision", "calibration_error")
@@ -263,7 +259,6 @@ def _sum_up(model: str, role: str, track: _Track, card: Card | None) -> ModelQua
         metrics=None if labelled is None else _metrics(labelled),
         expected=card.metrics if card else None,
         calibration=() if labelled is None else _calibration(labelled),
-        labelled_of=track.labelled_of,
         **more,
     )
 

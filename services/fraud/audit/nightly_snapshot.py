@@ -23,6 +23,7 @@ from services.fraud.state.snapshot import (
     coverage_of_table,
     read_pointer,
     read_snapshot,
+    steps_back,
     write_snapshot,
 )
 from services.fraud.transactions.features import HOUR_S
@@ -41,6 +42,7 @@ class WrittenSnapshot:
     as_of: int  # seconds since 1970
     source: str
     assumed: Mapping[str, str] = field(default_factory=dict)  # how a file was read, in words
+    steps_back: str | None = None  # that the history was newer before, in words
 
 
 def snapshot_of_file(
@@ -131,10 +133,11 @@ def _write(
     known = table["transaction_id"].astype(str).map(labels)
     is_fraud = known.where(known.notna(), table["is_fraud"]).astype(bool)
     as_of, labelled = covered.as_of, table.loc[known.notna(), "time"]
+    back = steps_back(home, as_of)
     if len(labelled):
         newest = min(int(labelled.max()), as_of)
         covered = replace(covered, labelled_until=max(newest, covered.labelled_until or newest))
     path = write_snapshot(table.assign(is_fraud=is_fraud), as_of, home, covered)
     recent = table["time"].between(as_of - KEPT_S, as_of, inclusive="right")
     frauds = int(is_fraud[recent].sum())
-    return WrittenSnapshot(path, int(recent.sum()), frauds, as_of, source, assumed or {})
+    return WrittenSnapshot(path, int(recent.sum()), frauds, as_of, source, assumed or {}, back)

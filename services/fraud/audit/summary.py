@@ -3,6 +3,8 @@
 Promise: what comes from the data cannot end a table cell, begin a link, or style the terminal.
 """
 
+from datetime import UTC, datetime
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -110,7 +112,8 @@ def _facts(report: AuditReport) -> dict[str, str]:
         facts["labels"] = f"{loaded} loaded, {unknown} of transactions that are not in the log"
     if report.snapshot:
         rows = integer(report.snapshot.rows)
-        facts["snapshot"] = f"{rows} transactions from {report.snapshot.source}"
+        newest = f"{datetime.fromtimestamp(report.snapshot.as_of, UTC):%Y-%m-%d %H:%M} UTC"
+        facts["snapshot"] = f"{rows} transactions from {report.snapshot.source}, up to {newest}"
     return {**facts, **report.where}
 
 

@@ -67,7 +67,7 @@ def judge(audit: Audit, limits: Limits) -> Verdict:
     if metrics is None or frauds < limits.min_frauds:
         few = f"{frauds:,} labelled frauds are too few to judge by; {limits.min_frauds} are needed."
         return Verdict("unknown", (few, *reasons))
-    if one_sided := _labelled_too_few(champion, metrics):
+    if one_sided := _labelled_too_few(audit, metrics):
         return Verdict("unknown", (one_sided, *reasons))
     if expected is None:
         unknown = "The model's card has no figures of a test period to compare with."
@@ -91,8 +91,11 @@ def judge(audit: Audit, limits: Limits) -> Verdict:
     return Verdict("held", (f"Judged by {frauds:,} labelled frauds.",))
 
 
-def _labelled_too_few(champion: ModelQuality, metrics: Metrics) -> str | None:
-    answers = champion.labelled_of or metrics.rows
+def _labelled_too_few(audit: Audit, metrics: Metrics) -> str | None:
+    """Why the labels tell of no quality; None: they do."""
+    champion = (audit.champion, "answered")
+    days = [day for day in audit.days if (day.model, day.role) == champion and day.labelled]
+    answers = sum(day.answers for day in days)
     if metrics.frauds < metrics.rows and metrics.rows >= LEAST_LABELLED * answers:
         return None
     return (

@@ -9,6 +9,7 @@ named by what they hold, so that the same snapshot written twice is one file.
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,6 +88,22 @@ def write_snapshot(
     for old in files[:-FILES_KEPT]:
         old.unlink(missing_ok=True)
     return path
+
+
+def steps_back(home: Path, as_of: int) -> str | None:
+    """That a history up to then would end before the current one, in words; None: it does not."""
+    with suppress(StateUnavailable):  # one that is damaged is replaced by any
+        current = read_pointer(home)
+        if current is not None and as_of < current.as_of:
+            return (
+                f"ends at {_utc(as_of)}, before the current one, {_utc(current.as_of)}: a new state"
+                " starts from there, one that goes on keeps what it has"
+            )
+    return None
+
+
+def _utc(time: int) -> str:
+    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def coverage_of_table(transactions: "pd.DataFrame", as_of: int) -> Coverage:

@@ -40,6 +40,7 @@ from services.fraud.transactions.transactions import IDS, LABEL, WANTED, table_f
 
 Refunds = Literal["refuse", "drop"]
 _NOISE = 1e-4  # as of cents
+_OLDEST_S = 10 * 365 * DAY_S  # since 1970: no card was asked about over a network before
 _IF_MISSING = (
     "; --columns customer_id=NAME,amount=NAME,... says how the file calls them, and train_fraud"
     " --table FILE --label NAME trains on any columns as they are"
@@ -93,8 +94,12 @@ def read_foreign(
         rows = np.arange(1, len(columns["amount"].values) + 1)
         columns[IDS[0]] = Column(path.name, IDS[0], pa.array(rows))
     kept = _read_amounts(columns, reading, told)
-    _read_times(columns, mapping.time_unit if mapping else None, reading, told)
-    return table_form(columns, path, now, kept), told
+    unit = mapping.time_unit if mapping else None
+    _read_times(columns, unit, reading, told)
+    table = table_form(columns, path, now, kept)
+    if unit not in UNITS:  # a start can be said, whichever
+        _refuse_other_unit(int(table["time"].max()), columns["time"], unit)
+    return table, told
 
 
 def as_history(table: pd.DataFrame, told: Mapping[str, str]) -> pd.DataFrame:
@@ -189,9 +194,26 @@ def _read_times(
             start = reading.time_start or _start_of(seconds, reading.run_date)
             told["time"] = f"{unit} since {start}T00:00Z (--time-start says otherwise)"
             seconds = seconds + (start - date(1970, 1, 1)).days * DAY_S
-        column.refuse(seconds > LAST_S, "after the year 9999: is it in the unit that is said?")
+        other = ", or :epoch_ms" if unit == "epoch" else ""
+        fault = f"after the year 9999: is it in the unit that is said{other}?"
+        column.refuse(seconds > LAST_S, fault)
         microseconds = np.rint(seconds * MICROSECONDS).astype(np.int64)
     columns["time"] = replace(column, values=pa.array(microseconds, pa.timestamp("us", "UTC")))
+
+
+def _refuse_other_unit(newest_s: int, column: Column, unit: str | None) -> None:
+    """Times that all lie at the beginning of 1970 were counted in another unit.
+
+    Raises: TransactionsError: so they do.
+    """
+    if newest_s >= _OLDEST_S:
+        return
+    day = datetime.fromtimestamp(newest_s, UTC).date()
+    fault = f"{column.file}, column {column.name}: all times lie before 1980, the last on {day}"
+    if unit == "epoch_ms" and newest_s * 1_000 >= _OLDEST_S:
+        right = datetime.fromtimestamp(newest_s * 1_000, UTC).year
+        raise TransactionsError(f"{fault}; {column.name}:epoch, seconds, would be {right}")
+    raise TransactionsError(f"{fault}: numbers of another unit were taken for them")
 
 
 def seconds_in(column: Column, unit: str) -> np.ndarray:

@@ -235,6 +235,8 @@ def test_file_with_other_names_is_read_as_training_reads_it(database, tmp_path):
     )
     written = snapshot_of_file(file, database, tmp_path, now)
     assert (written.rows, written.frauds, written.assumed) == (1, 1, {"delimiter": "bars"})
+    assert later.steps_back is None and written.steps_back is not None
+    assert written.steps_back.startswith("ends at 2026-11-01T10:00:00Z, before the current one, 2")
 
 
 @pytest.mark.parametrize("trained_on", [True, False])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.fraud.audit.measures import Audit, ModelQuality, Period
+from services.fraud.audit.measures import Audit, DayQuality, ModelQuality, Period
 from services.fraud.audit.verdict import OWN, Limits, enforce, judge
 from services.fraud.errors import PromotionRefused
 from services.fraud.scoring.evaluation import Metrics
@@ -29,13 +29,15 @@ def audit_with(**changes: Any) -> Audit:
         expected=PROMISED,
     )
     measures = {"average_precision", "auc_roc", "frauds", "rows"} & changes.keys()
+    answers = changes.pop("answers", 10_000)
+    day = DayQuality(RUN_DATE, CHAMPION, "answered", answers, 120, 8, 10.0, labelled=1)
     measured = {name: changes.pop(name) for name in measures}
     if champion.metrics and measured:
         champion = replace(champion, metrics=replace(champion.metrics, **measured))
     return Audit(
         period=Period(RUN_DATE, 14, 7),
         champion=CHAMPION,
-        days=(),
+        days=(day, replace(day, answers=10_000, labelled=0)),
         models=(replace(champion, **changes),),
         drift=(),
         last_week=(),
@@ -54,10 +56,10 @@ def audit_with(**changes: Any) -> Audit:
         ({"alerts_per_day": 31.0}, "fallen", "31 cards a day are flagged, and the budget is 10"),
         ({"average_precision": 0.1, "frauds": 29}, "unknown", "29 labelled frauds are too few"),
         ({"metrics": None, "alerts_per_day": 31.0}, "unknown", "0 labelled frauds are too few"),
-        ({"rows": 90, "labelled_of": 860}, "unknown", "Send labels of the genuine ones too"),
-        ({"rows": 90}, "unknown", "90 are labelled, 90 of them as frauds"),
-        ({"rows": 400, "labelled_of": 860}, "unknown", "Of 860 answers 400 are labelled"),
-        ({"rows": 430, "labelled_of": 860}, "held", "90 labelled frauds"),
+        ({"rows": 90, "answers": 860}, "unknown", "Send labels of the genuine ones too"),
+        ({"rows": 90, "answers": 90}, "unknown", "90 are labelled, 90 of them as frauds"),
+        ({"rows": 400, "answers": 860}, "unknown", "Of 860 answers 400 are labelled"),
+        ({"rows": 430, "answers": 860}, "held", "90 labelled frauds"),
         ({"expected": None}, "unknown", "no figures of a test period"),
         ({"average_precision": 0.99}, "held", "90"),
     ],

@@ -170,7 +170,17 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "a unit that cannot be": (
         row(time="1793491218000"),
         {"columns": "time=time:epoch"},
-        "after the year 9999",
+        "after the year 9999: is it in the unit that is said, or :epoch_ms?",
+    ),
+    "seconds taken for milliseconds": (
+        row(time="1793491218"),
+        {"columns": "time=time:epoch_ms"},
+        "all times lie before 1980, the last on 1970-01-21; time:epoch, seconds, would be 2026",
+    ),
+    "numbers written as dates": (
+        row(time="1970-01-01T00:00:02"),
+        {},
+        "the last on 1970-01-01: numbers of another unit were taken for them",
     ),
     "future": (row(time="1893491218"), {"columns": "time=time:epoch"}, "lies in the future"),
     "refund": (row("-4.97"), {}, "row 1: negative, a refund or a reversal: --refunds drop"),

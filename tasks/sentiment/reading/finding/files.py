@@ -1,8 +1,10 @@
 """Which files a reference means: a path, a folder with all below it, or a glob.
 
 Files and folders whose name begins with `.` or `_` are left out of folders and globs, as are files
-of another kind than tables. A folder that cannot be read is an error: all that is asked for is
-scored, or nothing. A folder named `column=value`, as Hive and Spark write them, gives
+of another kind than tables, what Excel writes beside an open workbook (`~$`), and links that lead
+nowhere. Of the folders that a glob matches, those named as tables are gone into, as Spark writes
+them, and all where it matches nothing else. A folder that cannot be read is an error: all that is
+asked for is scored, or nothing. A folder named `column=value`, as Hive and Spark write them, gives
 every row below it that column.
 """
 
@@ -12,7 +14,7 @@ import glob
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -69,14 +71,15 @@ def find_files(reference: str, text: TextFormat) -> Found:
         file = InputFile(path, storable(path.name), text, state_of(path))
         return Found(storable(stem(path.name)), [file])
     if path.is_dir():
-        base, found, none = path, _walk(path), f"the folder {path} holds no input file"
+        base, found, none = path, set(_walk(path, path)), f"the folder {path} holds no input file"
     elif glob.has_magic(reference):
         base, none = _base(path), f"no input file matches {reference}"
         _refuse_unreadable(path, base)
-        found = iter(set(_matches(str(path))))
+        found = _with_folders(set(_matches(str(path))), base)
     else:
         raise SourceError(_not_there(path))
-    names = [file.relative_to(base) for file in sorted(found) if _is_file(file, base)]
+    modes = {place.relative_to(base): _mode(place, base) for place in sorted(found)}
+    names = [name for name, mode in modes.items() if stat.S_ISREG(mode)]
     data = choose(names)
     if not data:
         raise SourceError(f"{none}; {UNDERSTOOD}")
@@ -88,20 +91,46 @@ def find_files(reference: str, text: TextFormat) -> Found:
     ]
     taken = set(data)
     left_out = [storable(name.as_posix()) for name in names if name not in taken]
+    left_out += _describe_others(modes, base)
     return Found(storable(base.resolve().name) or "root", files, left_out)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder; folders that are links are not gone into.
+def _describe_others(modes: Mapping[Path, int], base: Path) -> Iterator[str]:
+    """What else was found and is not read: links, and folders of which no file was found."""
+    above = {
+        folder for name, mode in modes.items() if not stat.S_ISDIR(mode) for folder in name.parents
+    }
+    for name, mode in modes.items():
+        if stat.S_ISREG(mode) or name in above or not _is_seen(name):
+            continue
+        told = storable(name.as_posix())
+        if stat.S_ISDIR(mode):
+            told += ": a linked folder" if (base / name).is_symlink() else ": a folder"
+        yield told if mode else f"{told}: a link that leads nowhere"
+
+
+def _with_folders(found: set[Path], base: Path) -> set[Path]:
+    """What a pattern matches, and the files in those of its folders that are meant.
+
+    Raises: SourceError: a folder that is not hidden cannot be read.
+    """
+    folders = {place for place in found if stat.S_ISDIR(_mode(place, base))}
+    meant = {place for place in folders if folders == found or _ending(place) in _TABLES}
+    return found.union(*(_walk(folder, base) for folder in meant))
+
+
+def _walk(folder: Path, base: Path) -> Iterator[Path]:
+    """All files below a folder, and the linked folders, which are not gone into.
 
     Raises: SourceError: a folder that is not hidden cannot be read.
     """
 
     def refuse(error: OSError) -> None:
-        _refuse(Path(error.filename), folder, error)
+        _refuse(Path(error.filename), base, error)
 
-    for place, _, files in os.walk(folder, onerror=refuse):
+    for place, folders, files in os.walk(folder, onerror=refuse):
         yield from (Path(place, name) for name in files)
+        yield from (link for name in folders if (link := Path(place, name)).is_symlink())
 
 
 def _matches(pattern: str) -> Iterator[Path]:
@@ -124,13 +153,16 @@ def _refuse_unreadable(pattern: Path, base: Path) -> None:
                 _refuse(place, base, error)
 
 
-def _is_file(file: Path, base: Path) -> bool:
-    """Raises: SourceError: it is not hidden, and its folder does not say."""
+def _mode(place: Path, base: Path) -> int:
+    """What is at a place; 0: nothing is there, or it is hidden and its folder does not say.
+
+    Raises: SourceError: it is not hidden, and its folder does not say.
+    """
     try:
-        return stat.S_ISREG(file.stat().st_mode)
+        return place.stat().st_mode
     except OSError as error:
-        _refuse(file, base, error)
-        return False
+        _refuse(place, base, error)
+        return 0
 
 
 def _refuse(place: Path, base: Path, error: OSError) -> None:
@@ -171,7 +203,7 @@ def stem(name: str) -> str:
 
 
 def _is_seen(name: Path) -> bool:
-    return not any(part.startswith((".", "_")) for part in name.parts)
+    return not any(part.startswith((".", "_", "~$")) for part in name.parts)
 
 
 def _base(pattern: Path) -> Path:
@@ -185,6 +217,8 @@ def _base(pattern: Path) -> Path:
 
 
 def _not_there(path: Path) -> str:
+    if path.is_symlink():
+        return f"{path} is a link to {path.readlink()}, where nothing is"
     if not path.parent.is_dir():
         return f"{path} does not exist: there is no folder {path.parent}"
     siblings = [entry.name for entry in path.parent.iterdir() if _is_seen(Path(entry.name))]

@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.sentiment.errors import SourceError
+from tasks.sentiment.reading.finding.files import find_files
+from tasks.sentiment.reading.recognition.dialect import UTF8
 from tasks.sentiment.reading.source import open_source
 from tests.tasks.sentiment.inputs import COLUMNS, ROWS, write_bytes, write_csv, write_tsv
 
@@ -150,3 +152,49 @@ def test_file_that_its_folder_does_not_tell_about_is_refused(tmp_path, locked):
     locked[str(tmp_path)] = True
     with pytest.raises(SourceError, match=r"a\.csv cannot be read: Permission denied"):
         open_source(str(tmp_path))
+
+
+def test_link_that_leads_nowhere_is_told(tmp_path):
+    """An archive that is not mounted: a folder is read without it, and says so."""
+    write_csv(tmp_path / "day1.csv")
+    (tmp_path / "day2.csv").symlink_to(tmp_path / "archive" / "day2.csv")
+    (tmp_path / "day3").symlink_to(tmp_path)
+
+    told = open_source(str(tmp_path)).left_out
+    matched = open_source(str(tmp_path / "*.csv")).left_out
+
+    assert "day2.csv: a link that leads nowhere" in told and "day3: a linked folder" in told
+    assert matched == "1 file left out (day2.csv: a link that leads nowhere)"
+    with pytest.raises(SourceError, match=r"day2\.csv is a link to .*archive.*, where nothing is"):
+        open_source(str(tmp_path / "day2.csv"))
+
+
+def test_folder_named_as_a_table_is_read_where_a_pattern_matches_it(tmp_path):
+    """Spark writes a table so; other folders beside files are told."""
+    write_csv(tmp_path / "day1.csv")
+    write_csv(tmp_path / "day2.csv" / "part-0.csv")
+    write_csv(tmp_path / "days" / "day3.csv")
+    write_bytes(tmp_path / "day2.csv" / "_SUCCESS", b"")
+
+    found = find_files(str(tmp_path / "day*"), UTF8)
+
+    assert [file.name for file in found.files] == ["day1.csv", "day2.csv/part-0.csv"]
+    assert found.remark == "2 files left out (day2.csv/_SUCCESS, days: a folder)"
+
+
+def test_pattern_that_matches_folders_alone_means_what_is_in_them(tmp_path):
+    """With the columns that their names give."""
+    for name in ("date=2026-11-19/0.csv", "date=2026-11-20/0.csv", "date=2026-12-01/0.csv"):
+        write_csv(tmp_path / name)
+
+    rows = list(open_source(str(tmp_path / "date=2026-11-*")).rows(["id", "date"], ["date"]))
+
+    assert {row.values["date"] for row in rows if row.values} == {"2026-11-19", "2026-11-20"}
+
+
+def test_what_excel_writes_beside_an_open_workbook_is_left_out(tmp_path):
+    """It has the workbook's ending and is none."""
+    write_csv(tmp_path / "r.csv")
+    write_bytes(tmp_path / "~$r.xlsx", b"\x04user\0")
+
+    assert open_source(str(tmp_path)).left_out == "1 file left out (~$r.xlsx)"

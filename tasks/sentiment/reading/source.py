@@ -32,6 +32,7 @@ class FileSource:
     def __init__(self, found: Found) -> None:
         """Args: found: at least one file."""
         self.name, self.files, self.left_out = found.name, found.files, found.remark
+        self.copies = found.copies  # files of one name but for how they are packed
         self.read_as: Counter[str] = Counter()  # how many files the last reading read in which way
         self.short_rows = 0  # of the last reading: whole but for cells at their end
         self.unseen: frozenset[str] = frozenset()  # optional columns that no row read so far has
@@ -139,7 +140,7 @@ class QuerySource:
         """Args: query_url: SQLAlchemy address."""
         self.name = f"query-{hashlib.sha256(query.encode()).hexdigest()[:8]}"
         self.read_as: Counter[str] = Counter()
-        self.left_out, self.short_rows = "", 0
+        self.left_out, self.copies, self.short_rows = "", "", 0
         self._query = query
         self._query_url = query_url
         self.unseen: frozenset[str] = frozenset()

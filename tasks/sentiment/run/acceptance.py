@@ -11,6 +11,7 @@ from services.reporting.figures import counted
 from tasks.sentiment.errors import RejectedTooMany, TooFewRows
 from tasks.sentiment.reading.csv_rows import HEADER_REPEATED
 from tasks.sentiment.reading.reviews import BLANK_TEXT, DUPLICATE_ID
+from tasks.sentiment.run import publication
 from tasks.sentiment.run.plan import Plan
 from tasks.sentiment.run.scoring_run import ScoringRun
 
@@ -55,12 +56,39 @@ def warn(run: ScoringRun, plan: Plan, unseen: Iterable[str]) -> tuple[str, ...]:
             f"{without_text:,} of {plan.rows_read:,} rows ({share:.1%}) {have} no text in"
             f" {run.request.text_column}. {they_do} not count towards --max-rejected-share."
         )
+    if plan.copies:
+        warnings.append(
+            f"{plan.copies} have one name but for how they are packed: if one is a copy, leave it"
+            " out, since its rows are read twice."
+        )
+    if ids := _describe_other_ids(run):
+        warnings.append(ids)
     if headers := _count(plan, HEADER_REPEATED):
         warnings.append(
             f"{counted(headers, 'row')} repeated the header and did not count towards"
             " --max-rejected-share: were files put together?"
         )
     return tuple(warnings)
+
+
+def _describe_other_ids(run: ScoringRun) -> str:
+    """That the source's ids came from elsewhere before, "" if they did not."""
+    newest = publication.newest_entry(run.folder)
+    if newest is None or "id_column" not in newest[1].get("request", {}):
+        return ""
+    run_date, before = newest[0], newest[1]["request"]["id_column"]
+    if before == run.request.id_column:
+        return ""
+    now, then = map(_describe_ids, (run.request.id_column, before))
+    way_out = f"--id-column {before}" if before else "no --id-column"
+    return (
+        f"Ids are made from {now}, and on {run_date} they were made from {then}: reviews of that"
+        f" date are there a second time. Give {way_out}, or another --source-name."
+    )
+
+
+def _describe_ids(column: str | None) -> str:
+    return f"the column {column}" if column else "the texts"
 
 
 def _count(plan: Plan, reason: str) -> int:
@@ -77,7 +105,9 @@ def _describe_rejected(run: ScoringRun, plan: Plan) -> str:
         if not (reason == BLANK_TEXT and without_text)
     )
     hint = f"; {plan.encoding_hint}" if plan.encoding_hint else ""
-    if 2 * duplicates > plan.rows_read:
+    if duplicates and plan.copies:
+        hint += f"; {plan.copies} have one name but for how they are packed: is one a copy?"
+    elif 2 * duplicates > plan.rows_read:
         different = plan.rows_read - plan.rejected
         hint += (
             f"; {counted(different, 'different id')} in {plan.rows_read:,} rows: the column"

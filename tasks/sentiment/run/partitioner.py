@@ -192,6 +192,7 @@ class Partitioner:
             read_as=dict(source.read_as),
             left_out=source.left_out,
             short_rows=source.short_rows,
+            copies=source.copies,
             encoding_hint=encoding_hint,
         )
         if plan.accepted + plan.rejected != rows_read:

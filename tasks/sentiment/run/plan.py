@@ -53,6 +53,7 @@ class Plan:
     warnings: tuple[str, ...] = ()  # sentences about the source as a whole
     left_out: str = ""  # how many files of a folder, and which
     short_rows: int = 0  # whole but for cells at their end
+    copies: str = ""  # files of one name but for how they are packed
 
     @property
     def accepted(self) -> int:

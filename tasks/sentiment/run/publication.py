@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             " its sources of that run date again"
         ) from error
     return manifest
+
+
+def newest_entry(run_folder: RunFolder) -> tuple[str, Mapping[str, Any]] | None:
+    """The newest run date on which the source is published, and what the manifest says of it."""
+    for folder in sorted(run_folder.scores.parent.glob("run_date=*"), reverse=True):
+        with suppress(PublicationError):  # a run of that date will say so
+            entry = read_manifest(folder)["sources"].get(run_folder.source)
+            if entry is not None:
+                return folder.name.removeprefix("run_date="), entry
+    return None
 
 
 def is_whole(folder: Path, entry: Mapping[str, Any]) -> bool:

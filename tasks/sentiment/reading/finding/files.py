@@ -16,7 +16,7 @@ import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import unquote
 
 from services.reporting.figures import counted
@@ -59,6 +59,17 @@ class Found:
         count, names = len(self.left_out), ", ".join(self.left_out[:_SHOWN])
         more = ", …" if count > _SHOWN else ""
         return f"{counted(count, 'file')} left out ({names}{more})"
+
+    @property
+    def copies(self) -> str:
+        """Files of one name but for how they are packed, "" if there are none."""
+        alike: dict[str, list[str]] = {}
+        for file in self.files:
+            name = PurePath(file.name)
+            plain = name.with_suffix("") if name.suffix.lower() in SUFFIXES else name
+            alike.setdefault(str(plain), []).append(file.name)
+        found = [" and ".join(names) for names in alike.values() if len(names) > 1]
+        return ", ".join(found[:_SHOWN]) + (", …" if len(found) > _SHOWN else "")
 
 
 def find_files(reference: str, text: TextFormat) -> Found:

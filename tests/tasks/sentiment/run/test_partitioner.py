@@ -1,7 +1,9 @@
 """Partitioning: what a source as a whole is accepted, warned of or refused for."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from tasks.sentiment.run import steps
 from tasks.sentiment.run.acceptance import tolerated
 from tasks.sentiment.run.partitioner import partition_source
 from tasks.sentiment.run.plan import Plan
+from tests.tasks.sentiment.inputs import write_csv
 from tests.tasks.sentiment.small_run import Job, knows_all, published_rows
 
 NEXT = date(2026, 11, 23)
@@ -99,6 +102,49 @@ def test_id_that_repeats_all_over_identifies_no_review(job):
         match="2 different ids in 9 rows: the column id does not identify a review",
     ):
         partition(job, rows)
+
+
+def test_packed_copy_beside_a_file_is_named(job):
+    """Without ids its rows are read twice; with ids they are duplicates."""
+    folder = job.source.with_suffix("")
+    for name in ("r.csv", "r.csv.gz"):
+        write_csv(folder / name)
+    named = r"r\.csv and r\.csv\.gz have one name but for how they are packed"
+    run = job.again(source=folder, carry=(), id_column=None).scoring_run()
+    run = replace(run, request=replace(run.request, text_column="text", group_column=None))
+    steps.begin(run)
+
+    warnings = partition_source(run, open_source(str(folder)), knows_all).warnings
+
+    assert any(re.match(named, warning) for warning in warnings)
+    run = replace(run, request=replace(run.request, id_column="id"))
+    with pytest.raises(RejectedTooMany, match=rf"duplicate id.*{named}: is one a copy\?"):
+        partition_source(run, open_source(str(folder)), knows_all)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        (
+            None,
+            "id",
+            "from the column id, and on 2026-11-22 they were made from the texts: .*Give no",
+        ),
+        ("id", None, "from the texts, .* from the column id: .*Give --id-column id, or another"),
+    ],
+)
+def test_ids_that_came_from_elsewhere_before_are_warned_of(job, before, now, told):
+    """Each review would be there twice under the source's name."""
+    rows = [{"id": n, "day": "2026-11-22", "review": f"Fine {n}."} for n in range(3)]
+    job.source.write_text("\n".join(map(json.dumps, rows)))
+    job.again(id_column=before).run()
+
+    same = partition(job.again(id_column=before, run_date=NEXT), rows)
+    other = partition(job.again(id_column=now, run_date=NEXT), rows)
+
+    assert same.warnings == ()
+    (warning,) = other.warnings
+    assert re.search(told, warning)
 
 
 def test_finished_run_with_many_rows_without_text_has_nothing_to_do(job):

@@ -18,10 +18,14 @@ from tasks.sentiment.reading.query_rows import is_query
 from tasks.sentiment.reading.remote.address import scheme_of
 from tasks.sentiment.text import storable, text_digest
 
-# A feed's folder often has the day in its path. What differs in it alone is one feed.
+# A feed's folder often has the day in its path. What differs in it alone is one feed. Six digits
+# may be a merchant's number: they are a month where the folder says so.
 _YEAR = r"(?<![0-9])(?:19|20)[0-9]{2}"
+_MONTH, _DAY = r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12][0-9]|3[01])"
 _DAY_IN_PATH = re.compile(
-    rf"{_YEAR}([-_./]?)(?:0[1-9]|1[0-2])(?:\1(?:0[1-9]|[12][0-9]|3[01]))?(?![0-9])"
+    rf"{_YEAR}([-_./]){_MONTH}(?:\1{_DAY})?(?![0-9])"
+    rf"|{_YEAR}{_MONTH}{_DAY}(?![0-9])"
+    rf"|(?<=month=){_YEAR}{_MONTH}(?![0-9])"
     r"|(?<![0-9])[0-3][0-9][-_.][0-3][0-9][-_.](?:19|20)[0-9]{2}(?![0-9])"
 )
 _TELLING_OPTIONS = ("host", "port", "service", "options")  # of a database's address
@@ -95,7 +99,7 @@ def refuse_taken_name(name: str, origin: Origin, known: Collection[tuple[str, st
     """
     if origin.is_named or not known or origin.key in (key for key, _ in known):
         return
-    if any(_is_same_file(place, origin.place) for _, place in known):
+    if any(_is_same_place(place, origin.place) for _, place in known):
         return
     _, first = next(iter(known))
     raise SourceError(
@@ -111,9 +115,7 @@ def refuse_taken_date(name: str, run_date: str, origin: Origin, published: str |
     Args: published: the place whose results the run date has, where that is known.
     Raises: SourceError: says which input the run date has, and how to go on.
     """
-    if origin.is_named or published is None or published == origin.place:
-        return
-    if _is_same_file(published, origin.place):
+    if origin.is_named or published is None or _is_same_place(published, origin.place):
         return
     raise SourceError(
         f"the run date {run_date} of {name} is published from {published[:SHOWN_CHARACTERS]}: give"
@@ -121,8 +123,10 @@ def refuse_taken_date(name: str, run_date: str, origin: Origin, published: str |
     )
 
 
-def _is_same_file(known: str, place: str) -> bool:
-    """Whether two paths lead to one file, as through a linked folder."""
+def _is_same_place(known: str, place: str) -> bool:
+    """Whether two places are one, or two paths lead to one file, as through a linked folder."""
+    if known == place:
+        return True
     if not (os.path.isabs(known) and os.path.isabs(place)):  # noqa: PTH117 - queries have none
         return False
     try:

@@ -190,6 +190,8 @@ def test_database_without_the_right_to_make_tables_goes_on(fresh_postgres_url, t
         ("/shop-1/x.csv", "/shop-2/x.csv"),
         ("/2025/x.csv", "/2026/x.csv"),
         ("/a/12345678/x.csv", "/a/12345679/x.csv"),
+        ("/merchants/200112/x.csv", "/merchants/200205/x.csv"),
+        ("/shops/201011/x.csv", "/shops/201203/x.csv"),
     ],
 )
 def test_places_of_different_inputs_are_told_apart(one, another):
@@ -210,6 +212,7 @@ def test_places_of_different_inputs_are_told_apart(one, another):
         ("/a/date=2026-11-22/*.csv", "/a/date=2026-12-01/*.csv"),
         ("/a/2026/11/22/x.csv", "/a/2026/11/23/x.csv"),
         ("/a/2026-11/x.csv", "/a/2026-12/x.csv"),
+        ("/a/month=202611/x.csv", "/a/month=202612/x.csv"),
         ("/a/22.11.2026/x.csv", "/a/23.11.2026/x.csv"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -16,7 +16,9 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path("var"), description="Everything that is written lies under it.")
     database_url: SecretStr | None = Field(
-        None, description="SQLAlchemy address; default: SQLite in the home folder."
+        None,
+        validate_default=True,
+        description="SQLAlchemy address; default: SQLite in the home folder.",
     )
     source_database_url: SecretStr | None = Field(
         None, description="Where a query given as --source runs; default: database_url."
@@ -87,6 +89,18 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, folder: Path | None) -> Path | None:
         return folder and folder.expanduser().resolve()
+
+    @field_validator("database_url")
+    @classmethod
+    def _given_if_home_has_none(
+        cls, url: SecretStr | None, info: ValidationInfo
+    ) -> SecretStr | None:
+        if url is None and "?" in str(info.data.get("home")):
+            raise ValueError(
+                f"give one, or another TRIPTYCH_HOME: no address can hold the ? in"
+                f" {info.data['home']}"
+            )
+        return url
 
     @field_validator("task_runner")
     @classmethod

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -20,7 +20,9 @@ class ServiceSettings(BaseSettings):
 
     home: Path = Field(Path("var"), description="Everything that is written lies under it.")
     database_url: SecretStr | None = Field(
-        None, description="SQLAlchemy address; default: SQLite in the home folder."
+        None,
+        validate_default=True,
+        description="SQLAlchemy address; default: SQLite in the home folder.",
     )
     api_keys: SecretStr | None = Field(
         None,
@@ -49,6 +51,18 @@ class ServiceSettings(BaseSettings):
     @classmethod
     def _absolute(cls, home: Path) -> Path:
         return home.expanduser().resolve()
+
+    @field_validator("database_url")
+    @classmethod
+    def _given_if_home_has_none(
+        cls, url: SecretStr | None, info: ValidationInfo
+    ) -> SecretStr | None:
+        if url is None and "?" in str(info.data.get("home")):
+            raise ValueError(
+                f"give one, or another TRIPTYCH_HOME: no address can hold the ? in"
+                f" {info.data['home']}"
+            )
+        return url
 
     @field_validator("api_keys")
     @classmethod

@@ -18,3 +18,15 @@ def test_variable_that_is_empty_is_not_set(kind, monkeypatch):
 
     assert kind().home == Path("var").resolve()
     assert kind().model_dump() == kind(home=Path("var")).model_dump()
+
+
+@pytest.mark.parametrize("kind", [Settings, ServiceSettings])
+def test_home_that_no_address_can_hold_is_refused(kind, tmp_path, monkeypatch):
+    """What stands behind a ? would be options of the database, which would lie elsewhere."""
+    monkeypatch.delenv("TRIPTYCH_DATABASE_URL", raising=False)
+    with pytest.raises(ValueError, match=r"another TRIPTYCH_HOME: no address can hold the \? in"):
+        kind(home=tmp_path / "a?b")
+
+    elsewhere = f"sqlite:///{tmp_path}/triptych.db"
+    assert kind(home=tmp_path / "a?b", database_url=elsewhere).home == tmp_path / "a?b"
+    assert kind(home=tmp_path / "a b%20#").home == tmp_path / "a b%20#"

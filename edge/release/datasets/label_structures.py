@@ -3,8 +3,6 @@
 Raises: ModelFileError: of every function: the text is damaged, or holds no names of classes.
 """
 
-import ast
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +11,12 @@ import yaml
 from edge_detector.contract.manifest import HOLE
 
 from edge.release.datasets.label_names import Labels, is_background, number_labels
+from edge.release.datasets.structures import (
+    DoubledKeyError,
+    load_json,
+    load_literal,
+    load_yaml,
+)
 from edge.release.errors import ModelFileError
 
 LABEL_MAP_ITEM = re.compile(r"item\s*:?\s*\{", re.ASCII)
@@ -53,8 +57,9 @@ def _unquoted(text: str) -> str:
 def read_yaml(text: str, origin: str) -> Labels:
     """A list, or numbers and names, also under `names`, `labels` or `classes`."""
     try:
-        # All scalars stay text: no and 007 may be names.
-        content = yaml.load(text, Loader=yaml.BaseLoader)
+        content = load_yaml(text)
+    except DoubledKeyError as error:
+        raise ModelFileError(f"{origin} {error}") from error
     except yaml.YAMLError as error:
         fault = str(error).splitlines()[0]
         raise ModelFileError(f"{origin} looks like YAML and is none: {fault}") from error
@@ -63,12 +68,14 @@ def read_yaml(text: str, origin: str) -> Labels:
 
 def read_json(text: str, origin: str) -> Labels:
     """The same in JSON, or as a literal of Python."""
-    for read in (json.loads, ast.literal_eval):
+    for read in (load_json, load_literal):
         try:
             content = read(text)
+        except DoubledKeyError as error:
+            raise ModelFileError(f"{origin} {error}") from error
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
-        return _structure(content, origin, "JSON" if read is json.loads else "a Python literal")
+        return _structure(content, origin, "JSON" if read is load_json else "a Python literal")
     raise ModelFileError(
         f"{origin} looks like JSON and is none; write one name a line, a list or a map of numbers"
         " and names"

@@ -15,6 +15,7 @@ from edge.release.datasets.raw_image import (
     RawPart,
     format_names,
 )
+from edge.release.datasets.structures import DoubledKeyError, load_yaml, unique_keys
 from edge.release.errors import DatasetError
 
 YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml")
@@ -63,7 +64,9 @@ def _read_images(images: Path, top: Path) -> RawPart:
     """
     classes = _read_classes(top)
     found, bare = [], []
-    for path in image_files(images):
+    paths = image_files(images)
+    _check_namesakes(paths)
+    for path in paths:
         raw = RawImage(path, _text_file(path), relative=True)
         if raw.source.is_file():
             _read_file(raw, classes)
@@ -83,6 +86,17 @@ def _read_images(images: Path, top: Path) -> RawPart:
             f" objects: {format_names([raw.path.name for raw in bare])}"
         )
     return RawPart(found, list(dict.fromkeys(labels)), notes)
+
+
+def _check_namesakes(images: Sequence[Path]) -> None:
+    """Raises: DatasetError: two pictures go with one text, as a photograph and its mask do."""
+    by_text: dict[Path, Path] = {}
+    for path in images:
+        text = _text_file(path)
+        if by_text.setdefault(text, path) != path and text.is_file():
+            raise DatasetError(
+                f"{text} may be about {by_text[text]} or {path}: give each image a name of its own"
+            )
 
 
 def _doubled(labels: Sequence[str]) -> list[str]:
@@ -220,15 +234,17 @@ def _filled_lines(file: Path) -> list[str] | None:
 def _yaml_classes(file: Path) -> _Classes:
     """By a reader that takes `no` and `1` for the words that they are."""
     try:
-        content = yaml.load(read_text(file), Loader=yaml.BaseLoader)
+        content = load_yaml(read_text(file))
         names = content["names"]
         if isinstance(names, list) and all(isinstance(name, str) for name in names):
             numbered = {number: name.strip() for number, name in enumerate(names)}
         elif isinstance(names, dict) and all(isinstance(name, str) for name in names.values()):
-            numbered = {int(key): name.strip() for key, name in names.items()}
+            numbered = unique_keys([(int(key), name.strip()) for key, name in names.items()])
         else:
             raise TypeError("names is neither a list nor numbered")
         per_point = [int(number) for number in content.get("kpt_shape", ())]
+    except DoubledKeyError as error:
+        raise DatasetError(f"{file} {error}") from error
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise DatasetError(
             f"{file} has no list called names; write names: [bolt, nut], or names: with 0: bolt,"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 RAMP = np.repeat(np.linspace(0, 255, 64).astype(np.uint8)[None, :, None], 48, axis=0).repeat(3, 2)
 
 
-def encode(image: NDArray[np.generic], suffix: str = ".png") -> bytes:
+def encode(image: NDArray[np.uint8] | NDArray[np.uint16], suffix: str = ".png") -> bytes:
     return bytes(cv2.imencode(suffix, image)[1])
 
 

@@ -295,6 +295,14 @@ class TestYolo:
         with pytest.raises(DatasetError, match=r"classes\.txt, line 2, is blank"):
             read_dataset(tmp_path)
 
+    @pytest.mark.parametrize("second", ["1: pin", "01: pin"])
+    def test_number_with_two_names_is_an_error(self, tmp_path, second):
+        """The last one would count, and all objects of it be another class."""
+        names = f"names:\n  0: bolt\n  1: nut\n  {second}\n"
+
+        with pytest.raises(DatasetError, match=r"data\.yaml gives 0?1 twice"):
+            read_dataset(write_yolo(tmp_path, "1 0.5 0.5 0.5 0.5", names))
+
     def test_names_that_are_there_twice_are_one_class(self, tmp_path):
         write_yolo(tmp_path, "0 0.5 0.5 0.5 0.5\n1 0.5 0.5 0.5 0.5", "names: [nut, nut]")
 
@@ -527,6 +535,20 @@ def test_pipe_and_folder_that_are_called_a_picture_are_none(tmp_path):
 
 
 class TestOddPictures:
+    def test_text_that_may_be_about_two_pictures_is_an_error(self, tmp_path):
+        """A photograph and its mask: half of the images would be masks with objects."""
+        write_yolo(tmp_path, "0 0.5 0.5 0.5 0.5")
+        write_image(tmp_path / "a.jpg")
+
+        with pytest.raises(DatasetError, match=r"a\.txt may be about .*a\.jpg or .*a\.png"):
+            read_dataset(tmp_path)
+
+    def test_pictures_of_one_name_in_two_folders_have_texts_of_their_own(self, tmp_path):
+        write_yolo(tmp_path, "0 0.5 0.5 0.5 0.5")
+        write_yolo(tmp_path / "more", "1 0.5 0.5 0.5 0.5")
+
+        assert read_dataset(tmp_path).counts == {"bolt": 1, "nut": 1}
+
     def test_empty_upper_bits_are_told(self, tmp_path):
         """Read as OpenCV has it, the picture would be nearly black, and the model at fault."""
         write_yolo(tmp_path, "0 0.5 0.5 0.5 0.5")

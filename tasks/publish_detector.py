@@ -224,6 +224,7 @@ def report(
         where=where,
         ended_at=datetime.now(UTC),
         phones=phones,
+        evaluated_on=images.evaluated_on,
     )
     write_text(file, render_html(found))
     add_table("publish-detector-figures", summary.render_table(found))

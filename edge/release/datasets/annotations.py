@@ -17,22 +17,20 @@ A folder is in one of `FORMATS`, each of which is a file beside this one:
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from edge.release.datasets.coco import COCO
+from edge.release.datasets.contents import read_contents
 from edge.release.datasets.mending import Mended, count_from_zero, reread
 from edge.release.datasets.pascal_voc import PASCAL_VOC
 from edge.release.datasets.pictures import (
     Image,
     describe_notes,
-    is_turned,
-    open_picture,
     other_pictures,
-    read_bytes,
     read_image,
     what_is_there,
 )
@@ -41,7 +39,11 @@ from edge.release.datasets.yolo import YOLO
 from edge.release.errors import DatasetError
 
 FORMATS = (COCO, PASCAL_VOC, YOLO)  # of several that hold a folder, the first reads it
-PARTS = ("train", "val", "valid", "validation", "test")  # of a data set, as folders
+PARTS: Mapping[str, tuple[str, ...]] = {  # of a data set, and what they are called
+    "train": ("train", "trainval"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test",),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +76,7 @@ class Dataset:
     images: tuple[LabelledImage, ...]
     digest: str  # sha256 over labels, images and boxes
     warnings: tuple[str, ...] = ()
+    part: str = ""  # of the folder that was read: train, val or test; empty: all of it
 
     def __len__(self) -> int:
         return len(self.images)
@@ -94,16 +97,6 @@ class Dataset:
         return replace(self, images=images, digest=hashlib.sha256(drawn.encode()).hexdigest())
 
 
-@dataclass
-class _Contents:
-    """What the pictures of a data set are like, in their order."""
-
-    sizes: list[tuple[int, int]] = field(default_factory=list)  # width, height in px
-    digests: list[bytes] = field(default_factory=list)
-    turned: list[str] = field(default_factory=list)  # names of those that EXIF data turn
-    odd: list[tuple[Path, Sequence[str]]] = field(default_factory=list)
-
-
 def read_dataset(folder: Path) -> Dataset:
     """Read a folder of labelled images.
 
@@ -120,33 +113,50 @@ def read_dataset(folder: Path) -> Dataset:
     return _checked(folder, part, part.labels)
 
 
-def read_split(folder: Path, labels: Sequence[str] | None = None) -> tuple[Dataset, Dataset | None]:
+def read_split(
+    folder: Path, labels: Sequence[str] | None = None, apart: Sequence[str] = ("val",)
+) -> tuple[Dataset, Dataset | None]:
     """Read the images to train on, and those to validate with if the folder keeps them apart.
 
     Apart are `train/` and `val/` (or `valid/`), with Pascal VOC also `ImageSets/Main/train.txt`
-    and `val.txt`, with YOLO `images/train` and `images/val`, with COCO two files in
-    `annotations/` whose names hold `train` and `val`. Both have the same labels. Where there is
-    but one of these, it is all.
+    and `val.txt`, with YOLO what `data.yaml`, `train.txt` and `val.txt` name, or `images/train` and
+    `images/val`, with COCO two files in `annotations/` with `train` and `val` in their names. Both
+    have the same labels. Where there is but one of these, it is all.
 
     labels: the order of classes; by default the one of the annotations (YOLO, COCO), or the
-    alphabet's (Pascal VOC, which has none).
+    alphabet's (Pascal VOC, which has none). apart: the parts that may be validated with, of which
+    the first that is there counts.
 
     Raises:
         DatasetError: as in `read_dataset`, or a label is not in `labels`.
     """
     _check_folder(folder)
-    train = _read_part(folder, ("train",))
-    val = _read_part(folder, ("val", "valid", "validation"))
-    if train is None or val is None:
-        alone = train or val or _read_raw(folder, folder)
+    train = _read_part(folder, "train")
+    held = _held_apart(train, (_read_part(folder, name) for name in apart))
+    if train is None or held is None:
+        alone = train or held or _read_raw(folder, folder)
         count_from_zero(alone.images)
         return _checked(folder, alone, alone.labels if labels is None else labels), None
-    count_from_zero((*train.images, *val.images))
+    count_from_zero((*train.images, *held.images))
     known = labels
     if known is None:
-        known = list(dict.fromkeys([*(train.labels or ()), *(val.labels or ())]))
-        known = known or _names_of((*train.images, *val.images))
-    return _checked(folder, train, known), _checked(folder, val, known)
+        known = list(dict.fromkeys([*(train.labels or ()), *(held.labels or ())]))
+        known = known or _names_of((*train.images, *held.images))
+    return _checked(folder, train, known), _checked(folder, held, known)
+
+
+def _held_apart(train: RawPart | None, parts: Iterable[RawPart | None]) -> RawPart | None:
+    """The first part that is not the same as that to train on; what is in both is told."""
+    trained = {raw.path for raw in train.images} if train else set()
+    for part in filter(None, parts):
+        shared = sum(raw.path in trained for raw in part.images)
+        if train and shared and shared == len(part.images):
+            train.notes.append(f"{part.name} has no images but those of train: not kept apart")
+            continue
+        if shared:
+            part.notes.append(f"{shared} of {len(part.images)} images are in train too")
+        return part
+    return None
 
 
 def _check_folder(folder: Path) -> None:
@@ -154,16 +164,16 @@ def _check_folder(folder: Path) -> None:
         raise DatasetError(f"{folder} is no folder; give one with images and their annotations")
 
 
-def _read_part(folder: Path, names: Sequence[str]) -> RawPart | None:
+def _read_part(folder: Path, part: str) -> RawPart | None:
     """One part of a split, or None if the folder does not keep it apart."""
     by_list_first = sorted(FORMATS, key=lambda form: not form.lists_parts)
-    for name in names:
+    for name in PARTS[part]:
         if (folder / name).is_dir():
-            return _read_raw(folder / name, folder)
+            return replace(_read_raw(folder / name, folder), name=part)
         for form in by_list_first:
-            part = form.read_part(folder, name)
-            if part is not None:
-                return part
+            found = form.read_part(folder, name)
+            if found is not None:
+                return replace(found, name=part)
     return None
 
 
@@ -182,7 +192,8 @@ def _elsewhere(folder: Path) -> str:
     """Where annotations are instead, or what is there, for the end of a message."""
     below = [
         str(part)
-        for name in PARTS
+        for names in PARTS.values()
+        for name in names
         if (part := folder / name).is_dir() and any(form.holds(part) for form in FORMATS)
     ]
     if below:
@@ -203,7 +214,7 @@ def _checked(folder: Path, part: RawPart, labels: Sequence[str] | None) -> Datas
     if not labels:
         raise DatasetError(f"{folder}: no image has a labelled object")
     found = sorted(part.images, key=lambda raw: raw.path)
-    contents = _read_contents(found, labels)
+    contents = read_contents(found, labels)
     other_form = reread(found, contents.sizes)
     mended = Mended()
     ids = {label: k for k, label in reversed(list(enumerate(labels)))}
@@ -224,31 +235,7 @@ def _checked(folder: Path, part: RawPart, labels: Sequence[str] | None) -> Datas
         *other_form,
         *mended.warnings(),
     )
-    return Dataset(tuple(labels), tuple(images), hashed.hexdigest(), notes)
-
-
-def _read_contents(found: Sequence[RawImage], labels: Sequence[str]) -> _Contents:
-    """Read each picture once.
-
-    Raises: DatasetError: it cannot be read, or its annotation is about other labels or pixels.
-    """
-    contents = _Contents()
-    for raw in found:
-        unknown = sorted(set(raw.names).difference(labels))
-        if unknown:
-            raise DatasetError(
-                f"{raw.source}: unknown label {unknown[0]!r}; known are {format_names(labels, 10)}"
-            )
-        content = read_bytes(raw.path)
-        picture = open_picture(raw.path, content)
-        height, width = picture.image.shape[:2]
-        _check_size(raw, width, height)
-        contents.sizes.append((width, height))
-        contents.digests.append(hashlib.sha256(content).digest())
-        contents.odd.append((raw.path, picture.notes))
-        if raw.boxes and is_turned(content):
-            contents.turned.append(raw.path.name)
-    return contents
+    return Dataset(tuple(labels), tuple(images), hashed.hexdigest(), notes, part.name)
 
 
 def _describe_oddities(
@@ -269,16 +256,6 @@ def _describe_oddities(
     for label in labels:
         if (other := by_lower.setdefault(label.lower(), label)) != label:
             yield f"{other!r} and {label!r} are two classes, and differ by capital letters only"
-
-
-def _check_size(raw: RawImage, width: int, height: int) -> None:
-    """Raises: DatasetError: the annotation is about an image of another size."""
-    if raw.size and raw.size != (width, height):
-        turned = ", turned by its EXIF data" if raw.size == (height, width) else ""
-        raise DatasetError(
-            f"{raw.source} is about an image of {raw.size[0]} x {raw.size[1]} pixels, but"
-            f" {raw.path.name} has {width} x {height}{turned}; boxes would lie elsewhere"
-        )
 
 
 def _held_against(

@@ -1,6 +1,7 @@
 """COCO: one JSON file with `images`, `annotations` and `categories`."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
@@ -23,31 +24,42 @@ _NEEDED = (
     "each annotation needs image_id, category_id and bbox [x, y, width, height] of an image and a"
     " category that are listed"
 )
+_PART = re.compile(r"(?<![a-z])(trainval|train|val|test)")  # not: evaluation, constrained
 _NOTHING = ("background", "???")  # a first category that no detector answers with
 
 
 def find_coco(folder: Path, part: str = "") -> Path | None:
-    """The first such file of a folder, of those whose names hold `part`; None if there is none."""
-    return next(
-        (file for file in _json_files(folder) if part in file.stem and _is_coco(file)), None
-    )
+    """The first such file of a folder, of those that are about `part`; None if there is none."""
+    files = (file for file in _json_files(folder) if part in ("", _part_of(file)))
+    return next(filter(_is_coco, files), None)
+
+
+def _part_of(file: Path) -> str | None:
+    """The one part that a word of the file's name begins with."""
+    parts = set(_PART.findall(file.stem.lower()))
+    return parts.pop() if len(parts) == 1 else None
 
 
 def _read(folder: Path) -> RawPart:
-    file = find_coco(folder)
-    if file is None:
+    part = _read_part(folder, "")
+    if part is None:
         raise DatasetError(f"{folder} holds no COCO file")
-    part = _read_file(file)
-    others = [other.name for other in _other_files(file, folder)]
-    if others:
-        part.notes.append(f"read {file.name} alone, and not {format_names(others)} beside it")
     return part
 
 
 def _read_part(folder: Path, name: str) -> RawPart | None:
-    """The images of the file whose name holds that of the part."""
+    """The images of the file that is about the part; empty: of the first file."""
     file = find_coco(folder, name)
-    return None if file is None else _read_file(file)
+    if file is None:
+        return None
+    part = _read_file(file)
+    others = _other_files(file, folder)
+    if name:
+        others = [other for other in others if _part_of(other) in (None, _part_of(file))]
+    if others:
+        names = format_names([other.name for other in others])
+        part.notes.append(f"read {file.name} alone, and not {names} beside it")
+    return part
 
 
 def _read_file(file: Path) -> RawPart:
@@ -117,9 +129,12 @@ def _holds_coco(file: Path, modified_ns: int, size: int) -> bool:
 def _images(file: Path, listed: Sequence[Any]) -> dict[object, RawImage]:
     by_id: dict[object, RawImage] = {}
     by_path: dict[Path, RawImage] = {}
+    names: dict[Path, str] = {}
     for number, entry in enumerate(listed):
         try:
-            raw = RawImage(_find_image(file, str(entry["file_name"])), file, from_corner=True)
+            name = str(entry["file_name"])
+            raw = RawImage(_find_image(file, name), file, from_corner=True)
+            _check_same(raw, names.setdefault(raw.path, name), name)
             if entry.get("width") and entry.get("height"):
                 raw.size = (int(entry["width"]), int(entry["height"]))
             raw = by_path.setdefault(raw.path, raw)  # an image may be listed twice
@@ -133,6 +148,14 @@ def _images(file: Path, listed: Sequence[Any]) -> dict[object, RawImage]:
                 f" ({_fault(error)}); each image needs an id of its own and a file_name"
             ) from error
     return by_id
+
+
+def _check_same(raw: RawImage, *names: str) -> None:
+    """Raises: DatasetError: two names are taken for one picture by their last part alone."""
+    if len({Path(name) for name in names}) > 1 and not all(map(raw.path.match, names)):
+        raise DatasetError(
+            f"{raw.source} names {' and '.join(names)}, and only {raw.path} is there; put both there"
+        )
 
 
 def _categories(file: Path, listed: Sequence[Any]) -> dict[object, str]:

@@ -1,13 +1,39 @@
 """Pascal VOC: an XML file for each image, beside it or in `Annotations/`."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from edge.release.datasets.pictures import image_files, read_text
-from edge.release.datasets.raw_image import AnnotationFormat, RawImage, RawPart
+from edge.release.datasets.pictures import SUFFIXES, image_files, read_text
+from edge.release.datasets.raw_image import (
+    AnnotationFormat,
+    RawImage,
+    RawPart,
+    describe_missing,
+    format_names,
+)
 from edge.release.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """The images that a list names, without suffix."""
+
+    file: Path
+    stems: Sequence[str]
+
+    def check(self, known: Collection[str]) -> list[str]:
+        """What is to be told of the list.
+
+        Raises: DatasetError: nothing that it names is there.
+        """
+        missing = [stem for stem in self.stems if stem not in known]
+        if len(missing) == len(self.stems):
+            names = format_names(missing) or "nothing"
+            raise DatasetError(f"{self.file} lists {names}: no image of the folder is called so")
+        return [describe_missing(self.file, missing, len(self.stems))] if missing else []
 
 
 def _holds(folder: Path) -> bool:
@@ -15,8 +41,8 @@ def _holds(folder: Path) -> bool:
     return any(_annotations(folder).glob("*.xml"))
 
 
-def _read(folder: Path, stems: Collection[str] | None = None) -> RawPart:
-    """All images of a folder, or those with these names (without suffix).
+def _read(folder: Path, listed: _Listed | None = None) -> RawPart:
+    """All images of a folder, or those that a list names.
 
     Their boxes are as written: `mending.count_from_zero` brings them into the form of all others.
 
@@ -30,9 +56,11 @@ def _read(folder: Path, stems: Collection[str] | None = None) -> RawPart:
         by_stem.setdefault(path.stem, path)
         namesakes[path.stem].append(path)
     files = {path.stem: path for path in sorted(_annotations(folder).glob("*.xml"))}
-    if stems is not None:
-        by_stem = {stem: path for stem, path in by_stem.items() if stem in stems}
-        files = {stem: path for stem, path in files.items() if stem in stems}
+    notes = _unread_lists(folder)
+    if listed is not None:
+        notes = listed.check(by_stem.keys() | files.keys())
+        by_stem = {stem: path for stem, path in by_stem.items() if stem in listed.stems}
+        files = {stem: path for stem, path in files.items() if stem in listed.stems}
     for stem in sorted(by_stem.keys() - files.keys()):
         raise DatasetError(
             f"{by_stem[stem]} has no annotation; write {stem}.xml, empty if nothing is on it"
@@ -45,16 +73,32 @@ def _read(folder: Path, stems: Collection[str] | None = None) -> RawPart:
             f"{files[stem]} may be about {' or '.join(map(str, namesakes[stem]))}: give each image"
             " a name of its own"
         )
-    return RawPart([_read_file(file, by_stem[stem]) for stem, file in sorted(files.items())])
+    found = [_read_file(file, by_stem[stem]) for stem, file in sorted(files.items())]
+    return RawPart(found, notes=notes)
 
 
 def _read_part(folder: Path, name: str) -> RawPart | None:
     """The images that `ImageSets/Main/NAME.txt` lists."""
-    file = folder / "ImageSets" / "Main" / f"{name}.txt"
+    file = _lists(folder) / f"{name}.txt"
     if not file.is_file():
         return None
-    lines = read_text(file).splitlines()
-    return _read(folder, {line.split()[0] for line in lines if line.strip()})
+    names = [line.split()[0] for line in read_text(file).splitlines() if line.strip()]
+    return _read(folder, _Listed(file, [_without_suffix(name) for name in names]))
+
+
+def _lists(folder: Path) -> Path:
+    return folder / "ImageSets" / "Main"
+
+
+def _without_suffix(name: str) -> str:
+    """Lists have names without suffix; some have it all the same."""
+    path = Path(name)
+    return path.stem if path.suffix.lower() in {*SUFFIXES, ".xml"} else name
+
+
+def _unread_lists(folder: Path) -> list[str]:
+    lists = sorted(path.name for path in _lists(folder).glob("*.txt"))
+    return [f"read all images, and not by {format_names(lists)}"] if lists else []
 
 
 def _annotations(folder: Path) -> Path:

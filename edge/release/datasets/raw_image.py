@@ -50,6 +50,7 @@ class RawPart:
     images: list[RawImage]
     labels: list[str] | None = None  # in their order, where the form has one
     notes: list[str] = field(default_factory=list)  # what was left out or guessed, to be told
+    name: str = ""  # train, val, …; empty: it is no part
 
 
 @dataclass(frozen=True)
@@ -76,3 +77,9 @@ def format_names(names: Sequence[str], most: int = 3) -> str:
     """The first names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def describe_missing(file: Path, missing: Sequence[str], listed: int) -> str:
+    """What a list names and nobody finds."""
+    names = format_names(missing)
+    return f"{len(missing)} of {listed} images that {file.name} lists are not there: {names}"

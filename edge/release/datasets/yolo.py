@@ -16,9 +16,9 @@ from edge.release.datasets.raw_image import (
     format_names,
 )
 from edge.release.datasets.structures import DoubledKeyError, load_yaml, unique_keys
+from edge.release.datasets.yolo_parts import YAML_FILES, PartImages, find_part
 from edge.release.errors import DatasetError
 
-YAML_FILES = ("data.yaml", "data.yml", "dataset.yaml")
 NAME_FILES = ("classes.txt", "obj.names", "labels.txt")
 _ADVICE = "write classes.txt, one name a line"
 
@@ -41,22 +41,25 @@ def _holds(folder: Path) -> bool:
 
 def _read(folder: Path, top: Path) -> RawPart:
     images = folder / "images"
-    return _read_images(images if images.is_dir() else folder, top)
+    place = images if images.is_dir() else folder
+    return _read_images(PartImages(image_files(place), place), top)
 
 
 def _read_part(folder: Path, name: str) -> RawPart | None:
-    """The images in `images/NAME`, unless a COCO file is about them."""
-    images = folder / "images" / name
-    return _read_images(images, folder) if images.is_dir() and not find_coco(folder) else None
+    """The images that the folder keeps apart, unless a COCO file is about them."""
+    if find_coco(folder) or not _holds(folder):
+        return None
+    part = find_part(folder, name)
+    return None if part is None else _read_images(part, folder)
 
 
-def _read_images(images: Path, top: Path) -> RawPart:
-    """The images in a folder, and the labels.
+def _read_images(part: PartImages, top: Path) -> RawPart:
+    """The images of a folder or of a list, and the labels.
 
     An image without a text file is an image without objects.
 
     Args:
-        images: where the images are.
+        part: the images.
         top: the folder of the data set, where the names of the classes are.
 
     Raises:
@@ -64,9 +67,8 @@ def _read_images(images: Path, top: Path) -> RawPart:
     """
     classes = _read_classes(top)
     found, bare = [], []
-    paths = image_files(images)
-    _check_namesakes(paths)
-    for path in paths:
+    _check_namesakes(part.paths)
+    for path in part.paths:
         raw = RawImage(path, _text_file(path), relative=True)
         if raw.source.is_file():
             _read_file(raw, classes)
@@ -75,11 +77,13 @@ def _read_images(images: Path, top: Path) -> RawPart:
         found.append(raw)
     if found and len(bare) == len(found):
         raise DatasetError(
-            f"no image in {images} has its text file: that of {found[0].path.name} would be"
+            f"no image in {part.place} has its text file: that of {found[0].path.name} would be"
             f" {found[0].source}"
         )
     labels = [classes.names[number] for number in sorted(classes.names)]
-    notes = [*classes.notes, *_doubled(labels), *_orphans(found)]
+    notes = [*part.notes, *classes.notes, *_doubled(labels)]
+    if part.place.is_dir():  # a list leaves out the texts of other parts
+        notes += _orphans(found)
     if bare:
         notes.append(
             f"{len(bare)} of {len(found)} images have no text file and count as images without"

@@ -41,6 +41,7 @@ class Images:
     golden_candidates: tuple[Path, ...]
     golden: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()
+    evaluated_on: str = ""  # which part of which folder, and how many images
 
     def sample(self) -> list[Image]:
         """A few pictures, to look at what a model answers; where there are few, also of those
@@ -53,8 +54,8 @@ class Images:
 def find_images(request: Request, folder: Path) -> Images:
     """Find the pictures; render scenes for the bundled model where none are given.
 
-    Labelled are `--evaluate-on`, of which `val` is used if it keeps one apart; int8 finds its
-    ranges by `--calibrate-on`, else by the `train` of the same folder, else by what it is
+    Labelled are `--evaluate-on`, of which `val`, else `test`, is used if it keeps one apart; int8
+    finds its ranges by `--calibrate-on`, else by the `train` of the same folder, else by what it is
     evaluated on, else by the golden pictures.
 
     Args:
@@ -68,7 +69,7 @@ def find_images(request: Request, folder: Path) -> Images:
     dataset: Dataset | None = None
     rendered: tuple[Path, ...] = ()
     if request.evaluate_on is not None:
-        first, apart = read_split(request.evaluate_on)
+        first, apart = read_split(request.evaluate_on, apart=("val", "test"))
         train, dataset = (None, first) if apart is None else (first, apart)
     elif request.is_bundled:
         dataset = read_dataset(_rendered(folder / "scenes", request.scenes, _EVALUATION_SEED))
@@ -91,7 +92,8 @@ def find_images(request: Request, folder: Path) -> Images:
         calibration=_spread(calibration, _CALIBRATION),
         golden_candidates=_spread(golden or labelled, _GOLDEN_CANDIDATES),
         golden=golden if len(golden) <= MAX_GOLDEN else (),
-        warnings=(*(dataset.warnings if dataset else ()), *_oddities(golden)),
+        warnings=(*_describe_dataset(dataset), *_oddities(golden)),
+        evaluated_on=_describe_place(request, dataset),
     )
 
 
@@ -105,6 +107,27 @@ def _pictures(folder: Path) -> tuple[Path, ...]:
         fault = what_is_there(folder) if folder.is_dir() else "there is no such folder"
         raise DatasetError(f"{folder} holds no pictures: {fault}")
     return found
+
+
+def _describe_dataset(dataset: Dataset | None) -> tuple[str, ...]:
+    if dataset is None:
+        return ()
+    if dataset.part != "train":
+        return dataset.warnings
+    learnt = (
+        "measured on train, as neither val nor test is there: what a model was trained on says"
+        " nothing of how often it is right"
+    )
+    return (learnt, *dataset.warnings)
+
+
+def _describe_place(request: Request, dataset: Dataset | None) -> str:
+    if dataset is None:
+        return ""
+    place = str(request.evaluate_on or "rendered scenes")
+    if dataset.part:
+        place = f"{dataset.part} of {place}"
+    return f"{place}: {len(dataset)} images"
 
 
 def _oddities(paths: Sequence[Path]) -> list[str]:

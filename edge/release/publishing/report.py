@@ -51,6 +51,7 @@ class PublishReport:
     where: Mapping[str, str]  # what -> path or address
     ended_at: datetime
     phones: ForPhones | None = None
+    evaluated_on: str = ""  # which images, and how many
 
     @property
     def title(self) -> str:
@@ -106,6 +107,8 @@ class PublishReport:
     def facts(self) -> dict[str, str]:
         """What the metrics rest on: names of the classes, how the file is read, the machine."""
         facts = {"labels": self.model.labels_from} if self.model.labels_from else {}
+        if self.evaluated_on:
+            facts["evaluated on"] = self.evaluated_on
         facts["read as"] = _describe_reading(self.best.candidate.manifest)
         if self.phones:
             facts["for phones"] = self.phones.describe()

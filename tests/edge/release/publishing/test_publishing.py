@@ -102,6 +102,7 @@ def report_of(
         decision=decision,
         published=published,
         warnings=images.warnings,
+        evaluated_on=images.evaluated_on,
         where={"report": "somewhere.html"},
         ended_at=datetime(2026, 1, 31, 12, tzinfo=UTC),
     )
@@ -189,6 +190,23 @@ class TestMaterial:
         assert found.dataset is not None and len(found.dataset) == 2
         assert {path.parent.name for path in found.calibration} == {"train"}
         assert {path.parent.name for path in found.golden_candidates} == {"val"}
+
+    @pytest.mark.parametrize(
+        ("parts", "measured", "warned"),
+        [(("train", "test"), "test", False), (("train",), "train", True), (("",), "", False)],
+    )
+    def test_part_that_was_measured_is_told(
+        self, request_of, ready, tmp_path, parts, measured, warned
+    ):
+        """And that a model knows by heart what it was trained on."""
+        for number, part in enumerate(parts):
+            write_labelled(tmp_path / "data" / part, count=2, seed=50 * number)
+
+        found = find_images(request_of(ready, evaluate_on=tmp_path / "data"), tmp_path)
+
+        place = f"{measured} of {tmp_path / 'data'}" if measured else f"{tmp_path / 'data'}"
+        assert found.evaluated_on == f"{place}: 2 images"
+        assert any("measured on train" in warning for warning in found.warnings) == warned
 
     def test_given_pictures_are_taken_as_they_are(self, request_of, ready, pictures, tmp_path):
         """A few; of many, the telling ones are chosen."""

@@ -33,10 +33,11 @@ def train(*, data: Path, output: Path | None, report_only: tuple[str, ...], seed
     home = Settings().home
     folder = (output or home / "models" / NAME).resolve()
     check_output(folder)
-    corpus, digest = read_corpus(data, report_only)
+    corpus, digest, blank = read_corpus(data, report_only)
     recipe = Recipe(seed=seed)
     state = home / "training" / fingerprint(recipe, digest, report_only)
-    print_notice(f"{len(corpus):,} texts; checkpoints in {state}")
+    left_out = f", {blank:,} blank ones left out" if blank else ""
+    print_notice(f"{len(corpus):,} texts{left_out}; checkpoints in {state}")
     with locked(state / "training.lock"):
         with resumed_progress("train-sentiment-progress", "training", "steps") as reach:
             model, tokenizer = fit(corpus, recipe, state, reach, print_notice)

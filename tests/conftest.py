@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import prefect.main  # noqa: F401  # it closes all handlers of logs, also TensorFlow's: before it
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool

@@ -180,7 +180,8 @@ def _authorise(request: Request, device: str, keys: tuple[str, ...]) -> None:
 
 async def _read_body(request: Request, ceilings: Ceilings) -> bytes:
     """Raises: HTTPException: too large, too slow, compressed, or no lines."""
-    if request.headers.get("content-encoding", "identity") != "identity":
+    packed = ",".join(request.headers.getlist("content-encoding")).split(",")
+    if any(coding.strip().lower() not in ("", "identity") for coding in packed):
         raise HTTPException(415, "send the lines as they are, not compressed")
     body = bytearray()
     try:

@@ -171,6 +171,10 @@ class Repository:
             listing = [one for one in self._channels(state) if one.find(name, version)]
             return self._writer.change(state, _lists(c.with_again(name, version) for c in listing))
 
+    def fault(self, name: str, version: str) -> str | None:
+        """Why devices cannot take a release, whether it is offered or not; None: they can."""
+        return release_fault(self._storage, self._writer.state(), name, version)
+
     def successors(self, name: str) -> dict[str, str | None]:
         """The newest release that each channel offers, and why devices cannot take it, if so."""
         state = self._writer.state()

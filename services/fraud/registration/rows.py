@@ -54,6 +54,9 @@ def read_known(file: Path, names: Sequence[str]) -> KnownRows:
     if longer := [number for number, row in enumerate(table, 1) if len(row) > width]:
         above = "the header" if header else "the first"
         raise ModelError(f"{file}: row {longer[0]} has more cells than {above}, {width}")
+    if shorter := [number for number, row in enumerate(table, 1) if len(row) < width]:
+        above = "the header" if header else "the first"
+        raise ModelError(f"{file}: row {shorter[0]} has fewer cells than {above}, {width}")
     if not header and width > 1 and [cell.strip() for cell in table[0]] == _numbered(width):
         raise ModelError(
             f"{file} begins with {', '.join(_numbered(width)[:3])}{', …' * (width > 3)}, as if its"

@@ -109,7 +109,7 @@ def read_scaling(file: Path) -> Scaling:
 
 
 def _read_json(file: Path) -> dict[str, Any]:
-    found = json.loads(file.read_text("utf-8-sig"))
+    found = json.loads(file.read_text("utf-8-sig"), object_pairs_hook=_object_once)
     if not isinstance(found, dict):
         raise ValueError(f"it has to be an object with {_WANTED}")
     if "min_" in found:
@@ -133,6 +133,7 @@ def _read_csv(file: Path) -> dict[str, Any]:
         raise ValueError("it has no header: begin it with name,mean,scale or name,min,max")
     if uneven := [number for number, row in enumerate(rows, 1) if len(row) != len(columns)]:
         raise ValueError(f"row {uneven[0]} has not the {len(columns)} cells of the header")
+    _refuse_twice(columns)
     named = {
         column or "name": [row[place].strip() for row in rows]
         for place, column in enumerate(columns)
@@ -148,8 +149,25 @@ def _is_number(cell: str) -> bool:
     return True
 
 
+def _refuse_twice(names: Sequence[str]) -> None:
+    """Raises: ValueError: a name stands there twice, in whatever case, and either may be meant."""
+    called = [name.strip().lower() for name in names]
+    if twice := [name for name in dict.fromkeys(called) if called.count(name) > 1]:
+        raise ValueError(f"it has more than one {', '.join(twice[:5])}: leave one")
+
+
+def _object_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    _refuse_twice([name for name, _ in pairs])
+    return dict(pairs)
+
+
 def _by_role(found: Mapping[str, Any]) -> dict[str, Any]:
+    _refuse_twice([str(name) for name in found])
     called = {str(name).strip().lower(): values for name, values in found.items()}
+    for names in _CALLED.values():
+        same = [name for name in names if name in called]
+        if any(called[name] != called[same[0]] for name in same):
+            raise ValueError(f"{' and '.join(same)} mean the same and differ: leave one")
     return {
         role: called[name]
         for role, names in _CALLED.items()

@@ -16,7 +16,8 @@ def rollback_release(
     A withdrawal counts for both channels, as ever: a release is good or not.
 
     Raises:
-        RollbackError: there is no such release, or none before.
+        RollbackError: there is no such release, none before, or devices could not take what would
+            be offered; nothing has changed then.
         PublisherError: the repository cannot be used, or files of the release are damaged.
     """
     from edge.release.publishing.request import Place
@@ -41,6 +42,12 @@ def rollback_release(
     returning = [v for v in back if newest < version_key(v) <= version_key(to)]
     returning = sorted({*returning, *({to} & {*back})}, key=version_key)
     leaving = [version for version in offered if version_key(version) > version_key(to)]
+    for version in sorted({to, *returning}, key=version_key):
+        if (fault := repository.fault(name, version)) is not None:
+            raise RollbackError(
+                f"devices could not take {name} {version}: {fault}, publish it again, or name"
+                " another with --to; nothing has changed"
+            )
     if not dry:
         for version in returning:
             repository.restore(name, version)

@@ -20,6 +20,7 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from tasks.sentiment.errors import CorpusError, first_line
+from tasks.sentiment.reading.blank import is_blank
 from tasks.sentiment.scoring.tokens import keep_head_and_tail
 from tasks.sentiment.text import clean
 
@@ -36,11 +37,12 @@ class Batch:
     labels: np.ndarray
 
 
-def read_corpus(folder: Path, report_only: Sequence[str]) -> tuple[pd.DataFrame, str]:
+def read_corpus(folder: Path, report_only: Sequence[str]) -> tuple[pd.DataFrame, str, int]:
     """Read all data sets of `folder`.
 
-    Returns: a frame with the columns text, label, dataset and role, and the digest of the
-        files' names and bytes.
+    Returns: a frame with the columns text, label, dataset and role, the digest of the files'
+        names and bytes, and how many rows were left out since their text is blank, as it is for
+        the nightly run: nothing to be seen, or a word for "missing".
     Raises: CorpusError: no Parquet file or one that cannot be read, a missing column, a text
         that is no string, a label other than 0 and 1, or too few rows to learn from.
     """
@@ -73,7 +75,8 @@ def read_corpus(folder: Path, report_only: Sequence[str]) -> tuple[pd.DataFrame,
             )
         )
     corpus = pd.concat(frames, ignore_index=True)
-    corpus = corpus[corpus["text"] != ""].reset_index(drop=True)
+    blank = corpus["text"].map(is_blank)
+    corpus = corpus[~blank].reset_index(drop=True)
     labels = corpus.loc[corpus["role"] == "train", "label"]
     if (
         min((labels == 0).sum(), (labels == 1).sum()) < LEAST_OF_EACH_LABEL
@@ -83,7 +86,7 @@ def read_corpus(folder: Path, report_only: Sequence[str]) -> tuple[pd.DataFrame,
             f"{folder} has too few texts to learn from: at least {LEAST_OF_EACH_LABEL} of each"
             " label and some hundred in all"
         )
-    return corpus, digest.hexdigest()
+    return corpus, digest.hexdigest(), int(blank.sum())
 
 
 def _roles(frame: pd.DataFrame, *, reports: bool) -> np.ndarray:

@@ -143,6 +143,7 @@ def test_device_id_leads_nowhere_else(tmp_path, device):
         (b"no end of line", {}, 400),
         (b"x" * 2_000 + b"\n", {}, 413),
         (b"{}\n", {"Content-Encoding": "gzip"}, 415),
+        (b"{}\n", {"Content-Encoding": "identity, gzip"}, 415),
     ],
 )
 def test_body_that_is_no_batch_is_refused(tmp_path, content, headers, status):
@@ -153,6 +154,16 @@ def test_body_that_is_no_batch_is_refused(tmp_path, content, headers, status):
     assert answer.status_code == status
     assert answer.json()["error"]
     assert inbox_files(tmp_path) == []
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", "IDENTITY", "identity, identity"])
+def test_body_that_says_that_it_is_not_packed_is_taken(tmp_path, coding):
+    """Names of codings are read in any case, as HTTP has it."""
+    asked = client(tmp_path).post(
+        "/telemetry/a", content=line(a_record(1)), headers={"Content-Encoding": coding}
+    )
+
+    assert asked.is_success and len(inbox_files(tmp_path)) == 1
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ def test_answers_are_found_in_any_case(tmp_path):
     [
         ("a,b\n1,2\n1,2,3\n", "row 2 has more cells than the header, 2"),
         ("1,2\n1,2,3\n", "row 2 has more cells than the first, 2"),
+        ("a,b,note\n1,2,x\n1,2\n", "row 2 has fewer cells than the header, 3"),
         ("a,b,a\n1,2,3\n", "more than one column a: leave one"),
         ("a,b,probability,PROBABILITY\n1,2,0,1\n", "more than one column probability"),
         ("0,1\n5,6\n", "begins with 0, 1, as if its columns were numbered"),

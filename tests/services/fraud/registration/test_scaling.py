@@ -66,6 +66,12 @@ def test_archive_of_arrays_is_read_and_a_pickle_is_not_opened(tmp_path):
         ("a.json", '{"mean": [1], "scale": [NaN]}', "makes a scale of nan"),
         ("a.csv", "distance,0.1,10.5\n", "begin it with name,mean,scale or name,min,max"),
         ("a.csv", "name,min,max\na,1\n", "row 1 has not the 3 cells"),
+        ("a.csv", "name,mean,mean,scale\na,1,9,1\n", "more than one mean: leave one"),
+        ("a.csv", "name,mean,Mean,scale\na,1,9,1\n", "more than one mean: leave one"),
+        ("a.csv", "mean,mean_,scale\n1,9,1\n", "mean and mean_ mean the same and differ"),
+        ("a.json", '{"mean": [1], "mean": [9], "scale": [1]}', "more than one mean: leave one"),
+        ("a.json", '{"mean": [1], "scale": [1], "Scale": [9]}', "more than one scale: leave one"),
+        ("a.json", '{"mean": [1], "scale": [1], "std": [9]}', "scale and std mean the same"),
         ("a.yaml", "mean: 1", r"a scaling is a \.json, \.csv or \.npz file"),
     ],
 )

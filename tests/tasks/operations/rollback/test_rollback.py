@@ -243,3 +243,23 @@ def test_release_and_back_again(tmp_path, rollback):
     repository.withdraw("parts", "1.2.0", "misses bolts")
     status, _, errors = rollback("release", "--to", "1.2.0")
     assert status == 1 and "no parts 1.2.0 to go back to" in errors
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",), ("--to", "1.0.0")])
+@pytest.mark.parametrize("fault", ["gone", "damaged"])
+def test_devices_are_not_sent_to_a_release_that_is_not_whole(tmp_path, rollback, options, fault):
+    """It is said which file is at fault, in the dry run too, and no channel changes."""
+    home = tmp_path / "home"
+    repository = Repository(FolderStorage(home / "releases"), Keys(home / "keys"))
+    repository.create()
+    for version in ("1.0.0", "1.1.0"):
+        repository.publish(make_release(version, version.encode()))
+    model = max((home / "releases" / "targets").rglob("*1.0.0*/*model.tflite"))
+    model.unlink() if fault == "gone" else model.write_bytes(b"other")
+    before = repository.releases("stable")
+
+    status, said, errors = rollback("release", *options)
+
+    assert status == 1 and said == ""
+    assert "devices could not take parts 1.0.0" in errors and "model.tflite" in errors
+    assert repository.releases("stable") == before

@@ -107,6 +107,19 @@ def test_corpus_says_what_is_wrong_with_the_data(tmp_path, frame, message):
         read_corpus(tmp_path, [])
 
 
+def test_blank_texts_teach_nothing_and_are_counted(tmp_path):
+    """What the nightly run rejects as blank has no opinion either when it is labelled."""
+    good = [f"{word} number {i}" for i in range(400) for word in ("good", "bad")]
+    blank = ["N/A", "nan", "NULL", "\u200b", "   ", "-", ""]
+    texts = [*good, *blank]
+    frame = pd.DataFrame({"text": texts, "label": [i % 2 for i in range(len(texts))]})
+    frame.to_parquet(tmp_path / "x.parquet")
+
+    corpus, _, left_out = read_corpus(tmp_path, [])
+
+    assert left_out == len(blank) and corpus["text"].tolist() == good
+
+
 def test_file_that_is_no_parquet_is_named(tmp_path):
     """One line, not a traceback of the reader."""
     (tmp_path / "x.parquet").write_text("text,label")

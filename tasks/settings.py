@@ -102,6 +102,14 @@ class Settings(BaseSettings):
             )
         return url
 
+    @field_validator("home")
+    @classmethod
+    def _no_file(cls, home: Path) -> Path:
+        nearest = next(place for place in (home, *home.parents) if place.exists())
+        if not nearest.is_dir():
+            raise ValueError(f"{nearest} is a file: move it away, or name another folder")
+        return home
+
     @field_validator("task_runner")
     @classmethod
     def _known_runner(cls, runner: str) -> str:

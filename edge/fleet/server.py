@@ -95,7 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = ServerSettings()
     except ValidationError as error:
         for fault in error.errors():
-            _complain(f"TRIPTYCH_{str(fault['loc'][0]).upper()}: {fault['msg']}")
+            message = fault["msg"].removeprefix("Value error, ")
+            _complain(f"TRIPTYCH_{str(fault['loc'][0]).upper()}: {message}")
         return 2
     if given.key_for is not None:
         return _print_key(given.key_for, settings.keys)

@@ -37,7 +37,8 @@ def _settings() -> ServiceSettings:
             tracer_provider("triptych-fraud", settings.traces_url).shutdown()
     except ValidationError as error:
         fault = error.errors()[0]
-        sys.exit(f"error: TRIPTYCH_{str(fault['loc'][0]).upper()}: {fault['msg']}")
+        message = fault["msg"].removeprefix("Value error, ")
+        sys.exit(f"error: TRIPTYCH_{str(fault['loc'][0]).upper()}: {message}")
     except LogError as error:
         sys.exit(f"error: TRIPTYCH_DATABASE_URL: {error}")
     except TracesError as error:

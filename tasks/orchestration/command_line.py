@@ -200,7 +200,8 @@ def _open_home(*, any_settings: bool = False) -> Path:
         if any_settings:
             return Path.cwd()
         for fault in error.errors():
-            fail(f"TRIPTYCH_{str(fault['loc'][0]).upper()}: {fault['msg']}")
+            message = fault["msg"].removeprefix("Value error, ")
+            fail(f"TRIPTYCH_{str(fault['loc'][0]).upper()}: {message}")
         sys.exit(2)
 
 

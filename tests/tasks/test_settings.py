@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from edge.fleet.settings import ServerSettings
 from services.fraud.settings import ServiceSettings
@@ -30,3 +31,12 @@ def test_home_that_no_address_can_hold_is_refused(kind, tmp_path, monkeypatch):
     elsewhere = f"sqlite:///{tmp_path}/triptych.db"
     assert kind(home=tmp_path / "a?b", database_url=elsewhere).home == tmp_path / "a?b"
     assert kind(home=tmp_path / "a b%20#").home == tmp_path / "a b%20#"
+
+
+@pytest.mark.parametrize("below", [".", "home", "my/home"])
+def test_home_that_is_a_file_is_told_with_the_way_out(below, tmp_path):
+    """Or lies below one: nothing could be found in it, and nothing written."""
+    (tmp_path / "taken").write_text("a file")
+
+    with pytest.raises(ValidationError, match=f"{tmp_path}/taken is a file: move it away, or"):
+        Settings(home=tmp_path / "taken" / below)

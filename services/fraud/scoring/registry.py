@@ -73,7 +73,9 @@ class Registry:
             return _standing(json.loads(self.file.read_bytes()))
         except FileNotFoundError:
             return Standing()
-        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        except OSError as error:
+            raise ModelError(f"{self.file} cannot be read: {error.strerror or error}") from error
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ModelError(f"{self.file} is damaged: {error}; promote a model anew") from error
 
     def promote(

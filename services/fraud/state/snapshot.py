@@ -129,7 +129,9 @@ def read_pointer(home: Path) -> Pointer | None:
         return Pointer(file, int(as_of), int(rows), digest, since, labelled and int(labelled))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
+    except OSError as error:
+        raise StateUnavailable(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
         raise StateUnavailable(
             f"{path} is damaged: write a snapshot again, or remove it to start without one"
         ) from error

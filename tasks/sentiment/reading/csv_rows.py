@@ -99,6 +99,22 @@ class CsvReader(RowReader):
             except MissingColumn as error:
                 raise MissingColumn(f"{error}{self._doubt()}") from None
             refuse_repeated([name for name in present if name in asked], self.place)
+        self._refuse_plain_lines()
+
+    def _refuse_plain_lines(self) -> None:
+        """Refuse a single column of texts that hold what was taken for a delimiter.
+
+        Raises: SourceError: says how each line is one text.
+        """
+        if len(self.columns) > 1 or self._text.delimiter is not None:
+            return
+        ahead = self._sample[self.dialect.skip_lines :]
+        found = list(records(lambda _: "", self.place, self.dialect, ahead))
+        if 2 * sum(isinstance(fields, list) and len(fields) > 1 for fields in found) > len(found):
+            raise SourceError(
+                f"most lines of {self.place} have several cells where the header has one: if each"
+                " line is one text, give --delimiter tab"
+            )
 
     def _doubt(self) -> str:
         """Which line was guessed to be the header, where it may be another one: behind lines that

@@ -226,6 +226,18 @@ def test_columns_may_be_given_for_a_table_in_parts_of_which_the_first_has_them(t
     assert cells(rows) == [("1", "a"), ("2", "b"), ("3", "c"), ("4", "d")]
 
 
+def test_texts_with_commas_and_no_quotes_are_told_how_they_are_read(tmp_path):
+    """Each line is one text, or the header lacks a name: that is not to be found out."""
+    lines = "".join(f"Fine {n}, so far\n" for n in range(9))
+    file = write_bytes(tmp_path / "a.txt", f"text\nBad\n{lines}".encode())
+
+    with pytest.raises(
+        SourceError, match=r"most lines of a\.txt have several cells.*--delimiter tab"
+    ):
+        read(file, ["text"])
+    assert cells(read(file, ["text"], delimiter="\t"))[:2] == [("Bad",), ("Fine 0, so far",)]
+
+
 def test_decimal_comma_of_named_columns_becomes_a_point(tmp_path):
     """What is no number stays as it is, and so do other columns."""
     content = "id;text;stars\n1;1,5;4,0\n2;b;1.234,50\n3;c;-0,5\n4;d;n/a\n5;e;1, 2\n6;f\n"

@@ -113,9 +113,17 @@ def open_query(query: str, query_url: str) -> Iterator[QueryReader]:
             with streaming.exec_driver_sql(query) as result:
                 yield QueryReader(result)
     except DBAPIError as error:
-        raise SourceError(f"the database refuses the query: {first_line(error.orig)}") from error
+        raise SourceError(
+            f"the database refuses the query: {first_line(error.orig)} (asked was"
+            f" {_bare(query_url)}; TRIPTYCH_SOURCE_DATABASE_URL names another)"
+        ) from error
     except (SQLAlchemyError, ImportError) as error:
         raise SourceError(f"the query cannot be run: {first_line(error)}") from error
+
+
+def _bare(query_url: str) -> str:
+    """An address without what may be secret: user, password and options."""
+    return make_url(query_url).set(username=None, password=None, query={}).render_as_string()
 
 
 @contextmanager

@@ -54,6 +54,16 @@ class TestQuery:
         with pytest.raises(SourceError, match=r"the query has no column text; .* are: id"):
             open_source("SELECT id FROM feed", query_url=url).rows(["text"])
 
+    def test_refusal_names_the_database_and_what_names_another(self, tmp_path, url):
+        """Without a variable it is that of the results, which has no such table."""
+        with pytest.raises(SourceError) as refused:
+            list(open_source("SELECT * FROM fed", query_url=f"{url}?timeout=9").rows(["text"]))
+
+        asked = (
+            f"(asked was sqlite:///{tmp_path}/feed.db; TRIPTYCH_SOURCE_DATABASE_URL names another)"
+        )
+        assert str(refused.value).endswith(asked)
+
     @pytest.mark.parametrize(
         ("query", "says"),
         [

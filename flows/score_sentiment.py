@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from tasks import score_sentiment as steps
 from tasks.orchestration.command_line import FlowCommand
-from tasks.orchestration.parameters import FlowParameters, RunDay, SourceReference
+from tasks.orchestration.parameters import FlowParameters, RunDay, SourceReference, TimeOfDay
 
 
 def _known_zone(name: str) -> str:
@@ -147,7 +147,7 @@ class ScoreSentiment(FlowParameters):
         description="reject texts without a word that the model knows, such as those in another"
         " script; otherwise they are scored and counted in the report",
     )
-    stop_at: Annotated[time | None, AfterValidator(_without_offset)] = Field(
+    stop_at: Annotated[TimeOfDay | None, AfterValidator(_without_offset)] = Field(
         None, description="end of the off-peak window: no part starts that would not end by then"
     )
     time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(

@@ -1,4 +1,4 @@
-"""Types of flow parameters: a day, a moment, a path of this machine, and options that moved.
+"""Types of flow parameters: a day, a time, a path of this machine, and options that moved.
 
 Each refuses what pydantic alone would read as something else: a bare number is no day, though
 pydantic takes it for seconds, and an address is no path.
@@ -7,7 +7,7 @@ pydantic takes it for seconds, and an address is no path.
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -17,6 +17,7 @@ from tasks.sentiment.errors import SourceError
 from tasks.sentiment.reading.remote.address import refuse_others, refuse_secrets, scheme_of
 
 _NUMBER = re.compile(r"\s*[-+]?[0-9][0-9_.]*\s*")
+_SHORT_HOUR = re.compile(r"[0-9]:[0-9]{2}(?::[0-9]{2})?")
 _EARLIEST_ZONE = timedelta(hours=14)  # where a day begins first, UTC+14
 
 
@@ -29,6 +30,13 @@ def _no_number(what: str) -> BeforeValidator:
         return given
 
     return BeforeValidator(refuse)
+
+
+def _two_digits(given: Any) -> Any:
+    """Refuses 5:30, which pydantic finds too short."""
+    if isinstance(given, str) and _SHORT_HOUR.fullmatch(given.strip()):
+        raise ValueError(f"{given} has an hour of one digit: write it as 0{given.strip()}")
+    return given
 
 
 def _not_after_tomorrow(day: date) -> date:
@@ -70,6 +78,9 @@ def _no_secret(given: str) -> str:
 Day = Annotated[date, _no_number("day: write it as 2026-11-22")]
 RunDay = Annotated[Day, AfterValidator(_not_after_tomorrow)]  # whose results become current
 Moment = Annotated[datetime, _no_number("moment: write it as 2026-11-22T08:00")]
+TimeOfDay = Annotated[
+    time, BeforeValidator(_two_digits), _no_number("time of day: write it as 05:30, in quotes")
+]
 LocalPath = Annotated[Path, BeforeValidator(_no_address)]
 LocalName = Annotated[str, AfterValidator(_no_address)]  # a path, or a name of ours
 SourceReference = Annotated[str, AfterValidator(_no_secret)]  # a path, an address or a query

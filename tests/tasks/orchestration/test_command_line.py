@@ -126,6 +126,21 @@ def test_number_is_no_moment(capsys, number):
     assert f"--as-of: {number} is no moment: write it as 2026-11-22T08:00" in said
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (330, "330 is no time of day: write it as 05:30, in quotes"),  # what YAML makes of 5:30
+        ("330", "330 is no time of day: write it as 05:30, in quotes"),
+        ("5:30", "5:30 has an hour of one digit: write it as 05:30"),
+        ("05:30+02:00", "give a time of day without an offset"),
+    ],
+)
+def test_time_that_is_not_written_in_full_says_how(given, says):
+    """A number would be seconds since midnight, in UTC."""
+    with pytest.raises(ValidationError, match=re.escape(says)):
+        ScoreSentiment(source="x", text_column="y", stop_at=given)
+
+
 @pytest.mark.parametrize("flow", FLOWS)
 def test_address_for_a_file_of_this_machine_is_refused_by_its_kind(capsys, flow):
     """Every parameter that is a path, without the address, which may hold a password."""

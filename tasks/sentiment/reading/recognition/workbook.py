@@ -1,12 +1,13 @@
 """Rows of a sheet of an Excel workbook, read as a stream; needs the extra `excel`."""
 
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import IO, Any
 
-from tasks.sentiment.errors import SourceError, first_line
+from tasks.sentiment.errors import MissingColumn, SourceError, first_line
 from tasks.sentiment.reading.raw_rows import RawRow, RowReader, refuse_repeated, require_columns
 
 # What openpyxl raises where the archive or the XML in it is not what a workbook has; RuntimeError
@@ -14,6 +15,14 @@ from tasks.sentiment.reading.raw_rows import RawRow, RowReader, refuse_repeated,
 _DAMAGED = (LookupError, ValueError, SyntaxError, TypeError, RuntimeError, zipfile.BadZipFile)
 _LARGE_BYTES = 100_000_000
 _MOST_TIMES_PACKED = 200  # texts pack to a tenth, cells with little in them to a hundredth
+# A cell whose formula has no value: programs that write formulas do not compute them. Where the
+# value is an empty text, the cell says that it is a text.
+_UNCOMPUTED = re.compile(
+    rb"<c(?=[^>]* r=\"(?P<column>[A-Z]+)(?P<row>[0-9]+)\")(?![^>]* t=\")[^>]*>"
+    rb"<f\b(?:[^>]*/>|[^>]*>[^<]*</f>)(?:<v\s*/>|<v></v>)?</c>"
+)
+_CHUNK_BYTES = 1 << 20
+_LONGEST_CELL_BYTES = 1 << 16  # a formula has 8,192 characters at most
 
 
 def is_workbook(binary: IO[bytes]) -> bool:
@@ -51,25 +60,35 @@ class ExcelReader(RowReader):
             what = f"has no filled sheet {sheet}" if sheet else f"has {len(filled)} filled sheets"
             raise SourceError(f"{file} {what} ({names}): name one with --sheet")
         self.how = f"Excel (sheet {filled[0]})"
+        self._binary, self._part = binary, workbook[filled[0]]._worksheet_path
         self._rows = _cells(workbook[filled[0]])
         header = next(self._rows)
         self.columns = ["" if cell is None else str(cell).strip() for cell in header]
 
     def require(self, columns: Sequence[str]) -> None:
         """Raises: SourceError: one of `columns` is missing, or there twice."""
-        require_columns(columns, self.columns, self.place)
+        try:
+            require_columns(columns, self.columns, self.place)
+        except MissingColumn as error:
+            if sum(map(bool, self.columns)) > 1:
+                raise
+            raise MissingColumn(
+                f"{error} (the first row that is not empty names the columns: delete a title that"
+                " stands above them)"
+            ) from None
         refuse_repeated([name for name in self.columns if name in columns], self.place)
 
     def rows(self, columns: Sequence[str]) -> Iterator[RawRow]:
         """All rows that are not empty, numbered behind the header; values are those of the cells,
         of formulas those that were last computed.
 
-        Raises: SourceError: the file is damaged.
+        Raises: SourceError: the file is damaged, or a formula was never computed.
         """
         names = list(dict.fromkeys(columns))
         places = [self.columns.index(name) for name in names]
         number = 0
         try:
+            self._refuse_uncomputed(places)
             for number, cells in enumerate(self._rows, start=1):
                 values = [cells[place] if place < len(cells) else None for place in places]
                 yield RawRow(number, self.place, dict(zip(names, values, strict=True)), None)
@@ -78,6 +97,32 @@ class ExcelReader(RowReader):
                 f"{self.place} is damaged after row {number} ({first_line(error)}): nothing was"
                 " written"
             ) from error
+
+    def _refuse_uncomputed(self, places: Sequence[int]) -> None:
+        """Raises: SourceError: a cell of these columns has a formula and no value."""
+        from openpyxl.utils import get_column_letter
+
+        asked = {get_column_letter(place + 1) for place in places}
+        with zipfile.ZipFile(self._binary) as archive, archive.open(self._part) as sheet:
+            cell = next(
+                (found for found in _uncomputed(sheet) if found.strip("0123456789") in asked), None
+            )
+        if cell is not None:
+            raise SourceError(
+                f"{self.place} has formulas that were never computed, as in {cell}: open it in a"
+                " spreadsheet program and save it"
+            )
+
+
+def _uncomputed(sheet: IO[bytes]) -> Iterator[str]:
+    """Names of the cells, such as D2, whose formula has no value."""
+    rest = b""
+    while chunk := sheet.read(_CHUNK_BYTES):
+        content, end = rest + chunk, 0
+        for found in _UNCOMPUTED.finditer(content):
+            end = found.end()
+            yield (found["column"] + found["row"]).decode()
+        rest = content[max(end, len(content) - _LONGEST_CELL_BYTES) :]
 
 
 def _refuse_swelling(binary: IO[bytes], file: str) -> None:

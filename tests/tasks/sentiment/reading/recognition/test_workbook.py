@@ -161,3 +161,42 @@ def test_options_of_csv_are_refused_for_a_sheet(tmp_path, option, given):
 
     with pytest.raises(SourceError, match=rf"read as Excel \(sheet May\), where {option} would"):
         read(file, **given)
+
+
+def test_title_above_the_header_is_told(tmp_path):
+    """The columns that the title seems to name are none."""
+    rows = [["Reviews of November"], [], ["id", "text"], [1, "a"]]
+
+    with pytest.raises(
+        SourceError, match=r"no column id, text; .*delete a title that stands above"
+    ):
+        read(write(tmp_path / "a.xlsx", May=rows))
+
+
+@pytest.mark.parametrize("rows", [[["=B2", "a"]], [[1, "a"], [2, '="Good " & A2']]])
+def test_formula_that_was_never_computed_is_refused(tmp_path, rows):
+    """Its text would be blank: who wrote it computes nothing, and a spreadsheet program does."""
+    file = write(tmp_path / "a.xlsx", May=[["id", "text", "other"], *rows])
+
+    cell = "A2" if len(rows) == 1 else "B3"
+    with pytest.raises(SourceError, match=f"never computed, as in {cell}: open it"):
+        read(file)
+
+
+def test_computed_formulas_are_read_and_others_matter_only_where_they_are_asked_for(tmp_path):
+    """An empty text is a value too."""
+    rows = [["id", "text", "other"], ["=1+1", "a", "=B2"], [3, "=B9", None]]
+    file = write(tmp_path / "a.xlsx", May=rows)
+    rewrite(file, SHEET, rb"(<f>1\+1</f>)<v ?/>", rb"\1<v>2</v>")
+    rewrite(file, SHEET, rb'<c r="B3">(<f>B9</f>)<v ?/>', rb'<c r="B3" t="str">\1<v></v>')
+
+    assert cells(read(file)) == [(2, "a"), (3, None)]
+
+
+def test_formula_is_found_wherever_the_sheet_is_cut(monkeypatch, tmp_path):
+    """It is looked through piece by piece."""
+    monkeypatch.setattr(workbook, "_CHUNK_BYTES", 7)
+    rows = [["id", "text"], *([n, "a"] for n in range(9)), [9, "=A2"]]
+
+    with pytest.raises(SourceError, match="as in B11"):
+        read(write(tmp_path / "a.xlsx", May=rows))

@@ -154,7 +154,7 @@ def _check_same(raw: RawImage, *names: str) -> None:
     """Raises: DatasetError: two names are taken for one picture by their last part alone."""
     if len({Path(name) for name in names}) > 1 and not all(map(raw.path.match, names)):
         raise DatasetError(
-            f"{raw.source} names {' and '.join(names)}, and only {raw.path} is there; put both there"
+            f"{raw.source} names {' and '.join(names)}; there is only {raw.path}: put both there"
         )
 
 

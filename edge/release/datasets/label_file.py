@@ -68,15 +68,33 @@ def search_labels(model: Path) -> Labels:
     for name in BESIDE:
         if (folder / name).is_file():
             return open_labels(folder / name)
-    if model.suffix.lower() == ".tflite" and zipfile.is_zipfile(model):
-        found = _within(model)
-        if found is not None:
-            return found
+    found = _within(model)
+    if found is not None:
+        return found
     for name in BESIDE_TOO:
         if (folder / name).is_file():
             return open_labels(folder / name)
     raise ModelFileError(
         f"{model} does not say what its classes are called; give --labels FILE, one name a line"
+    )
+
+
+def contradiction(taken: Labels, model: Path) -> str | None:
+    """What to tell of names within a model that are as many as those taken, and not the same."""
+    try:
+        within = _within(model)
+    except ModelFileError:  # which nobody needs
+        return None
+    if within is None or len(within.names) != len(taken.names) or within.names == taken.names:
+        return None
+    number, (own, given) = next(
+        (number, pair)
+        for number, pair in enumerate(zip(within.names, taken.names, strict=True))
+        if pair[0] != pair[1]
+    )
+    return (
+        f"{within.origin} says that class {number} is {own!r}, and {taken.origin} that it is"
+        f" {given!r}: took the names of the latter, look whether they are in the model's order"
     )
 
 
@@ -132,7 +150,9 @@ def _decoded(content: bytes, file: Path) -> str:
 
 
 def _within(model: Path) -> Labels | None:
-    """The names that an exporter has appended to the model as an archive."""
+    """The names that an exporter has appended to the model as an archive, if it has."""
+    if model.suffix.lower() != ".tflite" or not zipfile.is_zipfile(model):
+        return None
     with zipfile.ZipFile(model) as archive:
         for entry in archive.infolist():
             if entry.file_size > _MAX_BYTES or not entry.filename.endswith((".txt", ".json")):

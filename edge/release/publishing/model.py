@@ -11,7 +11,7 @@ from edge_detector.contract.names import MODEL_NAME, parse_version
 
 from edge.release.conversion.convert import VARIANTS
 from edge.release.conversion.network_file import Network, digest_of, open_network
-from edge.release.datasets.label_file import open_labels, search_labels
+from edge.release.datasets.label_file import contradiction, open_labels, search_labels
 from edge.release.errors import ModelFileError, RepositoryError
 from edge.release.naming import fitting_name
 from edge.release.publishing.request import Request
@@ -44,6 +44,7 @@ class SourceModel:
     labels_from: str = ""
     before: Variant | None = None
     card: Mapping[str, object] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()  # what contradicts the labels
 
 
 def open_model(request: Request) -> SourceModel:
@@ -83,6 +84,7 @@ def open_model(request: Request) -> SourceModel:
         labels_from=labels.describe(),
         before=_before(request.place.open(), name, digest),
         card=card,
+        notes=tuple(filter(None, (contradiction(labels, path),))),
     )
 
 

@@ -83,7 +83,7 @@ class PublishReport:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the reader should know beside the metrics."""
-        found = [*self.warnings, *self.measurement.notes]
+        found = [*self.model.notes, *self.warnings, *self.measurement.notes]
         evaluation = self.best.evaluation
         if evaluation is None:
             found.append(

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from edge.release.datasets.label_file import open_labels, search_labels
+from edge.release.datasets.label_file import contradiction, open_labels, search_labels
 from edge.release.errors import ModelFileError
 
 BOTH = ("bolt", "nut")
@@ -244,3 +244,31 @@ class TestSearching:
         found = search_labels(tmp_path / "a.tflite")
 
         assert (found.names, found.origin) == (BOTH, str(tmp_path / name))
+
+    @pytest.mark.parametrize(
+        ("beside", "told"),
+        [("nut\nbolt\n", "class 0 is 'bolt'"), ("bolt\npin\n", "class 1 is 'nut'")],
+    )
+    def test_names_beside_that_contradict_those_within_are_told(self, tmp_path, beside, told):
+        """Every object would be called by the name of another class."""
+        with zipfile.ZipFile(tmp_path / "a.tflite", "w") as archive:
+            archive.writestr("metadata.json", json.dumps({"names": {0: "bolt", 1: "nut"}}))
+        (tmp_path / "labels.txt").write_text(beside)
+
+        taken = search_labels(tmp_path / "a.tflite")
+
+        assert taken.names == tuple(beside.split())
+        assert told in str(contradiction(taken, tmp_path / "a.tflite"))
+
+    @pytest.mark.parametrize("beside", ["bolt\nnut\n", "bolt\nnut\npin\n"])
+    @pytest.mark.parametrize("within", [{"names": {0: "bolt", 1: "nut"}}, {"names": {"bolt": "x"}}])
+    def test_names_that_agree_or_count_otherwise_are_no_contradiction(
+        self, tmp_path, beside, within
+    ):
+        with zipfile.ZipFile(tmp_path / "a.tflite", "w") as archive:
+            archive.writestr("metadata.json", json.dumps(within))
+        (tmp_path / "labels.txt").write_text(beside)
+
+        taken = search_labels(tmp_path / "a.tflite")
+
+        assert contradiction(taken, tmp_path / "a.tflite") is None

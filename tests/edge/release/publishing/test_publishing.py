@@ -5,6 +5,7 @@ import html
 import io
 import json
 import re
+import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -167,6 +168,15 @@ class TestSubject:
                 made.manifest.thresholds,
             )
         assert (tmp_path / "precious").is_dir()
+
+    def test_names_that_the_model_contradicts_are_a_note(self, request_of, ready):
+        """Without labelled images nothing else would show it."""
+        with zipfile.ZipFile(ready, "a") as archive:
+            archive.writestr("metadata.json", json.dumps({"names": list(reversed(LABELS))}))
+
+        (note,) = open_model(request_of(ready)).notes
+
+        assert note.startswith("metadata.json within ")
 
     def test_missing_file_says_what_can_be_given(self, request_of, tmp_path):
         """All forms."""
@@ -433,6 +443,7 @@ class TestReport:
         facts = report.facts
         assert facts["measured on"] == cpu_name()
         assert facts["labels"].endswith("labels.txt (one name a line): 3 names, red to blue")
+        assert facts["evaluated on"].endswith(": 8 images")
         assert facts["read as"] == "points; of rgb (pixel - 0) / 255, letterbox"
         low, high = report.rows[0].metrics.timing.spread_ms
         assert low <= report.rows[0].metrics.timing.p50_ms <= high

@@ -1,12 +1,12 @@
 """A video file in the place of a camera: at its own rate, and from the start again at its end."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cv2
 
-from edge_detector.capture.timeline import DEFAULT_FPS, FASTEST_FPS, SLOWEST_FPS
+from edge_detector.capture.timeline import DEFAULT_FPS, choose_rate
 
 
 class RepeatedVideo:
@@ -17,12 +17,13 @@ class RepeatedVideo:
         opener: Callable[[], Any],
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        times_s: Sequence[float] = (),
     ) -> None:
-        """opener: opens the file at its start."""
+        """opener: opens the file at its start. times_s: of its first frames, as far as it says."""
         self._opener, self._clock, self._sleep = opener, clock, sleep
         self._capture = opener()
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        self._period_s = 1 / (fps if SLOWEST_FPS <= fps <= FASTEST_FPS else DEFAULT_FPS)
+        self.rate = choose_rate(self._capture.get(cv2.CAP_PROP_FPS), times_s)
+        self._period_s = 1 / (self.rate.fps or DEFAULT_FPS)
         self._due: float | None = None
 
     def isOpened(self) -> bool:  # noqa: N802  # OpenCV's name
@@ -39,6 +40,8 @@ class RepeatedVideo:
         return is_read, image
 
     def get(self, prop: int, /) -> float:
+        if prop == cv2.CAP_PROP_FPS:
+            return self.rate.fps or 0.0
         return float(self._capture.get(prop))
 
     def release(self) -> None:

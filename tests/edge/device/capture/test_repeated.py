@@ -1,13 +1,17 @@
 """A video file in the place of a camera."""
 
+import logging
+
 import cv2
 import numpy as np
 import pytest
 from edge_detector.capture.camera import open_camera
 from edge_detector.capture.live import LiveCamera
 from edge_detector.capture.repeated import RepeatedVideo
-from edge_detector.capture.source import parse_source
+from edge_detector.capture.source import open_capture, parse_source
 from edge_detector.errors import CameraError
+
+from tests.edge.device.matroska import write_matroska
 
 
 class Video:
@@ -69,6 +73,29 @@ def test_file_that_gives_nothing_any_more_is_a_fault_and_no_endless_loop():
     clock = Clock()
     video = RepeatedVideo(lambda: Video(0), clock, clock.sleep)
     assert video.read() == (False, None)
+
+
+@pytest.mark.parametrize("stated", [40, 2])
+def test_rate_is_the_one_that_frames_come_at(tmp_path, caplog, stated):
+    """What a file states is often invented; it is told, as where the file is not repeated."""
+    frames = [np.full((48, 64, 3), level, np.uint8) for level in range(0, 200, 5)]
+    times = [number / 10 for number in range(len(frames))]
+    file = write_matroska(tmp_path / "clip.mkv", frames, times, stated)
+    source = parse_source(str(file), repeat=True)
+
+    video = open_capture(source)
+    with caplog.at_level(logging.WARNING):
+        open_camera(source).close()
+
+    assert video.get(cv2.CAP_PROP_FPS) == pytest.approx(10)
+    assert f"states {stated} frames a second; they come 10 a second" in caplog.text
+
+
+def test_repeated_video_waits_as_its_times_have_it():
+    clock = Clock()
+    video = RepeatedVideo(Video, clock, clock.sleep, [0.0, 0.5, 1.0, 1.5])
+    times = [(video.read(), clock.now)[1] for _ in range(3)]
+    assert times == pytest.approx([100.0, 100.5, 101.0])
 
 
 def test_video_file_becomes_a_live_source_and_other_sources_stay_what_they_are(tmp_path):

@@ -13,7 +13,15 @@ import cv2
 from edge_detector.capture.frame import Frame, read_image
 from edge_detector.capture.health import Patience
 from edge_detector.capture.live import LiveCamera
-from edge_detector.capture.source import Capture, FolderCapture, Source, open_capture, probe_times
+from edge_detector.capture.repeated import RepeatedVideo
+from edge_detector.capture.source import (
+    Capture,
+    FolderCapture,
+    Source,
+    describe_namesake,
+    open_capture,
+    probe_times,
+)
 from edge_detector.capture.timeline import DEFAULT_FPS, Timeline, choose_rate
 from edge_detector.errors import CameraError
 
@@ -43,8 +51,10 @@ def open_camera(source: Source, patience: Patience | None = None) -> "FileCamera
         raise CameraError(
             f"{source.shown} does not open: is it connected, does no other program use it, and"
             " may this user read it (group video)? --source takes another number, a file, a"
-            " folder or an address"
+            f" folder or an address{describe_namesake(source.target)}"
         )
+    if isinstance(capture, RepeatedVideo) and capture.rate.warning is not None:
+        logger.warning("%s %s", source.shown, capture.rate.warning)
     return LiveCamera(source, patience, first=capture)
 
 

@@ -84,7 +84,10 @@ def _parse(text: str) -> Source:
     if re.fullmatch(r"\d+", text, re.ASCII):
         number = text.lstrip("0") or "0"
         if len(number) > len(str(_LAST_INDEX)) or int(number) > _LAST_INDEX:
-            raise CameraError(f"no camera has the number {text[:20]}: give a camera's number, as 0")
+            raise CameraError(
+                f"no camera has the number {text[:20]}: give a camera's number, as"
+                f" 0{describe_namesake(text)}"
+            )
         return Source("device", number, f"camera {number}")
     try:
         source = _parse_path(text)
@@ -97,6 +100,16 @@ def _parse(text: str) -> Source:
             " folder of pictures, or an address such as rtsp://host/stream"
         )
     return source
+
+
+def describe_namesake(number: str) -> str:
+    """How a file or folder is named whose name is a number, for the end of a message."""
+    path = Path(number)
+    try:
+        kind = "folder" if path.is_dir() else "file" if path.is_file() else ""
+    except OSError:  # too long a name
+        kind = ""
+    return f"; for the {kind} of that name write ./{number}" if kind else ""
 
 
 def _parse_path(text: str) -> Source | None:
@@ -147,7 +160,8 @@ def open_capture(source: Source) -> Capture:
     if Path(source.target).suffix.lower() in PICTURES and source.kind == "file":
         return FolderCapture([Path(source.target)])
     if source.repeats:
-        return RepeatedVideo(lambda: cv2.VideoCapture(source.target))
+        times_s = probe_times(replace(source, repeats=False))
+        return RepeatedVideo(lambda: cv2.VideoCapture(source.target), times_s=times_s)
     limits = []
     if source.kind == "address":
         limits = [

@@ -146,3 +146,15 @@ def test_picture_without_its_end_is_left_out_with_the_reason(folder, caplog):
         assert [frame.file for frame in frames_of(folder)] == ["a.png", "c.png", "e.png"]
 
     assert "f.jpg cannot be read as a picture and was left out: its end is missing" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["2024061", "20240612120000"])
+def test_folder_that_is_called_as_a_number_is_found_by_its_path(folder, monkeypatch, name):
+    """A bare number is a camera's; whoever means the folder is told how to say so."""
+    folder.rename(folder.with_name(name))
+    monkeypatch.chdir(folder.parent)
+
+    with pytest.raises(CameraError, match=rf"for the folder of that name write \./{name}$"):
+        open_camera(parse_source(name))
+
+    assert len(frames_of(f"./{name}")) == 3

@@ -106,7 +106,9 @@ class TrainFraud(FlowParameters):
     min_card_precision: float | None = Field(
         None, ge=0, le=1, description="among the 100 most suspicious cards of a day"
     )
-    promote: bool = Field(True, description="make it champion if it passes")
+    promote: bool = Field(
+        True, description="make it champion if it passes, and hand its history to the service"
+    )
     shadow: bool = Field(False, description="let it score along unheard, instead of promoting it")
     override_block: bool = Field(False, description="promote although an audit has blocked it")
     new_contract: bool = Field(

@@ -54,6 +54,11 @@ class Job:
     override_block: bool
     new_contract: bool
 
+    @property
+    def hands_over(self) -> bool:
+        """Whether the service gets the history: a mere candidate changes nothing."""
+        return self.wanted != "candidate"
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -126,6 +131,8 @@ def _source(params: Any, day: date) -> Path | SimulationSpec | TableSpec:
 @task(**IO_RETRY)
 def read(job: Job) -> int:
     """Read or simulate the transactions."""
+    if job.hands_over and not isinstance(job.source, TableSpec):
+        job.folder.check_source(job.home, job.source)  # before the wait
     rows = job.folder.read(job.source, datetime.now(UTC), job.reading)
     source = job.source.file if isinstance(job.source, TableSpec) else job.source
     what = source.name if isinstance(source, Path) else "simulated"
@@ -215,9 +222,9 @@ def register(job: Job) -> str:
 def write_snapshot(job: Job) -> Path | None:
     """Hand the last weeks to the service, as the history that its state starts from.
 
-    None: a table of any columns has no customers and terminals.
+    None: a table of any columns has no customers and terminals, and a candidate needs none.
     """
-    if isinstance(job.source, TableSpec):
+    if isinstance(job.source, TableSpec) or not job.hands_over:
         return None
     return job.folder.write_snapshot(job.home, job.source)
 

@@ -19,7 +19,7 @@ from services.fraud.scoring.detector import Detector
 from services.fraud.scoring.registry import Registry
 from services.fraud.settings import ServiceSettings
 from services.fraud.state.held_state import HeldState
-from services.fraud.state.snapshot import read_pointer
+from services.fraud.state.snapshot import read_pointer, state_path
 from services.fraud.state.state import State
 from services.fraud.supervisor import Watch
 from services.reporting.traces import tracer_provider
@@ -56,7 +56,7 @@ class Worker:
         self._traces = tracer_provider("triptych-fraud", url) if url else None
         detector_of, web_of = _answering(self._traces)
         self._home, self._packed = settings.home, packed
-        self._state_path = settings.home / "fraud" / "state.db"
+        self._state_path = state_path(settings.home)
         self._log = AnswerLog(settings.log_url, settings.home / "fraud" / "spill")
         self._folder = MetricsFolder(settings.home, server) if server else None
         self._metrics = Metrics(self._folder.path if self._folder else None)

@@ -115,7 +115,7 @@ def test_models_take_their_roles_in_turn(home, transactions, network, capsys):
     first = train(**given, promote=False)
     # A candidate that is not to be promoted changes nothing; its figures are in the Prefect UI.
     assert store.tags(home) == [first]
-    assert Registry(home).read().champion is None
+    assert Registry(home).read().champion is None and read_pointer(home) is None
     keys = {artifact.key for artifact in newest_artifacts() if artifact.id not in before}
     assert {"train-fraud", "train-fraud-figures"} <= keys
 

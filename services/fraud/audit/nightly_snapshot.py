@@ -19,6 +19,7 @@ from services.fraud.log.database import Database
 from services.fraud.state.completeness import KEPT_S, Coverage
 from services.fraud.state.snapshot import (
     COLUMNS,
+    GIVEN,
     coverage_of,
     coverage_of_table,
     read_pointer,
@@ -60,7 +61,8 @@ def snapshot_of_file(
         reading: how the file is read.
 
     Raises:
-        TransactionsError: the file cannot be read or does not hold what it should.
+        TransactionsError: the file cannot be read or does not hold what it should, or the state
+            holds simulated transactions.
         LogError: the database refused.
     """
     table, assumed = read_foreign(transactions, reading or Reading(), now, labelled=False)
@@ -104,7 +106,8 @@ def snapshot_of_log(
     table = table.drop_duplicates("transaction_id").sort_values("time", kind="stable")
     before_log = coverage_of(pointer) if pointer else None
     covered = _extended(before_log, answered["time"].to_numpy(np.int64), as_of, longest_pause_s)
-    return _write(table, covered, database, home, "the log of answers")
+    whose = pointer.source if pointer else None  # what was asked about belongs to that
+    return _write(table, covered, database, home, "the log of answers", whose=whose)
 
 
 def _extended(
@@ -127,6 +130,7 @@ def _write(
     home: Path,
     source: str,
     assumed: Mapping[str, str] | None = None,
+    whose: str | None = GIVEN,
 ) -> WrittenSnapshot:
     """database: whose labels count before the table's; None: the table's alone do."""
     labels = pd.Series(dtype=bool) if database is None else read_all_labels(database)
@@ -137,7 +141,7 @@ def _write(
     if len(labelled):
         newest = min(int(labelled.max()), as_of)
         covered = replace(covered, labelled_until=max(newest, covered.labelled_until or newest))
-    path = write_snapshot(table.assign(is_fraud=is_fraud), as_of, home, covered)
+    path = write_snapshot(table.assign(is_fraud=is_fraud), as_of, home, covered, whose)
     recent = table["time"].between(as_of - KEPT_S, as_of, inclusive="right")
     frauds = int(is_fraud[recent].sum())
     return WrittenSnapshot(path, int(recent.sum()), frauds, as_of, source, assumed or {}, back)

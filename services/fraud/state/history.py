@@ -12,9 +12,10 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
+from services.fraud.errors import StateUnavailable
 from services.fraud.state.busy_keys import count_again, forget_idle, stop_counting
 from services.fraud.state.completeness import AS_OF, KEPT_S, LABELLED_UNTIL, SINCE, Coverage
-from services.fraud.state.snapshot import Pointer, Row, coverage_of, read_snapshot
+from services.fraud.state.snapshot import Pointer, Row, are_others, coverage_of, read_snapshot
 from services.fraud.state.state_file import INDICES, LONG_PATIENCE_S, StateFile
 from services.storage.locks import FileLock
 
@@ -22,6 +23,7 @@ CHUNK_ROWS = 200  # the lock is held for some 2 ms, or 40 where all are of busy 
 PAUSE_S = 0.001
 BULK_CACHE_KIB = 32 * 1_024
 LOADED_ASK_EVERY_S = 0.02
+SOURCE = "source"  # the fact whose transactions the state holds
 
 _INSERT = (
     "INSERT OR IGNORE INTO transactions"
@@ -82,18 +84,29 @@ def load(file: StateFile, pointer: Pointer) -> Loaded:
     only if no label of it came here: the snapshot may be older. What an earlier snapshot gave
     otherwise is replaced: the file that it was read from has been corrected.
 
-    Raises: StateUnavailable: the snapshot cannot be read; sqlite3.Error: nor the state written.
+    Raises:
+        StateUnavailable: the snapshot cannot be read, or is of another source than the state.
+        sqlite3.Error: the state cannot be written.
     """
     with closing(FileLock(file.path.with_name(f"{file.path.name}.loading"))) as lock:
         while not lock.acquire(LONG_PATIENCE_S, LOADED_ASK_EVERY_S):
             pass  # its holder is at work: otherwise the lock would have fallen
-        if _facts(file.connection).get("snapshot") == pointer.digest:
+        facts = _facts(file.connection)
+        if facts.get("snapshot") == pointer.digest:
             return Loaded()
+        if are_others(known := facts.get(SOURCE), pointer.source):
+            raise StateUnavailable(
+                f"snapshot {pointer.file} is not loaded: the state holds {known} transactions, with"
+                f" which {pointer.source} ones are not mixed: stop the service, remove"
+                f" {file.path.name}* in {file.path.parent}, and start again"
+            )
         coverage = coverage_of(pointer)
         loaded = _load_at_once(file, pointer) or _load_beside(file, pointer)
         with file.writing() as connection:
             covered = _write_coverage(connection, coverage)
             connection.execute(_KEEP, ("snapshot", pointer.digest))
+            if pointer.source is not None:
+                connection.execute(_KEEP, (SOURCE, pointer.source))
         removed = prune(file, covered.as_of - KEPT_S)
         file.shorten_log()
         return replace(loaded, removed=removed)

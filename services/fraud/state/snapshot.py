@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # a worker loads neither before it reads a snapshot
 
 COLUMNS = ("transaction_id", "customer_id", "terminal_id", "cents", "time", "is_fraud")
 POINTER = "current.json"
+STATE_FILE = "state.db"
+SIMULATED, GIVEN = "simulated", "given"  # whose transactions: of the simulator, or of a user
 FILES_KEPT = 3  # a reader may still be about to open the one before
 
 Row: TypeAlias = tuple[str, str, str, int, int, bool]  # in the order of COLUMNS
@@ -38,6 +40,7 @@ class Pointer:
         digest: sha256 of the file's bytes.
         since: from when on everything is in it; None: its writer did not say.
         labelled_until: the newest transaction whose label is known; None: none is.
+        source: SIMULATED or GIVEN; None: its writer did not say.
     """
 
     file: Path
@@ -46,6 +49,12 @@ class Pointer:
     digest: str
     since: int | None = None
     labelled_until: int | None = None
+    source: str | None = None
+
+
+def state_path(home: Path) -> Path:
+    """Where the state lies that snapshots are loaded into."""
+    return home / "fraud" / STATE_FILE
 
 
 def folder(home: Path) -> Path:
@@ -54,18 +63,26 @@ def folder(home: Path) -> Path:
 
 
 def write_snapshot(
-    transactions: "pd.DataFrame", as_of: int, home: Path, coverage: Coverage | None = None
+    transactions: "pd.DataFrame",
+    as_of: int,
+    home: Path,
+    coverage: Coverage | None = None,
+    source: str | None = None,
 ) -> Path:
     """Write the last days up to `as_of` of a labelled table, and make them the current snapshot.
 
     Labels are taken as they stand in the table. Older snapshots but the last are removed.
 
-    Args: coverage: what the table covers; None: all from its first transaction on, labels too.
+    Args:
+        coverage: what the table covers; None: all from its first transaction on, labels too.
+        source: SIMULATED or GIVEN; None: nobody knows.
 
     Raises:
-        TransactionsError: a column is missing, or a transaction_id is there twice.
+        TransactionsError: a column is missing, a transaction_id is there twice, or the state holds
+            transactions of the other source.
         OSError: the folder cannot be written.
     """
+    check_source(home, source)
     recent = _recent(transactions, as_of)
     place = folder(home)
     place.mkdir(parents=True, exist_ok=True)
@@ -82,12 +99,34 @@ def write_snapshot(
         "digest": digest,
         "since": max(covered.since, as_of - KEPT_S + 1),
         "labelled_until": covered.labelled_until,
+        "source": source,
     }
     write_bytes(place / POINTER, json.dumps(pointer).encode())
     files = sorted(place.glob("*.parquet"), key=lambda file: file.stat().st_mtime_ns)
     for old in files[:-FILES_KEPT]:
         old.unlink(missing_ok=True)
     return path
+
+
+def check_source(home: Path, source: str | None) -> None:
+    """Raises: TransactionsError: a state that is there began with transactions of the other source.
+
+    Customers and terminals of the two would be taken for one another wherever their ids agree.
+    """
+    with suppress(StateUnavailable):  # a pointer that is damaged says of no source
+        current = read_pointer(home)
+        state = state_path(home)
+        if current is not None and are_others(current.source, source) and state.exists():
+            raise TransactionsError(
+                f"{state} holds {current.source} transactions, with which {source} ones are not"
+                f" mixed: stop the service, remove {state.name}* there, and run this again; or"
+                " train with --no-promote, which hands over no history"
+            )
+
+
+def are_others(known: str | None, new: str | None) -> bool:
+    """Whether two histories are surely of different sources."""
+    return known is not None and new is not None and known != new
 
 
 def steps_back(home: Path, as_of: int) -> str | None:
@@ -126,7 +165,8 @@ def read_pointer(home: Path) -> Pointer | None:
         file, since, labelled = path.with_name(name), told.get("since"), None
         if since is not None:
             since, labelled = int(since), told["labelled_until"]
-        return Pointer(file, int(as_of), int(rows), digest, since, labelled and int(labelled))
+        until = labelled and int(labelled)
+        return Pointer(file, int(as_of), int(rows), digest, since, until, told.get("source"))
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -19,7 +19,13 @@ import pandas as pd
 
 from services.fraud.simulator import simulate
 from services.fraud.state.completeness import Coverage
-from services.fraud.state.snapshot import coverage_of_table, write_snapshot
+from services.fraud.state.snapshot import (
+    GIVEN,
+    SIMULATED,
+    check_source,
+    coverage_of_table,
+    write_snapshot,
+)
 from services.fraud.training.candidate import TrainingData, prepare_data
 from services.fraud.training.free_table import TableSpec, read_table
 from services.fraud.training.table_data import TableData, read_object
@@ -113,15 +119,20 @@ class TrainingFolder:
             assumed=self.assumed(),
         )
 
+    @staticmethod
+    def check_source(home: Path, source: Path | SimulationSpec) -> None:
+        """Raises: TransactionsError: `write_snapshot` would refuse such transactions."""
+        check_source(home, SIMULATED if isinstance(source, SimulationSpec) else GIVEN)
+
     def write_snapshot(self, home: Path, source: Path | SimulationSpec) -> Path:
         """Hand the last weeks to the service, as the history that its state starts from."""
         table = as_history(self._table(), self.assumed())
         if isinstance(source, SimulationSpec):  # nothing is missing of its first and last day
             end = (source.end - date(1970, 1, 1)).days * DAY_S
-            covered = Coverage(end - source.days * DAY_S, end - 1, end - 1)
+            covered, whose = Coverage(end - source.days * DAY_S, end - 1, end - 1), SIMULATED
         else:
-            covered = coverage_of_table(table, int(table["time"].max()))
-        return write_snapshot(table, covered.as_of, home, covered)
+            covered, whose = coverage_of_table(table, int(table["time"].max())), GIVEN
+        return write_snapshot(table, covered.as_of, home, covered, whose)
 
     def clear(self) -> None:
         """Delete the folder."""

@@ -17,7 +17,7 @@ from services.fraud.log.database import Database
 from services.fraud.log.rows import LABELS
 from services.fraud.log.tables import Label
 from services.fraud.state.completeness import Coverage
-from services.fraud.state.snapshot import COLUMNS, coverage_of, read_pointer, read_snapshot
+from services.fraud.state.snapshot import COLUMNS, GIVEN, coverage_of, read_pointer, read_snapshot
 from services.fraud.training.training_folder import TrainingFolder
 from services.fraud.transactions.features import DAY_S, HISTORY_DAYS, HOUR_S
 from services.fraud.transactions.fields import as_id
@@ -229,6 +229,8 @@ def test_file_with_other_names_is_read_as_training_reads_it(database, tmp_path):
 
     later = snapshot_of_log(RUN_DATE, database, tmp_path)
     assert later is not None and (later.rows, later.frauds) == (1, 0)
+    pointer = read_pointer(tmp_path)
+    assert pointer is not None and pointer.source == GIVEN
 
     file.write_text(
         "transaction_id|customer_id|terminal_id|amount|time\n1|a|b|1.5|2026-11-01T10:00\n"

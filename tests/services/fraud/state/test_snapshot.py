@@ -10,12 +10,16 @@ import pytest
 from services.fraud.errors import StateUnavailable, TransactionsError
 from services.fraud.state.snapshot import (
     COLUMNS,
+    GIVEN,
     POINTER,
+    SIMULATED,
     Pointer,
     Row,
+    check_source,
     folder,
     read_pointer,
     read_snapshot,
+    state_path,
     write_snapshot,
 )
 from services.fraud.transactions.features import DAY_S
@@ -46,6 +50,25 @@ def test_snapshot_gives_back_the_last_38_days_in_order(tmp_path):
     expected = recent.astype(dict.fromkeys(COLUMNS[:3], str))[list(COLUMNS)]
     assert rows_of(pointer) == list(expected.itertuples(index=False, name=None))
     assert (pointer.file, pointer.as_of, pointer.rows) == (path, AS_OF, len(recent))
+
+
+def test_simulated_and_given_transactions_are_not_mixed(tmp_path):
+    """Once a state has begun with the one, the other is refused, both ways, with the way out."""
+    table, state = stream(100), state_path(tmp_path)
+    write_snapshot(table, AS_OF, tmp_path, source=SIMULATED)
+    write_snapshot(table, AS_OF, tmp_path, source=GIVEN)  # no state has begun
+    assert current(tmp_path).source == GIVEN
+    state.touch()
+    kept = current(tmp_path)
+    write_snapshot(table, AS_OF, tmp_path, source=GIVEN)
+    with pytest.raises(TransactionsError, match=r"holds given transactions.* remove state\.db\*"):
+        write_snapshot(table, AS_OF + 1, tmp_path, source=SIMULATED)
+    assert current(tmp_path) == kept
+    state.unlink()
+    write_snapshot(table, AS_OF, tmp_path, source=SIMULATED)
+    state.touch()
+    with pytest.raises(TransactionsError, match="holds simulated transactions, with which given"):
+        check_source(tmp_path, GIVEN)
 
 
 def test_snapshot_leaves_out_what_comes_after_its_time(tmp_path):

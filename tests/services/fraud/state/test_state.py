@@ -20,7 +20,7 @@ import pytest
 from services.fraud.errors import StateUnavailable, TransactionConflict
 from services.fraud.state import history, state_file
 from services.fraud.state.history import Loaded
-from services.fraud.state.snapshot import Pointer, read_snapshot
+from services.fraud.state.snapshot import GIVEN, SIMULATED, Pointer, read_snapshot
 from services.fraud.state.state import State
 from services.fraud.state.window_counts import Transaction
 from services.fraud.transactions.features import DAY_S, Windows, assemble, table_features
@@ -405,6 +405,18 @@ def test_corrected_snapshot_replaces_what_an_earlier_one_gave_otherwise(state, t
     right.loc[20, "is_fraud"] = True
     windows = [windows_of(state, row) for row in rows]
     np.testing.assert_array_equal(features(right, windows), table_features(right))
+
+
+def test_state_takes_no_snapshot_of_another_source(state, tmp_path):
+    """Though the file was written where nobody saw the state; one that says of none is taken."""
+    table, as_of = stream(100, days=30), START + 30 * DAY_S
+    simulated = replace(snapshot(table, as_of, tmp_path), source=SIMULATED)
+    state.load(simulated)
+    later = snapshot(table.assign(customer_id="x"), as_of, tmp_path)
+    with pytest.raises(StateUnavailable, match="holds simulated transactions, with which given"):
+        state.load(replace(later, source=GIVEN))
+    assert (state.snapshot, count_rows(state)) == (simulated.digest, 100)
+    assert state.load(later) == Loaded(replaced=100)
 
 
 def test_load_removes_what_no_window_reaches(state, tmp_path):

@@ -23,10 +23,14 @@ from services.fraud.transactions.fields import (
     FALSE,
     LABEL_WANTED,
     LARGEST_AMOUNT,
+    NO_ID,
+    NO_IDS,
     NUMBER,
     NUMBER_WANTED,
     PLAIN_ID,
+    SHORT_NUMBER,
     TRUE,
+    WHOLE_FLOAT,
     as_cents,
     as_id,
     as_instant,
@@ -66,11 +70,26 @@ class Column:
         if not (self._is_text or pa.types.is_integer(self.values.type)):
             raise self._wrong_type("text or whole numbers")
         texts = self._texts()
+        if self._is_text:
+            self._refuse_spoilt(texts)
         unusual = np.flatnonzero(~flags_of(pc.match_substring_regex(texts, PLAIN_ID)))
         ids: pd.Series = texts.to_pandas().astype("str")
         if len(unusual):
             ids.iloc[unusual] = self._each(as_id, unusual, texts)
         return ids
+
+    def _refuse_spoilt(self, texts: pa.Array) -> None:
+        """Ids that tools have left out or changed: several customers would be one, or none."""
+        nothing = pc.is_in(pc.utf8_lower(texts), pa.array(NO_IDS, texts.type))
+        nothing = pc.or_(nothing, pc.equal(texts, NO_ID))
+        self.refuse(flags_of(nothing), "a word for a blank, such as NULL or #N/A, is no id")
+        self.refuse(
+            flags_of(pc.match_substring_regex(texts, SHORT_NUMBER)),
+            "a number shown in short, as 4.5E+15 is, has lost digits: export the column as text",
+        )
+        floats = flags_of(pc.match_substring_regex(texts, WHOLE_FLOAT))
+        if floats.all():
+            self.refuse(floats, "holds whole numbers with decimals: export them without, as sent")
 
     def numbers(self) -> tuple[npt.NDArray[np.float64], float]:
         """Numbers of any size, also infinite ones and NaN, and the precision that they are kept in.

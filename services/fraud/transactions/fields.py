@@ -27,6 +27,15 @@ LABEL_WANTED = "not 0, 1, true or false"
 # For vectors as well: what these match is taken (ids) or has the right form (numbers).
 PLAIN_ID = rf"^[!-~]{{1,{LONGEST_ID}}}$"
 NUMBER = r"^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?$"
+# In files, where tools have been at work: what stands for no id, in lower case; a long number shown
+# in short, as spreadsheets do; and a whole number that a data frame has turned into a float.
+NO_IDS = (
+    *("nan", "none", "null", "nil", "nat", "undefined", "<na>", "<null>", "(null)", "n/a"),
+    *("#n/a", "#na", "#nv", "#name?", "#ref!", "#value!", "#div/0!", "#null!", "#num!"),
+)
+NO_ID = "NA"  # in capitals alone, as R and pandas write it
+SHORT_NUMBER = r"^-?[0-9]([.][0-9]+)?[eE][+][0-9]{1,3}$|^-?[0-9][.][0-9]+E[0-9]{1,3}$"
+WHOLE_FLOAT = r"^-?[0-9]+[.]0+$"
 TRUE, FALSE = ("1", "1.0", "true"), ("0", "0.0", "false")
 
 _PLAIN_ID = re.compile(PLAIN_ID)

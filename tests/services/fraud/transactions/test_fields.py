@@ -275,6 +275,35 @@ def test_many_times_at_once_are_those_one_by_one():
     assert (found / 1e6).tolist() == [as_instant(text).timestamp() for text in texts]
 
 
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (["7", "NULL"], "row 2: a word for a blank"),
+        (["nan", "7"], "row 1: a word for a blank"),
+        (["7", " #N/A "], "row 2: a word for a blank"),
+        (["NA", "7"], "row 1: a word for a blank"),
+        (["7", "4.53202E+15"], r"row 2: a number shown in short, as 4\.5E\+15 is, has lost digits"),
+        (["4.53202E15"], "row 1: a number shown in short"),
+        (["2629.0", "17.00"], "row 1: holds whole numbers with decimals: export them without"),
+    ],
+)
+def test_ids_that_a_tool_has_spoilt_are_refused(tmp_path, ids, message):
+    """In files of transactions and of labels: else other customers would be taken for them."""
+    column = Column("f", "customer_id", pa.array(ids, pa.large_string()))
+    with pytest.raises(TransactionsError, match=f"column customer_id, {message}"):
+        column.ids()
+    labels = tmp_path / "labels.csv"
+    labels.write_text("".join(["transaction_id,is_fraud\n", *(f"{one},0\n" for one in ids)]))
+    with pytest.raises(TransactionsError, match=f"column transaction_id, {message}"):
+        read_labels(labels, NOW)
+
+
+def test_ids_that_look_like_numbers_or_words_stay_what_they_are():
+    """A version, a digest, a name: no tool writes these for something else."""
+    ids = ["1.0", "1.1", "1e3", "12e45", "na", "Nullmann", "-", "007"]
+    assert Column("f", "id", pa.array(ids, pa.large_string())).ids().tolist() == ids
+
+
 def test_many_ids_at_once_are_those_one_by_one():
     """Plain ones and others, in their places."""
     ids = ["a", "b c", "cafe\u0301", "d", "Ω-7", "64" * 32]

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -108,10 +109,17 @@ def _named(model_input: ModelInput, fault: dict[str, Any]) -> dict[str, Any]:
 def parsed_labels(body: bytes) -> list[GivenLabel]:
     """The labels of a body, which may be many.
 
-    Raises: HttpProblem: as `parsed`.
+    Raises: HttpProblem: as `parsed`, or two of one time contradict each other.
     """
     if len(body) <= PIECE_BYTES:
-        return _light(parsed(LabelsRequest, body).labels)
+        labels = _light(parsed(LabelsRequest, body).labels)
+    else:
+        labels = _labels_in_pieces(body)
+    _check_contradictions(labels)
+    return labels
+
+
+def _labels_in_pieces(body: bytes) -> list[GivenLabel]:
     labels: list[GivenLabel] = []
     faults: list[dict[str, Any]] = []
     count = 0
@@ -132,6 +140,16 @@ def parsed_labels(body: bytes) -> list[GivenLabel]:
     if not 0 < count <= MOST_LABELS:
         raise _wrong_field(LABELS, f"give 1 to {MOST_LABELS:,} labels")
     return labels
+
+
+def _check_contradictions(labels: Sequence[GivenLabel]) -> None:
+    """Raises: HttpProblem: of two labels of a transaction and a time, nobody knows which is right."""
+    known: dict[tuple[str, datetime | None], bool] = {}
+    for number, label in enumerate(labels):
+        key = (label.transaction_id, label.labelled_at)
+        if known.setdefault(key, label.is_fraud) != label.is_fraud:
+            field = f"{LABELS}.{number}.is_fraud"
+            raise _wrong_field(field, "another label says otherwise of this transaction and time")
 
 
 def _labels_of(piece: bytes, before: int) -> tuple[list[GivenLabel], list[dict[str, Any]]]:

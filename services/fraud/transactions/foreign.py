@@ -212,7 +212,7 @@ def _refuse_other_unit(newest_s: int, column: Column, unit: str | None) -> None:
     fault = f"{column.file}, column {column.name}: all times lie before 1980, the last on {day}"
     if unit == "epoch_ms" and newest_s * 1_000 >= _OLDEST_S:
         right = datetime.fromtimestamp(newest_s * 1_000, UTC).year
-        raise TransactionsError(f"{fault}; {column.name}:epoch, seconds, would be {right}")
+        raise TransactionsError(f"{fault}; time={column.name}:epoch, seconds, would be {right}")
     raise TransactionsError(f"{fault}: numbers of another unit were taken for them")
 
 

@@ -161,6 +161,25 @@ def test_wrong_label_among_many_is_named_by_its_number():
     assert fields == ["labels.17.is_fraud", "labels.4321.transaction_id"]
 
 
+@pytest.mark.parametrize("count", [3, 5_000])
+@pytest.mark.parametrize("at", [None, "2026-11-28"])
+def test_labels_of_one_time_that_contradict_each_other_are_refused(count, at):
+    """As those of a file are; said twice alike, or at different times, they are taken."""
+    first = {"transaction_id": "same", "is_fraud": True, "labelled_at": at}
+    for second, field in (
+        ({**first}, None),
+        ({**first, "is_fraud": False, "labelled_at": "2026-11-27"}, None),
+        ({**first, "is_fraud": False}, f"labels.{count - 1}.is_fraud"),
+    ):
+        body = _labels(count, **{"n0": first, f"n{count - 1}": second})
+        if field is None:
+            assert len(request_body.parsed_labels(body)) == count
+            continue
+        with pytest.raises(HttpProblem) as refused:
+            request_body.parsed_labels(body)
+        assert [fault["field"] for fault in refused.value.fields] == [field]
+
+
 @pytest.mark.parametrize(
     ("body", "code", "status"),
     [

@@ -3,7 +3,7 @@
 A row that is wrong is refused alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from services.fraud.http.header_values import prefers_json
 from services.fraud.http.json_list import PIECE_BYTES, OtherShape, pieces
 from services.fraud.http.problem import HttpProblem, too_large
 from services.fraud.http.request_body import count_names, repeated_name
+from services.fraud.scoring.handbook_rules import contradiction, possible_rows
 from services.fraud.scoring.model_input import HANDBOOK_INPUT, ModelInput, WrongNames
 from services.fraud.scoring.schema import LARGEST, MOST_JSON_ROWS
 
@@ -57,8 +58,24 @@ def read(body: bytes, media_type: str, model_input: ModelInput = HANDBOOK_INPUT)
         HttpProblem: it is no JSON, or too large for JSON.
     """
     if media_type in TABLES:
-        return _check(read_table(body, media_type, model_input), model_input)
-    return _read_json(body, model_input)
+        found = _check(read_table(body, media_type, model_input), model_input)
+    else:
+        found = _read_json(body, model_input)
+    if model_input.is_handbook:
+        names = model_input.names if media_type in TABLES else None
+        _refuse_impossible(found, names)
+    return found
+
+
+def _refuse_impossible(batch: Batch, names: Sequence[str] | None) -> None:
+    """Refuse the rows whose features contradict each other. names: of the columns of a table."""
+    wrong = np.flatnonzero(~possible_rows(batch.features))
+    for number in wrong[: MOST_EXPLAINED - len(batch.errors)].tolist():
+        place, message = contradiction(batch.features[number].tolist())
+        field = names[place] if names else f"{ROWS}.{number}.{place}"
+        batch.errors[number] = {"field": field, "message": message}
+    batch.refused[wrong] = True
+    batch.features[wrong] = 0
 
 
 def _read_json(body: bytes, model_input: ModelInput) -> Batch:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from pydantic_core import from_json
 from services.fraud.http.header_values import Pairs, is_identity, joined, media_type
 from services.fraud.http.json_list import PIECE_BYTES, NoJson, OtherShape, pieces
 from services.fraud.http.problem import CLOSE, HttpProblem, too_large
+from services.fraud.scoring.handbook_rules import are_possible, contradiction
 from services.fraud.scoring.model_input import DetectRequest, ModelInput, WrongNames
 from services.fraud.scoring.schema import MOST_LABELS, GivenLabel, Label, LabelsRequest
 
@@ -50,6 +52,16 @@ def check_head(
     return given_type
 
 
+def without_mark(body: bytes) -> bytes:
+    """A JSON body without the byte order mark that some editors and shells put first.
+
+    Raises: HttpProblem: it is marked as UTF-16.
+    """
+    if body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raise HttpProblem(400, "invalid_json", "Invalid JSON: it is in UTF-16; send UTF-8")
+    return body.removeprefix(BOM_UTF8)
+
+
 def parsed(request: type[Request], body: bytes) -> Request:
     """A body that is parsed at once, for it is small.
 
@@ -73,6 +85,9 @@ def parsed_features(model_input: ModelInput, body: bytes) -> DetectRequest:
     except ValidationError as error:
         return _by_name(model_input, body, _faults(error))
     _check_names(body, _fields_set(found))
+    if model_input.is_handbook and not are_possible(found.transaction_data):
+        number, fault = contradiction(found.transaction_data)
+        raise _wrong_field(f"{ROW}.{number}", fault)
     return found
 
 
@@ -96,6 +111,9 @@ def _by_name(
     except ValidationError as error:
         raise _problem([_named(model_input, fault) for fault in _faults(error)]) from None
     _check_names(body, _fields_set(found) + len(named))
+    if model_input.is_handbook and not are_possible(row):
+        number, fault = contradiction(row)
+        raise _wrong_field(f"{ROW}.{model_input.names[number]}", fault)
     return found
 
 
@@ -143,7 +161,7 @@ def _labels_in_pieces(body: bytes) -> list[GivenLabel]:
 
 
 def _check_contradictions(labels: Sequence[GivenLabel]) -> None:
-    """Raises: HttpProblem: of two labels of a transaction and a time, nobody knows which is right."""
+    """Raises: HttpProblem: two labels of a transaction and a time say otherwise."""
     known: dict[tuple[str, datetime | None], bool] = {}
     for number, label in enumerate(labels):
         key = (label.transaction_id, label.labelled_at)

@@ -24,7 +24,13 @@ from services.fraud.http.header_values import joined
 from services.fraud.http.openapi import Documents
 from services.fraud.http.page import PAGE
 from services.fraud.http.problem import BUSY, Headers, HttpProblem, busy, wait
-from services.fraud.http.request_body import check_head, parsed, parsed_features, parsed_labels
+from services.fraud.http.request_body import (
+    check_head,
+    parsed,
+    parsed_features,
+    parsed_labels,
+    without_mark,
+)
 from services.fraud.metrics import Metrics
 from services.fraud.scoring.detector import Detector, NotReady
 from services.fraud.scoring.model_input import HANDBOOK_INPUT
@@ -171,6 +177,8 @@ class Web:
         )
         patience_s = self._limits.body_timeout_s * (6 if endpoint.is_long else 1)
         body = await self._bodies.read(receive, endpoint.path, endpoint.max_bytes, patience_s)
+        if given_type == JSON:
+            body = without_mark(body)
         in_flight = self._in_flight[endpoint.is_long]
         if in_flight.count >= in_flight.most:
             raise busy()

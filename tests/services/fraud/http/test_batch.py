@@ -11,12 +11,15 @@ import pytest
 from services.fraud.http import batch
 from services.fraud.http.arrow_body import FILE, MAX_SCHEMA_BYTES, STREAM, Unreadable
 from services.fraud.http.problem import HttpProblem
+from services.fraud.scoring.card import OWN
 from services.fraud.scoring.detector import Rows
+from services.fraud.scoring.model_input import model_input
 from services.fraud.scoring.schema import MOST_JSON_ROWS, MOST_ROWS
 from services.fraud.transactions.features import FEATURES
 from tests.services.fraud.running import GENUINE, ROOT
 
 JSON = "application/json"
+ANY = model_input(OWN, FEATURES)  # such features may be any numbers
 MANY = 20_000_000  # rows: 160 MB a column
 ONES = pa.array([1.0, 2.0])
 CATEGORIES = pa.array(["a", "b"]).dictionary_encode()
@@ -109,8 +112,9 @@ def test_every_form_gives_the_same_rows(form):
     }
     shuffled = dict(sorted(columns.items()))
     beside = {"who": pa.array(["c"] * 3_000).dictionary_encode(), "nested": [[{"a": 1}]] * 3_000}
-    found = batch.read(write(pa.table({**beside, **shuffled, "note": ["x"] * 3_000})), media_type)
-    plain = batch.read(lists(values.tolist()), JSON)
+    given = write(pa.table({**beside, **shuffled, "note": ["x"] * 3_000}))
+    found = batch.read(given, media_type, ANY)
+    plain = batch.read(lists(values.tolist()), JSON, ANY)
 
     assert not found.refused.any() and not found.errors
     assert np.array_equal(found.features, plain.features)
@@ -125,7 +129,7 @@ def test_rows_keep_their_order_over_batches():
     with pa.ipc.new_stream(stream, given.schema) as writer:
         writer.write_table(given, max_chunksize=7)
         writer.write_batch(pa.RecordBatch.from_arrays([values[:0]] * 15, schema=given.schema))
-    found = batch.read(stream.getvalue().to_pybytes(), STREAM)
+    found = batch.read(stream.getvalue().to_pybytes(), STREAM, ANY)
 
     assert found.features[:, 3].tolist() == values.tolist()
 
@@ -270,8 +274,9 @@ def test_good_rows_are_what_was_sent_and_bad_rows_spoil_none():
     rng = np.random.default_rng(3)
     rows = (rng.random((500, len(FEATURES))) * 10.0 ** rng.integers(-3, 12)).tolist()
     rows[0] = [0, 10**12, 1e12, 5e-324, -0.0, *rows[0][5:]]
-    good = batch.read(lists(rows), JSON)
-    mixed = batch.read(lists([*rows, [1], None, [*GENUINE[:-1], True], [*GENUINE[:-1], "1"]]), JSON)
+    bad = [[1], None, [*GENUINE[:-1], True], [*GENUINE[:-1], "1"]]
+    good = batch.read(lists(rows), JSON, ANY)
+    mixed = batch.read(lists([*rows, *bad]), JSON, ANY)
 
     assert np.array_equal(good.features, np.array(rows, np.float32))
     assert not good.refused.any()

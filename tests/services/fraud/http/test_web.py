@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from services.fraud.http.arrow_body import TABLES
 from services.fraud.scoring import detector
+from services.fraud.scoring.model_input import HANDBOOK_INPUT
 from services.fraud.scoring.registry import Registry
 from services.fraud.scoring.schema import BatchAnswer, DetectAnswer, ErrorAnswer, ScoreAnswer
 from services.fraud.state.completeness import WINDOW_REASONS
@@ -110,6 +111,67 @@ def test_wrong_row_is_refused_by_field(service, case):
 
     assert answer.status_code == 422
     assert problem(answer).fields[0].field == field
+
+
+IMPOSSIBLE: dict[str, tuple[dict[int, float], int, str]] = {
+    "counts and risks swapped": (
+        {9: 0.0, 10: 2, 11: 0.0, 12: 6, 13: 0.0, 14: 27},
+        10,
+        "TERMINAL_ID_RISK_1DAY_WINDOW is a share, and more than 1",
+    ),
+    "a weekday": ({1: 5}, 1, "TX_DURING_WEEKEND is neither 0 nor 1"),
+    "an hour": ({2: 23}, 2, "TX_DURING_NIGHT is neither 0 nor 1"),
+    "windows the other way round": (
+        {3: 41, 5: 5, 7: 1},
+        5,
+        "CUSTOMER_ID_NB_TX_7DAY_WINDOW is less than CUSTOMER_ID_NB_TX_1DAY_WINDOW",
+    ),
+    "of a terminal alone": ({13: 5}, 13, "TERMINAL_ID_NB_TX_30DAY_WINDOW is less than"),
+}
+
+
+@pytest.mark.parametrize("case", IMPOSSIBLE)
+def test_features_that_contradict_each_other_are_refused_by_name(service, case):
+    """As a list, by name, in a batch and in a table: no transaction has them, in whatever order."""
+    changes, place, message = IMPOSSIBLE[case]
+    row = [changes.get(number, value) for number, value in enumerate(HANDBOOK_INPUT.sample)]
+    names = HANDBOOK_INPUT.names
+    for given, field in ((row, place), (dict(zip(names, row, strict=True)), names[place])):
+        answer = ask(service, "/detect_fraud", {"transaction_data": given})
+        assert answer.status_code == 422
+        (fault,) = problem(answer).fields
+        assert fault.field == f"transaction_data.{field}" and fault.message.startswith(message)
+        assert fault.message.endswith("; send the features in the documented order, or by name")
+
+    rows = [HANDBOOK_INPUT.sample, row]
+    table = pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    stream = {"content-type": "application/vnd.apache.arrow.stream", "accept": "application/json"}
+    for answer, field in (
+        (ask(service, "/score_batch", {"transaction_data": rows}), f"transaction_data.1.{place}"),
+        (
+            ask(service, "/score_batch", content=sink.getvalue().to_pybytes(), headers=stream),
+            names[place],
+        ),
+    ):
+        good, bad = answer.json()["results"]
+        assert good["error"] is None and bad["probability"] is None
+        assert bad["error"]["field"] == field and bad["error"]["message"].startswith(message)
+
+
+@pytest.mark.parametrize("path", ["/detect_fraud", "/score_batch"])
+def test_body_may_begin_with_a_mark_of_utf_8(service, path):
+    """As editors and shells of Windows write; of UTF-16 it is said what it is."""
+    row = GENUINE if path == "/detect_fraud" else [GENUINE]
+    text = json.dumps({"transaction_data": row})
+    headers = {"content-type": "application/json"}
+    answer = ask(service, path, content=text.encode("utf-8-sig"), headers=headers)
+    assert answer.status_code == 200
+    answer = ask(service, path, content=text.encode("utf-16"), headers=headers)
+    assert answer.status_code == 400
+    assert "it is in UTF-16; send UTF-8" in problem(answer).message
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])

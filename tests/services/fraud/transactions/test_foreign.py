@@ -175,7 +175,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "seconds taken for milliseconds": (
         row(time="1793491218"),
         {"columns": "time=time:epoch_ms"},
-        "all times lie before 1980, the last on 1970-01-21; time=time:epoch, seconds, would be 2026",
+        "before 1980, the last on 1970-01-21; time=time:epoch, seconds, would be 2026",
     ),
     "numbers written as dates": (
         row(time="1970-01-01T00:00:02"),

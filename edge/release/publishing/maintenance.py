@@ -9,6 +9,7 @@ from rich.text import Text
 
 from edge.release.errors import RepositoryError
 from edge.release.publishing.request import Place
+from edge.release.repository.channel import version_key
 from edge.release.repository.repository import Repository
 
 
@@ -47,7 +48,10 @@ def promote(place: Place, name: str | None, version: str, channel: str, share: f
     repository = place.open()
     name = find_name(repository, name, version)
     repository.promote(name, version, channel, share)
-    return Done((f"{name} {version} is on {channel}, for {share:.0%} of its devices",))
+    return Done(
+        (f"{name} {version} is on {channel}, for {share:.0%} of its devices",),
+        _overtaken(repository, name, version, channel),
+    )
 
 
 def roll_out(place: Place, name: str | None, version: str, channel: str, share: float) -> Done:
@@ -59,7 +63,10 @@ def roll_out(place: Place, name: str | None, version: str, channel: str, share: 
     repository = place.open()
     name = find_name(repository, name, version)
     repository.share(name, version, channel, share)
-    return Done((f"{name} {version} on {channel} is for {share:.0%} of its devices now",))
+    return Done(
+        (f"{name} {version} on {channel} is for {share:.0%} of its devices now",),
+        _overtaken(repository, name, version, channel),
+    )
 
 
 def rotate(place: Place, role: str) -> Done:
@@ -135,6 +142,22 @@ def find_name(repository: Repository, name: str | None, version: str) -> str:
             f"no release has the version {version}; see manage_releases --list-releases"
         )
     raise RepositoryError(f"{version} is a version of {', '.join(names)}: say which by --name")
+
+
+def _overtaken(repository: Repository, name: str, version: str, channel: str) -> tuple[str, ...]:
+    """Why no device takes a release, if a newer one is there for all of them."""
+    newer = [
+        release.version
+        for release in repository.releases(channel)
+        if release.name == name
+        and release.withdrawn is None
+        and release.share >= 1
+        and version_key(release.version) > version_key(version)
+    ]
+    if not newer:
+        return ()
+    names = " and ".join(sorted(newer, key=version_key))
+    return (f"no device takes {version} while {channel} offers {names}: withdraw that first",)
 
 
 def _cells(release: ChannelRelease) -> tuple[str, ...]:

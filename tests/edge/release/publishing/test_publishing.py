@@ -491,6 +491,25 @@ class TestMaintenance:
         assert repository.releases("stable")[0].share == 1.0
         assert done.sentences == ("int8 1.0.0 is withdrawn: misses nuts",)
 
+    def test_release_that_no_device_takes_is_told(
+        self, published, request_of, ready, pictures, tmp_path
+    ):
+        """A newer one that all may take goes before it; nobody would notice for a while."""
+        request = request_of(ready, golden=pictures, version="1.1.0", share=0.5)
+        _, _, measurement, _ = try_out(request, tmp_path / "work")
+        publish(request, measurement.validations[0])
+
+        some = maintenance.promote(published, None, "1.0.0", "stable", 1.0)
+        newer = maintenance.roll_out(published, None, "1.1.0", "stable", 1.0)
+        none = maintenance.promote(published, None, "1.0.0", "stable", 1.0)
+        maintenance.withdraw(published, None, "1.1.0", "misses nuts")
+        again = maintenance.roll_out(published, None, "1.0.0", "stable", 1.0)
+
+        assert none.warnings == (
+            "no device takes 1.0.0 while stable offers 1.1.0: withdraw that first",
+        )
+        assert (some.warnings, newer.warnings, again.warnings) == ((), (), ())
+
     def test_keys_are_replaced_and_signatures_renewed(self, published):
         """What was done is said, with the files."""
         rotated = maintenance.rotate(published, "timestamp")

@@ -90,12 +90,7 @@ class Repository:
             self._writer.create(root, _lists(Channel(name) for name in CHANNELS))
             return True
 
-    def publish(
-        self,
-        release: Release,
-        channel: str = "stable",
-        share: float = 1.0,
-    ) -> bool:
+    def publish(self, release: Release, channel: str = "stable", share: float = 1.0) -> bool:
         """Publish a release into a channel; whether anything changed.
 
         Args:

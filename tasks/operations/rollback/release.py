@@ -1,9 +1,15 @@
 """The release that devices take: what is newer is withdrawn, so that they go back."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tasks.operations.rollback.errors import RollbackError
 from tasks.settings import Settings
+
+if TYPE_CHECKING:
+    from edge.release.repository.repository import Repository
 
 WHY = "rolled back to "  # how the reason of such a withdrawal begins; no other is lifted
 
@@ -42,12 +48,7 @@ def rollback_release(
     returning = [v for v in back if newest < version_key(v) <= version_key(to)]
     returning = sorted({*returning, *({to} & {*back})}, key=version_key)
     leaving = [version for version in offered if version_key(version) > version_key(to)]
-    for version in sorted({to, *returning}, key=version_key):
-        if (fault := repository.fault(name, version)) is not None:
-            raise RollbackError(
-                f"devices could not take {name} {version}: {fault}, publish it again, or name"
-                " another with --to; nothing has changed"
-            )
+    _check_whole(repository, name, sorted({to, *returning}, key=version_key))
     if not dry:
         for version in returning:
             repository.restore(name, version)
@@ -59,6 +60,16 @@ def rollback_release(
         *(f"{would}withdrawn: {name} {version}" for version in reversed(leaving)),
         f"newest of {channel}: {name} {to}",
     ]
+
+
+def _check_whole(repository: Repository, name: str, versions: Sequence[str]) -> None:
+    """Raises: RollbackError: devices could not take one of them."""
+    for version in versions:
+        if (fault := repository.fault(name, version)) is not None:
+            raise RollbackError(
+                f"devices could not take {name} {version}: {fault}, publish it again, or name"
+                " another with --to; nothing has changed"
+            )
 
 
 def _only_name(names: Sequence[str], name: str | None, channel: str) -> str:

@@ -34,7 +34,13 @@ from services.fraud.transactions.mapping import (
     Layout,
     recognise,
 )
-from services.fraud.transactions.numerals import Decimal, decimal_of, unsure, with_point
+from services.fraud.transactions.numerals import (
+    Decimal,
+    decimal_of,
+    may_be_thousands,
+    unsure,
+    with_point,
+)
 from services.fraud.transactions.table_file import Wanted, fits, read_columns, read_names
 from services.fraud.transactions.transactions import IDS, LABEL, WANTED, table_form
 
@@ -144,6 +150,9 @@ def _read_amounts(
     decimal = reading.decimal or decimal_of(column)
     if decimal is None:
         raise unsure(column)
+    unsaid = reading.decimal is None and reading.decimals == 2 and "delimiter" in told
+    if unsaid and may_be_thousands(column):
+        raise unsure(column, "point")
     if decimal == "comma":
         told["decimals"] = "with a comma"
     column = with_point(column, decimal)

@@ -1,7 +1,8 @@
 """Numbers written with a decimal comma: told from others, and brought into the form that is read.
 
 "4,97" can be nothing else. "1,234" may be a thousand as well: where no other cell tells, somebody
-has to say which it is.
+has to say which it is. So may "1.250" in a file whose cells no commas separate, as where decimals
+have one.
 """
 
 from dataclasses import replace
@@ -16,6 +17,7 @@ from services.fraud.transactions.columns import Column, flags_of
 Decimal = Literal["point", "comma"]
 
 _COMMA = r"^\s*[+-]?[0-9]+,[0-9]+([eE][+-]?[0-9]+)?\s*$"
+_THREE_DIGITS = r"^\s*[+-]?[1-9][0-9]{0,2}[.][0-9]{3}\s*$"
 _NO_THOUSANDS = r"^\s*[+-]?(0|[0-9]{4,}),|,([0-9]{1,2}|[0-9]{4,})\s*$"
 
 
@@ -31,6 +33,17 @@ def decimal_of(column: Column) -> Decimal | None:
     return "comma" if sure else None
 
 
+def may_be_thousands(column: Column) -> bool:
+    """Whether the points of a column may stand for thousands: all have three digits behind them."""
+    if not pa.types.is_large_string(column.values.type):
+        return False
+    texts = pc.drop_null(column.values)
+    with_point = texts.filter(pc.match_substring(texts, "."))
+    return len(with_point) > 0 and bool(
+        flags_of(pc.match_substring_regex(with_point, _THREE_DIGITS)).all()
+    )
+
+
 def with_point(column: Column, decimal: Decimal) -> Column:
     """The column with its decimals as they are read everywhere.
 
@@ -43,9 +56,9 @@ def with_point(column: Column, decimal: Decimal) -> Column:
     return replace(column, values=pc.replace_substring(column.values, ",", "."))
 
 
-def unsure(column: Column) -> TransactionsError:
-    """That nobody knows what the commas of a column stand for."""
+def unsure(column: Column, mark: Decimal = "comma") -> TransactionsError:
+    """That nobody knows what the commas, or the points, of a column stand for."""
     return TransactionsError(
-        f"{column.file}, column {column.name}: commas may stand for decimals or for thousands;"
-        " --decimal-mark comma says that they are decimals"
+        f"{column.file}, column {column.name}: {mark}s may stand for decimals or for thousands;"
+        f" --decimal-mark {mark} says that they are decimals"
     )

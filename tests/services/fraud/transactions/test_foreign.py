@@ -49,6 +49,24 @@ def test_file_of_the_documented_form_is_read_as_ever(tmp_path):
     assert table.equals(read_transactions(tmp_path / "f.csv")) and told == {}
 
 
+@pytest.mark.parametrize(
+    ("content", "options", "cents"),
+    [
+        (row("1.250").replace(",", ";"), {"decimal": "point"}, [125]),
+        (row("1.255").replace(",", ";"), {"decimals": 3}, [126]),
+        (row("1.250"), {}, [125]),
+        (row("1.250").replace(",", ";") + "2;a;b;0.5;2026-11-01T00:00:19;0\n", {}, [125, 50]),
+        (row("0.250").replace(",", ";"), {}, [25]),
+    ],
+)
+def test_point_before_three_digits_is_one_of_decimals_where_that_is_sure(
+    tmp_path, content, options, cents
+):
+    """Said, or by the other cells, or because commas separate them."""
+    table, _ = read(tmp_path, content, **options)
+    assert table["cents"].tolist() == cents
+
+
 def test_paysim_is_recognised_and_its_hours_end_the_day_before(tmp_path):
     """Its columns are said; its rows have no ids, and are numbered."""
     table, told = read(tmp_path, PAYSIM)
@@ -188,6 +206,12 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "fourth decimal": (row("4.9755"), {"decimals": 3}, "more than 3 decimals"),
     "yen with a decimal": (row("4.5"), {"decimals": 0}, "more than 0 decimals"),
     "thousands or decimals": (row('"1,234"'), {}, "--decimal-mark comma says that they are"),
+    "thousands with a point": (
+        row("1.250").replace(",", ";"),
+        {},
+        "column amount: points may stand for decimals or for thousands; --decimal-mark point says",
+    ),
+    "that are no hundredths": (row("1.255").replace(",", ";"), {}, "points may stand for"),
     "points among commas": (
         row('"1,23"') + "2,a,b,1.234,2026-11-01T00:00:18,0\n",
         {},

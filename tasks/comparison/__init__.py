@@ -1,0 +1,1 @@
+"""One model deployed in three ways: measured, priced, and recommended by what is needed."""

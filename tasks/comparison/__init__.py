@@ -1,1 +1,0 @@
-"""One model deployed in three ways: measured, priced, and recommended by what is needed."""

@@ -1,0 +1,159 @@
+"""What would have to change for another answer: the nearest change of the need for each strategy.
+
+Each flip is found by trying it: a need that is changed so has that answer. One requirement after
+the other is changed, to the values nearest to its own first. Where no single change does it, those
+that the strategy does not meet are changed together, and one more if need be.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
+from tasks.comparison.advice.checks import KEYS, Case, check
+from tasks.comparison.advice.need import Requirements
+from tasks.comparison.advice.ranking import best
+from tasks.comparison.advice.strategy import Strategy
+from tasks.comparison.units import DAY_S, money, span
+
+_DEVICES = (0, *(10**n for n in range(7)))
+_LADDERS: Mapping[str, Sequence[float | None]] = {  # from hard to easy, or from few to many
+    "latency": (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5, 60, None),
+    "freshness": (0.1, 1, 10, 60, 600, 3_600, DAY_S, 7 * DAY_S, None),
+    "devices": _DEVICES,
+    "volume_per_day": tuple(10.0**n for n in range(2, 11)),
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One requirement, as it would have to be."""
+
+    key: str
+    before: Any
+    after: Any
+
+    def told(self, currency: str) -> str:
+        """Such as "latency: 200 ms instead of 50 ms"."""
+        words = [_worded(self.key, value, currency) for value in (self.after, self.before)]
+        return f"{self.key}: {words[0]} instead of {words[1]}"
+
+
+@dataclass(frozen=True)
+class Flip:
+    """The nearest changes, by which a strategy becomes the answer."""
+
+    strategy: Strategy
+    changes: tuple[Change, ...]
+
+
+def changed(need: Requirements, changes: Sequence[Change]) -> Requirements:
+    """The need with these changes."""
+    return need.model_copy(update={change.key: change.after for change in changes})
+
+
+def nearest_flip(case: Case, target: Strategy) -> Flip | None:
+    """The nearest changes by which a strategy becomes the answer; None: none were found."""
+    singles = list(_singles(case))
+    for change in singles:
+        if _answer(case, (change,)) is target:
+            return Flip(target, (change,))
+    needed = _relaxed(case, target, singles)
+    if needed is None:
+        return None
+    if _answer(case, needed) is target:
+        return Flip(target, needed)
+    keys = {change.key for change in needed}
+    for change in singles:
+        if change.key not in keys and _answer(case, (*needed, change)) is target:
+            return Flip(target, (*needed, change))
+    return None
+
+
+def deciding(answer: Strategy, flips: Sequence[Flip]) -> Flip | None:
+    """The flip that says what decided: of the fewest changes, to the nearest simpler strategy."""
+
+    def order(flip: Flip) -> tuple[int, bool, int]:
+        distance = flip.strategy.rank - answer.rank
+        return len(flip.changes), distance > 0, abs(distance)
+
+    return min(flips, key=order, default=None)
+
+
+def _relaxed(case: Case, target: Strategy, singles: Sequence[Change]) -> tuple[Change, ...] | None:
+    """The nearest change of each requirement that a strategy does not meet; None: there is none."""
+    found: list[Change] = []
+    for failed in check(case, target):
+        if failed.met:
+            continue
+        for change in singles:
+            if change.key == failed.key and _met(case, target, change):
+                found.append(change)
+                break
+        else:
+            return None
+    return tuple(found)
+
+
+def _met(case: Case, target: Strategy, change: Change) -> bool:
+    checks = check(_with(case, (change,)), target)
+    return all(each.met for each in checks if each.key == change.key)
+
+
+def _answer(case: Case, changes: Sequence[Change]) -> Strategy | None:
+    return best(_with(case, changes))
+
+
+def _with(case: Case, changes: Sequence[Change]) -> Case:
+    return replace(case, need=changed(case.need, changes))
+
+
+def _singles(case: Case) -> Iterator[Change]:
+    """Every change of one requirement, of each the nearest first."""
+    for key in KEYS:
+        before = getattr(case.need, key)
+        for value in _values(case, key, before):
+            if value != before:
+                yield Change(key, before, value)
+
+
+def _values(case: Case, key: str, before: Any) -> Sequence[Any]:
+    if key == "budget_per_month":
+        costs = sorted(case.cost(strategy) for strategy in Strategy)
+        return [_rounded_up(cost) for cost in costs]
+    if key in _LADDERS:
+        ladder = _LADDERS[key]
+        last = float("inf")
+        place = last if before is None else float(before)
+        return sorted(
+            ladder, key=lambda value: _steps(ladder, place, last if value is None else value)
+        )
+    words = _words(key)
+    place = words.index(before)
+    return sorted(words, key=lambda word: abs(words.index(word) - place))
+
+
+def _steps(ladder: Sequence[float | None], place: float, value: float) -> int:
+    """How many rungs lie between two values."""
+    low, high = min(place, value), max(place, value)
+    return sum(low <= (float("inf") if rung is None else rung) <= high for rung in ladder)
+
+
+def _words(key: str) -> list[str]:
+    """The words that a key may have, in their order."""
+    return list(get_args(Requirements.model_fields[key].annotation))
+
+
+def _rounded_up(cost: float) -> float:
+    """To two figures, upwards."""
+    step = 10.0 ** max(0, len(str(int(cost))) - 2)
+    return step * (int(cost / step) + 1)
+
+
+def _worded(key: str, value: Any, currency: str) -> str:
+    if value is None:
+        return "no limit"
+    if key in ("latency", "freshness"):
+        return span(value)
+    if key == "budget_per_month":
+        return money(value, currency)
+    return f"{value:,.0f}" if isinstance(value, int | float) else str(value)

@@ -7,7 +7,7 @@ from functools import cached_property
 from tasks.comparison.advice.need import Requirements
 from tasks.comparison.advice.strategy import Strategy
 from tasks.comparison.measurement import Way
-from tasks.comparison.pricing.cost import monthly
+from tasks.comparison.pricing.cost import FILTERED_PER_S, monthly
 from tasks.comparison.pricing.figures import Figures, assumed
 from tasks.comparison.pricing.sheet import Prices
 from tasks.comparison.units import DAY_S, money, short, span
@@ -50,12 +50,11 @@ class Case:
         """The slowest of a hundred answers, network included; None: it is given next morning."""
         if strategy.decides is Way.NIGHT:
             return None
-        device = self.figures.ways[Way.DEVICE].p99_s or 0.0
         if strategy is Strategy.DEVICE:
-            return device
+            return self.figures.ways[Way.DEVICE].p99_s or 0.0
         served = self.figures.ways[Way.SERVICE].p99_s or 0.0
         online = self.need.round_trip + (LOOKUP_S if Way.NIGHT in strategy.ways else served)
-        return online + (device if Way.DEVICE in strategy.ways else 0.0)
+        return online + (1 / FILTERED_PER_S if Way.DEVICE in strategy.ways else 0.0)
 
 
 def check(case: Case, strategy: Strategy) -> list[Check]:
@@ -164,7 +163,7 @@ def _volume(case: Case, strategy: Strategy) -> Verdict:
     demand, figures = case.need.demand, case.figures.ways
     if Way.DEVICE in strategy.ways and demand.devices:
         each = demand.per_s * demand.peak / demand.devices
-        able = figures[Way.DEVICE].per_s
+        able = figures[Way.DEVICE].per_s if strategy is Strategy.DEVICE else FILTERED_PER_S
         if each > able:
             return False, (
                 f"each device is asked {short(each)} times a second at the busiest hour, and can"
@@ -199,8 +198,8 @@ def _maintained_by(case: Case, strategy: Strategy) -> Verdict:
 
 _JUDGES: Mapping[str, Callable[[Case, Strategy], Verdict]] = {
     "waiting": _waiting,
-    "freshness": _freshness,
     "latency": _latency,
+    "freshness": _freshness,
     "connectivity": _connectivity,
     "data_may_leave": _data_may_leave,
     "rests_on": _rests_on,

@@ -51,12 +51,60 @@ def changed(need: Requirements, changes: Sequence[Change]) -> Requirements:
     return need.model_copy(update={change.key: change.after for change in changes})
 
 
-def nearest_flip(case: Case, target: Strategy) -> Flip | None:
-    """The nearest changes by which a strategy becomes the answer; None: none were found."""
-    singles = list(_singles(case))
-    for change in singles:
-        if _answer(case, (change,)) is target:
-            return Flip(target, (change,))
+@dataclass(frozen=True)
+class Trial:
+    """One requirement changed, and what the answer is then; None: nothing meets the need."""
+
+    change: Change
+    answer: Strategy | None
+
+
+def try_changes(case: Case) -> list[Trial]:
+    """Every change of one requirement, of each the nearest first."""
+    return [Trial(change, _answer(case, (change,))) for change in _singles(case)]
+
+
+def find_flips(case: Case, answer: Strategy | None, trials: Sequence[Trial]) -> list[Flip]:
+    """For each strategy but the answer the nearest changes by which it becomes the answer.
+
+    A strategy for which none are found is left out.
+    """
+    found = []
+    for target in Strategy:
+        if target is not answer:
+            alone = [trial.change for trial in trials if trial.answer is target]
+            flip = Flip(target, (alone[0],)) if alone else _together(case, target, trials)
+            found += [flip] if flip else []
+    return found
+
+
+def decisive_flips(answer: Strategy, trials: Sequence[Trial]) -> list[Flip]:
+    """What decided: each requirement that alone, changed, gives another answer.
+
+    Those that stand between the need and an answer of fewer ways, or else a simpler one, are named
+    where there are any; of each requirement the nearest change. Empty where no requirement alone
+    changes the answer.
+    """
+    found: dict[str, Flip] = {}
+    for trial in trials:
+        if trial.answer not in (None, answer):
+            flip = Flip(trial.answer, (trial.change,))
+            so_far = found.setdefault(trial.change.key, flip)
+            if _simplicity(flip.strategy) < _simplicity(so_far.strategy):
+                found[trial.change.key] = flip
+    flips = list(found.values())
+    fewer = [flip for flip in flips if len(flip.strategy.ways) < len(answer.ways)]
+    simpler = [flip for flip in flips if _simplicity(flip.strategy) < _simplicity(answer)]
+    return fewer or simpler or flips
+
+
+def _simplicity(strategy: Strategy) -> tuple[int, int]:
+    return len(strategy.ways), strategy.rank
+
+
+def _together(case: Case, target: Strategy, trials: Sequence[Trial]) -> Flip | None:
+    """Several changes at once: all that the strategy does not meet, and one more if need be."""
+    singles = [trial.change for trial in trials]
     needed = _relaxed(case, target, singles)
     if needed is None:
         return None
@@ -67,16 +115,6 @@ def nearest_flip(case: Case, target: Strategy) -> Flip | None:
         if change.key not in keys and _answer(case, (*needed, change)) is target:
             return Flip(target, (*needed, change))
     return None
-
-
-def deciding(answer: Strategy, flips: Sequence[Flip]) -> Flip | None:
-    """The flip that says what decided: of the fewest changes, to the nearest simpler strategy."""
-
-    def order(flip: Flip) -> tuple[int, bool, int]:
-        distance = flip.strategy.rank - answer.rank
-        return len(flip.changes), distance > 0, abs(distance)
-
-    return min(flips, key=order, default=None)
 
 
 def _relaxed(case: Case, target: Strategy, singles: Sequence[Change]) -> tuple[Change, ...] | None:

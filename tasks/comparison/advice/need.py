@@ -24,7 +24,7 @@ class Expected(Value):
     """What the right answer is, in the examples that are shipped."""
 
     answer: Strategy
-    decided_by: str
+    decided_by: tuple[str, ...]
 
 
 class Requirements(Value):

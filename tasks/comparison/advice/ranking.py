@@ -32,8 +32,7 @@ def rank(case: Case) -> list[Ranked]:
     where it was measured, else the simpler one.
     """
     ranked = [
-        Ranked(strategy, tuple(check(case, strategy)), case.cost(strategy))
-        for strategy in Strategy
+        Ranked(strategy, tuple(check(case, strategy)), case.cost(strategy)) for strategy in Strategy
     ]
 
     def order(each: Ranked) -> tuple[int, int, float]:

@@ -16,6 +16,7 @@ from tasks.comparison.units import MONTH_DAYS, MONTH_H, MONTH_S
 HEADROOM = 0.7  # of its highest rate, at which a replica is run at the peak
 KEPT = 0.05  # of the requests, which pass a filter on the device
 LOOKUPS_PER_S = 1_000.0  # of scores of the night, by one replica: a rule of thumb
+FILTERED_PER_S = 50.0  # by a device, with a small model: a rule of thumb
 GIB = 2.0**30
 
 
@@ -70,7 +71,10 @@ def monthly(ways: Collection[Way], figures: Figures, demand: Demand, prices: Pri
     """
     cost = Cost()
     if Way.DEVICE in ways:
-        cost += _device(figures.ways[Way.DEVICE], demand, prices)
+        device = figures.ways[Way.DEVICE]
+        if len(ways) > 1:
+            device = replace(device, per_s=max(device.per_s, FILTERED_PER_S))
+        cost += _device(device, demand, prices)
         if len(ways) > 1:
             demand = replace(demand, per_s=demand.per_s * KEPT)
     if Way.NIGHT in ways:
@@ -113,9 +117,7 @@ def _night(night: WayFigures, demand: Demand, prices: Prices) -> Cost:
 
 
 def _service(served: WayFigures, demand: Demand, prices: Prices) -> Cost:
-    hour = (
-        served.cores * prices.cpu_hour_on_demand + served.memory_gib * prices.memory_gib_hour
-    )
+    hour = served.cores * prices.cpu_hour_on_demand + served.memory_gib * prices.memory_gib_hour
     return Cost(
         machines=replicas(served, demand, prices.least_replicas) * hour * MONTH_H,
         network=_network(served, demand, prices),

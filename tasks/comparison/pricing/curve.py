@@ -19,9 +19,7 @@ class Range:
     high: float
 
 
-def cost_range(
-    ways: Collection[Way], figures: Figures, demand: Demand, sheet: PriceSheet
-) -> Range:
+def cost_range(ways: Collection[Way], figures: Figures, demand: Demand, sheet: PriceSheet) -> Range:
     """What a month of these ways costs."""
     return _range(ways, figures, demand, [sheet.typical(), *sheet.draws()])
 

@@ -27,6 +27,9 @@ PROGRAM = Program(
             Verb("backfill", "the nightly run for each of many dates", "flows.verbs.backfill"),
             Verb("prune", "delete what is older than it has to be kept", "flows.prune"),
         ),
+        "choose": (
+            Verb("compare", "one model in three ways: what suits you", "flows.compare_strategies"),
+        ),
         "batch": (
             Verb("score-sentiment", "score customer reviews: the night", "flows.score_sentiment"),
             Verb("train-sentiment", "train the model on labelled reviews", "flows.train_sentiment"),

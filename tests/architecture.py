@@ -37,7 +37,7 @@ DRAWINGS = (
         (
             "flows",
             "tasks",
-            "tasks.operations",
+            "tasks.operations tasks.comparison",
             "tasks.orchestration",
             "tasks.sentiment services.fraud edge.release edge.fleet",
             "tasks.settings services.storage services.reporting services.modelling edge_detector",

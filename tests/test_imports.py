@@ -56,7 +56,7 @@ RULES = (
             *("pandas", "numpy", "pyarrow", "sqlalchemy", "psycopg"),
             *("torch", "transformers", "tensorflow", "keras", "bentoml"),
             *("services", "edge", "edge_detector"),
-            *("tasks.settings", "tasks.sentiment"),  # task modules lead there
+            *("tasks.settings", "tasks.sentiment", "tasks.comparison"),  # task modules lead there
         ),
     ),
     Rule("tasks/*.py", never=("flows", "tests", "bentoml", "tensorflow")),
@@ -64,6 +64,11 @@ RULES = (
         "tasks/sentiment/**/*.py",
         never=("prefect", "prefect_dask", "flows", "services", "edge", "edge_detector", "tasks"),
         but=("tasks.sentiment", *SHARED),
+    ),
+    Rule(
+        "tasks/comparison/**/*.py",
+        never=("prefect", "flows", "tasks"),
+        but=("tasks.comparison", "tasks.sentiment"),
     ),
     Rule("services/**/*.py", never=("prefect", "flows", "tasks", "edge", "edge_detector")),
     *(

@@ -160,12 +160,16 @@ class FlowCommand(Generic[Parameters]):
 
     errors: those that the flow raises on purpose; each is answered by its message alone.
     check: raises one of them where the flow could only fail; no server is started then.
+    at_once: does what needs no run, and returns the exit status; None: the flow has to run.
+    status: the exit status of what the flow returns.
     """
 
     parameters: type[Parameters]
     flow: Callable[[Parameters], Any]
     errors: tuple[type[Exception], ...]
     check: Callable[[Parameters], object] = lambda given: None
+    at_once: Callable[[Parameters], int | None] = lambda given: None
+    status: Callable[[Any], int] = lambda outcome: 0
 
     def run(self, program: str, arguments: Sequence[str] | None = None) -> NoReturn:
         """Parse the command line, run the flow, and end the process; as `Command.run`."""
@@ -176,12 +180,14 @@ class FlowCommand(Generic[Parameters]):
         from tasks.orchestration.prefect_api import ApiError, prefect_api
         from tasks.settings import Settings
 
-        def run() -> None:
+        def run() -> int:
             begin_traces("triptych-flows", Settings().traces_url)
             self.check(given)
+            if (status := self.at_once(given)) is not None:
+                return status
             with prefect_api(home, _announce), beating_while(self.flow):
                 quieten_prefect()
-                self.flow(given)
+                return self.status(self.flow(given))
 
         sys.exit(_status_of(run, home, (ApiError, TracesError, *self.errors)))
 

@@ -60,11 +60,10 @@ class Program:
     def help(self, program: str) -> str:
         """All commands, with a line for each."""
         width = max(len(verb.name) for group in self.groups.values() for verb in group)
-        lines = [f"usage: {program} COMMAND [options]", "", self.first]
+        lines = [f"usage: {program} COMMAND [options], or COMMAND --help", self.first]
         for title, verbs in self.groups.items():
             lines.append(f"{title}:")
             lines += [f"  {verb.name.ljust(width)}  {verb.summary}" for verb in verbs]
-        lines.append(f"{program} COMMAND --help tells what it takes.")
         return "\n".join(lines) + "\n"
 
     def _version(self) -> str:

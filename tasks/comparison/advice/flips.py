@@ -119,22 +119,22 @@ def _together(case: Case, target: Strategy, trials: Sequence[Trial]) -> Flip | N
 
 def _relaxed(case: Case, target: Strategy, singles: Sequence[Change]) -> tuple[Change, ...] | None:
     """The nearest change of each requirement that a strategy does not meet; None: there is none."""
-    found: list[Change] = []
-    for failed in check(case, target):
-        if failed.met:
-            continue
-        for change in singles:
-            if change.key == failed.key and _met(case, target, change):
-                found.append(change)
-                break
-        else:
+    missed = _missed(case, target)
+    found = []
+    for key in missed:
+        able = [
+            change
+            for change in singles
+            if change.key == key and _missed(_with(case, (change,)), target) <= missed - {key}
+        ]
+        if not able:
             return None
-    return tuple(found)
+        found.append(able[0])
+    return tuple(sorted(found, key=lambda change: KEYS.index(change.key)))
 
 
-def _met(case: Case, target: Strategy, change: Change) -> bool:
-    checks = check(_with(case, (change,)), target)
-    return all(each.met for each in checks if each.key == change.key)
+def _missed(case: Case, strategy: Strategy) -> set[str]:
+    return {each.key for each in check(case, strategy) if not each.met}
 
 
 def _answer(case: Case, changes: Sequence[Change]) -> Strategy | None:

@@ -68,7 +68,7 @@ def _lines(advice: Advice) -> Iterator[str]:
     for flip in advice.flips:
         yield f"  {flip.strategy.title}: {flip_words(flip, advice.currency)}"
     if others := out_of_reach(advice):
-        yield f"  by no few changes: {', '.join(others)}"
+        yield f"  not by a few changes: {'; '.join(others)}"
     yield ""
     yield "why" if advice.answer else "what the nearest one does"
     for check in advice.nearest.checks:

@@ -71,7 +71,7 @@ class BreakEven:
         doubt = []
         if self.low is not None and self.high is not None:
             doubt.append(f"{short(self.low)} to {short(self.high)} in 8 of 10 draws of the prices")
-        doubt += [f"{_KINDS[kind]} in {share:.0%} of them" for kind, share in self.others]
+        doubt += [f"{_KINDS[kind]} in {_percent(share)} of them" for kind, share in self.others]
         return f"{where} ({'; '.join(doubt)})" if doubt else f"{where}, in all draws of the prices"
 
 
@@ -169,6 +169,10 @@ def _range(points: Sequence[float]) -> tuple[float | None, float | None]:
         return None, None
     tenths = quantiles(points, n=10, method="inclusive")
     return tenths[0], tenths[-1]
+
+
+def _percent(share: float) -> str:
+    return "less than 1 %" if share < 0.01 else f"{share * 100:.0f} %"
 
 
 def _refined(saved: Callable[[float], float], low: float, high: float) -> float:

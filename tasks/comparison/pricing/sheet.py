@@ -97,6 +97,12 @@ class PriceSheet(Value):
         """The typical figures."""
         return Prices(**{name: price.typical for name, price in self.prices().items()})
 
+    def without_people(self) -> "PriceSheet":
+        """The same, and people's hours cost nothing."""
+        free = {"low": 0.0, "typical": 0.0, "high": 0.0}
+        hour = self.engineer_hour.model_copy(update=free)
+        return self.model_copy(update={"engineer_hour": hour})
+
     def draws(self, seed: int = 1, count: int = DRAWS) -> Sequence[Prices]:
         """Draws of all prices, each by itself from a triangle over low, typical and high."""
         chance = random.Random(seed)

@@ -17,7 +17,7 @@ from services.storage.files import write_text
 from tasks.comparison.advice import told
 from tasks.comparison.advice.advise import Advice, advise
 from tasks.comparison.advice.need import Requirements, read_requirements
-from tasks.comparison.errors import ComparisonError
+from tasks.comparison.errors import ComparisonError, MeasurementsError
 from tasks.comparison.pricing.sheet import PriceSheet, read_sheet
 from tasks.comparison.records import (
     PAGE,
@@ -84,11 +84,15 @@ def answer_at_once(params: Any) -> int | None:
         return None
     asked, recorded = read_files(params), find_figures(params)
     advice = _advice(asked, recorded)
-    report = _report(asked, recorded, advice)
     if advice is not None:
         print_result(told.terminal(advice))
-    page = _write_page(params.output or recorded.file.parent, report) if report else None
-    return _outcome(asked, advice, page).status
+    if recorded is not None and (params.output or advice is None):
+        _conclude(params, recorded, asked, advice)
+    elif params.output:
+        raise MeasurementsError(
+            "there are no measurements yet, and so no page: leave --output out, or add --measure"
+        )
+    return _status(asked, advice)
 
 
 def find_figures(params: Any) -> Recorded | None:
@@ -118,17 +122,17 @@ def report(params: Any, asked: Asked, recorded: Recorded | None) -> Outcome:
     from tasks.comparison.report import summary
 
     advice = _advice(asked, recorded)
-    found = _report(asked, recorded, advice)
-    page = None
-    if found is not None and recorded is not None:
-        page = _write_page(params.output or recorded.file.parent, found)
-        add_markdown("compare-strategies", summary.render_markdown(found))
-        print_result(summary.render_terminal(found))
-    elif advice is not None:
-        add_markdown("compare-strategies", told.markdown(advice))
     if advice is not None:
         print_result(told.terminal(advice))
-    return _outcome(asked, advice, page)
+    page = None
+    if recorded is not None:
+        found = _conclude(params, recorded, asked, advice)
+        add_markdown("compare-strategies", summary.render_markdown(found))
+        page = _folder(params, recorded) / PAGE
+    elif advice is not None:
+        add_markdown("compare-strategies", told.markdown(advice))
+    answer = advice.answer.value if advice and advice.answer else None
+    return Outcome(answer, _status(asked, advice), page)
 
 
 def status_of(outcome: Outcome) -> int:
@@ -144,24 +148,25 @@ def _advice(asked: Asked, recorded: Recorded | None) -> Advice | None:
     return advise(asked.need, asked.sheet, recorded.comparison, recorded.origin)
 
 
-def _report(asked: Asked, recorded: Recorded | None, advice: Advice | None) -> Report | None:
-    if recorded is None:
-        return None
+def _conclude(params: Any, recorded: Recorded, asked: Asked, advice: Advice | None) -> Report:
+    """Write the page, and tell the figures in short."""
     from tasks.comparison.report.build import build
-
-    return build(recorded.comparison, asked.sheet, advice, recorded.origin)
-
-
-def _write_page(folder: Path, found: Report) -> Path:
     from tasks.comparison.report.page import render_html
+    from tasks.comparison.report.summary import render_terminal
 
-    page = folder / PAGE
+    found = build(recorded.comparison, asked.sheet, advice, recorded.origin)
+    page = _folder(params, recorded) / PAGE
     write_text(page, render_html(found))
+    print_result(render_terminal(found))
     print_result(f"look at        {page}")
-    return page
+    return found
 
 
-def _outcome(asked: Asked, advice: Advice | None, page: Path | None) -> Outcome:
-    answer = advice.answer.value if advice and advice.answer else None
-    unmet = asked.need is not None and answer is None
-    return Outcome(answer, NOTHING_MEETS if unmet else 0, page)
+def _folder(params: Any, recorded: Recorded) -> Path:
+    folder: Path = params.output or recorded.file.parent
+    return folder
+
+
+def _status(asked: Asked, advice: Advice | None) -> int:
+    unmet = asked.need is not None and (advice is None or advice.answer is None)
+    return NOTHING_MEETS if unmet else 0

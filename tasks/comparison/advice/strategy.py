@@ -35,12 +35,12 @@ class Strategy(StrEnum):
         return list(Strategy).index(self)
 
     @property
-    def title(self) -> str:
+    def label(self) -> str:
         """In words."""
-        return _TITLES[self]
+        return _LABELS[self]
 
 
-_TITLES = {
+_LABELS = {
     Strategy.NIGHT: "score at night",
     Strategy.SERVICE: "answer by a service",
     Strategy.DEVICE: "decide on the device",

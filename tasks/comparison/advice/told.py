@@ -15,8 +15,8 @@ def headline(advice: Advice) -> str:
     if advice.answer is None:
         nearest = advice.nearest
         missed = ", ".join(check.key for check in nearest.failed)
-        return f"nothing meets all of it; nearest: {nearest.strategy.title} (all but {missed})"
-    return advice.answer.title
+        return f"nothing meets all of it; nearest: {nearest.strategy.label} (all but {missed})"
+    return advice.answer.label
 
 
 def decided(advice: Advice) -> str:
@@ -26,7 +26,7 @@ def decided(advice: Advice) -> str:
     if not advice.decisive:
         return "no requirement alone: see what would have to change"
     return "; ".join(
-        f"{flip.changes[0].told(advice.currency)} would make it {flip.strategy.title}"
+        f"{flip.changes[0].told(advice.currency)} would make it {flip.strategy.label}"
         for flip in advice.decisive
     )
 
@@ -46,7 +46,7 @@ def flip_words(flip: Flip, currency: str) -> str:
 def out_of_reach(advice: Advice) -> list[str]:
     """The strategies that no few changes make the answer."""
     reached = {flip.strategy for flip in advice.flips} | {advice.answer}
-    return [strategy.title for strategy in Strategy if strategy not in reached]
+    return [strategy.label for strategy in Strategy if strategy not in reached]
 
 
 def terminal(advice: Advice) -> str:
@@ -62,11 +62,11 @@ def _lines(advice: Advice) -> Iterator[str]:
     yield "ranking"
     for place, ranked in enumerate(advice.ranking, 1):
         mark = "+" if ranked.meets else "-"
-        yield f"  {place}. {mark} {ranked.strategy.title}: {verdict(ranked, advice)}"
+        yield f"  {place}. {mark} {ranked.strategy.label}: {verdict(ranked, advice)}"
     yield ""
     yield "what would have to change for another answer"
     for flip in advice.flips:
-        yield f"  {flip.strategy.title}: {flip_words(flip, advice.currency)}"
+        yield f"  {flip.strategy.label}: {flip_words(flip, advice.currency)}"
     if others := out_of_reach(advice):
         yield f"  not by a few changes: {'; '.join(others)}"
     yield ""
@@ -86,14 +86,14 @@ def markdown(advice: Advice) -> str:
     ranking = [
         [
             str(place),
-            escape(each.strategy.title),
+            escape(each.strategy.label),
             "yes" if each.meets else "no",
             escape(verdict(each, advice)),
         ]
         for place, each in enumerate(advice.ranking, 1)
     ]
     flips = [
-        [escape(flip.strategy.title), escape(flip_words(flip, advice.currency))]
+        [escape(flip.strategy.label), escape(flip_words(flip, advice.currency))]
         for flip in advice.flips
     ]
     commands = "\n".join(f"    {start.command}" for start in advice.start)

@@ -18,8 +18,8 @@ from tasks.comparison.pricing.sheet import Prices, PriceSheet
 from tasks.comparison.units import short
 
 Kind = Literal["from", "up to", "between", "always", "never"]
-RATES = tuple(10 ** (n / 8) for n in range(-24, 33))  # requests a second: 0.001 to 10,000
-COUNTS = tuple(10 ** (n / 8) for n in range(49))  # devices: 1 to a million
+RATES = tuple(10 ** (n / 4) for n in range(-12, 17))  # requests a second: 0.001 to 10,000
+COUNTS = tuple(10 ** (n / 4) for n in range(25))  # devices: 1 to a million
 HALVINGS = 12  # of a step of the grid, to the point itself
 
 
@@ -41,18 +41,21 @@ class Crossing:
 class BreakEven:
     """Where `cheaper` costs less than `than`, and how sure that is.
 
-    share: of the draws of prices, how many have the same kind of answer; low, high: the point, in
-    eight of ten of these.
+    first, last: the volumes between which it was looked for. share: of the draws of prices, how
+    many have the same kind of answer; low, high: the point, in eight of ten of these; others: what
+    other draws say, and their share.
     """
 
     cheaper: Way
     than: Way
     unit: str
+    first: float
+    last: float
     typical: Crossing
     share: float
     low: float | None = None
     high: float | None = None
-    others: tuple[tuple[Kind, float], ...] = ()  # what other draws say, and how many
+    others: tuple[tuple[Kind, float], ...] = ()
 
     def told(self) -> str:
         """In a sentence."""
@@ -67,12 +70,16 @@ class BreakEven:
         elif (point := self.typical.point) is not None:
             where = f"{'above' if kind == 'from' else 'up to'} {short(point)} {self.unit}"
         else:
-            where = kind
+            where = f"{kind}, from {short(self.first)} to {short(self.last)} {self.unit}"
         doubt = []
         if self.low is not None and self.high is not None:
-            doubt.append(f"{short(self.low)} to {short(self.high)} in 8 of 10 draws of the prices")
-        doubt += [f"{_KINDS[kind]} in {_percent(share)} of them" for kind, share in self.others]
-        return f"{where} ({'; '.join(doubt)})" if doubt else f"{where}, in all draws of the prices"
+            doubt.append(
+                f"{short(self.low)} to {short(self.high)} in 8 of 10 such draws of the prices"
+            )
+        doubt += [
+            f"{_KINDS[kind]} in {_percent(share)} of all draws" for kind, share in self.others
+        ]
+        return f"{where} ({'; '.join(doubt)})" if doubt else f"{where} (in all draws of the prices)"
 
 
 _KINDS = {
@@ -154,6 +161,8 @@ def _break_even(
         cheaper,
         than,
         unit,
+        grid[0],
+        grid[-1],
         typical,
         share=kinds[typical.kind] / len(drawn),
         low=low,

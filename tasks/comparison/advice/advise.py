@@ -68,7 +68,7 @@ def advise(
         answer,
         decisive=decisive_flips(answer, trials) if answer else (),
         flips=find_flips(case, answer, trials),
-        start=first_commands(first.strategy),
+        start=first_commands(first.strategy, need.model),
         basis=_basis(need, comparison, known),
         measured=known is not None,
     )

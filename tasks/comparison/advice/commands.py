@@ -34,9 +34,26 @@ _FIRST = {
 }
 
 
-def first_commands(strategy: Strategy) -> Sequence[Start]:
-    """What to type, in order; the last one starts all that the strategy needs, and no more."""
-    ways = [way for way in Way if way in strategy.ways]
-    without = [part for way, parts in _PARTS.items() if way not in strategy.ways for part in parts]
+_SENTIMENT_SERVICE = Start(
+    "bentoml serve tasks.sentiment.service.service:SentimentScorer",
+    "answers for the bundled sentiment model, by HTTP",
+)
+
+
+def first_commands(strategy: Strategy, model: str | None = None) -> Sequence[Start]:
+    """What to type, in order; the last one starts all that the strategy needs, and no more.
+
+    model: fraud or sentiment, which have a service each; None: one of your own, for which that of
+    the fraud model is the pattern.
+    """
+    first = dict(_FIRST)
+    running = strategy.ways
+    if model == "sentiment":  # `triptych up` has the service of the other model
+        first[Way.SERVICE] = _SENTIMENT_SERVICE
+        running -= {Way.SERVICE}
+    commands = [first[way] for way in Way if way in strategy.ways]
+    if not running:
+        return commands
+    without = [part for way, parts in _PARTS.items() if way not in running for part in parts]
     words = f"triptych up --without {','.join(without)}" if without else "triptych up"
-    return [*(_FIRST[way] for way in ways), Start(words, "runs it, with its schedules")]
+    return [*commands, Start(words, "runs it, with its schedules")]

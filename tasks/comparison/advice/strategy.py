@@ -19,7 +19,7 @@ class Strategy(StrEnum):
     @property
     def ways(self) -> frozenset[Way]:
         """The ways that it is made of."""
-        return frozenset(Way(word) for word in self.value.split("+"))
+        return _WAYS[self]
 
     @property
     def decides(self) -> Way:
@@ -32,7 +32,7 @@ class Strategy(StrEnum):
     @property
     def rank(self) -> int:
         """How simple it is: 0 is the simplest."""
-        return list(Strategy).index(self)
+        return _RANKS[self]
 
     @property
     def label(self) -> str:
@@ -49,3 +49,5 @@ _LABELS = {
     Strategy.SERVICE_DEVICE: "filter at the edge, decide online",
     Strategy.ALL: "filter at the edge, score at night, decide online",
 }
+_WAYS = {each: frozenset(Way(word) for word in each.value.split("+")) for each in Strategy}
+_RANKS = {each: rank for rank, each in enumerate(Strategy)}

@@ -104,7 +104,7 @@ def _slower(each: Distribution) -> tuple[list[float], list[float]]:
         latency = each.latency
         return [latency.p50_ms, latency.p90_ms, latency.p99_ms], [0.5, 0.1, 0.01]
     last = len(quantiles) - 1
-    shares = [max(1 - number / last, _LEAST) for number in range(len(quantiles))]
+    shares = [max(1 - number / last, _LEAST / 10) for number in range(len(quantiles))]
     return [max(time, 1e-4) for time in quantiles], shares
 
 

@@ -2,6 +2,8 @@
 
 import importlib
 import shlex
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -30,3 +32,18 @@ def test_what_is_started_is_what_the_strategy_needs(strategy):
     assert ("fraud" in without) == (Way.SERVICE not in strategy.ways)
     assert ("device" in without) == (Way.DEVICE not in strategy.ways)
     assert "worker" not in without
+
+
+def test_sentiment_model_has_a_service_of_its_own():
+    """It is none of the stack's parts."""
+    (serve,) = first_commands(Strategy.SERVICE, "sentiment")
+    program, verb, service = shlex.split(serve.command)
+    assert (program, verb) == ("bentoml", "serve")
+    module, _, name = service.partition(":")
+    if find_spec(module.rpartition(".")[0]) is None:
+        pytest.skip("the service is not there yet")
+    file = find_spec(module)
+    assert file and file.origin
+    assert f"class {name}" in Path(file.origin).read_text("utf-8")
+    *_, stack = first_commands(Strategy.ALL, "sentiment")
+    assert stack.command == "triptych up --without fraud"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from services.reporting.excerpt import excerpt
 from services.reporting.markdown import escape, format_table
 from tasks.comparison.advice.advise import Advice
 from tasks.comparison.advice.flips import Flip
@@ -55,7 +56,7 @@ def terminal(advice: Advice) -> str:
 
 
 def _lines(advice: Advice) -> Iterator[str]:
-    yield f"{advice.need.name}: {headline(advice)}"
+    yield f"{excerpt(advice.need.name, 80)}: {headline(advice)}"
     yield f"  {'decided by' if advice.answer else 'missed'}: {decided(advice)}"
     yield f"  based on: {advice.basis}"
     yield ""

@@ -18,6 +18,7 @@ from tasks.comparison.pricing.sheet import Prices, PriceSheet
 from tasks.comparison.units import short
 
 Kind = Literal["from", "up to", "between", "always", "never"]
+PER_SECOND, DEVICES = "requests a second", "devices"  # what is counted
 RATES = tuple(10 ** (n / 4) for n in range(-12, 17))  # requests a second: 0.001 to 10,000
 COUNTS = tuple(10 ** (n / 4) for n in range(25))  # devices: 1 to a million
 HALVINGS = 12  # of a step of the grid, to the point itself
@@ -57,20 +58,18 @@ class BreakEven:
     high: float | None = None
     others: tuple[tuple[Kind, float], ...] = ()
 
-    def told(self) -> str:
-        """In a sentence."""
-        names = {Way.NIGHT: "night", Way.SERVICE: "service", Way.DEVICE: "device"}
-        words = f"the {names[self.cheaper]} is cheaper than the {names[self.than]}"
-        return f"{words}: {self._where()}"
-
-    def _where(self) -> str:
+    @property
+    def where(self) -> str:
+        """With typical prices, such as "above 40 requests a second"."""
         kind, start, end = self.typical.kind, self.typical.start, self.typical.end
         if kind == "between" and start is not None and end is not None:
-            where = f"between {short(start)} and {short(end)} {self.unit}"
-        elif (point := self.typical.point) is not None:
-            where = f"{'above' if kind == 'from' else 'up to'} {short(point)} {self.unit}"
-        else:
-            where = f"{kind}, from {short(self.first)} to {short(self.last)} {self.unit}"
+            return f"between {short(start)} and {short(end)} {self.unit}"
+        if (point := self.typical.point) is not None:
+            return f"{'above' if kind == 'from' else 'up to'} {short(point)} {self.unit}"
+        return f"{kind}, from {short(self.first)} to {short(self.last)} {self.unit}"
+
+    def told(self) -> str:
+        """In a sentence, with the range that the prices leave."""
         doubt = []
         if self.low is not None and self.high is not None:
             doubt.append(
@@ -79,7 +78,8 @@ class BreakEven:
         doubt += [
             f"{_KINDS[kind]} in {_percent(share)} of all draws" for kind, share in self.others
         ]
-        return f"{where} ({'; '.join(doubt)})" if doubt else f"{where} (in all draws of the prices)"
+        sure = "; ".join(doubt) or "in all draws of the prices"
+        return f"the {self.cheaper} is cheaper than the {self.than}: {self.where} ({sure})"
 
 
 _KINDS = {
@@ -101,7 +101,7 @@ def by_rate(
         costs = [monthly({way}, figures, asked, prices).total for way in (than, cheaper)]
         return costs[0] - costs[1]
 
-    return _break_even(cheaper, than, "requests a second", saved, RATES, sheet)
+    return _break_even(cheaper, than, PER_SECOND, saved, RATES, sheet)
 
 
 def by_devices(
@@ -115,7 +115,7 @@ def by_devices(
         costs = [monthly({way}, figures, asked, prices).total for way in (than, cheaper)]
         return costs[0] - costs[1]
 
-    return _break_even(cheaper, than, "devices", saved, COUNTS, sheet)
+    return _break_even(cheaper, than, DEVICES, saved, COUNTS, sheet)
 
 
 def crossing(saved: Callable[[float], float], grid: Sequence[float]) -> Crossing:

@@ -77,7 +77,7 @@ def _plots(model: ModelReport, number: int) -> dict[str, Any]:
             "alt": _cost_words([each.told() for each in model.costs.break_evens]),
             "wide": Markup(plots.costs(model.costs, width=900, name=f"c{number}w")),
             "narrow": Markup(plots.costs(model.costs, width=420, name=f"c{number}n")),
-            "points": [short(point) for point in plots.rate_points(model.costs.break_evens)],
+            "marks": plots.rate_marks(model.costs.break_evens),
         }
     return found
 

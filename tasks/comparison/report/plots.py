@@ -17,7 +17,7 @@ from services.reporting.plots import (
     style,
 )
 from tasks.comparison.measurement import Scenario, Way
-from tasks.comparison.pricing.break_even import BreakEven
+from tasks.comparison.pricing.break_even import PER_SECOND, BreakEven
 from tasks.comparison.report.build import Costs, Distribution
 from tasks.comparison.units import short
 
@@ -78,8 +78,8 @@ def costs(shown: Costs, *, width: int, name: str) -> str:
         for way, ranges in shown.curves.items():
             typical = [each.typical for each in ranges]
             axes.plot(shown.rates, typical, color=COLORS[way], linewidth=2)
-        for point in rate_points(shown.break_evens):
-            axes.axvline(point, color=INK, linewidth=1.1, linestyle=DASHED)
+        for each in rate_marks(shown.break_evens):
+            axes.axvline(each.typical.point, color=INK, linewidth=1.1, linestyle=DASHED)
         axes.set_xlim(shown.rates[0], shown.rates[-1])
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_minor_locator(NullLocator())
@@ -91,10 +91,13 @@ def costs(shown: Costs, *, width: int, name: str) -> str:
         return render_svg(figure, name)
 
 
-def rate_points(break_evens: Sequence[BreakEven]) -> list[float]:
-    """The break-even points that lie on the axis of requests a second, each once."""
-    found = (each.typical.point for each in break_evens if each.unit == "requests a second")
-    return sorted({float(f"{point:.3g}") for point in found if point is not None})
+def rate_marks(break_evens: Sequence[BreakEven]) -> list[BreakEven]:
+    """Those whose point lies on the axis of requests a second; of each pair of ways the first."""
+    found: dict[frozenset[Way], BreakEven] = {}
+    for each in break_evens:
+        if each.unit == PER_SECOND and each.typical.point is not None:
+            found.setdefault(frozenset((each.cheaper, each.than)), each)
+    return list(found.values())
 
 
 def _slower(each: Distribution) -> tuple[list[float], list[float]]:

@@ -1,5 +1,7 @@
 """One rule for each requirement: which strategies meet it, and which do not."""
 
+from typing import Any
+
 import pytest
 
 from tasks.comparison.advice.checks import KEYS, check
@@ -84,7 +86,7 @@ def test_every_requirement_is_judged_of_every_strategy_with_a_reason():
 def test_measurements_are_used_where_there_are_some_and_rules_said_to_be_rules():
     """The measured device takes 3 ms, and rules of thumb say 60."""
     known = of_model(model(), cores=2, origin="a test")
-    asked = {"waiting": "machine", "latency": 0.005, "devices": 100}
+    asked: dict[str, Any] = {"waiting": "machine", "latency": 0.005, "devices": 100}
     by_rules = {each.key: each for each in check(case(**asked), DEVICE)}
     measured = {each.key: each for each in check(case(known, **asked), DEVICE)}
     assert (by_rules["latency"].met, by_rules["latency"].measured) == (False, False)

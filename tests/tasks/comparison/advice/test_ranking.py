@@ -1,5 +1,7 @@
 """The ranking: what meets the need first, the simplest or cheapest of it before the rest."""
 
+from typing import Any
+
 from tasks.comparison.advice.ranking import best, rank
 from tasks.comparison.advice.strategy import Strategy
 from tasks.comparison.measurement import Way
@@ -27,7 +29,11 @@ def test_nothing_meets_what_contradicts_itself():
 def test_cheaper_way_is_first_where_it_was_measured():
     """By rules the service is simpler; a hundred replicas of it cost more than a few devices."""
     known = of_model(model(), cores=2, origin="a test")
-    asked = {"waiting": "machine", "devices": 400, "volume_per_day": 86_400 * 50_000.0}
+    asked: dict[str, Any] = {
+        "waiting": "machine",
+        "devices": 400,
+        "volume_per_day": 86_400 * 50_000.0,
+    }
     by_rules, measured = case(**asked, compute=0.0001), case(known, **asked)
     assert best(by_rules) is Strategy.SERVICE
     assert measured.cost(Strategy.DEVICE) < measured.cost(Strategy.SERVICE)

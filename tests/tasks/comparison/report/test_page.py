@@ -8,9 +8,10 @@ from tasks.comparison.advice.advise import advise
 from tasks.comparison.pricing.sheet import default_sheet
 from tasks.comparison.report.build import Report, build
 from tasks.comparison.report.page import render_html
+from tasks.comparison.report.plots import rate_marks
 from tasks.comparison.report.summary import render_markdown, render_terminal
 from tests.tasks.comparison.advice.case import need
-from tests.tasks.comparison.measured import comparison, model, night, service
+from tests.tasks.comparison.measured import comparison, device, model, night, service
 
 SHEET = default_sheet()
 
@@ -55,6 +56,19 @@ def test_page_tells_recommendation_figures_plots_and_prices(page):
 
 def test_words_of_a_file_cannot_style_the_page(page):
     assert "<i>mine" not in page and "&lt;i&gt;mine&lt;/i&gt;" in page
+
+
+def test_break_even_is_marked_in_the_plot_and_said():
+    """A night that takes half a second of CPU for each row is dearer than a busy service."""
+    slow = night(rows_per_s=20.0).model_copy(update={"cpu_s_per_million": 500_000.0})
+    ways = (slow, service(per_s=5_000.0), device())
+    found = report(model().model_copy(update={"ways": ways}))
+    (mark, *_) = rate_marks(found.models[0].costs.break_evens)
+    assert (mark.cheaper, mark.than, mark.typical.kind) == ("service", "night", "from")
+    page, plain = render_html(found), render_html(report(model()))
+    assert f"service cheaper than night {mark.where}" in page
+    assert "such draws of the prices" in page
+    assert 'class="key point"' in page and 'class="key point"' not in plain
 
 
 def test_page_without_requirements_shows_the_measurements():

@@ -62,7 +62,7 @@ class Requirements(Value):
             per_s=self.volume_per_day / DAY_S,
             peak=PEAKS[self.daily_curve],
             devices=self.devices,
-            bytes_per_request=self.request,
+            bytes_per_request=self.request if self.devices else None,  # else it lies there already
         )
 
 

@@ -70,16 +70,12 @@ class BreakEven:
 
     def told(self) -> str:
         """In a sentence, with the range that the prices leave."""
-        doubt = []
+        sure = [f"in {'all' if not self.others else _percent(self.share) + ' of all'} price draws"]
         if self.low is not None and self.high is not None:
-            doubt.append(
-                f"{short(self.low)} to {short(self.high)} in 8 of 10 such draws of the prices"
-            )
-        doubt += [
-            f"{_KINDS[kind]} in {_percent(share)} of all draws" for kind, share in self.others
-        ]
-        sure = "; ".join(doubt) or "in all draws of the prices"
-        return f"the {self.cheaper} is cheaper than the {self.than}: {self.where} ({sure})"
+            sure.append(f"{short(self.low)} to {short(self.high)} in eight of ten of these")
+        sure += [f"{_KINDS[kind]} in {_percent(share)}" for kind, share in self.others]
+        words = f"the {self.cheaper} is cheaper than the {self.than}: {self.where}"
+        return f"{words} ({'; '.join(sure)})"
 
 
 _KINDS = {

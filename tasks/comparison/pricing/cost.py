@@ -25,8 +25,8 @@ class Demand:
     """How much is asked.
 
     per_s: answers a second, on average; peak: how many times that at the busiest hour; devices: at
-    how many of them the data arises, 0: at none; bytes_per_request: of raw data, where it is not
-    what was measured.
+    how many of them the data arises, 0: at none; bytes_per_request: of raw data that has to travel
+    from there, None: what travels is what was measured.
     """
 
     per_s: float

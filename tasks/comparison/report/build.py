@@ -162,17 +162,27 @@ def _rows(
         Row("without a network", [each.without_network for each in measured]),
         Row("energy per million", [_energy(each) for each in measured]),
     ]
-    for rate in SHOWN_RATES if figures else ():
-        asked = replace(demand, per_s=rate)
-        cells = [
-            money(
-                per_million(monthly({each.way}, figures, asked, sheet.typical()), asked),
-                sheet.currency,
-            )
-            for each in measured
-            if figures
-        ]
-        rows.append(Row(f"cost per million at {short(rate)} a second", cells))
+    return rows + (_cost_rows(measured, figures, demand, sheet) if figures else [])
+
+
+def _cost_rows(
+    measured: Sequence[WayMeasured], figures: Figures, demand: Demand, sheet: PriceSheet
+) -> list[Row]:
+    """What a million answers cost, with the hours of people and without them."""
+    rows = []
+    for what, prices in (
+        ("cost per million", sheet.typical()),
+        ("without people", sheet.without_people().typical()),
+    ):
+        for rate in SHOWN_RATES:
+            asked = replace(demand, per_s=rate)
+            cells = [
+                money(
+                    per_million(monthly({each.way}, figures, asked, prices), asked), sheet.currency
+                )
+                for each in measured
+            ]
+            rows.append(Row(f"{what}, at {short(rate)} a second", cells))
     return rows
 
 

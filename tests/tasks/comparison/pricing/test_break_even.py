@@ -50,7 +50,7 @@ def test_both_cost_the_same_at_the_break_even():
     assert night.total == pytest.approx(service.total, rel=1e-3)
     assert found.low and found.high and found.low < found.typical.point < found.high
     assert "the service is cheaper than the night: above " in found.told()
-    assert "in 8 of 10 such draws" in found.told()
+    assert "in eight of ten of these" in found.told()
 
 
 def test_the_other_way_round_is_the_opposite():
@@ -66,7 +66,7 @@ def test_never_is_an_answer_and_said_as_such():
     assert (found.typical.kind, found.share, found.low) == ("never", 1.0, None)
     assert found.told() == (
         "the service is cheaper than the night: never, from 0.001 to 10,000 requests a second"
-        " (in all draws of the prices)"
+        " (in all price draws)"
     )
 
 

@@ -67,8 +67,7 @@ RULES = (
     ),
     Rule(
         "tasks/comparison/**/*.py",
-        never=("prefect", "flows", "tasks"),
-        but=("tasks.comparison", "tasks.sentiment"),
+        never=("prefect", "flows", "tasks.operations"),
     ),
     Rule("services/**/*.py", never=("prefect", "flows", "tasks", "edge", "edge_detector")),
     *(

@@ -60,9 +60,18 @@ class Case:
 def check(case: Case, strategy: Strategy) -> list[Check]:
     """Every requirement of a need, in the order in which they are told."""
     return [
-        Check(key, *judge(case, strategy), case.known is not None and key in _MEASURABLE)
+        Check(key, *judge(case, strategy), case.known is not None and _is_measured(case.need, key))
         for key, judge in _JUDGES.items()
     ]
+
+
+def _is_measured(need: Requirements, key: str) -> bool:
+    """Whether the reason for a requirement's verdict rests on figures of the model."""
+    if key == "latency":
+        return need.latency is not None and need.waiting != "nobody"
+    return key in ("volume_per_day", "budget_per_month") or (
+        key == "freshness" and need.freshness is not None
+    )
 
 
 Verdict = tuple[bool, str]
@@ -210,4 +219,3 @@ _JUDGES: Mapping[str, Callable[[Case, Strategy], Verdict]] = {
     "maintained_by": _maintained_by,
 }
 KEYS = tuple(_JUDGES)
-_MEASURABLE = {"latency", "freshness", "volume_per_day", "budget_per_month"}

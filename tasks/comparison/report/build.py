@@ -17,7 +17,7 @@ from tasks.comparison.measurement import (
 from tasks.comparison.pricing.break_even import BreakEven, by_devices, by_rate
 from tasks.comparison.pricing.cost import Demand, monthly, per_million
 from tasks.comparison.pricing.curve import Range, curve
-from tasks.comparison.pricing.figures import Figures, of_model
+from tasks.comparison.pricing.figures import Figures, answers_per_s, of_model
 from tasks.comparison.pricing.sheet import Price, PriceSheet
 from tasks.comparison.units import money, short, size, span
 
@@ -111,7 +111,9 @@ def _model(
         ways=[each.way for each in measured],
         rows=_rows(measured, figures, demand, sheet),
         claims=[claim for each in measured for claim in _claims(each)],
-        notes=[f"{each.way}: {note}" for each in measured for note in each.notes],
+        notes=[
+            f"{each.way}: {note}" for each in measured for note in (*each.notes, *_reckoned(each))
+        ],
         distributions=[
             Distribution(each.way, load.scenario, load.latency)
             for each in measured
@@ -208,6 +210,16 @@ def _freshness(measured: WayMeasured) -> str:
 def _energy(measured: WayMeasured) -> str:
     joules = measured.energy_j_per_million
     return "not told" if joules is None else f"{short(joules / 1e3)} kJ"
+
+
+def _reckoned(measured: WayMeasured) -> list[str]:
+    """What costs rest on, where a service has no highest rate."""
+    if measured.way is not Way.SERVICE or measured.highest_rate is not None:
+        return []
+    return [
+        f"no rate kept the bound: costs reckon with {short(answers_per_s(measured))} requests a"
+        " second and replica, one after the other"
+    ]
 
 
 def _claims(measured: WayMeasured) -> list[str]:

@@ -92,6 +92,7 @@ def test_measurements_are_used_where_there_are_some_and_rules_said_to_be_rules()
     assert (by_rules["latency"].met, by_rules["latency"].measured) == (False, False)
     assert (measured["latency"].met, measured["latency"].measured) == (True, True)
     assert not measured["connectivity"].measured
+    assert not measured["freshness"].measured  # no bound is set: nothing was asked of it
 
 
 def test_night_says_how_long_its_run_takes_and_how_many_machines_it_asks_for():

@@ -24,6 +24,15 @@ def test_way_without_a_highest_rate_is_reckoned_by_its_rows():
     assert found and found.ways[Way.DEVICE].per_s == device().rows_per_s
 
 
+def test_service_that_kept_the_bound_at_no_rate_is_reckoned_by_one_request_after_the_other():
+    """Its rows a second, from many connections at once, were too late."""
+    slow = service().model_copy(update={"highest_rate": None})
+    found = of_model(
+        model().model_copy(update={"ways": (night(), slow, device())}), cores=2, origin=""
+    )
+    assert found and found.ways[Way.SERVICE].per_s == 400 < slow.rows_per_s
+
+
 def test_model_that_lacks_a_way_has_no_figures():
     part = model().model_copy(update={"ways": (night(), service())})
     assert of_model(part, cores=2, origin="") is None

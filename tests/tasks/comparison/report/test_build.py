@@ -56,3 +56,12 @@ def test_model_without_one_way_is_shown_without_costs():
     assert found.costs is None and list(found.ways) == [Way.NIGHT, Way.SERVICE]
     assert "cost" not in " ".join(row.what for row in found.rows)
     assert device().way not in found.ways
+
+
+def test_service_that_kept_the_bound_at_no_rate_is_said_to_be_reckoned_otherwise():
+    slow = service().model_copy(update={"highest_rate": None})
+    late = model().model_copy(update={"ways": (night(), slow, device())})
+    (found,) = build(comparison(late), SHEET, None, "a file").models
+    assert cells(found, "highest rate within the bound") == ["–", "–", "–"]
+    assert any("costs reckon with 400 requests a second" in note for note in found.notes)
+    assert found.bound_ms is None and found.costs

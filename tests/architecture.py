@@ -45,7 +45,7 @@ DRAWINGS = (
     ),
     Drawing(
         "tasks.sentiment",
-        ("report", "training run", "sql scoring", "reading", "text excerpt", "errors"),
+        ("report service", "training run", "sql scoring", "reading", "text excerpt", "errors"),
     ),
     Drawing(
         "services.fraud",
@@ -54,7 +54,7 @@ DRAWINGS = (
             "worker",
             "traced",
             "http supervisor",
-            "audit registration",
+            "audit registration night",
             "training",
             "scoring",
             "state log metrics",

@@ -75,6 +75,8 @@ RULES = (
         for shared in SHARED
     ),
     Rule("services/fraud/**/*.py", never=("bentoml",), doors=("service.py", "store.py")),
+    Rule("tasks/sentiment/**/*.py", never=("bentoml",), doors=("service.py",)),
+    Rule("tasks/comparison/**/*.py", never=("prefect", "flows", "tests", "bentoml")),
     Rule("services/**/*.py", never=("tensorflow", "keras"), doors=("keras.py",)),
     Rule(
         "edge/release/**/*.py",

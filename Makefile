@@ -18,7 +18,7 @@ install: .venv/installed
 	@echo "installing $(TORCH)"
 	@$(BIN)/python -m pip install -q '$(TORCH)'  # asked for exactly: plain torch may pull CUDA
 	@echo "installing Triptych and everything else"
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[batch,train,serve,fraud,edge,excel,s3,postgres,dask,traces,up,dev]' \
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[batch,train,serve,fraud,edge,excel,s3,postgres,dask,traces,compare,up,dev]' \
 	    -e 'edge/device[litert]'
 	@touch $@
 

@@ -110,7 +110,10 @@ def features_of(rows: NDArray[np.float64], model_input: ModelInput) -> NDArray[n
     """
     with np.errstate(invalid="ignore"):
         good = (rows >= model_input.least) & (rows <= LARGEST)  # NaN is neither
-    return np.where(good.all(axis=1)[:, None], rows, np.nan).astype(np.float32)
+    refused: NDArray[np.bool_] = np.logical_not(good.all(axis=1))
+    features = rows.astype(np.float32)
+    features[refused] = np.nan
+    return features
 
 
 def _answer(batch: "pa.RecordBatch", scorer: FraudScorer) -> "pa.RecordBatch":

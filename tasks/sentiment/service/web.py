@@ -32,7 +32,12 @@ class Web:
     """The HTTP door of one worker. Texts are scored in threads of their own, one per pass."""
 
     def __init__(
-        self, scorer: Scorer, *, keys: tuple[str, ...] = (), max_in_flight: int = 64, threads: int = 1
+        self,
+        scorer: Scorer,
+        *,
+        keys: tuple[str, ...] = (),
+        max_in_flight: int = 64,
+        threads: int = 1,
     ) -> None:
         self._scorer, self._keys = scorer, keys
         self._most, self._in_flight = max_in_flight, 0
@@ -87,7 +92,10 @@ class Web:
         model = self._scorer.model
         answer = ScoreAnswer(
             label=str(decide(probability)[0]),
-            probabilities={label: round(float(share[0]), DECIMALS) for label, share in split(probability).items()},
+            probabilities={
+                label: round(float(share[0]), DECIMALS)
+                for label, share in split(probability).items()
+            },
             model=model.name,
             digest=model.digest[:DIGITS],
             request_id=request_id,
@@ -98,7 +106,7 @@ class Web:
         if not self._keys:
             return
         given = asked.get(b"x-api-key") or asked.get(b"authorization", b"").removeprefix(b"Bearer ")
-        if not any([hmac.compare_digest(given, key.encode()) for key in self._keys]):
+        if not any(hmac.compare_digest(given, key.encode()) for key in self._keys):
             raise Problem(401, "no_valid_key", "send a valid key in X-API-Key", headers=CLOSE)
 
 

@@ -9,6 +9,7 @@ registers the model.
 """
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -35,11 +36,10 @@ def make_home(users_home: Path, home: Path, seed: int) -> None:
     from services.fraud.training.candidate import prepare_data
     from services.storage.files import file_digest
 
-    data = prepare_data(
-        simulate(customers=CUSTOMERS, terminals=TERMINALS, days=DAYS, seed=seed)
-    )
+    data = prepare_data(simulate(customers=CUSTOMERS, terminals=TERMINALS, days=DAYS, seed=seed))
     np.save(home / ROWS_FILE, data.rows[-ROWS:])
     kept = users_champion(users_home)
+    os.environ.pop("BENTOML_HOME", None)  # the store to write to is that of the new home
     folder = home / MODEL
     if kept is None:
         _train(data, folder)

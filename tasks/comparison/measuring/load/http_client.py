@@ -41,21 +41,21 @@ class _Connection:
     """One connection and what is under way on it."""
 
     address: tuple[str, int]
-    socket: socket.socket | None = None
+    link: socket.socket | None = None
     sample: Sample | None = None
     done: Done | None = None
     received: bytearray = field(default_factory=bytearray)
 
     def opened(self) -> socket.socket:
-        if self.socket is None:
-            self.socket = socket.create_connection(self.address, timeout=PATIENCE_S)
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return self.socket
+        if self.link is None:
+            self.link = socket.create_connection(self.address, timeout=PATIENCE_S)
+            self.link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return self.link
 
     def close(self) -> None:
-        if self.socket is not None:
-            self.socket.close()
-        self.socket = None
+        if self.link is not None:
+            self.link.close()
+        self.link = None
         self.received.clear()
 
 
@@ -88,7 +88,9 @@ class _Client:
         self.counted = Counted()
         self._address, self._requests, self._check = address, requests, check
 
-    def _note(self, sample: Sample, request: bytes, received: int, answer: tuple[int, bytes]) -> None:
+    def _note(
+        self, sample: Sample, request: bytes, received: int, answer: tuple[int, bytes]
+    ) -> None:
         status, body = answer
         self.counted.bytes += len(request) + received
         self.counted.answers += 1
@@ -117,12 +119,12 @@ class OneByOne(_Client):
 
     def _exchange(self, sample: Sample, request: bytes) -> None:
         connection = self._connection
-        open_socket = connection.opened()
-        open_socket.sendall(request)
+        link = connection.opened()
+        link.sendall(request)
         received = connection.received
         received.clear()
         while (answer := answer_in(received)) is None:
-            if not (part := open_socket.recv(READ_BYTES)):
+            if not (part := link.recv(READ_BYTES)):
                 raise OSError("the door hung up")
             received += part
         self._note(sample, request, len(received), answer)
@@ -171,20 +173,20 @@ class Many(_Client):
         while turn is not None:
             connection.sample, connection.done = turn
             try:
-                fresh = connection.socket is None
-                open_socket = connection.opened()
+                fresh = connection.link is None
+                link = connection.opened()
                 if fresh:
-                    self._by_number[open_socket.fileno()] = connection
-                    self._poll.register(open_socket, select.EPOLLIN)
-                open_socket.sendall(self._requests[turn[0].row])
+                    self._by_number[link.fileno()] = connection
+                    self._poll.register(link, select.EPOLLIN)
+                link.sendall(self._requests[turn[0].row])
                 return
             except OSError as error:
                 turn = self._broken(connection, error)
 
     def _broken(self, connection: _Connection, error: Exception) -> tuple[Sample, Done] | None:
         """Give up what was under way on a connection; who is next to be sent on it."""
-        if connection.socket is not None:
-            self._by_number.pop(connection.socket.fileno(), None)
+        if connection.link is not None:
+            self._by_number.pop(connection.link.fileno(), None)
         connection.close()
         sample, done = connection.sample, connection.done
         connection.sample = connection.done = None
@@ -213,7 +215,7 @@ class Many(_Client):
     def _receive(self, connection: _Connection) -> None:
         following: tuple[Sample, Done] | None
         try:
-            part = connection.socket.recv(READ_BYTES) if connection.socket else b""
+            part = connection.link.recv(READ_BYTES) if connection.link else b""
             if not part:
                 raise OSError("the door hung up")
             connection.received += part

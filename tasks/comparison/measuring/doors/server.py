@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from tasks.comparison.measuring.errors import MeasuringError
 from tasks.orchestration.child import ended_with_us
@@ -29,11 +30,15 @@ class Server:
 
 @contextmanager
 def serving(
-    service: str, home: Path, answers: Callable[[tuple[str, int]], bool]
+    service: str,
+    home: Path,
+    answers: Callable[[tuple[str, int]], bool],
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Server]:
     """A service with a home of its own, once it answers.
 
     service: as BentoML names it. answers: whether the door at an address gives a right answer.
+    settings: variables beside its home.
     Raises: MeasuringError: it ended, or took too long; names its log.
     """
     address = HOST, free_port()
@@ -45,7 +50,7 @@ def serving(
                 *(sys.executable, "-m", "bentoml", "serve", service),
                 *("--host", HOST, "--port", str(address[1])),
             ],
-            env=environment(home),
+            env=environment(home, **settings),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -67,7 +67,8 @@ def environment(home: Path, **more: str) -> Mapping[str, str]:
     """What a process that is measured gets: its own home, and nothing of the user's settings."""
     others = ("TRIPTYCH_", "PREFECT_", "BENTOML_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
-    return {**kept, "TRIPTYCH_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", **more}
+    ours = {"TRIPTYCH_HOME": str(home), "TMPDIR": str(home), "BENTOML_DO_NOT_TRACK": "True"}
+    return {**kept, **ours, **more}
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:

@@ -9,7 +9,7 @@ FEWEST_S = 1.0
 
 @dataclass(frozen=True)
 class Plan:
-    """Seconds of each load; what is left goes into starting what is measured.
+    """Seconds of each load, as a rule.
 
     full_s: all samples at once over HTTP. probe_s: each step of the bisection; confirm_s: the run
     at its end. device_s: three loads together. night_s: a night's rows.
@@ -28,7 +28,8 @@ class Plan:
 
 
 def make_plan(seconds: float) -> Plan:
-    """The loads of one model that takes so many seconds in all."""
+    """The loads of one model, which take so many seconds or less; longer only where no rate that
+    was found is kept."""
 
     def share(part: float) -> float:
         return max(FEWEST_S, part * seconds)

@@ -67,7 +67,7 @@ def test_wrong_row_fails_alone(scorer, tmp_path):
 
 def test_missing_feature_is_named_and_nothing_is_written(scorer, tmp_path):
     source = write(tmp_path / "in.parquet", [[1.0, 2.0]], ["TX_AMOUNT", "other"])
-    with pytest.raises(TransactionsError, match="lacks TX_DURING_WEEKEND.*reads 15 features"):
+    with pytest.raises(TransactionsError, match=r"lacks TX_DURING_WEEKEND.*reads 15 features"):
         night.score_table(source, tmp_path / "out.parquet", scorer)
     assert [file.name for file in tmp_path.iterdir()] == ["in.parquet"]
 

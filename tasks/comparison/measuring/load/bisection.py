@@ -9,8 +9,7 @@ from tasks.comparison.measurement import HighestRate
 from tasks.comparison.measuring.load.loadgen import Recorded
 
 STEPS = 5  # halvings of what lies between a rate that keeps the bound and one that does not
-BACK = 0.9  # of a rate that did not keep it in the longer run
-MOST_BACK = 6
+BACK = (1.0, 0.9, 0.75, 0.5)  # of the rate that was found, until one is kept in a longer run
 
 Probe = Callable[[float, bool], Recorded]  # a rate, and whether it is the longer run that counts
 
@@ -49,12 +48,10 @@ def highest_rate(probe: Probe, ceiling: float, bound_ms: float) -> Found | None:
             low = rate
         else:
             high = rate
-    rate = low or high
-    for _ in range(MOST_BACK):
-        recorded = probe(rate, True)
+    for share in BACK:
+        recorded = probe(share * (low or high), True)
         if keeps(recorded, bound_ms):
             return Found(_figure(recorded, bound_ms), recorded)
-        rate *= BACK
     return None
 
 

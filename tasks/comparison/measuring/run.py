@@ -21,7 +21,7 @@ from tasks.comparison.measuring.ways.service import measure_service
 from tasks.sentiment.scoring.machine import describe_cpu, usable_cores
 
 MODELS = ("fraud", "sentiment")
-DEFAULT_S = 400.0  # of both models' loads: with all that has to start, ten minutes on two cores
+DEFAULT_S = 480.0  # for both models; ten minutes on two cores are kept also if much goes wrong
 NIGHTS_SHARE = 0.7  # of the service's rate, which a night at least has
 
 Report = Callable[[str], None]
@@ -42,8 +42,8 @@ def measure_models(
         models: of `MODELS`.
         home: the user's, for his champion and what is known of the machine; only the latter is
             added to. All else that is written lies in a temporary folder.
-        seconds: of the loads of all models together; what has to start comes on top. Short
-            ones give figures that rest on less.
+        seconds: for all models, about. Few give figures that rest on less, and no less is
+            started for them.
         report: told what is done next.
         bounds_ms: that the 99th percentile over HTTP is to keep, by model; else each model's own.
 

@@ -4,10 +4,12 @@ import queue
 import socketserver
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tasks.comparison.measuring.load.loadgen import Sample
+from tasks.comparison.measuring.load.loadgen import Done, Sample
+
+Answer = Callable[[bytes], tuple[int, bytes] | None]
 
 
 class AtOnce:
@@ -28,7 +30,7 @@ class Serial:
     def __init__(self, seconds):
         self.faults = []
         self._seconds = seconds
-        self._waiting: queue.SimpleQueue[tuple[Sample, object] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[Sample, Done] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, daemon=True)
 
     def ask(self, samples, done):
@@ -51,6 +53,8 @@ class Serial:
 
 
 class _Handler(socketserver.StreamRequestHandler):
+    server: "_Server"
+
     def handle(self):
         while head := self._head():
             length = next(int(h[15:]) for h in head if h.lower().startswith(b"content-length:"))
@@ -73,16 +77,19 @@ class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     request_queue_size = 64
 
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answer = answer
+
 
 @contextmanager
-def http_door(answer) -> Iterator[tuple[str, int]]:
+def http_door(answer: Answer) -> Iterator[tuple[str, int]]:
     """A door on a free port; answer: from a body to status and body, or None to hang up."""
-    with _Server(("127.0.0.1", 0), _Handler) as server:
-        server.answer = answer
+    with _Server(answer) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield server.server_address
+            yield "127.0.0.1", server.socket.getsockname()[1]
         finally:
             server.shutdown()
             thread.join()

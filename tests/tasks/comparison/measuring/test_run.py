@@ -1,11 +1,12 @@
 """A whole comparison of the fraud model, short as it is: every figure is there, and no file is
 left."""
 
+import tempfile
+
 import pytest
 
 from services.storage.files import file_digest
 from tasks.comparison.measurement import Comparison, Way
-from tasks.comparison.measuring import run
 from tasks.comparison.measuring.errors import MeasuringError
 from tasks.comparison.measuring.run import measure_models
 from tests.services.fraud.running import promoted
@@ -22,7 +23,7 @@ def test_comparison_measures_the_users_champion_in_all_ways(model_folder, tmp_pa
     """With a bound that any machine keeps at some rate; the user's home is left as it was."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    monkeypatch.setattr(run.tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     home = tmp_path / "home"
     tag = promoted(model_folder, home)
     before = {file: file.stat().st_mtime_ns for file in home.rglob("*")}

@@ -16,7 +16,7 @@ from tasks.comparison.measuring.doors import device
 from tasks.sentiment.scoring.model import find_model
 from tasks.sentiment.scoring.scorer import Scorer
 from tasks.sentiment.service.web import Web
-from tests.services.fraud.running import InProcess, promoted
+from tests.services.fraud.running import InProcess, nothing_behind, promoted
 from tests.tasks.sentiment.small_run import Job, published_rows
 
 MODEL = "triptych-sentiment"
@@ -58,7 +58,7 @@ def sentiment_service(texts, scratch: Path):
     web = Web(bundled(2), threads=2)
 
     async def application(scope, receive, send):
-        await web(scope, receive, send, None)
+        await web(scope, receive, send, nothing_behind)
 
     transport = httpx.ASGITransport(application)
     client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")

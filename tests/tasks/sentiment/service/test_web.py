@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tasks.sentiment.service import web as door
-from tasks.sentiment.service.request import MAX_BYTES, MOST_CHARACTERS
+from tasks.sentiment.service.request import MAX_BYTES, MOST_CHARACTERS, Problem
 from tasks.sentiment.service.web import Web
 from tests.fakes import FakeScorer
 
@@ -132,7 +132,7 @@ def test_body_that_never_comes_gives_up(service, monkeypatch):
     async def receive():
         await asyncio.sleep(3600)
 
-    with pytest.raises(door.Problem) as fault:
+    with pytest.raises(Problem) as fault:
         asyncio.run(door._read_body(receive))
     assert fault.value.status == 408
 

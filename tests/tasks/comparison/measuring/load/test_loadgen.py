@@ -1,12 +1,13 @@
 """Load after MLPerf's rules: arrivals, draws, and latency from the instant that was due."""
 
+import tempfile
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tasks.comparison.measuring.load import loadgen
+from tasks.comparison.measuring.errors import MeasuringError
 from tasks.comparison.measuring.load.bisection import p99_ms
 from tasks.comparison.measuring.load.loadgen import STREAMS, LoadSpec, run_load
 from tests.tasks.comparison.measuring.targets import AtOnce, Serial
@@ -94,7 +95,7 @@ def test_multi_stream_query_counts_its_last_answer():
 def test_load_leaves_no_file_behind(tmp_path, monkeypatch):
     """Neither in the working folder nor among temporary files."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(loadgen.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     run_load(LoadSpec("SingleStream", rows=10, seconds=0.05, expected_s=1e-3), AtOnce())
     assert list(tmp_path.iterdir()) == []
 
@@ -110,5 +111,5 @@ def test_audit_file_in_the_working_folder_changes_nothing(tmp_path, monkeypatch)
 
 def test_missing_generator_is_told_in_a_line(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "mlperf_loadgen", None)
-    with pytest.raises(loadgen.MeasuringError, match=r"pip install 'triptych\[compare\]'"):
+    with pytest.raises(MeasuringError, match=r"pip install 'triptych\[compare\]'"):
         run_load(LoadSpec("Offline", rows=1), AtOnce())

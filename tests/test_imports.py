@@ -76,7 +76,11 @@ RULES = (
     ),
     Rule("services/fraud/**/*.py", never=("bentoml",), doors=("service.py", "store.py")),
     Rule("tasks/sentiment/**/*.py", never=("bentoml",), doors=("service.py",)),
-    Rule("tasks/comparison/**/*.py", never=("prefect", "flows", "tests", "bentoml")),
+    Rule(
+        "tasks/comparison/**/*.py",
+        never=("prefect", "bentoml", "flows", "tasks"),
+        but=("tasks.comparison", "tasks.sentiment", "tasks.orchestration"),
+    ),
     Rule("services/**/*.py", never=("tensorflow", "keras"), doors=("keras.py",)),
     Rule(
         "edge/release/**/*.py",

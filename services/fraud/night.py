@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from services.fraud.errors import FraudError, ModelError, TransactionsError
 from services.fraud.scoring.model_input import ModelInput, describe
@@ -21,7 +22,6 @@ from services.fraud.scoring.registry import Registry
 from services.fraud.scoring.schema import LARGEST
 from services.fraud.scoring.scorer import FraudScorer
 from services.fraud.settings import ServiceSettings
-from services.reporting.figures import counted
 from services.storage.files import written_aside
 
 if TYPE_CHECKING:
@@ -47,12 +47,18 @@ def main() -> int:
     parser.add_argument("--output", type=Path, required=True, help="Parquet to write")
     given = parser.parse_args()
     try:
-        scored = score_table(given.source, given.output, open_champion(ServiceSettings().home))
+        settings = ServiceSettings()
+    except ValidationError as error:
+        fault = error.errors()[0]
+        sys.stderr.write(f"error: TRIPTYCH_{str(fault['loc'][0]).upper()}: {fault['msg']}\n")
+        return 2
+    try:
+        scored = score_table(given.source, given.output, open_champion(settings.home))
     except (FraudError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     sys.stdout.write(
-        f"{counted(scored.rows, 'row')}, {scored.flagged:,} flagged, {scored.refused:,} refused:"
+        f"{scored.rows:,} rows, {scored.flagged:,} flagged, {scored.refused:,} refused:"
         f" {given.output}\n"
     )
     return 0

@@ -1,4 +1,4 @@
-"""Settings of flows, of the fraud service and of the server for devices."""
+"""Settings of flows, of both services and of the server for devices."""
 
 from pathlib import Path
 
@@ -7,10 +7,11 @@ from pydantic import ValidationError
 
 from edge.fleet.settings import ServerSettings
 from services.fraud.settings import ServiceSettings
+from tasks.sentiment.service.settings import SentimentSettings
 from tasks.settings import Settings
 
 
-@pytest.mark.parametrize("kind", [Settings, ServiceSettings, ServerSettings])
+@pytest.mark.parametrize("kind", [Settings, ServiceSettings, ServerSettings, SentimentSettings])
 def test_variable_that_is_empty_is_not_set(kind, monkeypatch):
     """As a shell's ${NAME:-} leaves it; an empty home would be the folder one stands in."""
     names = ("HOME", "DATABASE_URL", "API_KEYS", "FLEET_KEYS", "RELEASES_URL", "BLACKOUT_DAYS")

@@ -11,10 +11,13 @@ from edge.fleet.settings import ServerSettings
 from services.fraud.settings import ServiceSettings
 from tasks.operations.doctor.check import Check, fault, ok
 from tasks.operations.stack.ports import DEFAULTS
+from tasks.sentiment.service.settings import SentimentSettings
 from tasks.settings import Settings
 
 PREFIX = "TRIPTYCH_"
-KINDS: tuple[type[BaseSettings], ...] = (Settings, ServiceSettings, ServerSettings)
+KINDS: tuple[type[BaseSettings], ...] = (
+    *(Settings, ServiceSettings, ServerSettings, SentimentSettings),
+)
 _OTHERS = (  # that the stack, its images and its scripts read
     *DEFAULTS,
     *("TRIPTYCH_CAMERA", "TRIPTYCH_DEVICE_KEY", "TRIPTYCH_SECRETS", "TRIPTYCH_REVIEWS"),

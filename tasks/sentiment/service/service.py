@@ -13,16 +13,16 @@ import bentoml
 from pydantic import ValidationError
 
 from tasks.sentiment.errors import SentimentError
-from tasks.sentiment.service.settings import ServiceSettings
+from tasks.sentiment.service.settings import SentimentSettings
 
 if TYPE_CHECKING:
     from tasks.sentiment.service.web import App, Receive, Scope, Send, Web
 
 
-def _settings() -> ServiceSettings:
+def _settings() -> SentimentSettings:
     """The settings; what is wrong with them ends the process with one line."""
     try:
-        return ServiceSettings()
+        return SentimentSettings()
     except ValidationError as error:
         fault = error.errors()[0]
         sys.exit(f"error: TRIPTYCH_{str(fault['loc'][0]).upper()}: {fault['msg']}")

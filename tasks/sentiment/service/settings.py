@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 SHORTEST_KEY = 16
 
 
-class ServiceSettings(BaseSettings):
+class SentimentSettings(BaseSettings):
     """Which model answers, whom, and how much at once."""
 
     # A variable that is empty, as `${NAME:-}` of a shell or of Compose leaves it, is not set.

@@ -22,6 +22,7 @@ from tasks.sentiment.scoring.machine import describe_cpu, usable_cores
 
 MODELS = ("fraud", "sentiment")
 DEFAULT_S = 480.0  # for both models; ten minutes on two cores are kept also if much goes wrong
+BUSY_PERCENT = 20.0  # of all cores, before anything is measured
 NIGHTS_SHARE = 0.7  # of the service's rate, which a night at least has
 
 Report = Callable[[str], None]
@@ -52,6 +53,9 @@ def measure_models(
     if unknown := [name for name in models if name not in MODELS]:
         raise MeasuringError(f"no model {', '.join(unknown)}: {' or '.join(MODELS)}")
     started_at, began = datetime.now(UTC), time.perf_counter()
+    busy = psutil.cpu_percent(interval=1.0)
+    if busy > BUSY_PERCENT:
+        report(f"others keep {busy:.0f} % of this machine busy: figures are worse, and vary more")
     compared = []
     with tempfile.TemporaryDirectory(prefix="compare-") as scratch:
         for name in models:
@@ -62,7 +66,7 @@ def measure_models(
     return Comparison(
         started_at=started_at,
         seconds=time.perf_counter() - began,
-        machine=describe_machine(),
+        machine={**describe_machine(), "busy_before_percent": busy},
         models=tuple(compared),
     )
 

@@ -39,6 +39,16 @@ class Ran:
 
 
 @dataclass(frozen=True)
+class Costs:
+    """What rows cost, and what a start does."""
+
+    rows_per_s: float
+    row_cpu_s: float
+    start_s: float
+    start_cpu_s: float
+
+
+@dataclass(frozen=True)
 class Measured:
     """The way, and its scores of the first rows."""
 
@@ -62,37 +72,47 @@ def measure_night(subject: Subject, plan: Plan, per_s: float, seed: int) -> Meas
         if large.seconds - small.seconds < CLEAR_S and large.rows < MOST_ROWS:
             drawn = np.random.default_rng(seed).integers(subject.rows, size=MOST_ROWS)
             large = run_job(night.job(drawn.tolist()), MOST_ROWS)[1]
-    rows, seconds = large.rows - small.rows, max(1e-3, large.seconds - small.seconds)
-    rate = rows / seconds
-    cpu_s = max(0.0, large.cpu_s - small.cpu_s) / rows
-    start_s = max(0.0, small.seconds - small.rows / rate)
-    start_cpu_s = max(0.0, small.cpu_s - small.rows * cpu_s)
+    costs = compare_nights(small, large)
     energy, notes = _energy(large, subject.told.notes.get(Way.NIGHT, ()))
     night_s = target.ran[-1].seconds
     way = WayMeasured(
         way=Way.NIGHT,
         door=subject.told.doors[Way.NIGHT],
         loads=(load,),
-        rows_per_s=rate,
+        rows_per_s=costs.rows_per_s,
         freshness=Freshness(
             typical_s=DAY_S / 2 + night_s,
             worst_s=DAY_S + night_s,
             counted=f"half a day and a day until the night, and {night_s:.0f} s for"
             f" {load.samples_per_query:,} rows",
         ),
-        cpu_s_per_million=1e6 * cpu_s,
+        cpu_s_per_million=1e6 * costs.row_cpu_s,
         peak_memory_mib=max(small.peak_mib, large.peak_mib, target.ran[-1].peak_mib),
-        start_s=start_s,
+        start_s=costs.start_s,
         network_bytes_per_answer=0.0,
         without_network=subject.told.without_network[Way.NIGHT],
         energy_j_per_million=energy,
         notes=(
-            f"rows a second and CPU without the start, which takes {start_s:.1f} s and"
-            f" {start_cpu_s:.1f} s of CPU each night",
+            f"rows a second and CPU without the start, which takes {costs.start_s:.1f} s and"
+            f" {costs.start_cpu_s:.1f} s of CPU each night",
             *notes,
         ),
     )
     return Measured(way, scores)
+
+
+def compare_nights(small: Ran, large: Ran) -> Costs:
+    """Tell rows and start apart, from nights of different size that started alike."""
+    rows, seconds = large.rows - small.rows, large.seconds - small.seconds
+    # Where starts differ by more than the rows between take, all of the time counts as theirs.
+    rate = rows / seconds if seconds > 0 else large.rows / large.seconds
+    row_cpu_s = max(0.0, large.cpu_s - small.cpu_s) / rows
+    return Costs(
+        rows_per_s=rate,
+        row_cpu_s=row_cpu_s,
+        start_s=max(0.0, small.seconds - small.rows / rate),
+        start_cpu_s=max(0.0, small.cpu_s - small.rows * row_cpu_s),
+    )
 
 
 def run_job(job: Job, rows: int) -> tuple[Scores, Ran]:
@@ -101,21 +121,21 @@ def run_job(job: Job, rows: int) -> tuple[Scores, Ran]:
     Raises: MeasuringError: it failed; says its last line.
     """
     before, began = read_energy(), time.perf_counter()
-    with tempfile.TemporaryFile() as output:
+    with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             list(job.command),
             env=dict(job.environment),
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
         )
         with watched(process.pid, since_start=True) as usage:
             _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         seconds = time.perf_counter() - began
         if process.returncode:
-            output.seek(0)
-            lines = output.read().decode("utf-8", "replace").strip().splitlines()
+            errors.seek(0)
+            lines = errors.read().decode("utf-8", "replace").strip().splitlines()
             raise MeasuringError(f"a night failed: {lines[-1] if lines else process.returncode}")
     after, joules = read_energy(), None
     if isinstance(before, EnergyCounters) and isinstance(after, EnergyCounters):

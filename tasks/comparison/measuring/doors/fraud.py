@@ -6,6 +6,7 @@ the windows of the next one, and answer a known id from its record.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from tasks.comparison.measuring.doors.fraud_home import ABOUT, MODEL, ROWS_FILE
 from tasks.comparison.measuring.doors.server import environment
 from tasks.comparison.measuring.doors.subject import Job, Night, Scores, Told
 from tasks.comparison.measuring.errors import MeasuringError
+from tasks.orchestration.child import ended_with_us
 
 BOUND_MS = 10.0  # "within milliseconds", with the network and a queue
 TOLERANCE = 1e-5  # as a card's golden answers are checked
@@ -118,6 +120,7 @@ def open_fraud(users_home: Path, scratch: Path, seed: int) -> FraudSubject:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        preexec_fn=ended_with_us(signal.SIGTERM),
     )
     if made.returncode:
         *_, reason = made.stderr.strip().splitlines() or ["no reason was given"]

@@ -114,17 +114,8 @@ def _generator() -> Any:
 
 
 def _run(generator: Any, spec: LoadSpec, target: Target, folder: Path) -> None:
-    nothing = array.array("B", [0])  # answers are checked by the target, not by the generator
-    address = nothing.buffer_info()[0]
-
-    def done(ids: Sequence[int]) -> None:
-        response = generator.QuerySampleResponse
-        generator.QuerySamplesComplete([response(one, address, 1) for one in ids])
-
-    def issue(queries: Sequence[Any]) -> None:
-        target.ask([Sample(query.id, query.index) for query in queries], done)
-
-    sut = generator.ConstructSUT(issue, lambda: None)
+    desk = _Desk(generator, target)
+    sut = generator.ConstructSUT(desk.issue, lambda: None)
     qsl = generator.ConstructQSL(spec.rows, spec.rows, lambda rows: None, lambda rows: None)
     try:
         generator.StartTestWithLogSettings(
@@ -137,6 +128,42 @@ def _run(generator: Any, spec: LoadSpec, target: Target, folder: Path) -> None:
     finally:
         generator.DestroyQSL(qsl)
         generator.DestroySUT(sut)
+    if desk.interrupted is not None:
+        raise desk.interrupted
+
+
+class _Desk:
+    """Between generator and target. No error passes through the generator, which would end the
+    process: after one, such as Ctrl-C, nothing more is asked, and it is raised when all is over."""
+
+    def __init__(self, generator: Any, target: Target) -> None:
+        self.interrupted: BaseException | None = None
+        self._generator, self._target = generator, target
+        self._open: set[int] = set()  # samples without an answer: each is completed once
+        self._nothing = array.array("B", [0])  # answers are checked by the target alone
+        self._address = self._nothing.buffer_info()[0]
+
+    def issue(self, queries: Sequence[Any]) -> None:
+        """What the generator calls when a query is due."""
+        samples = [Sample(query.id, query.index) for query in queries]
+        self._open.update(sample.id for sample in samples)
+        try:
+            if self.interrupted is None:
+                self._target.ask(samples, self._done)
+                return
+        except BaseException as error:
+            self.interrupted = error
+        self._done([sample.id for sample in samples])
+
+    def _done(self, ids: Sequence[int]) -> None:
+        response, completed = self._generator.QuerySampleResponse, []
+        for one in ids:
+            try:
+                self._open.remove(one)
+            except KeyError:  # given up meanwhile
+                continue
+            completed.append(response(one, self._address, 1))
+        self._generator.QuerySamplesComplete(completed)
 
 
 def _settings(generator: Any, spec: LoadSpec) -> Any:

@@ -1,5 +1,6 @@
 """A model measured on the device's runtime: in a process of its own, on one thread."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from tasks.comparison.measuring.energy import read_energy
 from tasks.comparison.measuring.errors import MeasuringError
 from tasks.comparison.measuring.plan import Plan
 from tasks.comparison.measuring.ways.night import Measured
+from tasks.orchestration.child import ended_with_us
 
 DOOR = "tasks.comparison.measuring.doors.device"
 
@@ -63,6 +65,7 @@ def _run(subject: Subject, seconds: float, seed: int) -> OnDevice:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        preexec_fn=ended_with_us(signal.SIGTERM),
     )
     lines = process.stderr.strip().splitlines()
     if process.returncode:

@@ -5,6 +5,7 @@ are run, and rate and CPU are those of the rows between them.
 """
 
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -21,6 +22,7 @@ from tasks.comparison.measuring.figures import load_figures
 from tasks.comparison.measuring.load.loadgen import Done, LoadSpec, Sample, run_load
 from tasks.comparison.measuring.plan import Plan
 from tasks.comparison.measuring.process_tree import watched
+from tasks.orchestration.child import ended_with_us
 
 DAY_S = 86_400.0
 CLEAR_S = 3.0  # by which a night has to take longer than a small one, to tell what rows cost
@@ -128,6 +130,7 @@ def run_job(job: Job, rows: int) -> tuple[Scores, Ran]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
+            preexec_fn=ended_with_us(signal.SIGTERM),
         )
         with watched(process.pid, since_start=True) as usage:
             _, status, used = os.wait4(process.pid, 0)

@@ -113,3 +113,20 @@ def test_missing_generator_is_told_in_a_line(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "mlperf_loadgen", None)
     with pytest.raises(MeasuringError, match=r"pip install 'triptych\[compare\]'"):
         run_load(LoadSpec("Offline", rows=1), AtOnce())
+
+
+@pytest.mark.parametrize("scenario", ["Server", "SingleStream", "MultiStream", "Offline"])
+@pytest.mark.parametrize("answered_first", [False, True])
+def test_interrupted_load_ends_and_says_why(scenario, answered_first):
+    """Ctrl-C in the middle of asking, before or after the answers: nothing more is asked."""
+
+    class Interrupted(AtOnce):
+        def ask(self, samples, done):
+            super().ask(samples, done if answered_first else lambda ids: None)
+            raise KeyboardInterrupt
+
+    target = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        run_load(LoadSpec(scenario, rows=10, seconds=0.2, per_s=200, samples=20), target)
+    assert len(target.asked) == 1
+    assert run_load(LoadSpec("Offline", rows=10, samples=20), AtOnce()).faults == ()

@@ -108,7 +108,8 @@ def _generator() -> Any:
         import mlperf_loadgen
     except ImportError as error:
         raise MeasuringError(
-            "the load generator is missing: pip install 'triptych[compare]'"
+            "the load generator is missing: pip install mlcommons-loadgen, which some machines have"
+            " to build from its source"
         ) from error
     return mlperf_loadgen
 

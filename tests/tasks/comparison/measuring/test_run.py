@@ -11,6 +11,8 @@ from tasks.comparison.measuring.errors import MeasuringError
 from tasks.comparison.measuring.run import measure_models
 from tests.services.fraud.running import promoted
 
+pytest.importorskip("mlperf_loadgen", reason="the load generator is not installed")
+
 SCENARIOS = {
     Way.NIGHT: {"Offline"},
     Way.SERVICE: {"Offline", "SingleStream", "Server"},

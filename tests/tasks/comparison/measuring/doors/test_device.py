@@ -14,6 +14,8 @@ from tasks.comparison.measuring.doors.subject import PARITY_ROWS
 from tasks.comparison.measuring.errors import MeasuringError
 from tests.services.fraud.running import ROOT
 
+pytest.importorskip("mlperf_loadgen", reason="the load generator is not installed")
+
 
 def test_model_answers_its_golden_rows(model_folder):
     """In the device's own runtime, as its card says."""

@@ -16,6 +16,8 @@ from tasks.comparison.measuring.plan import make_plan
 from tasks.comparison.measuring.ways import night
 from tasks.comparison.measuring.ways.night import Ran, compare_nights, measure_night, run_job
 
+pytest.importorskip("mlperf_loadgen", reason="the load generator is not installed")
+
 START_S, ROW_S = 1.0, 0.002
 PROGRAM = f"""
 import sys, time

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).parents[2]
-PEERS = Path(__file__).with_name("edge_peers.py")
+PEERS = Path(__file__).parent / "peers" / "edge_peers.py"
 HOME = ROOT / "var" / "benchmarks"
 WAYS = ("original", "bare", "ours", "original+mp4", "ours+mp4")
 VARIANTS = ("float32", "float16", "dynamic", "int8")

@@ -43,9 +43,9 @@ from tests.benchmarks.comparison import (
     ratios,
     table_of,
 )
-from tests.benchmarks.fraud_peers import PEERS
 from tests.benchmarks.load import Load, free_port, memory_mb, require_wrk, rush, wrk
 from tests.benchmarks.machine import describe_machine
+from tests.benchmarks.peers.fraud_peers import PEERS
 
 START_S = 120.0  # for a server to give its first answer
 CONNECTIONS = (1, 8, 32, 128)
@@ -124,7 +124,7 @@ def command_of(name: str, folder: Path) -> list[str]:
     if name == OURS:
         serve = ("-m", "bentoml", "serve", "services.fraud.service:FraudDetector", "--port")
         return [sys.executable, *serve]
-    return [sys.executable, "-m", "tests.benchmarks.fraud_peers", name, str(folder)]
+    return [sys.executable, "-m", "tests.benchmarks.peers.fraud_peers", name, str(folder)]
 
 
 @contextmanager

@@ -63,9 +63,9 @@ def bench(name: str, home: Path, seconds: int) -> Metrics:
     bento = (sys.executable, "-m", "bentoml", "serve")
     command = {
         "patched": (*bento, "services.fraud.service:FraudDetector", "--port"),
-        "middleware": (*bento, "tests.benchmarks.fraud_entries:Behind", "--port"),
-        "mounted": (*bento, "tests.benchmarks.fraud_entries:Mounted", "--port"),
-    }.get(name, (sys.executable, "-m", "tests.benchmarks.fraud_entries", name))
+        "middleware": (*bento, "tests.benchmarks.peers.fraud_entries:Behind", "--port"),
+        "mounted": (*bento, "tests.benchmarks.peers.fraud_entries:Mounted", "--port"),
+    }.get(name, (sys.executable, "-m", "tests.benchmarks.peers.fraud_entries", name))
     try:
         with serving(name, command, home) as (port, _, _):
             url = f"http://127.0.0.1:{port}/detect_fraud"

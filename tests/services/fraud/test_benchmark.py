@@ -19,9 +19,9 @@ from tests.benchmarks.comparison import (
     ratios,
     table_of,
 )
-from tests.benchmarks.fraud_peers import PEERS
 from tests.benchmarks.load import Load, _recovered, _share_ms, read_wrk
 from tests.benchmarks.machine import describe_machine
+from tests.benchmarks.peers.fraud_peers import PEERS
 
 ANSWERED = """
   Thread Stats   Avg      Stdev     Max   +/- Stdev

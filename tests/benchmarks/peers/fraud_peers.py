@@ -1,6 +1,6 @@
 """Other ways to serve the same network, each a process of its own.
 
-    python -m tests.benchmarks.fraud_peers flask|fastapi|starlette|litserve MODEL_FOLDER PORT
+    python -m tests.benchmarks.peers.fraud_peers flask|fastapi|starlette|litserve MODEL_FOLDER PORT
 
 - flask: the original script; it loads the Keras network and calls `predict` for each request.
 - fastapi: with the same types that the service checks requests by, and the TFLite form.
@@ -83,7 +83,7 @@ def starlette(port: int, folder: Path) -> None:
 
 
 def litserve(port: int, folder: Path) -> None:
-    from tests.benchmarks.litserve_peer import serve
+    from tests.benchmarks.peers.litserve_peer import serve
 
     serve(port, folder)
 

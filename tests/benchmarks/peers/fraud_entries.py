@@ -1,7 +1,7 @@
 """The fraud service entered in other ways than its own; see `bench_fraud_entries`.
 
-bentoml serve tests.benchmarks.fraud_entries:Behind | :Mounted
-python -m tests.benchmarks.fraud_entries uvicorn|h11 PORT
+bentoml serve tests.benchmarks.peers.fraud_entries:Behind | :Mounted
+python -m tests.benchmarks.peers.fraud_entries uvicorn|h11 PORT
 """
 
 import sys

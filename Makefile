@@ -52,9 +52,8 @@ test: install
 
 bench: install
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[bench]'
-	$(BIN)/python -m tests.benchmarks.bench_sentiment
-	$(BIN)/python -m tests.benchmarks.bench_fraud
-	$(BIN)/python -m tests.benchmarks.bench_edge
+	$(BIN)/python -m tests.benchmarks $(addprefix --against ,$(AGAINST)) $(addprefix --only ,$(ONLY)) \
+	    $(if $(QUICK),--quick)
 
 up: install
 	@$(BIN)/triptych up

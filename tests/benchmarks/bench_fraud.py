@@ -82,18 +82,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--seconds", type=int, default=4, help="per peer and connections")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="one short round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="a second per peer and connections")
     parser.add_argument("--output", type=Path, default=Path("var/benchmarks/fraud.json"))
     given = parser.parse_args()
     require_wrk()
-    seconds = 2 if given.quick else given.seconds
-    results: dict[str, Any] = {"machine": describe_machine(), "peers": {}}
+    seconds = 1 if given.quick else given.seconds
+    rounds: dict[str, list[Metrics]] = {name: [] for name in (*PEERS, OURS)}
+    results: dict[str, Any] = {"machine": describe_machine(), "peers": {}, "rounds": rounds}
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch)
         folder = train(home)
-        rounds: dict[str, list[Metrics]] = {name: [] for name in (*PEERS, OURS)}
-        for _ in range(1 if given.quick else given.rounds):
+        for _ in range(given.rounds):
             for name, found in rounds.items():
                 found.append(bench_peer(name, folder, home, seconds))
                 results["peers"][name] = median_peer(found)

@@ -1,6 +1,6 @@
-"""Peak memory of the whole nightly run on 40,000 and on 400,000 reviews.
+"""Peak memory of the whole nightly run on 40,000 and on 400,000 reviews, in turns.
 
-    python -m tests.benchmarks.bench_memory [--rows 40000,400000] [--precision int8]
+    python -m tests.benchmarks.bench_memory [--rows 40000,400000] [--rounds N] [--precision int8]
 
 Runs the command in a process of its own, with a Prefect server beside it, and reads the peak
 resident size from the kernel. Prints a table and writes var/benchmarks/memory.json.
@@ -9,9 +9,11 @@ resident size from the kernel. Prints a table and writes var/benchmarks/memory.j
 import argparse
 import csv
 import os
+import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ from rich.table import Table
 from tests.benchmarks.comparison import format_metric, format_ratio, keep
 from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.texts import varied_texts
+
+Run = dict[str, Any]  # rows; rounds, each with peak_mib and seconds, None where it failed
 
 
 def write_reviews(file: Path, rows: int) -> None:
@@ -57,26 +61,43 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--rows", default="40000,400000", help="numbers of reviews")
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--precision", default="auto", help="of the scorer")
     parser.add_argument("--output", type=Path, default=Path("var/benchmarks/memory.json"))
     given = parser.parse_args()
-    results: dict[str, Any] = {"machine": describe_machine(), "runs": []}
-    table = Table("reviews", "peak MiB", "ratio", "seconds", title="peak memory of the nightly run")
+    runs: list[Run] = [{"rows": int(rows), "rounds": []} for rows in given.rows.split(",")]
+    precision = ["--precision", given.precision]
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch) / "var"
         warm = Path(scratch) / "warm.csv"
         write_reviews(warm, 500)
-        peak_of_run(warm, home, ["--precision", given.precision])  # converts and measures once
-        for rows in map(int, given.rows.split(",")):
-            file = Path(scratch) / f"reviews-{rows}.csv"
-            write_reviews(file, rows)
-            peak, seconds = peak_of_run(file, home, ["--precision", given.precision])
-            results["runs"].append({"rows": rows, "peak_mib": peak, "seconds": seconds})
-            keep(results, given.output)
-            ratio = format_ratio(peak, results["runs"][0]["peak_mib"])
-            cells = (format_metric(peak, ",.0f"), ratio, format_metric(seconds, ",.0f"))
-            table.add_row(f"{rows:,}", *cells)
-            file.unlink()
+        peak_of_run(warm, home, precision)  # converts and measures once
+        for number in range(given.rounds):
+            for run in runs:
+                # A file of its own in each round, else the work is done already.
+                file = Path(scratch) / f"reviews-{run['rows']}-{number}.csv"
+                write_reviews(file, run["rows"])
+                peak, seconds = peak_of_run(file, home, precision)
+                run["rounds"].append({"peak_mib": peak, "seconds": seconds})
+                keep({"machine": describe_machine(), "runs": runs}, given.output)
+                file.unlink()
+    show(runs)
+
+
+def median_of(run: Run, name: str) -> float | None:
+    """Of the rounds that have this figure."""
+    found = [each[name] for each in run["rounds"] if each[name] is not None]
+    return statistics.median(found) if found else None
+
+
+def show(runs: Sequence[Run]) -> None:
+    """A table, with each peak's ratio to the first one's."""
+    table = Table("reviews", "peak MiB", "ratio", "seconds", title="peak memory of the nightly run")
+    for run in runs:
+        peak, seconds = median_of(run, "peak_mib"), median_of(run, "seconds")
+        ratio = format_ratio(peak, median_of(runs[0], "peak_mib"))
+        cells = (format_metric(peak, ",.0f"), ratio, format_metric(seconds, ",.0f"))
+        table.add_row(f"{run['rows']:,}", *cells)
     Console().print(table)
 
 

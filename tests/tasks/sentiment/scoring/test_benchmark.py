@@ -9,8 +9,8 @@ from rich.console import Console
 
 from tests.benchmarks import bench_sentiment
 from tests.benchmarks.bench_sentiment import Result, bench, render, share_of_scorer, write
-from tests.benchmarks.peers import sentiment_ways
-from tests.benchmarks.peers.sentiment_ways import Sizes
+from tests.benchmarks.peers import matrix_product, sentiment_ways
+from tests.benchmarks.peers.sentiment_ways import LOOP, Sizes, Turn, Way
 from tests.tasks.sentiment.tiny_model import sample_texts, write_model
 
 FAILED = Result("tiny", "pipeline(text), one by one", 32, fault="no answer: OSError: gone")
@@ -22,6 +22,28 @@ def shown(*results: Result) -> str:
     printed = io.StringIO()
     Console(file=printed, width=200).print(render(results))
     return printed.getvalue()
+
+
+def test_ways_take_turns(tmp_path, monkeypatch):
+    """All of them in each round: what else the machine does meets them alike."""
+    from tasks.sentiment.scoring.model import find_model
+
+    def flow(*_: object) -> Way:
+        return Way("the whole flow, int8", 8, lambda number: Turn(10.0 + number))
+
+    monkeypatch.setattr(sentiment_ways, "_flow", flow)
+    monkeypatch.setattr(matrix_product, "SECONDS", 0.0)
+    model = find_model(str(write_model(tmp_path / "model")), cache=tmp_path)
+
+    told = list(bench(model, "tiny", list(sample_texts(8)), Sizes(8, 8, 8, 8), 3, tmp_path))
+
+    first = [result.way for result in told[: len(told) // 3]]
+    assert len(set(first)) == len(first) == 9
+    assert [result.way for result in told] == first * 3
+    assert [len(result.rounds) for result in told[:: len(first)]] == [1, 2, 3]
+    assert told[-1].rounds == (10.0, 11.0, 12.0)
+    assert told[-1].reviews_per_second == 11.0
+    assert all(result.agreement == 1.0 for result in told if result.way == LOOP)
 
 
 def test_way_that_fails_is_shown_and_the_others_are_measured(tmp_path, monkeypatch):

@@ -47,8 +47,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=HOME / "edge.json")
     given = parser.parse_args()
     environment = {**os.environ, "TRIPTYCH_HOME": str(HOME / "edge")}
-    variants, seconds = (("int8",), 20) if given.quick else (VARIANTS, 60)
-    cases = bundled(environment, variants, seconds)
+    cases = bundled(environment, given.quick)
     if given.quick:
         console.print("quick: int8 alone")
     elif (given.data / "video").is_dir():
@@ -69,14 +68,14 @@ def main() -> None:
     console.print(f"written: {given.output}")
 
 
-def bundled(
-    environment: dict[str, str], variants: tuple[str, ...], seconds: int
-) -> list[tuple[str, Path, Path]]:
-    """The bundled model's variants, and a clip of so many seconds."""
-    clip = HOME / "edge" / "conveyor.mp4"
-    run(environment, "-m", "edge.release.clip", str(clip), "--seconds", str(seconds))
-    publish(environment, "--model", "bundled", "--dry-run")
+def bundled(environment: dict[str, str], quick: bool) -> list[tuple[str, Path, Path]]:
+    """The bundled model's variants, and a clip of a minute; or one of them, and a short clip."""
+    clip = HOME / "edge" / ("short.mp4" if quick else "conveyor.mp4")
+    run(environment, "-m", "edge.release.clip", str(clip), "--seconds", "20" if quick else "60")
+    proof = ("--variant", "int8", "--scenes", "100", "--timing-s", "0.2") if quick else ()
+    publish(environment, "--model", "bundled", "--dry-run", *proof)
     folder = newest(HOME / "edge" / "detectors" / "publishing", "triptych-parts-*")
+    variants = ("int8",) if quick else VARIANTS
     return [(f"triptych-parts {variant}", folder / variant, clip) for variant in variants]
 
 

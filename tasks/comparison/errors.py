@@ -1,8 +1,8 @@
-"""What can be wrong with what a comparison is given: the message says what would be right."""
+"""What can go wrong with a comparison: the message says what, and what would be right."""
 
 
 class ComparisonError(Exception):
-    """A file or a wish that no comparison can be made from."""
+    """No comparison can be made so."""
 
 
 class RequirementsError(ComparisonError):
@@ -15,3 +15,7 @@ class PricesError(ComparisonError):
 
 class MeasurementsError(ComparisonError):
     """The file of measurements is missing, or is none."""
+
+
+class MeasuringError(ComparisonError):
+    """A door did not open, gave no answer or a wrong one, or the load generator is missing."""

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from tasks.comparison.errors import MeasuringError
 from tasks.comparison.measurement import Latency, Load
-from tasks.comparison.measuring.errors import MeasuringError
 from tasks.comparison.measuring.load.early_stopping import claim, short_of_rules
 from tasks.comparison.measuring.load.loadgen import Recorded
 from tasks.comparison.measuring.load.trace import Floats

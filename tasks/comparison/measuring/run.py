@@ -10,9 +10,9 @@ from types import MappingProxyType
 
 import psutil
 
+from tasks.comparison.errors import MeasuringError
 from tasks.comparison.measurement import Comparison, ModelCompared, Way
 from tasks.comparison.measuring.doors.subject import Subject
-from tasks.comparison.measuring.errors import MeasuringError
 from tasks.comparison.measuring.parity import compare_scores
 from tasks.comparison.measuring.plan import make_plan
 from tasks.comparison.measuring.ways.device import measure_device

@@ -20,10 +20,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from services.fraud.scoring.card import Card
+from tasks.comparison.errors import MeasuringError
 from tasks.comparison.measuring.doors.fraud_home import ABOUT, MODEL, ROWS_FILE
 from tasks.comparison.measuring.doors.server import environment
 from tasks.comparison.measuring.doors.subject import Job, Night, Scores, Told
-from tasks.comparison.measuring.errors import MeasuringError
 from tasks.orchestration.child import ended_with_us
 
 BOUND_MS = 10.0  # "within milliseconds", with the network and a queue

@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tasks.comparison.errors import MeasuringError
 from tasks.comparison.measuring.doors.server import environment
 from tasks.comparison.measuring.doors.subject import Job, Night, Scores, Told
-from tasks.comparison.measuring.errors import MeasuringError
 from tasks.sentiment.reading.source import open_source
 from tasks.sentiment.scoring.machine import usable_cores
 from tasks.sentiment.scoring.model import find_model

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from tasks.comparison.measuring.errors import MeasuringError
+from tasks.comparison.errors import MeasuringError
 from tasks.orchestration.child import ended_with_us
 
 HOST = "127.0.0.1"

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from tasks.comparison.errors import MeasuringError
 from tasks.comparison.measurement import Scenario
-from tasks.comparison.measuring.errors import MeasuringError
 from tasks.comparison.measuring.load.trace import Trace, read_trace
 
 STREAMS = 8  # samples of a MultiStream query, as the rules have it

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from tasks.comparison.errors import MeasuringError
 from tasks.comparison.measurement import Freshness, Way, WayMeasured
 from tasks.comparison.measuring.doors.device import OnDevice
 from tasks.comparison.measuring.doors.server import environment
 from tasks.comparison.measuring.doors.subject import Subject
 from tasks.comparison.measuring.energy import read_energy
-from tasks.comparison.measuring.errors import MeasuringError
 from tasks.comparison.measuring.plan import Plan
 from tasks.comparison.measuring.ways.night import Measured
 from tasks.orchestration.child import ended_with_us

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tasks.comparison.errors import MeasuringError
 from tasks.comparison.measurement import Freshness, Way, WayMeasured
 from tasks.comparison.measuring.doors.subject import PARITY_ROWS, Job, Night, Scores, Subject
 from tasks.comparison.measuring.energy import EnergyCounters, read_energy
-from tasks.comparison.measuring.errors import MeasuringError
 from tasks.comparison.measuring.figures import load_figures
 from tasks.comparison.measuring.load.loadgen import Done, LoadSpec, Sample, run_load
 from tasks.comparison.measuring.plan import Plan

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tasks.comparison.errors import MeasuringError
 from tasks.comparison.measurement import Freshness, Load, Way, WayMeasured
 from tasks.comparison.measuring.doors.server import Server, serving
 from tasks.comparison.measuring.doors.subject import PARITY_ROWS, Scores, Subject
 from tasks.comparison.measuring.energy import EnergyCounters, read_energy
-from tasks.comparison.measuring.errors import MeasuringError
 from tasks.comparison.measuring.figures import load_figures
 from tasks.comparison.measuring.load.bisection import Found, highest_rate
 from tasks.comparison.measuring.load.http_client import Many, OneByOne, request_bytes

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.comparison.measuring.errors import MeasuringError
+from tasks.comparison.errors import MeasuringError
 from tasks.comparison.measuring.figures import QUANTILES, latency_figures, load_figures
 from tasks.comparison.measuring.load.loadgen import LoadSpec, Recorded
 from tasks.comparison.measuring.load.trace import Trace

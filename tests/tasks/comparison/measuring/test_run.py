@@ -6,8 +6,8 @@ import tempfile
 import pytest
 
 from services.storage.files import file_digest
+from tasks.comparison.errors import MeasuringError
 from tasks.comparison.measurement import Comparison, Way
-from tasks.comparison.measuring.errors import MeasuringError
 from tasks.comparison.measuring.run import measure_models
 from tests.services.fraud.running import promoted
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from services.fraud.scoring.card import Card
+from tasks.comparison.errors import MeasuringError
 from tasks.comparison.measuring.doors import device
 from tasks.comparison.measuring.doors.device import OnDevice, measure_device, open_fraud
 from tasks.comparison.measuring.doors.subject import PARITY_ROWS
-from tasks.comparison.measuring.errors import MeasuringError
 from tests.services.fraud.running import ROOT
 
 pytest.importorskip("mlperf_loadgen", reason="the load generator is not installed")

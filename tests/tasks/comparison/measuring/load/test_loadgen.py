@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.comparison.measuring.errors import MeasuringError
+from tasks.comparison.errors import MeasuringError
 from tasks.comparison.measuring.load.bisection import p99_ms
 from tasks.comparison.measuring.load.loadgen import STREAMS, LoadSpec, run_load
 from tests.tasks.comparison.measuring.targets import AtOnce, Serial

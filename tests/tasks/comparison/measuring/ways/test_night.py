@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.comparison.errors import MeasuringError
 from tasks.comparison.measurement import Way
 from tasks.comparison.measuring.doors.subject import PARITY_ROWS, Job, Told
-from tasks.comparison.measuring.errors import MeasuringError
 from tasks.comparison.measuring.plan import make_plan
 from tasks.comparison.measuring.ways import night
 from tasks.comparison.measuring.ways.night import Ran, compare_nights, measure_night, run_job

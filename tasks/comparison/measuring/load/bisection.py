@@ -9,7 +9,7 @@ from tasks.comparison.measurement import HighestRate
 from tasks.comparison.measuring.load.loadgen import Recorded
 
 STEPS = 5  # halvings of what lies between a rate that keeps the bound and one that does not
-BACK = (1.0, 0.9, 0.75, 0.5)  # of the rate that was found, until one is kept in a longer run
+BACK = (1.0, 0.8, 0.5, 0.2)  # of the rate that was found, until one is kept in a longer run
 
 Probe = Callable[[float, bool], Recorded]  # a rate, and whether it is the longer run that counts
 

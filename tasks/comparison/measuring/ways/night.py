@@ -16,6 +16,7 @@ import numpy as np
 
 from tasks.comparison.errors import MeasuringError
 from tasks.comparison.measurement import Freshness, Way, WayMeasured
+from tasks.comparison.measuring.doors.server import end
 from tasks.comparison.measuring.doors.subject import PARITY_ROWS, Job, Night, Scores, Subject
 from tasks.comparison.measuring.energy import EnergyCounters, read_energy
 from tasks.comparison.measuring.figures import load_figures
@@ -71,9 +72,9 @@ def measure_night(subject: Subject, plan: Plan, per_s: float, seed: int) -> Meas
         spec = LoadSpec("Offline", subject.rows, samples=samples, seed=seed)
         load = load_figures(run_load(spec, target))
         large = target.ran[-1]
-        if large.seconds - small.seconds < CLEAR_S and large.rows < MOST_ROWS:
-            drawn = np.random.default_rng(seed).integers(subject.rows, size=MOST_ROWS)
-            large = run_job(night.job(drawn.tolist()), MOST_ROWS)[1]
+        while (rows := larger_night(small, large, plan.night_s)) is not None:
+            drawn = np.random.default_rng(seed).integers(subject.rows, size=rows)
+            large = run_job(night.job(drawn.tolist()), rows)[1]
     costs = compare_nights(small, large)
     energy, notes = _energy(large, subject.told.notes.get(Way.NIGHT, ()))
     night_s = target.ran[-1].seconds
@@ -101,6 +102,15 @@ def measure_night(subject: Subject, plan: Plan, per_s: float, seed: int) -> Meas
         ),
     )
     return Measured(way, scores)
+
+
+def larger_night(small: Ran, large: Ran, seconds: float) -> int | None:
+    """How many rows to run next, for what rows cost to show; None where that is not needed, or
+    would take longer than so many seconds."""
+    if large.seconds - small.seconds >= CLEAR_S:
+        return None
+    rows = min(MOST_ROWS, round(seconds * large.rows / large.seconds))  # its start counts as theirs
+    return rows if rows >= 2 * large.rows else None
 
 
 def compare_nights(small: Ran, large: Ran) -> Costs:
@@ -132,9 +142,12 @@ def run_job(job: Job, rows: int) -> tuple[Scores, Ran]:
             stderr=errors,
             preexec_fn=ended_with_us(signal.SIGTERM),
         )
-        with watched(process.pid, since_start=True) as usage:
-            _, status, used = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
+        try:
+            with watched(process.pid, since_start=True) as usage:
+                _, status, used = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            end(process)  # where waiting was interrupted
         seconds = time.perf_counter() - began
         if process.returncode:
             errors.seek(0)

@@ -4,9 +4,11 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from tasks.comparison.errors import MeasuringError
@@ -79,13 +81,36 @@ def test_night_is_run_small_and_offline(monkeypatch):
     assert found.way.network_bytes_per_answer == 0
 
 
+def ran(rows, seconds):
+    return Ran(rows, seconds, cpu_s=1.0, peak_mib=1, joules=None)
+
+
+@pytest.mark.parametrize(
+    ("small_s", "rows", "took_s", "wanted"),
+    [
+        (2.5, 24_576, 3.0, 327_680),  # as many as take forty seconds, if all of the time is theirs
+        (2.5, 327_680, 5.0, 1_000_000),  # and no more than a million
+        (2.5, 1_000_000, 4.0, None),
+        (15.0, 3_000, 16.0, 7_500),
+        (24.0, 3_000, 25.0, None),  # forty seconds hold no much larger one
+        (15.0, 24_576, 20.5, None),  # it takes clearly longer than the small one
+    ],
+)
+def test_night_grows_until_its_rows_show_and_no_further(small_s, rows, took_s, wanted):
+    """None takes longer than it may, whatever a row costs."""
+    assert night.larger_night(ran(1_000, small_s), ran(rows, took_s), 40) == wanted
+
+
 def test_quick_night_is_measured_on_many_rows(monkeypatch):
-    """Where a few thousand rows are no longer than the start, so many are taken that rows show."""
+    """Where a few thousand rows take no longer than the start."""
+    monkeypatch.setattr(night, "CLEAR_S", 3_600.0)
     monkeypatch.setattr(night, "MOST_ROWS", 5_000)
     subject = Subject()
     subject.program = "pass"
-    measure_night(subject, make_plan(1), 1.0, seed=0)  # type: ignore[arg-type]
-    assert [len(rows) for rows in subject.asked] == [PARITY_ROWS, 2 * PARITY_ROWS, 5_000]
+    plan = replace(make_plan(1), night_s=600.0)
+    measure_night(subject, plan, 1.0, seed=0)  # type: ignore[arg-type]
+    sizes = [len(rows) for rows in subject.asked]
+    assert sizes[0] == PARITY_ROWS and sizes[-1] == 5_000 and sizes == sorted(sizes)
 
 
 def test_night_that_fails_is_told_by_its_last_line():
@@ -122,3 +147,19 @@ def test_cpu_and_memory_of_a_night_are_its_own(tmp_path: Path):
     _, ran = run_job(job, 1)
     assert ran.cpu_s >= 0.45
     assert ran.peak_mib >= 48
+
+
+def test_night_that_is_interrupted_ends_with_its_process(monkeypatch):
+    """Ctrl-C while it is awaited: nothing goes on writing."""
+    started: list[int] = []
+
+    def interrupted(pid, options):
+        started.append(pid)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "wait4", interrupted)
+    job = Job((sys.executable, "-c", "import time; time.sleep(3600)"), {}, lambda: np.zeros(1))
+    with pytest.raises(KeyboardInterrupt):
+        run_job(job, 1)
+    [pid] = started
+    assert not psutil.pid_exists(pid)

@@ -216,11 +216,28 @@ def read_rows(file: Path) -> Batches:
             for batch in parquet.iter_batches():
                 yield [tuple(row.values()) for row in batch.to_pylist()]
     except (OSError, pa.ArrowException) as error:
-        raise PublicationError(
-            f"{file} cannot be read ({first_line(error)}): bring it back from a back-up; or move"
-            f" the folder {file.parent} away, and run {slug_of(file.parent)} of"
-            f" {date_of(file.parent.parent)} again"
-        ) from error
+        raise _unreadable(file, file.parent, first_line(error)) from error
+
+
+def check_whole(copy: Copy) -> None:
+    """Raises: PublicationError: a file that was published is missing or damaged in a copy."""
+    for kind in KINDS:
+        for name in copy.known["entries"][kind]["files"]:
+            file = copy.folder / kind / name
+            try:
+                if file.suffix == ".parquet":
+                    pq.read_metadata(file)
+                else:
+                    file.stat()
+            except (OSError, pa.ArrowException) as error:
+                raise _unreadable(file, copy.folder, first_line(error)) from error
+
+
+def _unreadable(file: Path, folder: Path, why: str) -> PublicationError:
+    return PublicationError(
+        f"{file} cannot be read ({why}): bring it back from a back-up; or move the folder {folder}"
+        f" away, and run {slug_of(folder)} of {date_of(folder.parent)} again"
+    )
 
 
 def _schema(names: Sequence[str]) -> pa.Schema:

@@ -40,6 +40,7 @@ from tasks.sentiment.run.taken_back import (
     KINDS,
     STATE,
     Copy,
+    check_whole,
     copy_folders,
     date_of,
     dated_folders,
@@ -135,7 +136,7 @@ class Nights:
     def put_back(self, run_date: date, run_id: str | None = None) -> None:
         """Put a night back as it was. run_id: of which run; by default what was taken back last.
 
-        Raises: PublicationError: it was run again meanwhile, or does not lie aside.
+        Raises: PublicationError: it was run again meanwhile, or does not lie aside, whole.
         """
         with self._folder(run_date).lock():
             if self.published_run(run_date) is not None:
@@ -146,6 +147,7 @@ class Nights:
             mine = [copy for copy in found if run_id in (None, copy.run_id)]
             if not mine:
                 raise PublicationError(f"{self.source} of {run_date} does not lie aside")
+            check_whole(mine[-1])
             self._return(mine[-1].note("returning"))
 
     def lost_by(self, leaving: Sequence[date]) -> int:

@@ -340,3 +340,21 @@ def test_it_waits_for_no_run_that_is_at_work(two_nights):
     with two_nights.folder.lock(), pytest.raises(RunConflict, match="is at work here"):
         nights_of(two_nights).take_back(NEXT)
     assert nights_of(two_nights).published() == [RUN_DATE, NEXT]
+
+
+@pytest.mark.parametrize("content", [None, b"PAR1PAR1"])
+@pytest.mark.parametrize("kind", ["scores", "rejected"])
+def test_copy_that_is_not_whole_moves_nothing(two_nights, kind, content):
+    """Neither in SQL nor in Parquet: what lies aside is looked at before anything is put back."""
+    two_nights.run()
+    nights = nights_of(two_nights)
+    copy = nights.take_back(NEXT)
+    there = published(two_nights), in_sql(two_nights)
+    part = max((copy.folder / kind).glob("part-*.parquet"))
+    part.unlink() if content is None else part.write_bytes(content)
+
+    with pytest.raises(PublicationError, match=rf"{part.name} cannot be read .*: bring"):
+        nights.put_back(NEXT)
+
+    assert (published(two_nights), in_sql(two_nights)) == there
+    assert nights.aside() == [NEXT]

@@ -105,7 +105,10 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _no_file(cls, home: Path) -> Path:
-        nearest = next(place for place in (home, *home.parents) if place.exists())
+        try:
+            nearest = next(place for place in (home, *home.parents) if place.exists())
+        except OSError as error:
+            raise ValueError(f"{home} cannot be reached: {error.strerror or error}") from error
         if not nearest.is_dir():
             raise ValueError(f"{nearest} is a file: move it away, or name another folder")
         return home

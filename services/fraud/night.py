@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from services.fraud.errors import FraudError, ModelError, TransactionsError
+from services.fraud.scoring.handbook_rules import possible_rows
 from services.fraud.scoring.model_input import ModelInput, describe
 from services.fraud.scoring.registry import Registry
 from services.fraud.scoring.schema import LARGEST
@@ -110,13 +111,16 @@ def score_table(source: Path, output: Path, scorer: FraudScorer) -> Scored:
 
 
 def features_of(rows: NDArray[np.float64], model_input: ModelInput) -> NDArray[np.float32]:
-    """Rows as the model reads them; those with a value that it does not take are NaN.
+    """Rows as the model reads them; those with a value that it does not take, or values
+    that contradict each other, are NaN.
 
     rows: shape (n, width).
     """
     with np.errstate(invalid="ignore"):
         good = (rows >= model_input.least) & (rows <= LARGEST)  # NaN is neither
     refused: NDArray[np.bool_] = np.logical_not(good.all(axis=1))
+    if model_input.is_handbook:
+        refused |= ~possible_rows(rows)
     features = rows.astype(np.float32)
     features[refused] = np.nan
     return features

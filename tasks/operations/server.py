@@ -10,7 +10,7 @@ from tasks.operations.environment import environment
 from tasks.orchestration.command_line import Command
 from tasks.orchestration.parameters import FlowParameters
 from tasks.orchestration.prefect_access import GIVEN, AccessError, scrape_password_file
-from tasks.orchestration.running_server import note_server, noted_process
+from tasks.orchestration.running_server import note_server, noted_process, running_server
 from tasks.settings import Settings
 
 
@@ -34,6 +34,10 @@ def serve(_given: object) -> None:
         raise AccessError(
             f"a Prefect server of {home} runs already, as process {pid}: end that, or set"
             " TRIPTYCH_HOME to another folder"
+        )
+    if (other := running_server(home)) is not None:  # one of an earlier version notes no process
+        raise AccessError(
+            f"a Prefect server of {home} runs already, at {other.url}: end that first"
         )
     settings = environment(home, server=True)
     note_server(home, f"http://127.0.0.1:{settings['PREFECT_SERVER_API_PORT']}/api", os.getpid())

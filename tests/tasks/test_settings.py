@@ -41,3 +41,14 @@ def test_home_that_is_a_file_is_told_with_the_way_out(below, tmp_path):
 
     with pytest.raises(ValidationError, match=f"{tmp_path}/taken is a file: move it away, or"):
         Settings(home=tmp_path / "taken" / below)
+
+
+def test_home_that_cannot_be_reached_is_told(tmp_path, monkeypatch):
+    """Below a folder that may not be entered, say, as root never meets it."""
+
+    def refuse(self: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    with pytest.raises(ValidationError, match=r"home cannot be reached: Permission denied"):
+        Settings(home=tmp_path / "home")

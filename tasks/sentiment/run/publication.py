@@ -35,15 +35,17 @@ TEXT_DIGEST = "text_digest"
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a run date's folder: `{"sources": {name: entry}}`; empty if there is none.
 
-    Raises: PublicationError: it is damaged.
+    Raises: PublicationError: it is damaged, or cannot be read.
     """
     file = folder / MANIFEST
-    if not file.exists():
-        return {"sources": {}}
     try:
         manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         for entry in manifest["sources"].values():
             str(entry["run_id"]), list(entry["files"])
+    except FileNotFoundError:
+        return {"sources": {}}
+    except OSError as error:
+        raise PublicationError(f"{file} cannot be read: {error.strerror or error}") from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise PublicationError(
             f"{file} is damaged ({first_line(error)}): move the folder {folder.name} away, and run"

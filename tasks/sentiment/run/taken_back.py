@@ -110,7 +110,7 @@ def slug_of(folder: Path) -> str:
 def read_copy(folder: Path) -> Copy | None:
     """A copy; None: it has gone meanwhile.
 
-    Raises: PublicationError: its `night.json` is damaged.
+    Raises: PublicationError: its `night.json` is damaged, or cannot be read.
     """
     file = folder / STATE
     try:
@@ -119,6 +119,8 @@ def read_copy(folder: Path) -> Copy | None:
         _check(copy)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise PublicationError(f"{file} cannot be read: {error.strerror or error}") from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise PublicationError(
             f"{file} is damaged ({first_line(error)}): bring it back from a back-up; or move the"

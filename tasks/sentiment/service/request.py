@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tasks.sentiment.text import clean
 
 MOST_CHARACTERS = 20_000
-MAX_BYTES = 128 * 2**10  # of a body: the longest text, escaped
+MAX_BYTES = (
+    12 * MOST_CHARACTERS + 2**10
+)  # of a body: the longest text, each character as two escapes
 SEE_FIELDS = "the request is not as documented; see fields"
 
 Headers = tuple[tuple[bytes, bytes], ...]

@@ -26,7 +26,9 @@ def write(file, rows, names, **more):
 
 
 def test_rows_get_the_answers_of_one_at_a_time(scorer, tmp_path):
-    rows = np.abs(np.random.default_rng(0).normal(GENUINE, 5, (50, 15)))
+    rows = np.tile(GENUINE, (50, 1))
+    amounts = [0, 4, 6, 8]
+    rows[:, amounts] = np.abs(np.random.default_rng(0).normal(rows[:, amounts], 50))
     source = write(tmp_path / "in.parquet", rows, scorer.input.names)
     scored = night.score_table(source, tmp_path / "out.parquet", scorer)
     found = pq.read_table(tmp_path / "out.parquet")
@@ -63,6 +65,16 @@ def test_wrong_row_fails_alone(scorer, tmp_path):
     assert missing == [False, True, True, True, False]
     assert [answer is None for answer in found["is_fraud"].to_pylist()] == missing
     assert (scored.rows, scored.refused) == (5, 3)
+
+
+def test_row_whose_features_contradict_each_other_gets_no_answer(scorer, tmp_path):
+    """As over HTTP: a risk is a share, and 30 days hold what one does."""
+    rows = np.tile(GENUINE, (4, 1))
+    rows[1, 10], rows[2, 1], rows[3, 3] = 27, 5, rows[3, 7] + 1
+    source = write(tmp_path / "in.parquet", rows, scorer.input.names)
+    assert night.score_table(source, tmp_path / "out.parquet", scorer).refused == 3
+    found = pq.read_table(tmp_path / "out.parquet")["probability"].to_pylist()
+    assert [answer is None for answer in found] == [False, True, True, True]
 
 
 def test_missing_feature_is_named_and_nothing_is_written(scorer, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from services.storage.process import this_machine
 from tasks.operations import server
 from tasks.orchestration.prefect_access import GIVEN, AccessError
-from tasks.orchestration.running_server import note_server, noted_process
+from tasks.orchestration.running_server import RunningServer, note_server, noted_process
 
 pytestmark = pytest.mark.skipif(not this_machine(), reason="only Linux tells processes apart so")
 
@@ -54,3 +54,12 @@ def test_second_server_of_a_home_is_refused_in_one_line(tmp_path, started):
         server.serve(None)
     assert started == [] and "\n" not in str(no.value)
     assert "127.0.0.1:1" in (tmp_path / "prefect" / "server.url").read_text()
+
+
+def test_server_of_an_earlier_version_that_answers_is_no_less_there(tmp_path, started, monkeypatch):
+    """It noted no process, so it is asked."""
+    other = RunningServer("http://127.0.0.1:1/api", None)
+    monkeypatch.setattr(server, "running_server", lambda home: other)
+    with pytest.raises(AccessError, match=r"runs already, at http://127\.0\.0\.1:1/api: end"):
+        server.serve(None)
+    assert started == []

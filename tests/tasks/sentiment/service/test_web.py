@@ -72,6 +72,13 @@ def test_text_is_cleaned_as_a_night_cleans_it(service):
     assert service.scorer.scored == ["I <3 this book"]
 
 
+@pytest.mark.parametrize("letter", ["a", "\u00e4", "\U0001f600"])
+def test_longest_text_is_taken_however_it_is_escaped(service, letter):
+    """A character beyond the first 65,536 takes two escapes."""
+    body = json.dumps({"text": letter * MOST_CHARACTERS})
+    assert service.ask(body).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("body", "status", "field"),
     [

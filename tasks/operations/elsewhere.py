@@ -10,6 +10,9 @@ import sqlalchemy as sa
 from tasks.settings import Settings
 
 FOLDER = "elsewhere"  # in a copy
+WAREHOUSE, PREFECT = "warehouse.db", "prefect.db"  # in that folder
+WAREHOUSE_URL = "TRIPTYCH_DATABASE_URL"
+PREFECT_URL = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Place:
 
 
 def places_elsewhere(settings: Settings) -> list[Place]:
-    """All of them, but for a PostgreSQL warehouse, in the order of the settings."""
+    """All of them, but for databases of PostgreSQL, in the order of the settings."""
     home = settings.home.resolve()
     return [
         place
@@ -51,11 +54,10 @@ def places_elsewhere(settings: Settings) -> list[Place]:
 
 
 def _places(settings: Settings) -> Iterator[Place]:
-    if settings.database_url is not None:
-        url = sa.make_url(settings.warehouse_url)
-        if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
-            file = Path(str(url.database)).absolute()
-            yield Place("TRIPTYCH_DATABASE_URL", str(file), file, "warehouse.db", "sqlite:///{}")
+    if settings.database_url is not None and (file := _sqlite_file(settings.warehouse_url)):
+        yield Place(WAREHOUSE_URL, str(file), file, WAREHOUSE, "sqlite:///{}")
+    if file := _prefects_file():
+        yield Place(PREFECT_URL, str(file), file, PREFECT, "sqlite+aiosqlite:///{}")
     if settings.releases is not None:
         is_folder = "://" not in settings.releases
         folder = Path(settings.releases).expanduser().absolute() if is_folder else None
@@ -68,6 +70,22 @@ def _places(settings: Settings) -> Iterator[Place]:
     ):
         if path is not None:
             yield Place(setting, str(path), path, name)
+
+
+def _sqlite_file(address: str) -> Path | None:
+    """Where a database lies; None: it is no file of SQLite's."""
+    url = sa.make_url(address)
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return None
+    return Path(str(url.database)).absolute()
+
+
+def _prefects_file() -> Path | None:
+    address = os.environ.get(PREFECT_URL)
+    try:
+        return _sqlite_file(address) if address else None
+    except (sa.exc.ArgumentError, ValueError):  # with such an address no server starts
+        return None
 
 
 def _bentoml() -> Path | None:

@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from services.storage import sqlite_file
 from services.storage.database import Database
 from services.storage.errors import StorageError
 from tasks.operations.doctor.check import Check, absent, fault, ok
+from tasks.operations.elsewhere import FOLDER, PREFECT, PREFECT_URL, WAREHOUSE, WAREHOUSE_URL
 from tasks.sentiment.sql import tables as sentiment
 from tasks.settings import Settings
 
@@ -27,7 +29,6 @@ _TABLES = tuple(
     for table in metadata.sorted_tables
 )
 _OUR_DRIVERS = {"postgresql+asyncpg": "postgresql+psycopg", "sqlite+aiosqlite": "sqlite"}
-_PREFECT_URL = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 
 
 class NotNow(Exception):
@@ -43,13 +44,13 @@ class Known:
 
 
 _DAMAGED = "damaged"  # a folder beside: what was moved away is not looked at again
-_ASIDE = f"mkdir {{folder}}/{_DAMAGED} && mv {{file}}* {{folder}}/{_DAMAGED}/"  # with its log
-_RESTORE = "bring it back from a back-up: tar -xpf BACKUP.tar -C {home} {name}"
+_ASIDE = "mkdir -p {aside} && mv {file}* {aside}/"  # with its log
+_RESTORE = "bring it back from a back-up: {restore}"
 _KNOWN = {
     "triptych.db": Known(
         "results can be neither read nor written: nights, answers, audits and devices",
         f"end what runs, then {_ASIDE}, and {_RESTORE}; or save what can be read:"
-        f" sqlite3 {{folder}}/{_DAMAGED}/{{base}} .recover | sqlite3 {{file}}",
+        " sqlite3 {aside}/{base} .recover | sqlite3 {file}",
     ),
     "prefect/prefect.db": Known(
         "no flow starts; what is lost is the history of runs, and no result",
@@ -69,9 +70,9 @@ def check_databases(settings: Settings) -> Iterator[Check]:
         yield check_file(file, settings.home)
     url = settings.warehouse_url
     if settings.database_url is not None:
-        yield check_server(url, "TRIPTYCH_DATABASE_URL")
-    if address := os.environ.get(_PREFECT_URL):
-        yield check_server(_with_our_driver(address), _PREFECT_URL, of_ours=False)
+        yield check_server(url, WAREHOUSE_URL, settings.home)
+    if address := os.environ.get(PREFECT_URL):
+        yield check_server(_with_our_driver(address), PREFECT_URL, settings.home, of_ours=False)
 
 
 def _with_our_driver(address: str) -> str:
@@ -95,7 +96,7 @@ def _database_files(home: Path) -> list[Path]:
     others = {
         file
         for file in home.rglob("*.db")
-        if file.parent.name != _DAMAGED and file.is_file() and _is_sqlite(file)
+        if _DAMAGED not in file.relative_to(home).parts and file.is_file() and _is_sqlite(file)
     }
     return sorted(file for file in known | others if file.is_file())
 
@@ -116,14 +117,32 @@ def check_file(file: Path, home: Path) -> Check:
         return absent("database", f"{place}: not looked at: {reason}")
     if wrong is None:
         return ok("database", f"{place}: {file.stat().st_size / 1e6:,.1f} MB, whole")
-    return _fault_of(file, home, wrong, _KNOWN.get(place, _UNKNOWN))
+    return _fault_of(file, wrong, _KNOWN.get(place, _UNKNOWN), _restoring(file, home))
 
 
-def _fault_of(file: Path, home: Path, wrong: str, known: Known) -> Check:
-    place = file.relative_to(home).as_posix()
-    quoted = [shlex.quote(str(each)) for each in (file, file.parent, home, place, file.name)]
-    words = dict(zip(("file", "folder", "home", "name", "base"), quoted, strict=True))
-    return fault("database", f"{file} {wrong}", known.holds, known.cure.format(**words))
+def _fault_of(file: Path, wrong: str, known: Known, restore: str) -> Check:
+    """restore: what brings the file back from a back-up, to be typed."""
+    quoted = [shlex.quote(str(each)) for each in (file, _place_aside(file), file.name)]
+    words = dict(zip(("file", "aside", "base"), quoted, strict=True))
+    cure = known.cure.format(**words, restore=restore)
+    return fault("database", f"{file} {wrong}", known.holds, cure)
+
+
+def _place_aside(file: Path) -> Path:
+    """A folder that is not there yet: with the log of another damage, a file is another one."""
+    places = (file.parent / _DAMAGED / f"{file.name}-{number}" for number in count(1))
+    return next(place for place in places if not os.path.lexists(place))
+
+
+def _restoring(file: Path, home: Path, kept_as: str = "") -> str:
+    """What to type, so that a file lies again where it was.
+
+    kept_as: its path in a back-up, if it lies outside the home.
+    """
+    target, folder = shlex.quote(str(file)), shlex.quote(str(home))
+    if file.is_relative_to(home):
+        return f"tar -xpf BACKUP.tar -C {folder} {shlex.quote(str(file.relative_to(home)))}"
+    return f"mkdir NEW && tar -xpf BACKUP.tar -C NEW {kept_as} && mv NEW/{kept_as} {target}"
 
 
 def _wrong(file: Path) -> str | None:
@@ -159,7 +178,7 @@ def _answers(connection: sqlite3.Connection, check: str) -> list[str]:
     return [str(row[0]) for row in connection.execute(f"PRAGMA {check}(3)")]
 
 
-def check_server(url: str, variable: str, *, of_ours: bool = True) -> Check:
+def check_server(url: str, variable: str, home: Path, *, of_ours: bool = True) -> Check:
     """Whether a database answers, and its tables are those that we write.
 
     of_ours: it holds our results.
@@ -170,11 +189,12 @@ def check_server(url: str, variable: str, *, of_ours: bool = True) -> Check:
         return fault("database", str(error), _MEANING, f"correct {variable}")
     file = sa.make_url(url).database if not database.is_postgres else None
     if file is not None:  # it is looked at as a file, for a connection would change it
-        path = Path(file)
+        path = Path(file).resolve()
         try:
             if path.is_file() and (wrong := _wrong(path)):
                 known = _KNOWN["triptych.db" if of_ours else "prefect/prefect.db"]
-                return _fault_of(path, path.parent, wrong, known)
+                kept_as = f"{FOLDER}/{WAREHOUSE if of_ours else PREFECT}"
+                return _fault_of(path, wrong, known, _restoring(path, home.resolve(), kept_as))
         except NotNow as reason:
             return absent("database", f"{variable}: {path}: not looked at: {reason}")
         return ok("database", f"{variable}: {path}, {'whole' if path.is_file() else 'not there'}")

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from flows.verbs.backup import Backup
 from services.storage import sqlite_file
+from tasks.operations import backup
 from tasks.operations.doctor import databases
-from tasks.operations.doctor.check import State
+from tasks.operations.doctor.check import Check, State
 from tasks.operations.doctor.databases import check_databases, check_server
+from tasks.operations.elsewhere import PREFECT_URL, WAREHOUSE_URL
 from tasks.settings import Settings
 from tests.tasks.operations.doctor.faults import states, the_fault
 
@@ -26,6 +29,12 @@ def damage(file: Path) -> None:
 
 def cut(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:6_000])
+
+
+def move_aside(fault: Check) -> None:
+    """Type what the cure says."""
+    (typed,) = re.findall(r"then (mkdir .*?/damaged/\S+?/'?)(?=[:,]| |$)", fault.cure)
+    subprocess.run(["sh", "-ec", typed], check=True)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +69,8 @@ def test_what_is_lost_with_each_database_is_told(home, settings):
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(b"")
         fault = the_fault(check_databases(settings))
-        assert f"mv {file}* {file.parent}/damaged/" in fault.cure and cure in fault.cure
+        assert f"mv {file}* {file.parent}/damaged/{file.name}-1/" in fault.cure
+        assert cure in fault.cure
         file.unlink()
 
 
@@ -110,13 +120,51 @@ def test_cure_of_a_damaged_database_can_be_typed_and_deletes_nothing(home, setti
 
     fault = the_fault(check_databases(settings))
     assert not re.search(r"\brm\b|delete", fault.cure)
-    (typed,) = re.findall(r"then (mkdir .*?/damaged/)(?=[:,]| |$)", fault.cure)
-    subprocess.run(["sh", "-ec", typed], check=True)
+    move_aside(fault)
 
     assert not file.exists()
-    assert (file.parent / "damaged" / file.name).read_bytes() == before
-    assert (file.parent / "damaged" / f"{file.name}-wal").read_bytes() == b"log"
+    aside = file.parent / "damaged" / f"{file.name}-1"
+    assert (aside / file.name).read_bytes() == before
+    assert (aside / f"{file.name}-wal").read_bytes() == b"log"
     assert State.FAULT not in states(check_databases(settings))
+
+
+def test_second_damage_is_moved_away_beside_the_first(home, settings):
+    """Neither gets the log of the other."""
+    file = home / "triptych.db"
+    for content in (b"one", b"two"):
+        file.write_bytes(sqlite_file.MAGIC + content * 2_000)
+        file.with_name(f"{file.name}-wal").write_bytes(content)
+        move_aside(the_fault(check_databases(settings)))
+        assert not file.exists()
+    logs = [home / f"damaged/triptych.db-{number}/triptych.db-wal" for number in (1, 2)]
+    assert [log.read_bytes() for log in logs] == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("variable", [WAREHOUSE_URL, PREFECT_URL])
+@pytest.mark.parametrize("place", ["var/sub/mine.db", "other place/mine.db"])
+def test_database_that_a_setting_places_is_brought_back_as_the_cure_says(
+    home, tmp_path, monkeypatch, variable, place
+):
+    """In a folder of the home, and outside."""
+    file = tmp_path / place
+    file.parent.mkdir()
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("CREATE TABLE t AS SELECT 7 AS n")
+    driver = "sqlite+aiosqlite" if variable == PREFECT_URL else "sqlite"
+    monkeypatch.setenv(variable, f"{driver}:///{file}")
+    backup.run(Backup(to=tmp_path / "BACKUP.tar"))
+    cut(file)
+
+    found = [check for check in check_databases(Settings()) if check.state is State.FAULT]
+    fault = found[-1]  # that of the setting
+    move_aside(fault)
+    (typed,) = re.findall(r"from a back-up: (.*?)(?:\)$|; or|$)", fault.cure)
+    subprocess.run(["sh", "-ec", typed], cwd=tmp_path, check=True)
+
+    with closing(sqlite3.connect(file)) as database:
+        assert database.execute("SELECT n FROM t").fetchall() == [(7,)]
+    assert State.FAULT not in states(check_databases(Settings()))
 
 
 @pytest.mark.parametrize("url", ["sqlite+aiosqlite:///{}", "sqlite:///{}"])
@@ -158,14 +206,14 @@ def test_server_that_is_away_is_named_without_its_password(monkeypatch):
     assert "correct TRIPTYCH_DATABASE_URL" in fault.cure
 
 
-def test_postgres_with_tables_of_another_program_is_told(fresh_postgres_url):
+def test_postgres_with_tables_of_another_program_is_told(fresh_postgres_url, tmp_path):
     """An empty one is well; so is one with our tables."""
-    assert check_server(fresh_postgres_url, "X").state is State.OK
+    assert check_server(fresh_postgres_url, "X", tmp_path).state is State.OK
     engine = sa.create_engine(fresh_postgres_url)
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE TABLE devices (name TEXT)"))
     engine.dispose()
 
-    fault = the_fault([check_server(fresh_postgres_url, "X")])
+    fault = the_fault([check_server(fresh_postgres_url, "X", tmp_path)])
 
     assert "devices has no column device" in fault.told

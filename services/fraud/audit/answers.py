@@ -72,25 +72,36 @@ def feature_rows(answers: pd.DataFrame, card: Card) -> NDArray[np.float64]:
     return np.array(kept, float).reshape(-1, card.width)
 
 
-def newest_transaction(database: Database, before: date) -> int | None:
-    """The time of the last raw transaction before a day, in seconds since 1970."""
+def newest_transaction(
+    database: Database, before: date, answered_since: float | None = None
+) -> int | None:
+    """The time of the last raw transaction before a day, in seconds since 1970.
+
+    answered_since: as in `read_transactions_between`.
+    """
     query = sa.select(sa.func.max(_P.transaction_time)).where(
-        _P.transaction_time < epoch_s(before), _P.terminal_id.is_not(None)
+        _P.transaction_time < epoch_s(before),
+        _P.terminal_id.is_not(None),
+        _answered_since(answered_since),
     )
     with database.transaction(writes=False) as connection:
         newest: int | None = connection.scalar(query)
     return newest
 
 
-def read_transactions_between(database: Database, after: int, until: int) -> pd.DataFrame:
+def read_transactions_between(
+    database: Database, after: int, until: int, answered_since: float | None = None
+) -> pd.DataFrame:
     """The raw transactions that were answered, in table form without labels, each once.
 
-    after, until: seconds since 1970; the second is included.
+    after, until: seconds since 1970; the second is included. answered_since: of the same kind,
+    those that were answered earlier are left out; None: none are.
     """
     columns = (_P.transaction_id, _P.customer_id, _P.terminal_id, _P.amount, _P.transaction_time)
     query = (
         sa.select(*columns)
         .where(_P.transaction_time > after, _P.transaction_time <= until)
+        .where(_answered_since(answered_since))
         .where(*(column.is_not(None) for column in columns))
         .order_by(_P.transaction_time, _P.answered_at, _P.request_id)
     )
@@ -118,6 +129,12 @@ def read_all_labels(database: Database) -> pd.Series:
 def epoch_s(day: date) -> int:
     """The beginning of a day in UTC, in seconds since 1970."""
     return (day - date(1970, 1, 1)).days * DAY_S
+
+
+def _answered_since(moment: float | None) -> sa.ColumnElement[bool]:
+    if moment is None:
+        return sa.true()
+    return _P.answered_at >= datetime.fromtimestamp(moment, UTC)
 
 
 def _on(day: date) -> sa.ColumnElement[bool]:

@@ -83,6 +83,8 @@ def snapshot_of_log(
 ) -> WrittenSnapshot | None:
     """Add what was answered before `run_date` to the current snapshot; None without either.
 
+    What was answered before the snapshot's source replaced another one is left out.
+
     Args: longest_pause_s: where nothing was answered for longer, transactions are missing: the
         history begins after that.
 
@@ -91,14 +93,15 @@ def snapshot_of_log(
         LogError: the database refused.
     """
     pointer = read_pointer(home)
-    newest = newest_transaction(database, run_date)
+    since = pointer.source_since if pointer else None
+    newest = newest_transaction(database, run_date, since)
     times = [pointer.as_of] if pointer else []
     times += [newest] if newest is not None else []
     if not times:
         return None
     as_of = max(times)
     until = min(as_of, epoch_s(run_date) - 1)
-    answered = read_transactions_between(database, as_of - KEPT_S, until)
+    answered = read_transactions_between(database, as_of - KEPT_S, until, since)
     answered["is_fraud"] = False
     rows = [row for part in read_snapshot(pointer) for row in part] if pointer else []
     before = pd.DataFrame(rows, columns=list(COLUMNS)) if pointer else answered.iloc[:0]
@@ -106,7 +109,7 @@ def snapshot_of_log(
     table = table.drop_duplicates("transaction_id").sort_values("time", kind="stable")
     before_log = coverage_of(pointer) if pointer else None
     covered = _extended(before_log, answered["time"].to_numpy(np.int64), as_of, longest_pause_s)
-    whose = pointer.source if pointer else None  # what was asked about belongs to that
+    whose = pointer.source if pointer else None  # what was asked about since then belongs to that
     return _write(table, covered, database, home, "the log of answers", whose=whose)
 
 

@@ -8,6 +8,7 @@ named by what they hold, so that the same snapshot written twice is one file.
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ class Pointer:
         since: from when on everything is in it; None: its writer did not say.
         labelled_until: the newest transaction whose label is known; None: none is.
         source: SIMULATED or GIVEN; None: its writer did not say.
+        source_since: from when on answers are of this source, in seconds since 1970; None: there
+            was no other before.
     """
 
     file: Path
@@ -50,6 +53,7 @@ class Pointer:
     since: int | None = None
     labelled_until: int | None = None
     source: str | None = None
+    source_since: float | None = None
 
 
 def state_path(home: Path) -> Path:
@@ -100,6 +104,7 @@ def write_snapshot(
         "since": max(covered.since, as_of - KEPT_S + 1),
         "labelled_until": covered.labelled_until,
         "source": source,
+        "source_since": _source_since(home, source),
     }
     write_bytes(place / POINTER, json.dumps(pointer).encode())
     files = sorted(place.glob("*.parquet"), key=lambda file: file.stat().st_mtime_ns)
@@ -122,6 +127,16 @@ def check_source(home: Path, source: str | None) -> None:
                 f" mixed: stop the service, remove {state.name}* there, and run this again; or"
                 " train with --no-promote, which hands over no history"
             )
+
+
+def _source_since(home: Path, source: str | None) -> float | None:
+    """From when on what is answered is of a source, that of a snapshot about to be written."""
+    with suppress(StateUnavailable):  # as above
+        current = read_pointer(home)
+        if current is not None and are_others(current.source, source):
+            return time.time()
+        return current.source_since if current else None
+    return None
 
 
 def are_others(known: str | None, new: str | None) -> bool:
@@ -163,10 +178,20 @@ def read_pointer(home: Path) -> Pointer | None:
         if Path(name).name != name or not (isinstance(digest, str) and len(digest) == 64):
             raise ValueError("no file name, or no digest")
         file, since, labelled = path.with_name(name), told.get("since"), None
+        changed = told.get("source_since")
         if since is not None:
             since, labelled = int(since), told["labelled_until"]
         until = labelled and int(labelled)
-        return Pointer(file, int(as_of), int(rows), digest, since, until, told.get("source"))
+        return Pointer(
+            file,
+            int(as_of),
+            int(rows),
+            digest,
+            since,
+            until,
+            source=told.get("source"),
+            source_since=changed and float(changed),
+        )
     except FileNotFoundError:
         return None
     except OSError as error:

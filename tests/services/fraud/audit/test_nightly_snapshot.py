@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -16,8 +17,17 @@ from services.fraud.errors import TransactionsError
 from services.fraud.log.database import Database
 from services.fraud.log.rows import LABELS
 from services.fraud.log.tables import Label
+from services.fraud.state import snapshot
 from services.fraud.state.completeness import Coverage
-from services.fraud.state.snapshot import COLUMNS, GIVEN, coverage_of, read_pointer, read_snapshot
+from services.fraud.state.snapshot import (
+    COLUMNS,
+    GIVEN,
+    SIMULATED,
+    coverage_of,
+    read_pointer,
+    read_snapshot,
+    write_snapshot,
+)
 from services.fraud.training.training_folder import TrainingFolder
 from services.fraud.transactions.features import DAY_S, HISTORY_DAYS, HOUR_S
 from services.fraud.transactions.fields import as_id
@@ -81,6 +91,29 @@ def test_answered_transactions_are_added_to_the_snapshot(database, url, tmp_path
 
     again = snapshot_of_log(RUN_DATE, database, tmp_path)
     assert again == two
+
+
+def test_answers_of_before_the_source_changed_stay_out(database, url, tmp_path, monkeypatch):
+    """Those to simulated transactions, in every night after; the last of them is no end either."""
+    first = RUN_DATE - timedelta(days=4)
+    switch = first + timedelta(days=2)
+    monkeypatch.setattr(snapshot, "time", SimpleNamespace(time=lambda: float(epoch_s(switch))))
+    table, as_of = stream(10).astype(dict.fromkeys(COLUMNS[:3], str)), epoch_s(first)
+    table["time"] += as_of - table["time"].max()
+    write_snapshot(table, as_of, tmp_path, source=SIMULATED)
+    write_traffic(url, draw_traffic(first, 2, 50))
+    write_snapshot(table, as_of, tmp_path, source=GIVEN)
+
+    early = snapshot_of_log(switch, database, tmp_path)
+    assert early is not None and (early.rows, early.as_of) == (len(current(tmp_path)), as_of)
+    assert set(current(tmp_path).index) <= set(table["transaction_id"])
+
+    own = draw_traffic(switch, 2, 50)
+    write_traffic(url, own)
+    for _night in range(2):
+        snapshot_of_log(RUN_DATE, database, tmp_path)
+        added = set(current(tmp_path).index) - set(table["transaction_id"])
+        assert added == set(own.table["transaction_id"])
 
 
 def test_snapshot_keeps_what_features_look_back_on(database, url, tmp_path):

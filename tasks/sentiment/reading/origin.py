@@ -28,6 +28,8 @@ _DAY_IN_PATH = re.compile(
     rf"|(?<=month=){_YEAR}{_MONTH}(?![0-9])"
     r"|(?<![0-9])[0-3][0-9][-_.][0-3][0-9][-_.](?:19|20)[0-9]{2}(?![0-9])"
 )
+# As earlier versions had it: six digits anywhere were a month, so `/in/202611` has its key by this.
+_DAY_IN_PATH_BEFORE = re.compile(rf"{_DAY_IN_PATH.pattern}|{_YEAR}{_MONTH}(?![0-9])")
 _TELLING_OPTIONS = ("host", "port", "service", "options")  # of a database's address
 SHOWN_CHARACTERS = 200
 
@@ -47,7 +49,11 @@ class Origin:
     @property
     def key(self) -> str:
         """Equal for places of one feed: those that differ in a date alone."""
-        return text_digest(_DAY_IN_PATH.sub("DATE", self.place))[:32]
+        return _key(self.place, _DAY_IN_PATH)
+
+
+def _key(place: str, dates: re.Pattern[str]) -> str:
+    return text_digest(dates.sub("DATE", place))[:32]
 
 
 def place_of(reference: str, query_url: str, results_url: str) -> str:
@@ -101,6 +107,8 @@ def refuse_taken_name(name: str, origin: Origin, known: Collection[tuple[str, st
         return
     if any(_is_same_place(place, origin.place) for _, place in known):
         return
+    if any(_was_same_feed(key, place, origin.place) for key, place in known):
+        return
     _, first = next(iter(known))
     raise SourceError(
         f"the results have a source {name} already, from {first[:SHOWN_CHARACTERS]}: for other"
@@ -121,6 +129,14 @@ def refuse_taken_date(name: str, run_date: str, origin: Origin, published: str |
         f"the run date {run_date} of {name} is published from {published[:SHOWN_CHARACTERS]}: give"
         f" --run-date for another one, or --source-name {name} to replace it"
     )
+
+
+def _was_same_feed(key: str, known: str, place: str) -> bool:
+    """Whether an earlier version kept the key of a place, and took another place for its feed.
+
+    A key that is not the one of its place today is such a key: homes of today have none.
+    """
+    return key != _key(known, _DAY_IN_PATH) and key == _key(place, _DAY_IN_PATH_BEFORE)
 
 
 def _is_same_place(known: str, place: str) -> bool:

@@ -14,7 +14,7 @@ from tasks.sentiment.reading.blank import is_blank
 from tasks.sentiment.reading.raw_rows import RawRow, beginning
 from tasks.sentiment.reading.review_id import identify
 from tasks.sentiment.reading.seen_ids import SeenIds
-from tasks.sentiment.text import clean, text_digest
+from tasks.sentiment.text import clean, clean_for_id, text_digest
 
 MAX_TEXT_CHARACTERS = 1_000_000
 DIGEST_CHARACTERS = 24
@@ -84,7 +84,8 @@ class ReviewChecker:
     ) -> None:
         """Args:
         seen: what the checks remember between rows; to be entered before the first row.
-        id_column: without one a review is known by its text and occurrence number.
+        id_column: without one a review is known by its text, as `clean_for_id` leaves it, and
+            occurrence number.
         keep_null_words: whether NULL, N/A and the like are texts and ids like any other.
         knows: whether the model knows a word of a text.
         reject_unknown: reject texts of which it knows none.
@@ -132,8 +133,8 @@ class ReviewChecker:
             return self._reject(row, values, UNKNOWN_TEXT)
         digest = text_digest(text)
         if review_id is None:
-            number = self._seen.count(digest)
-            review_id = f"{digest[:DIGEST_CHARACTERS]}-{number}"
+            identity = self._identity(raw_text, text)
+            review_id = f"{identity[:DIGEST_CHARACTERS]}-{self._seen.count(identity)}"
         elif first := self._seen.claim(review_id, row.file, row.row_number):
             file, row_number = first
             where = f"row {row_number}" if file == row.file else f"row {row_number} of {file}"
@@ -148,6 +149,17 @@ class ReviewChecker:
         if review_id is not None:
             fault = _fault_of_characters(review_id)
         return review_id, fault
+
+    def _identity(self, raw_text: str, text: str) -> str:
+        """The digest that a review without an id is known by, in homes of earlier versions too.
+
+        A text of which the rule for ids leaves nothing had no review before: it is known by what
+        is scored.
+        """
+        kept = clean_for_id(raw_text)
+        if kept == text or is_blank(kept, keep_null_words=self._keep_null_words):
+            return text_digest(text)
+        return text_digest(kept)
 
     def _reject(
         self, row: RawRow, values: Mapping[str, object], reason: str, remark: str = ""

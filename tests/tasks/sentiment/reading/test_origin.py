@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from tasks.sentiment.errors import SourceError
+from tasks.sentiment.reading import origin as origins
 from tasks.sentiment.reading.origin import Origin, place_of_files, place_of_query, refuse_taken_name
 from tasks.sentiment.run.scoring_run import ScoringRun
 from tasks.sentiment.sql.warehouse import Warehouse
@@ -191,6 +192,7 @@ def test_database_without_the_right_to_make_tables_goes_on(fresh_postgres_url, t
         ("/2025/x.csv", "/2026/x.csv"),
         ("/a/12345678/x.csv", "/a/12345679/x.csv"),
         ("/merchants/200112/x.csv", "/merchants/200205/x.csv"),
+        ("/merchants/2001-12/x.csv", "/merchants/200112/x.csv"),
         ("/shops/201011/x.csv", "/shops/201203/x.csv"),
     ],
 )
@@ -200,6 +202,43 @@ def test_places_of_different_inputs_are_told_apart(one, another):
 
     with pytest.raises(SourceError):
         refuse_taken_name("x", Origin(place_of_files(another)), [(known.key, known.place)])
+
+
+def test_months_folder_stays_one_feed_in_a_home_of_an_earlier_version(job, tmp_path, monkeypatch):
+    """Its six digits were a month; the key of today is kept from then on."""
+    months = [tmp_path / name / "shop.csv" for name in ("202611", "202612", "202701")]
+    for file in months:
+        file.parent.mkdir()
+        shutil.copy(job.source, file)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(origins, "_DAY_IN_PATH", origins._DAY_IN_PATH_BEFORE)
+        job.again(source=months[0]).run()
+
+    assert job.again(source=months[1], run_date=NEXT).run().reused == 48
+    assert job.again(source=months[2], run_date=date(2026, 11, 24)).run().reused == 48
+
+    kept = {row[1] for row in sql_rows(job.url, "sentiment_sources")}
+    assert {Origin(str(file)).key for file in months[1:]} < kept
+    with pytest.raises(SourceError):
+        job.again(run_date=date(2026, 11, 25)).run()
+
+
+def test_key_of_an_earlier_version_is_known_by_its_digest():
+    """As that version stored it for a folder of November."""
+    known = [("4e840d05b861aa0026d9a5c2aa614ebe", "/in/202611/reviews.csv")]
+
+    refuse_taken_name("reviews", Origin("/in/202612/reviews.csv"), known)
+    with pytest.raises(SourceError, match="give --source-name reviews"):
+        refuse_taken_name("reviews", Origin("/out/202612/reviews.csv"), known)
+
+
+def test_months_folder_is_a_source_of_its_own_in_a_new_home():
+    """The same digits may be a merchant's number; the line says what to give for a feed."""
+    first = Origin("/in/202611/reviews.csv")
+
+    with pytest.raises(SourceError, match="give --source-name reviews"):
+        known = [(first.key, first.place)]
+        refuse_taken_name("reviews", Origin("/in/202612/reviews.csv"), known)
 
 
 @pytest.mark.parametrize(

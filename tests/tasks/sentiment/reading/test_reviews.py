@@ -186,6 +186,34 @@ def test_without_an_id_column_ids_come_from_the_text():
     assert [row.review_id for row in check(*rows, {"text": "more"})][:5] == ids
 
 
+def test_ids_from_texts_are_those_of_earlier_versions():
+    """Which took more for mark-up and less for white space; what is scored is cleaned as today."""
+    texts = {
+        r"Great.\nBuy it": ("0644ac5707a1ceab834962c4-1", "Great. Buy it"),
+        "I love it": ("46e89f75dec156c07a868570-1", "I love it"),
+        "I <really> love it": ("46e89f75dec156c07a868570-2", "I <really> love it"),
+        "ok <MyBrand 3000> fine": ("56aef8e703766b2b9ab8659b-1", "ok <MyBrand 3000> fine"),
+        r"Good\n2 stars less": ("4933ecb296a07ea7f0f706c7-1", "Good 2 stars less"),
+        "Good<br>value &amp; cheap": ("766563e26ef2ade92e5ffc24-1", "Good value & cheap"),
+        "&lt;not&gt; bad": ("2f05d4b689d270cafb02285f-1", "<not> bad"),
+        "bad": ("2f05d4b689d270cafb02285f-2", "bad"),
+    }
+
+    found = check(*({"text": text} for text in texts))
+
+    assert [(row.review_id, row.text) for row in found] == list(texts.values())
+    assert [row.text_digest for row in found] == [text_digest(row.text) for row in found]
+
+
+def test_text_wholly_in_angle_brackets_is_known_by_what_is_scored():
+    """Earlier versions saw no text in it; two such texts are not two occurrences of one."""
+    found = check({"text": "<I love it>"}, {"text": "<I hate it>"}, {"text": "<no> n/a"})
+
+    ids = [f"{text_digest(row.text)[:24]}-1" for row in found]
+    assert [row.review_id for row in found] == ids
+    assert len(set(ids)) == 3
+
+
 def test_half_an_emoji_is_replaced_and_a_byte_that_is_no_text_is_not():
     """JSON can write the half; a text that was cut is still a text."""
     found = check({"text": "Great \ud83d"}, {"text": "caf\udce9"}, {"text": float("nan")})

@@ -11,6 +11,7 @@ import pytest
 from tasks.sentiment.reading import reviews
 from tasks.sentiment.run.window import Window
 from tasks.sentiment.sql.warehouse import Warehouse
+from tasks.sentiment.text import clean_for_id
 from tests.fakes import FakeScorer
 from tests.tasks.sentiment.small_run import Job, published_rows, runs, sql_rows
 
@@ -98,6 +99,27 @@ def test_home_of_an_earlier_version_keeps_its_ids_and_results(job, earlier_versi
     assert [row["review_id"] for row in published_rows(tomorrow.folder)] == [
         row["review_id"] for row in published
     ]
+
+
+def test_reviews_known_by_their_text_are_there_once_after_the_rule_of_cleaning_changed(
+    job, monkeypatch
+):
+    """Their rows are those of the home, scored anew where today's rule finds another text."""
+    texts = [r"Great.\nBuy it", "I love it", "I <really> love it", "<not> bad", "bad", "Fine<br>"]
+    with job.source.open("w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle).writerows([["day", "review"], *(["2026-11-22", t] for t in texts)])
+    job = job.again(id_column=None)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(reviews, "clean", clean_for_id)
+        job.run()
+    before = ids_in_sql(job)
+    scorer = FakeScorer()
+
+    outcome = job.again(run_date=NEXT).run(scorer)
+
+    assert (outcome.scored, outcome.reused) == (3, 3)
+    assert sorted(scorer.scored) == ["<not> bad", "Great. Buy it", "I <really> love it"]
+    assert ids_in_sql(job) == before and len(before) == len(texts)
 
 
 def test_finished_run_of_an_earlier_version_is_left_alone(job, earlier_version):

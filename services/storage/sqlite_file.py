@@ -18,6 +18,7 @@ Answer = TypeVar("Answer")
 
 MAGIC = b"SQLite format 3\0"
 BESIDE = ("-wal", "-shm", "-journal")  # what SQLite puts beside a database
+DAMAGED = "damaged"  # a folder beside: what is moved away there is no database any more
 MOST_LOOKS = 20
 PAUSE_S = 0.25  # before the next look; longer than the ticks of a file's time
 BUSY_S = 10

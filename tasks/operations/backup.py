@@ -21,7 +21,7 @@ from typing import Protocol
 
 from services.storage.files import ASIDE, written_aside
 from services.storage.locks import Held, held
-from services.storage.sqlite_file import is_sqlite
+from services.storage.sqlite_file import DAMAGED, is_sqlite
 from tasks.operations.elsewhere import Place, places_elsewhere
 from tasks.settings import Settings
 
@@ -117,7 +117,7 @@ def _add(
         for file in (_files(root, target) if root.is_dir() else [root])
     ]
     for file, name in files:
-        if _is_database(file):
+        if DAMAGED not in name.parts and _is_database(file):
             databases.append((file, name))
             continue
         try:

@@ -43,7 +43,6 @@ class Known:
     cure: str
 
 
-_DAMAGED = "damaged"  # a folder beside: what was moved away is not looked at again
 _ASIDE = "mkdir -p {aside} && mv {file}* {aside}/"  # with its log
 _RESTORE = "bring it back from a back-up: {restore}"
 _KNOWN = {
@@ -96,7 +95,9 @@ def _database_files(home: Path) -> list[Path]:
     others = {
         file
         for file in home.rglob("*.db")
-        if _DAMAGED not in file.relative_to(home).parts and file.is_file() and _is_sqlite(file)
+        if sqlite_file.DAMAGED not in file.relative_to(home).parts
+        and file.is_file()
+        and _is_sqlite(file)
     }
     return sorted(file for file in known | others if file.is_file())
 
@@ -130,7 +131,7 @@ def _fault_of(file: Path, wrong: str, known: Known, restore: str) -> Check:
 
 def _place_aside(file: Path) -> Path:
     """A folder that is not there yet: with the log of another damage, a file is another one."""
-    places = (file.parent / _DAMAGED / f"{file.name}-{number}" for number in count(1))
+    places = (file.parent / sqlite_file.DAMAGED / f"{file.name}-{number}" for number in count(1))
     return next(place for place in places if not os.path.lexists(place))
 
 

@@ -110,10 +110,11 @@ def copy_home(settings: Settings, target: Path) -> None:
     """
     for place, folder in sources(settings).items():
         for file in _copied(folder):
-            copy = target / place / file.relative_to(folder)
+            name = file.relative_to(folder)
+            copy = target / place / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             try:
-                _copy(file, copy)
+                _copy(file, copy, as_database=sqlite_file.DAMAGED not in name.parts)
             except FileNotFoundError:  # deleted meanwhile
                 continue
             except (OSError, sqlite3.Error) as error:
@@ -125,10 +126,10 @@ def copy_home(settings: Settings, target: Path) -> None:
         folder.chmod(0o700)
 
 
-def _copy(file: Path, copy: Path) -> None:
+def _copy(file: Path, copy: Path, *, as_database: bool) -> None:
     if file.is_symlink():
         copy.symlink_to(file.readlink())
-    elif sqlite_file.is_sqlite(file):
+    elif as_database and sqlite_file.is_sqlite(file):
         sqlite_file.copy(file, copy)
     else:
         shutil.copy2(file, copy)

@@ -171,6 +171,19 @@ def test_damaged_database_is_named_and_leaves_no_copy(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
+def test_damaged_database_that_was_moved_away_is_copied_as_it_is(tmp_path):
+    """As the doctor advises to do; the copy is made all the same."""
+    kept = tmp_path / "home" / "damaged" / "triptych.db-1" / "triptych.db"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"SQLite format 3\0" + b"x" * 5_000)
+
+    back_up(tmp_path / "home", tmp_path / "copy.tar")
+
+    with tarfile.open(tmp_path / "copy.tar") as archive:
+        copied = archive.extractfile("damaged/triptych.db-1/triptych.db")
+        assert copied is not None and copied.read() == kept.read_bytes()
+
+
 def test_copy_may_lie_in_the_home_itself(tmp_path):
     (tmp_path / "report.html").write_text("x")
     back_up(tmp_path, tmp_path / "copies" / "copy.tar")

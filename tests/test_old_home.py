@@ -59,7 +59,10 @@ POINTER = (
     ' "digest": "8f623b5c47d20cf69d548d5259e637518963baba1992585eda0ee90b4a0a0566",'
     ' "since": 1792540800, "labelled_until": 1795823999}'
 )
-MANIFEST = '{"sources": {"demo": {"run_id": "312ff8d7", "request_digest": "90354f22315b34c3"}}}'
+MANIFEST = (
+    '{"sources": {"demo": {"run_id": "312ff8d7", "request_digest": "90354f22315b34c3",'
+    ' "files": ["part-demo-00000.parquet"]}}}'
+)
 
 
 def written(file: Path, text: str) -> Path:

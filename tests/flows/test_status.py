@@ -24,10 +24,12 @@ def nothing() -> None:
     """Is never run."""
 
 
-def test_server_tells_what_runs_what_comes_and_what_failed(prefect_api, tmp_path, monkeypatch):
+def test_server_tells_what_runs_what_comes_and_what_failed(
+    empty_prefect_api, tmp_path, monkeypatch
+):
     """Each deployment by its name; nothing of flows that somebody ran by hand."""
     monkeypatch.setattr(schedule, "PATIENCE_S", 120.0)
-    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    monkeypatch.setenv("PREFECT_API_URL", empty_prefect_api)
     monkeypatch.setenv("PREFECT_API_AUTH_STRING", server_password())
     now = datetime.now(UTC)
     in_time: State[None] = Scheduled(scheduled_time=now + timedelta(hours=2))
@@ -50,7 +52,7 @@ def test_server_tells_what_runs_what_comes_and_what_failed(prefect_api, tmp_path
     def mine(runs):
         return [(run.deployment, run.state) for run in runs if "status-of-a-test" in run.deployment]
 
-    assert (told.address, told.fault) == (prefect_api, "")
+    assert (told.address, told.fault) == (empty_prefect_api, "")
     assert mine(told.running) == [("status-of-a-test/day", "Running")]
     assert mine(told.failed) == [("status-of-a-test/night", "Failed")]
     assert "the disk is full" in {run.message for run in told.failed}

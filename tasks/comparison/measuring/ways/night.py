@@ -116,9 +116,11 @@ def larger_night(small: Ran, large: Ran, seconds: float) -> int | None:
 def compare_nights(small: Ran, large: Ran) -> Costs:
     """Tell rows and start apart, from nights of different size that started alike."""
     rows, seconds = large.rows - small.rows, large.seconds - small.seconds
-    # Where starts differ by more than the rows between take, all of the time counts as theirs.
+    # Where starts differ by more than the rows between take, all of the time counts as theirs, and
+    # all of the CPU.
     rate = rows / seconds if seconds > 0 else large.rows / large.seconds
-    row_cpu_s = max(0.0, large.cpu_s - small.cpu_s) / rows
+    cpu_s = large.cpu_s - small.cpu_s
+    row_cpu_s = cpu_s / rows if cpu_s > 0 else large.cpu_s / large.rows
     return Costs(
         rows_per_s=rate,
         row_cpu_s=row_cpu_s,

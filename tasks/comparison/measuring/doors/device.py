@@ -109,7 +109,9 @@ def measure_device(
         "SingleStream", len(values), seconds / 3, seed=seed, expected_s=_expected(1 / rate, seconds)
     )
     multi = LoadSpec(
-        *("MultiStream", len(values), seconds / 3),
+        scenario="MultiStream",
+        rows=len(values),
+        seconds=seconds / 3,
         seed=seed,
         expected_s=_expected(STREAMS / rate, seconds),
     )

@@ -53,7 +53,9 @@ class _Door:
     def single(self, seconds: float, expected_s: float) -> tuple[Recorded, float]:
         """SingleStream, and the bytes of a request with its answer."""
         spec = LoadSpec(
-            *("SingleStream", self.subject.rows, seconds),
+            scenario="SingleStream",
+            rows=self.subject.rows,
+            seconds=seconds,
             seed=self._seed,
             expected_s=max(expected_s, seconds / MOST_QUERIES),
         )
@@ -70,7 +72,9 @@ class _Door:
     def at_rate(self, per_s: float, seconds: float) -> Recorded:
         """Poisson arrivals."""
         spec = LoadSpec(
-            *("Server", self.subject.rows, min(seconds, MOST_QUERIES / per_s)),
+            scenario="Server",
+            rows=self.subject.rows,
+            seconds=min(seconds, MOST_QUERIES / per_s),
             per_s=per_s,
             bound_ms=self._bound_ms,
             seed=self._seed,

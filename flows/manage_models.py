@@ -13,8 +13,8 @@ from tasks.orchestration.parameters import FlowParameters, require_one
 class ManageModels(FlowParameters):
     """Give roles to the fraud models in the store.
 
-    Exactly one of --promote, --shadow, --check, --rollback, --end-shadow, --unblock and
-    --list-models. A model is named by its tag, or latest. The running service takes a new champion
+    Exactly one of --promote, --shadow, --check, --rollback, --end-shadow, --unblock, --list-models
+    and --share. A model is named by its tag, or latest. The running service takes a new champion
     up within seconds.
     """
 
@@ -31,6 +31,11 @@ class ManageModels(FlowParameters):
     end_shadow: bool = Field(False, description="let no model score along any more")
     unblock: bool = Field(False, description="allow promotion again that an audit has blocked")
     list_models: bool = Field(False, description="show all models in the store")
+    share: bool = Field(
+        False,
+        description="copy this home's models, their roles and the history into the database that"
+        " several machines share (TRIPTYCH_FRAUD_STATE_URL)",
+    )
 
     @model_validator(mode="after")
     def _one_action(self) -> Self:
@@ -53,6 +58,8 @@ def manage_models(params: ManageModels) -> str | None:
         return steps.unblock()
     if params.end_shadow:
         return steps.end_shadow()
+    if params.share:
+        return steps.share()
     tag: str = steps.find(params.promote or params.shadow or params.check or "")
     if params.promote:
         steps.promote(tag, params.override_block, params.new_contract)

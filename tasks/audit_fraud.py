@@ -67,6 +67,7 @@ def open_run(params: Any) -> AuditRun:
         transactions=params.transactions,
         reading=reading_of(params, day),
         longest_pause_s=settings.fraud_max_state_age_h * 3_600,
+        state_url=settings.fraud_state_url,
     )
 
 
@@ -80,14 +81,16 @@ def load_labels(run: AuditRun) -> LoadedLabels | None:
 
 @task(**DB_RETRY)
 def write_snapshot(run: AuditRun) -> WrittenSnapshot | None:
-    """Write what the service's state starts from."""
+    """Write what the state of the services starts from."""
     from services.fraud.audit.run import snapshot
+    from tasks.operations.shared_history import share_history
 
     written = snapshot(run, datetime.now(UTC))
     for subject, how in (written.assumed if written else {}).items():
         print_notice(f"{subject}: {how}")
     if written and written.steps_back:
         print_notice(f"history: {written.steps_back}")
+    share_history(run.home, run.state_url)
     return written
 
 

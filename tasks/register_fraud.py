@@ -52,7 +52,7 @@ def register(
     from services.fraud.registration.network_file import NetworkOptions
     from services.fraud.registration.packaging import package_network
     from services.fraud.registration.summary import render_markdown, render_terminal
-    from services.fraud.scoring import store
+    from services.fraud.scoring.models import Models
     from services.fraud.training.candidate import prepare_data
     from services.fraud.transactions.foreign import Reading, read_foreign
 
@@ -62,9 +62,10 @@ def register(
         data = prepare_data(table, assumed=assumed)
     with tempfile.TemporaryDirectory(prefix="fraud-model-") as folder:
         card = package_network(model_file, threshold, Path(folder), data, NetworkOptions(**options))
-        home = Settings().home
-        tag = store.save(Path(folder), home, {"origin": "registered"})
-        remember_registered(home, tag, Path(folder), model_file, evaluate_on)
+        settings = Settings()
+        models = Models(settings.home, settings.fraud_state_url)
+        tag = models.save(Path(folder), {"origin": "registered"})
+        remember_registered(models.home, tag, Path(folder), model_file, evaluate_on)
     add_markdown("register-fraud", render_markdown(tag, card))
     print_result(render_terminal(card))
     return tag

@@ -1,5 +1,6 @@
 """What changes per environment: variables named TRIPTYCH_…, read by tasks and entry points."""
 
+import re
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
@@ -20,6 +21,11 @@ class Settings(BaseSettings):
         validate_default=True,
         description="SQLAlchemy address; default: SQLite in the home folder.",
     )
+    fraud_state_url: SecretStr | None = Field(
+        None,
+        description="postgresql+psycopg:// address of what fraud services on several machines"
+        " share; default: the home folder.",
+    )
     source_database_url: SecretStr | None = Field(
         None, description="Where a query given as --source runs; default: database_url."
     )
@@ -38,6 +44,11 @@ class Settings(BaseSettings):
         "threads", description="threads, dask, or the address of a Dask scheduler (tcp://…)."
     )
 
+    scores_url: str | None = Field(
+        None,
+        description="The s3:// address that published nights lie at, too; default: nowhere else"
+        " than in the home folder.",
+    )
     releases: str | None = Field(
         None,
         validation_alias="TRIPTYCH_RELEASES_URL",
@@ -112,6 +123,14 @@ class Settings(BaseSettings):
         if not nearest.is_dir():
             raise ValueError(f"{nearest} is a file: move it away, or name another folder")
         return home
+
+    @field_validator("scores_url")
+    @classmethod
+    def _bucket(cls, url: str | None) -> str | None:
+        """It is kept in reports, so that nothing secret may stand in it."""
+        if url is None or re.fullmatch(r"s3://[^/\s@?#]+(/[^\s@?#]*)?", url):
+            return url and url.rstrip("/")
+        raise ValueError("use s3://bucket/prefix; keys belong into the variables or files of AWS")
 
     @field_validator("task_runner")
     @classmethod

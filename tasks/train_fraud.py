@@ -13,14 +13,15 @@ from typing import Any
 import prefect.runtime
 from prefect import task
 
-from services.fraud.errors import FraudError, ModelError, PromotionRefused
+from services.fraud.errors import FraudError, ModelError, ModelsUnavailable, PromotionRefused
 from services.fraud.scoring.evaluation import Metrics
-from services.fraud.scoring.registry import Registry
+from services.fraud.scoring.models import Models
 from services.fraud.training.free_table import TableSpec
 from services.fraud.training.gate import Gate
 from services.fraud.training.training_folder import Periods, SimulationSpec, TrainingFolder
 from services.fraud.transactions.foreign import Reading
 from tasks.operations.lineage.made import remember_fraud
+from tasks.operations.shared_history import share_history
 from tasks.orchestration.policies import IO_RETRY, PLAIN
 from tasks.orchestration.progress import RunProgress
 from tasks.orchestration.reporting import (
@@ -53,6 +54,7 @@ class Job:
     wanted: str  # role: champion, shadow or candidate
     override_block: bool
     new_contract: bool
+    models: Models
 
     @property
     def hands_over(self) -> bool:
@@ -80,7 +82,8 @@ def name_run() -> str:
 @contextmanager
 def open_run(params: Any) -> Iterator[Job]:
     """A folder for this run, deleted after it. params: the flow's TrainFraud."""
-    home = Settings().home
+    settings = Settings()
+    home = settings.home
     folder = TrainingFolder(home / "fraud" / "training" / str(prefect.runtime.flow_run.id))
     day = params.run_date or scheduled_time().date()
     try:
@@ -104,6 +107,7 @@ def open_run(params: Any) -> Iterator[Job]:
             wanted="shadow" if params.shadow else "champion" if params.promote else "candidate",
             override_block=params.override_block,
             new_contract=params.new_contract,
+            models=Models(home, settings.fraud_state_url),
         )
     finally:
         folder.clear()
@@ -131,6 +135,8 @@ def _source(params: Any, day: date) -> Path | SimulationSpec | TableSpec:
 @task(**IO_RETRY)
 def read(job: Job) -> int:
     """Read or simulate the transactions."""
+    if job.models.is_shared:
+        job.models.registry().read()  # a database that does not answer is told before the wait
     if job.hands_over and not isinstance(job.source, TableSpec):
         job.folder.check_source(job.home, job.source)  # before the wait
     rows = job.folder.read(job.source, datetime.now(UTC), job.reading)
@@ -172,7 +178,6 @@ def train(job: Job) -> None:
 @task(**PLAIN)
 def compare(job: Job) -> Verdict:
     """Score the test transactions with the champion, and ask the gate."""
-    from services.fraud.scoring import store
     from services.fraud.scoring.card import Card
     from services.fraud.scoring.model_input import describe
     from services.fraud.training.candidate import TFLITE_FILE, begins_as_regression, doubts
@@ -180,11 +185,11 @@ def compare(job: Job) -> Verdict:
 
     data = job.folder.data(job.periods)
     card = Card.read(job.folder.candidate)
-    champion = Registry(job.home).read().champion
+    champion = job.models.registry().read().champion
     metrics, notes, other = None, [], []
     if champion is not None:
         try:
-            folder = store.folder(champion, job.home)
+            folder = job.models.folder(champion)
             if (names := Card.read(folder).names) == card.names:
                 tested = data.rows[data.test]
                 metrics = data.evaluate(tflite_probabilities(folder / TFLITE_FILE, tested))
@@ -193,6 +198,8 @@ def compare(job: Job) -> Verdict:
                     f"it reads {describe(card.names)}, and the champion {describe(names)}, so that"
                     " they cannot be compared (--new-contract)"
                 )
+        except ModelsUnavailable:  # it may be better than its replacement
+            raise
         except ModelError as error:  # it must not keep its own replacement out
             notes.append(f"the champion was not compared: {error}")
     answers = tflite_probabilities(job.folder.candidate / TFLITE_FILE, data.rows[data.test])
@@ -203,7 +210,7 @@ def compare(job: Job) -> Verdict:
         card.metrics, card.baseline_metrics, metrics, from_baseline=from_baseline
     )
     faults += other
-    block = Registry(job.home).blocked()
+    block = job.models.registry().blocked()
     if block is not None and not job.override_block:
         faults.append(f"promotion is blocked: {block} (--override-block promotes all the same)")
     return Verdict(tuple(faults), champion, metrics, tuple(notes))
@@ -212,21 +219,21 @@ def compare(job: Job) -> Verdict:
 @task(**PLAIN)
 def register(job: Job) -> str:
     """Put the candidate into the store, whatever the gate says."""
-    from services.fraud.scoring import store
-
     folder = job.folder.candidate
-    return remember_fraud(job.home, store.save(folder, job.home), folder, job.source)
+    return remember_fraud(job.home, job.models.save(folder), folder, job.source)
 
 
 @task(**IO_RETRY)
 def write_snapshot(job: Job) -> Path | None:
-    """Hand the last weeks to the service, as the history that its state starts from.
+    """Hand the last weeks to the services, as the history that their state starts from.
 
     None: a table of any columns has no customers and terminals, and a candidate needs none.
     """
     if isinstance(job.source, TableSpec) or not job.hands_over:
         return None
-    return job.folder.write_snapshot(job.home, job.source)
+    written = job.folder.write_snapshot(job.home, job.source)
+    share_history(job.home, Settings().fraud_state_url)
+    return written
 
 
 @task(**PLAIN)
@@ -234,7 +241,7 @@ def promote(job: Job, tag: str, verdict: Verdict) -> str:
     """Give the model its role; a candidate that does not pass stays one."""
     from services.fraud.scoring.model_check import checked_registry
 
-    registry = checked_registry(job.home)
+    registry = checked_registry(job.models)
     if job.wanted == "shadow":
         registry.shadow(tag)
     elif job.wanted == "champion":
@@ -253,7 +260,6 @@ def promote(job: Job, tag: str, verdict: Verdict) -> str:
 @task(**PLAIN)
 def write_report(job: Job, tag: str, role: str, verdict: Verdict) -> None:
     """The figures, in the UI and on the terminal."""
-    from services.fraud.scoring import store
     from services.fraud.scoring.card import Card
     from services.fraud.state import snapshot
     from services.fraud.training import metrics
@@ -269,9 +275,9 @@ def write_report(job: Job, tag: str, role: str, verdict: Verdict) -> None:
         faults=verdict.faults if job.wanted == "champion" else (),
         notes=verdict.notes,
         where={
-            "model": str(store.folder(tag, job.home)),
+            "model": str(job.models.folder(tag)),
             "snapshot": str(pointer.file) if pointer else "none",
-            "registry": str(Registry(job.home).file),
+            "registry": job.models.registry().place,
         },
     )
     add_table("train-fraud-figures", metrics.render_table(result))

@@ -3,6 +3,9 @@
 FraudError
 ├── TransactionsError   the transactions that were given
 ├── ModelError          a model, its card, or a store without one
+│   └── ModelsUnavailable   the database that several machines share models in
+│       ├── ModelsBusy      it is locked, restarting or away: try again
+│       └── ModelsNotShared nothing is in it yet, and this home has a champion
 ├── PromotionRefused    a candidate that the gate or a block keeps from becoming champion
 ├── StateUnavailable    the windows of customers and terminals cannot be read
 ├── StateBusy           others keep a transaction from being recorded just now
@@ -25,6 +28,18 @@ class TransactionsError(FraudError):
 
 class ModelError(FraudError):
     """A model cannot be used: it is missing, damaged, or does not fit its card."""
+
+
+class ModelsUnavailable(ModelError, StorageError):
+    """The database that several machines share models in cannot be used as asked."""
+
+
+class ModelsBusy(ModelsUnavailable, StorageBusy):
+    """The database of shared models is locked, restarting or out of reach; later it may answer."""
+
+
+class ModelsNotShared(ModelsUnavailable):
+    """No model has a role in the shared database yet, and one has in this home."""
 
 
 class PromotionRefused(FraudError):

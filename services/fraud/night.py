@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from services.fraud.errors import FraudError, ModelError, TransactionsError
 from services.fraud.scoring.handbook_rules import possible_rows
 from services.fraud.scoring.model_input import ModelInput, describe
-from services.fraud.scoring.registry import Registry
+from services.fraud.scoring.models import Models
 from services.fraud.scoring.schema import LARGEST
 from services.fraud.scoring.scorer import FraudScorer
 from services.fraud.settings import ServiceSettings
@@ -54,7 +54,8 @@ def main() -> int:
         sys.stderr.write(f"error: TRIPTYCH_{str(fault['loc'][0]).upper()}: {fault['msg']}\n")
         return 2
     try:
-        scored = score_table(given.source, given.output, open_champion(settings.home))
+        models = Models(settings.home, settings.fraud_state_url)
+        scored = score_table(given.source, given.output, open_champion(models))
     except (FraudError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
@@ -65,17 +66,15 @@ def main() -> int:
     return 0
 
 
-def open_champion(home: Path) -> FraudScorer:
+def open_champion(models: Models) -> FraudScorer:
     """The model that answers.
 
     Raises: ModelError: there is none, or its files are damaged.
     """
-    from services.fraud.scoring import store
-
-    tag = Registry(home).read().champion
+    tag = models.registry().read().champion
     if tag is None:
         raise ModelError("there is no model: train one with python -m flows.train_fraud")
-    return FraudScorer(store.folder(tag, home), tag)
+    return FraudScorer(models.folder(tag), tag)
 
 
 def score_table(source: Path, output: Path, scorer: FraudScorer) -> Scored:

@@ -16,11 +16,12 @@ from circus.sockets import CircusSocket  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
 from services.fraud import supervisor
-from services.fraud.errors import LogError
+from services.fraud.errors import LogError, StateUnavailable
 from services.fraud.http import header_limits
 from services.fraud.log.database import Database
 from services.fraud.metrics_folder import MetricsFolder
 from services.fraud.settings import ServiceSettings
+from services.fraud.state.in_postgres.address import StateAddress
 from services.reporting.traces import TracesError, tracer_provider
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def _settings() -> ServiceSettings:
     try:
         settings = ServiceSettings()
         Database(settings.log_url, patience_s=1).close()
+        if settings.state_url:
+            StateAddress(settings.state_url).close()
         if settings.traces_url:
             tracer_provider("triptych-fraud", settings.traces_url).shutdown()
     except ValidationError as error:
@@ -41,6 +44,8 @@ def _settings() -> ServiceSettings:
         sys.exit(f"error: TRIPTYCH_{str(fault['loc'][0]).upper()}: {message}")
     except LogError as error:
         sys.exit(f"error: TRIPTYCH_DATABASE_URL: {error}")
+    except StateUnavailable as error:
+        sys.exit(f"error: TRIPTYCH_FRAUD_STATE_URL: {error}")
     except TracesError as error:
         sys.exit(f"error: {error}")
     return settings

@@ -43,6 +43,12 @@ class ServiceSettings(BaseSettings):
         36.0, gt=0, description="Answers from an older state say that they are degraded."
     )
 
+    fraud_state_url: SecretStr | None = Field(
+        None,
+        description="Address of a PostgreSQL that holds the state, for any number of machines;"
+        " default: a file in the home folder.",
+    )
+
     traces_url: str | None = Field(
         None, description="Where spans of answers are sent: a receiver of OTLP over HTTP."
     )
@@ -83,7 +89,23 @@ class ServiceSettings(BaseSettings):
             return f"sqlite:///{self.home / 'triptych.db'}"
         return self.database_url.get_secret_value()
 
+    @property
+    def state_url(self) -> str | None:
+        """The address of the database that holds the state; None: the file in the home does."""
+        return self.fraud_state_url.get_secret_value() if self.fraud_state_url else None
+
+    @property
+    def state_holds_log(self) -> bool:
+        """Whether the state lies in the database that answers are logged in."""
+        return self.state_url is not None and _same(self.state_url, self.log_url)
+
 
 def split_keys(keys: SecretStr) -> tuple[str, ...]:
     """The keys in a comma-separated list, without blanks around them."""
     return tuple(filter(None, (key.strip() for key in keys.get_secret_value().split(","))))
+
+
+def _same(url: str, other: str) -> bool:
+    """Whether two addresses are one, however the driver is named."""
+    (_, _, place), (_, _, other_place) = url.partition("://"), other.partition("://")
+    return url.startswith("postgres") and other.startswith("postgres") and place == other_place

@@ -15,7 +15,7 @@ from services.fraud.http.body_reader import BodyReader, Receive
 from services.fraud.http.web import App, Scope, Send, Web
 from services.fraud.scoring.detector import Detector, Rows
 from services.fraud.scoring.scorer import FraudScorer
-from services.fraud.state.window_counts import Transaction
+from services.fraud.state.state import Transaction
 from services.fraud.transactions.features import Windows
 
 UNTRACED = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds

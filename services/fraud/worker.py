@@ -1,5 +1,6 @@
 """One worker process of the service: its parts, put together, and what goes on beside requests."""
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -8,19 +9,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services.fraud.errors import FraudError
+from services.fraud.errors import FraudError, LogError
 from services.fraud.http.web import Limits, Web
+from services.fraud.log.database import Database
+from services.fraud.log.loader import PATIENCE_S
 from services.fraud.log.log import AnswerLog
 from services.fraud.metrics import Metrics
 from services.fraud.metrics_folder import MetricsFolder
-from services.fraud.scoring import store
 from services.fraud.scoring.champion import Champion
 from services.fraud.scoring.detector import Detector
-from services.fraud.scoring.registry import Registry
+from services.fraud.scoring.models import Models
 from services.fraud.settings import ServiceSettings
 from services.fraud.state.held_state import HeldState
-from services.fraud.state.snapshot import read_pointer, state_path
-from services.fraud.state.state import State
+from services.fraud.state.place import StatePlace
+from services.fraud.state.snapshot import read_pointer
 from services.fraud.supervisor import Watch
 from services.reporting.traces import tracer_provider
 
@@ -48,7 +50,7 @@ class Worker:
         when that ends, so does this process.
 
         Raises:
-            LogError: the address of the database is none.
+            LogError, ModelsUnavailable: the address of a database is none.
             TracesError: an address for traces is set, and they cannot be sent.
             OSError: the home folder cannot be written.
         """
@@ -56,15 +58,18 @@ class Worker:
         self._traces = tracer_provider("triptych-fraud", url) if url else None
         detector_of, web_of = _answering(self._traces)
         self._home, self._packed = settings.home, packed
-        self._state_path = state_path(settings.home)
+        self._place = StatePlace(settings.home, settings.state_url, settings.state_holds_log)
+        if settings.state_holds_log:
+            _make_log(settings.log_url)
         self._log = AnswerLog(settings.log_url, settings.home / "fraud" / "spill")
         self._folder = MetricsFolder(settings.home, server) if server else None
         self._metrics = Metrics(self._folder.path if self._folder else None)
         self._watch = Watch(server) if server else None
-        self._champion = self._open_champion(Registry(settings.home))
+        self._models = Models(settings.home, settings.fraud_state_url, serves=True)
+        self._champion = self._open_champion()
         history = _Periodic(self._load_history, SELDOM_S)
         history.once()
-        self._state = HeldState(self._state_path)
+        self._state = HeldState(self._place)
         self._detector = detector_of(
             self._champion,
             self._state,
@@ -80,17 +85,19 @@ class Worker:
             _Periodic(self._state.refresh, OFTEN_S),
             _Periodic(self._report, OFTEN_S),
         ]
-        self._start()
-        if not settings.keys:
-            logger.warning("TRIPTYCH_API_KEYS is not set: only this machine is answered")
+        self._start(is_for_this_machine=not settings.keys)
 
-    def _open_champion(self, registry: Registry) -> Champion:
-        default = self._packed[0] if self._packed else None
-        champion = Champion(registry, self._model_folder, default=default, on_swap=self._swapped)
+    def _open_champion(self) -> Champion:
+        champion = Champion(
+            self._models.registry(),
+            self._model_folder,
+            default=self._packed[0] if self._packed else None,
+            on_swap=self._swapped,
+        )
         champion.refresh()
         return champion
 
-    def _start(self) -> None:
+    def _start(self, *, is_for_this_machine: bool) -> None:
         """What goes on beside requests; and what is missing is logged."""
         for periodic in self._beside:
             periodic.start()
@@ -102,6 +109,8 @@ class Worker:
         if not found["ready"]:
             missing = found["waiting_for"]
             logger.error("nothing answers, and /readyz says 503, for want of this: %s", missing)
+        if is_for_this_machine:
+            logger.warning("TRIPTYCH_API_KEYS is not set: only this machine is answered")
 
     def close(self) -> None:
         """Write what has been answered, to the database or, failing that, into a file."""
@@ -110,6 +119,7 @@ class Worker:
         self._log.close()
         self._report()
         self._state.close()
+        self._models.close()
         if self._traces:
             self._traces.shutdown()
         if self._folder:
@@ -120,18 +130,20 @@ class Worker:
     def _model_folder(self, tag: str) -> Path:
         if self._packed and tag == self._packed[0]:
             return self._packed[1]
-        return store.folder(tag, self._home)
+        return self._models.folder(tag)
 
     def _swapped(self, succeeded: bool) -> None:
         (self._metrics.swaps if succeeded else self._metrics.swap_failures).inc()
 
     def _load_history(self) -> None:
-        """Bring the state up to the newest snapshot, by a connection of this thread's own."""
+        """Bring the state up to the newest snapshot, opened by this thread for itself."""
         pointer = read_pointer(self._home)
         if pointer is None:
             return
-        with closing(State(self._state_path)) as state:
-            if state.snapshot != pointer.digest:
+        with closing(self._place.open()) as state:
+            # What machines share gets snapshots by flows: that of this home may be an old one.
+            is_old = self._place.url is not None and (state.as_of or 0) >= pointer.as_of
+            if state.snapshot != pointer.digest and not is_old:
                 logger.info("history of %d rows: %s", pointer.rows, state.load(pointer))
 
     def _report(self) -> None:
@@ -140,6 +152,15 @@ class Worker:
         if age_s is not None:
             self._metrics.state_age.set(age_s)
         self._metrics.logged(self._log.counted())
+
+
+def _make_log(url: str) -> None:
+    """Make the log's tables, where answers are logged as they are recorded.
+
+    A database that is away has them made later, by the log itself.
+    """
+    with contextlib.suppress(LogError), closing(Database(url, patience_s=PATIENCE_S)) as database:
+        database.prepare()
 
 
 def _limits(settings: ServiceSettings) -> Limits:

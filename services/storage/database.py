@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal
 import sqlalchemy as sa
 
 from services.storage.errors import StorageBusy, StorageError
+from services.storage.hanging import cut_hanging
 
 PATIENCE_S = 60.0
 MAX_REASON = 400  # characters
@@ -66,12 +67,23 @@ class Database:
     busy: ClassVar[type[StorageError]] = StorageBusy
     synchronous: ClassVar[Literal["FULL", "NORMAL"]] = "FULL"
 
-    def __init__(self, url: str, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        patience_s: float = PATIENCE_S,
+        keeps_open: bool = True,
+        hangs_after_s: float | None = None,
+    ) -> None:
         """Read the address; connect to nothing yet.
 
         Args:
             patience_s: how long a lock, or a silent server, is waited for. What the address
                 itself says goes first.
+            keeps_open: whether a connection to PostgreSQL waits for the next transaction, until
+                `close`.
+            hangs_after_s: how long a transaction on PostgreSQL may take before its connection is
+                cut, as the server hangs; None: for ever.
 
         Raises: StorageError: not an address, another kind of database, or no driver.
         """
@@ -80,7 +92,10 @@ class Database:
         self.is_postgres = self._url.get_backend_name() == "postgresql"
         try:
             if self.is_postgres:
-                self._engine = _postgres_engine(self._url, patience_s)
+                pings = keeps_open and hangs_after_s is None
+                self._engine = _postgres_engine(self._url, patience_s, keeps_open, pings)
+                if hangs_after_s is not None:
+                    cut_hanging(self._engine, hangs_after_s)
             else:
                 self._engine = _sqlite_engine(self._url, patience_s, self.synchronous)
         except ModuleNotFoundError as error:
@@ -125,6 +140,8 @@ class Database:
         except (sa.exc.ArgumentError, ValueError):
             # The cause is not chained: it may show the whole address.
             raise self.error(f"the database address is not of the form {_KNOWN}") from None
+        if "@" in (address.host or ""):  # what stands before it is the rest of a password
+            raise self.error("write each @ in the password of the database address as %40")
         if address.drivername in ("postgresql", "postgres"):
             address = address.set(drivername="postgresql+psycopg")
         if address.drivername in ("sqlite", "sqlite+pysqlite"):
@@ -150,6 +167,25 @@ class Database:
             reason = reason.replace(str(self._url.password), "***")
         kind = self.busy if is_busy(error) else self.error
         return kind(f"database {self.address}: {reason}")
+
+
+class PostgresDatabase(Database):
+    """One for which SQLite will not do.
+
+    Attributes:
+        form: what the address is to be; told where it is none of a PostgreSQL.
+    """
+
+    form: ClassVar[str]
+
+    def _read_address(self, url: str) -> sa.URL:
+        try:
+            address = super()._read_address(url)
+        except StorageError:  # it tells of other databases
+            raise self.error(self.form) from None
+        if address.get_backend_name() != "postgresql":
+            raise self.error(self.form)
+        return address
 
 
 def begin(connection: sa.Connection, *, writes: bool) -> sa.RootTransaction:
@@ -209,7 +245,7 @@ def _without_password(url: sa.URL) -> str:
     return url.set(query=query).render_as_string(hide_password=True)
 
 
-def _postgres_engine(url: sa.URL, patience_s: float) -> sa.Engine:
+def _postgres_engine(url: sa.URL, patience_s: float, keeps_open: bool, pings: bool) -> sa.Engine:
     patience_ms = round(patience_s * 1000)
     options: dict[str, Any] = {
         "prepare_threshold": None,  # poolers like PgBouncer lose prepared statements
@@ -219,7 +255,10 @@ def _postgres_engine(url: sa.URL, patience_s: float) -> sa.Engine:
         "options": f"-c lock_timeout={patience_ms}",
     }
     given = {name: value for name, value in options.items() if name not in url.query}
-    return sa.create_engine(url, connect_args=given, pool_pre_ping=True, hide_parameters=True)
+    pool: dict[str, Any] = {} if keeps_open else {"poolclass": sa.NullPool}
+    return sa.create_engine(
+        url, connect_args=given, hide_parameters=True, pool_pre_ping=pings, **pool
+    )
 
 
 def _sqlite_engine(url: sa.URL, patience_s: float, synchronous: str) -> sa.Engine:

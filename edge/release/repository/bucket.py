@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from edge.release.errors import RepositoryError
 from edge.release.repository.storage import LOCK, PATIENCE_S, Conflict, holder
+from services.storage.bucket import BucketError, connect
 
 LEASE_S = 300.0
 _POLL_S = 0.5
@@ -178,25 +178,10 @@ def open_bucket(url: str) -> BucketStorage:
 
     Raises: RepositoryError: no bucket is named, or boto3 is not installed.
     """
-    parts = urlsplit(url)
-    if not parts.netloc:
-        raise RepositoryError(f"{url} names no bucket: use s3://bucket/prefix")
     try:
-        import boto3
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError
-    except ImportError as error:
-        raise RepositoryError(
-            f"{url} needs boto3, which is not installed: pip install boto3"
-        ) from error
-    config = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10)
-    try:
-        session = boto3.session.Session()
-        region = session.region_name or "us-east-1"  # servers beside Amazon's have no regions
-        client = session.client("s3", config=config, region_name=region)
-    except BotoCoreError as error:
-        raise RepositoryError(f"{url} cannot be opened: {error}") from error
-    return BucketStorage(parts.netloc, parts.path, client)
+        return BucketStorage(*connect(url))
+    except BucketError as error:
+        raise RepositoryError(str(error)) from error
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import sqlalchemy as sa
+from pydantic import SecretStr
 
 from services.fraud.audit.answers import read_day
 from services.fraud.audit.labels import LoadedLabels, load_labels
@@ -19,11 +20,11 @@ from services.fraud.audit.nightly_snapshot import (
     snapshot_of_log,
 )
 from services.fraud.audit.verdict import Limits, Verdict, enforce, judge
-from services.fraud.errors import ModelError
+from services.fraud.errors import ModelError, ModelsUnavailable
 from services.fraud.log.database import Database
 from services.fraud.log.tables import FRAUD_DAILY_METRICS, FRAUD_DRIFT
 from services.fraud.scoring.card import Card
-from services.fraud.scoring.registry import Registry
+from services.fraud.scoring.models import Models
 from services.fraud.transactions.foreign import Reading
 
 
@@ -40,11 +41,17 @@ class AuditRun:
     transactions: Path | None = None
     reading: Reading | None = None  # how the transactions are read
     longest_pause_s: float = LONGEST_PAUSE_S  # in the log, before history counts as missing
+    state_url: SecretStr | None = None  # of the database that several machines share
 
     @property
     def report(self) -> Path:
         name = f"{self.period.run_date.isoformat()}-{self.run_id[:8]}.html"
         return self.home / "fraud" / "reports" / name
+
+    @property
+    def models(self) -> Models:
+        """Where models and their roles are."""
+        return Models(self.home, self.state_url)
 
     @property
     def database(self) -> Database:
@@ -94,8 +101,8 @@ def measure(run: AuditRun, advance: Callable[[], None]) -> Audit:
             yield day, read_day(database, day)
             advance()
 
-    champion = Registry(run.home).read().champion
-    found = audit(days(), run.period, champion, cards_of(run.home))
+    champion = run.models.registry().read().champion
+    found = audit(days(), run.period, champion, cards_of(run.models))
     write_audit(database, found, run.run_id)
     return found
 
@@ -117,18 +124,18 @@ def write_audit(database: Database, audit: Audit, run_id: str) -> None:
 
 def decide(run: AuditRun, found: Audit) -> Verdict:
     """Judge the champion, and block promotion or allow it again."""
-    return enforce(judge(found, run.limits), Registry(run.home), found)
+    return enforce(judge(found, run.limits), run.models.registry(), found)
 
 
-def cards_of(home: Path) -> Cards:
-    """The cards of the models in the store, each read once; None for what is not there."""
+def cards_of(models: Models) -> Cards:
+    """The cards of the models that there are, each read once; None for what is not there."""
 
     @cache
     def card(tag: str) -> Card | None:
-        from services.fraud.scoring import store
-
         try:
-            return Card.read(store.folder(tag, home))
+            return Card.read(models.folder(tag))
+        except ModelsUnavailable:  # it may be there
+            raise
         except ModelError:
             return None
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from services.fraud.errors import OtherContract, StateBusy, StateUnavailable, TransactionConflict
+from services.fraud.errors import FraudError, StateBusy
 from services.fraud.http import batch
 from services.fraud.http.arrow_body import TABLES, Unreadable
 from services.fraud.http.body_reader import BodyReader, Receive
@@ -23,7 +23,7 @@ from services.fraud.http.callers import Callers
 from services.fraud.http.header_values import joined
 from services.fraud.http.openapi import Documents
 from services.fraud.http.page import PAGE
-from services.fraud.http.problem import BUSY, Headers, HttpProblem, busy, wait
+from services.fraud.http.problem import BUSY, Headers, HttpProblem, busy, problem_of
 from services.fraud.http.request_body import (
     check_head,
     parsed,
@@ -200,15 +200,15 @@ class Web:
         self._metrics.took(endpoint.path, time.perf_counter() - began)
         return 200, answer, media
 
-    def _detect(self, body: bytes, request_id: str, began: float) -> bytes:
+    async def _detect(self, body: bytes, request_id: str, began: float) -> bytes:
         scorer = self._detector.scorer()
         given = parsed_features(scorer.input, body)
         return self._detector.detect(
             scorer, given.transaction_data, request_id, began, reasons=given.reasons
         )
 
-    def _score(self, body: bytes, request_id: str, began: float) -> bytes:
-        return self._detector.score(parsed(RawTransaction, body), request_id, began)
+    async def _score(self, body: bytes, request_id: str, began: float) -> bytes:
+        return await self._detector.score(parsed(RawTransaction, body), request_id, began)
 
     def _batch(
         self, body: bytes, given_type: str, accept: str, request_id: str, began: float
@@ -254,28 +254,19 @@ def _called(answer: Callable[..., Any], *arguments: Any) -> Any:
     """What an endpoint answers; errors of the panel become problems."""
     try:
         return answer(*arguments)
-    except NotReady as error:
-        raise wait("not_ready", str(error), 5) from None
-    except TransactionConflict as error:
-        raise HttpProblem(409, "conflict", str(error)) from None
-    except OtherContract as error:
-        raise HttpProblem(409, "other_contract", str(error)) from None
-    except StateUnavailable as error:
-        logger.error("%s", error)
-        raise wait(
-            "state_unavailable",
-            "the windows of customers and terminals cannot be read; /detect_fraud needs none",
-            5,
-        ) from None
+    except (NotReady, FraudError) as error:
+        raise problem_of(error) from None
 
 
-async def _called_again(answer: Callable[..., Any], *arguments: Any) -> Any:
+async def _called_again(answer: Callable[..., Awaitable[bytes]], *arguments: Any) -> bytes:
     """What an endpoint answers. While others write the state, requests beside it go on."""
     while True:
         try:
-            return _called(answer, *arguments)
+            return await answer(*arguments)
         except StateBusy:
             await asyncio.sleep(ASK_AGAIN_S)
+        except (NotReady, FraudError) as error:
+            raise problem_of(error) from None
 
 
 def _check_method(endpoint: Endpoint, method: str) -> None:

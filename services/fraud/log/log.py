@@ -7,7 +7,8 @@
   wait in memory, and go straight to the database; beyond `CAPACITY` they are dropped.
 - All is counted: `written`, `waiting`, `spilled`, `dropped`, `failures`.
 - A worker that is killed loses the rows of its last `EVERY_S`; `close` loses none, nor does the
-  end of the process that writes.
+  end of the process that writes. Rows that a state on the same database has written together with
+  their answers never come here, and are only counted.
 """
 
 import contextlib
@@ -74,6 +75,7 @@ class AnswerLog:
         self._files_lock = threading.Lock()  # of the three above
         self._counted = {"written": 0, "dropped": 0, "failures": 0}  # by the processes
         self._spilled = self._lost = self._refused = 0  # two, since each belongs to one thread
+        self._beside = 0  # rows that others have written
         self._fault: str | None = None  # of the disk, as it was logged last
         self._release_at = 0.0
         self._stop, self._is_idle = threading.Event(), threading.Event()
@@ -84,6 +86,10 @@ class AnswerLog:
     def add(self, row: Row) -> None:
         """Log an answer: the values of a `Prediction`, as a plain tuple."""
         self._put(PREDICTIONS, row)
+
+    def count_written(self) -> None:
+        """Count an answer whose row somebody else has written to the database."""
+        self._beside += 1
 
     def add_labels(self, rows: Iterable[Row]) -> None:
         """Log what transactions have turned out to be: the values of a `Label` each."""
@@ -113,6 +119,7 @@ class AnswerLog:
         with self._files_lock:
             waiting = len(self._rows) + self._file_rows + self._look_at_files()
         counted = {**self._counted, "waiting": waiting, "spilled": self._spilled}
+        counted["written"] += self._beside
         counted["dropped"] += self._lost + self._refused
         return counted
 

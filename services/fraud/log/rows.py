@@ -69,6 +69,7 @@ class Kind:
             connection.exec_driver_sql(_insert_values(self, len(part)), values)
 
 
+_PREDICTION_COLUMNS = tuple(str(column.name) for column in FRAUD_PREDICTIONS.columns)
 _ANSWERED_AT = Prediction._fields.index("answered_at")
 _FEATURES = Prediction._fields.index("features")
 _OWN_FEATURES = Prediction._fields.index("own_features")
@@ -110,6 +111,13 @@ LABELS = Kind(
 )
 BATCHES = Kind(FRAUD_BATCHES, Batch._fields, "DO NOTHING", _batch)
 KINDS = {kind.table.name: kind for kind in (PREDICTIONS, LABELS, BATCHES)}
+
+
+def as_document(row: Row) -> bytes:
+    """The values of a `Prediction` as a row of `fraud_predictions`: a JSON object by column."""
+    values = dict(zip(_PREDICTION_COLUMNS, _prediction(row), strict=True))
+    values["answered_at"] += "+00:00"
+    return orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def latest_labels(rows: Iterable[Row]) -> list[Row]:

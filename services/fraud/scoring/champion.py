@@ -4,6 +4,9 @@ A new champion is opened, warmed up and checked against its card beside the one 
 takes over between two requests. One that cannot be opened is reported and tried again later, for
 its files may be on their way; the one before goes on. What happens is told in the log, in one line
 each and once; what is not as the registry has it stays in `fault` for as long as it is so.
+
+A registry that cannot be read, as one in a database that is away, changes nothing. A process that
+starts then answers by what its home saw last, and says so.
 """
 
 import logging
@@ -12,10 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from services.fraud.errors import FraudError
+from services.fraud.model_storage.standing import Standing
 from services.fraud.scoring.registry import Registry
 from services.fraud.scoring.scorer import FraudScorer
 
 AGAIN_AFTER_S = 5.0
+SLOW_S = 5.0  # a look at the registry that takes longer is a fault
 REGISTRY, CHAMPION, SHADOW, STORE = "registry", "champion", "shadow", "store"  # what may be wrong
 MISSING = (
     "a model: train one with python -m flows.train_fraud, or register yours with"
@@ -56,12 +61,17 @@ class Champion:
         self._faults: dict[str, str] = {}  # by what is wrong
         self._registry, self._folder, self._default = registry, folder, default
         self._on_swap = on_swap
+        self._seen: Standing | None = None  # what is gone by, as the registry could not be read
+        self._began: float | None = None  # when the look at the registry did that goes on now
         self._failed: dict[str, float] = {}  # when to try again
 
     @property
     def fault(self) -> str | None:
         """In which ways what answers is not what is registered; None if it is."""
-        return "; ".join(self._faults.values()) or None
+        began, faults = self._began, dict(self._faults)
+        if began is not None and time.monotonic() - began > SLOW_S and REGISTRY not in faults:
+            faults[REGISTRY] = f"{self._registry.place} does not answer"
+        return "; ".join(faults.values()) or None
 
     @property
     def lacking(self) -> str | None:
@@ -73,12 +83,9 @@ class Champion:
 
         From one thread at a time.
         """
-        try:
-            standing = self._registry.read()
-        except (FraudError, OSError) as error:
-            self._report(REGISTRY, str(error))
+        standing = self._look()
+        if standing is None:
             return
-        self._mended(REGISTRY)
         self.registered = standing.champion or self._default
         self.scorer = self._taken_up(CHAMPION, self.registered, self.scorer) or self.scorer
         is_swapped = self.scorer is not None and self.scorer.tag == standing.champion
@@ -87,6 +94,29 @@ class Champion:
         self._look_for_files()
         named = (self.registered, standing.shadow)
         self._failed = {tag: due for tag, due in self._failed.items() if tag in named}
+
+    def _look(self) -> Standing | None:
+        """How models stand; None: that is not known, and all stays as it is."""
+        self._began = time.monotonic()
+        try:
+            standing = self._registry.read()
+        except (FraudError, OSError) as error:
+            if self.scorer is None:
+                self._seen = self._registry.last_seen()
+            is_new = REGISTRY not in self._faults  # a database is away in changing words
+            self._report(REGISTRY, f"{error}{self._meanwhile()}", is_new=is_new)
+            return self._seen if self.scorer is None else None
+        finally:
+            self._began = None
+        self._seen = None
+        self._mended(REGISTRY)
+        return standing
+
+    def _meanwhile(self) -> str:
+        """What answers while the registry cannot be read."""
+        if self._seen is not None and self._seen.champion:
+            return f"; {self._seen.champion}, champion when it was read last, is gone by"
+        return f"; {self.scorer.tag} goes on answering" if self.scorer else ""
 
     def _taken_up(
         self, role: str, tag: str | None, current: FraudScorer | None
@@ -117,7 +147,7 @@ class Champion:
 
     def _look_for_files(self) -> None:
         """A model in memory needs its files no more, but the next process does."""
-        if self.scorer is None or self.scorer.is_stored():
+        if self.scorer is None or self.scorer.is_stored() or self._is_found(self.scorer.tag):
             self._mended(STORE)
         else:
             self._report(
@@ -126,8 +156,16 @@ class Champion:
                 " process that starts would find them",
             )
 
-    def _report(self, what: str, why: str) -> None:
-        if self._faults.get(what) != why:
+    def _is_found(self, tag: str) -> bool:
+        """Whether files that were gone are there again, as from a database."""
+        try:
+            return (self._folder(tag) / "model.tflite").is_file()
+        except (FraudError, OSError):
+            return False
+
+    def _report(self, what: str, why: str, *, is_new: bool | None = None) -> None:
+        """is_new: whether to log it; None: if it is another reason than before."""
+        if self._faults.get(what) != why if is_new is None else is_new:
             logger.error("%s: %s", what, why)
         self._faults[what] = why
 

@@ -1,7 +1,7 @@
 """The fraud detector behind the door: features, probability, decision, reasons, and its records.
 
-Knows no HTTP. Every method but `score_rows` is called from the event loop's thread alone, and
-takes microseconds.
+Knows no HTTP. Every method but `score_rows` and `label` is called from the event loop's thread
+alone, and keeps it for microseconds.
 """
 
 import hashlib
@@ -17,17 +17,18 @@ from numpy.typing import NDArray
 
 from services.fraud.errors import OtherContract, StateUnavailable
 from services.fraud.log.log import AnswerLog
+from services.fraud.log.rows import Row, as_document
 from services.fraud.log.tables import Batch
 from services.fraud.log.tables import Label as LabelRow
 from services.fraud.metrics import Metrics
+from services.fraud.scoring.answered import Answered, ms_since
 from services.fraud.scoring.champion import Champion
 from services.fraud.scoring.model_input import describe
 from services.fraud.scoring.schema import GivenLabel, RawTransaction
 from services.fraud.scoring.scorer import FraudScorer
 from services.fraud.state.completeness import NO_SNAPSHOT, NOT_RECORDED, Coverage
 from services.fraud.state.held_state import HeldState
-from services.fraud.state.state import PATIENCE_S
-from services.fraud.state.window_counts import Transaction
+from services.fraud.state.state import PATIENCE_S, Transaction
 from services.fraud.transactions.features import Windows, assemble
 
 IMPATIENT_S = 0.01  # of the one after a request that has waited in vain
@@ -86,20 +87,21 @@ class Detector:
 
         began: `time.perf_counter()` when the request had arrived. reasons: whether to give them.
         """
-        probability, is_fraud = self._decide(scorer, features)
-        self._record("/detect_fraud", scorer, features, probability, is_fraud, request_id, began)
+        answered = Answered("/detect_fraud", scorer, request_id, began, features=features)
+        answered.probability, answered.is_fraud = self._decide(scorer, features)
+        self._record(answered)
         answer = {
-            "is_fraud": is_fraud,
-            "probability": probability,
+            "is_fraud": answered.is_fraud,
+            "probability": answered.probability,
             **_of_model(scorer, request_id),
         }
         if reasons:
             answer["reasons"] = (
-                scorer.causes(features, probability) if scorer.knows_typical else None
+                scorer.causes(features, answered.probability) if scorer.knows_typical else None
             )
         return orjson.dumps(answer)
 
-    def score(self, raw: RawTransaction, request_id: str, began: float) -> bytes:
+    async def score(self, raw: RawTransaction, request_id: str, began: float) -> bytes:
         """Answer for a raw transaction, as JSON; a retry gets the bytes of the first answer.
 
         Raises:
@@ -112,42 +114,37 @@ class Detector:
         scorer, state = self.scorer(), self._state.get()
         keys, cents = (raw.transaction_id, raw.customer_id, raw.terminal_id), raw.amount * 100
         transaction = Transaction(*keys, round(cents), epoch_s(raw.time))
-        age_s, degraded = self._history(state.coverage, transaction.time)
-        features: list[float] = []
-        decision: dict[str, Any] = {  # a `ScoreAnswer`
-            **dict.fromkeys(("is_fraud", "probability")),
-            **_of_model(scorer, request_id),
-            "transaction_id": raw.transaction_id,
-            "reasons": [],
-            "state_age_s": age_s,
-            "degraded": degraded,
-        }
+        answered = Answered("/score_transaction", scorer, request_id, began, transaction)
+        decision: dict[str, Any] = {}  # a `ScoreAnswer`
 
-        def decide(windows: Windows) -> bytes:
-            features[:] = map(float, self._features(scorer, transaction, windows))
-            decision["probability"], decision["is_fraud"] = self._decide(scorer, features)
-            decision["reasons"] = scorer.causes(features, decision["probability"])
+        def decide(windows: Windows, covered: Coverage | None) -> bytes:
+            self._decide_on(answered, transaction, windows, covered)
+            decision.update(
+                is_fraud=answered.is_fraud,
+                probability=answered.probability,
+                **_of_model(scorer, request_id),
+                transaction_id=raw.transaction_id,
+                reasons=scorer.causes(answered.features, answered.probability),
+                state_age_s=answered.state_age_s,
+                degraded=answered.degraded,
+            )
             return orjson.dumps(decision)
 
-        patient = time.perf_counter() - began < self._patience_s
-        outcome = state.once(transaction, decide, asks_again=patient)
+        outcome = await state.once(
+            transaction,
+            decide,
+            asks_again=time.perf_counter() - began < self._patience_s,
+            log_row=lambda: as_document(self._row(answered)),
+        )
         self._patience_s = PATIENCE_S if outcome.recorded else IMPATIENT_S
         if not outcome.new:
             self._metrics.retries.inc()
             return outcome.answer
         if not outcome.recorded:
-            degraded.append(NOT_RECORDED)
-        for reason in degraded:
+            answered.degraded.append(NOT_RECORDED)
+        for reason in answered.degraded:
             self._metrics.degraded.labels(reason).inc()
-        answered = (features, decision["probability"], decision["is_fraud"], request_id, began)
-        self._record(
-            "/score_transaction",
-            scorer,
-            *answered,
-            transaction=transaction,
-            state_age_s=age_s,
-            degraded=",".join(degraded) or None,
-        )
+        self._record(answered, is_logged=outcome.logged)
         return outcome.answer if outcome.recorded else orjson.dumps(decision)
 
     def score_rows(
@@ -173,7 +170,7 @@ class Detector:
                 int(is_fraud.sum()),
                 scorer.tag,
                 time.time(),
-                _ms_since(began),
+                ms_since(began),
                 hashlib.sha256(body).hexdigest(),
             )
         )
@@ -215,11 +212,22 @@ class Detector:
             "waiting_for": "; ".join(filter(None, (self._champion.lacking, fault))) or None,
         }
 
-    def _history(self, covered: Coverage | None, time: int) -> tuple[float | None, list[str]]:
-        """How old it is at that time, and why windows may be incomplete."""
+    def _decide_on(
+        self,
+        answered: Answered,
+        transaction: Transaction,
+        windows: Windows,
+        covered: Coverage | None,
+    ) -> None:
+        """Decide by the windows, and say how old they are, and why they may be incomplete."""
         if covered is None:  # nothing is known to be complete
-            return None, [NO_SNAPSHOT]
-        return max(0.0, float(time - covered.as_of)), covered.faults(time, self._max_state_age_s)
+            answered.state_age_s, answered.degraded = None, [NO_SNAPSHOT]
+        else:
+            answered.state_age_s = max(0.0, float(transaction.time - covered.as_of))
+            answered.degraded = covered.faults(transaction.time, self._max_state_age_s)
+        found = self._features(answered.scorer, transaction, windows)
+        answered.features = list(map(float, found))
+        answered.probability, answered.is_fraud = self._decide(answered.scorer, answered.features)
 
     def _features(self, scorer: FraudScorer, given: Transaction, windows: Windows) -> list[Any]:
         """The features of a raw transaction. Raises: OtherContract: the model reads others."""
@@ -234,55 +242,25 @@ class Detector:
         began = time.perf_counter()
         probability = scorer.probability(features)
         self._metrics.model_time.observe(time.perf_counter() - began)
-        self._metrics.probability.observe(probability)
-        is_fraud = probability >= scorer.threshold
-        if is_fraud:
-            self._metrics.flagged.inc()
-        return probability, is_fraud
+        return probability, probability >= scorer.threshold
 
-    def _record(
-        self,
-        endpoint: str,
-        scorer: FraudScorer,
-        features: Sequence[float],
-        probability: float,
-        is_fraud: bool,
-        request_id: str,
-        began: float,
-        *,
-        transaction: Transaction | None = None,
-        state_age_s: float | None = None,
-        degraded: str | None = None,
-    ) -> None:
-        shadow, shadow_probability = self._champion.shadow, None
-        if shadow is not None and shadow.input is scorer.input:  # else a swap is under way
-            shadow_probability = shadow.probability(features)
-            self._metrics.shadow_difference.observe(abs(shadow_probability - probability))
-        is_handbook = scorer.input.is_handbook
-        amount = float(features[0]) if is_handbook else None
-        self._log.add(
-            (  # the values of a `Prediction`
-                request_id,
-                endpoint,
-                transaction.transaction_id if transaction else None,
-                transaction.customer_id if transaction else None,
-                transaction.terminal_id if transaction else None,
-                transaction.cents / 100 if transaction else amount,
-                transaction.time if transaction else None,
-                time.time(),
-                scorer.tag,
-                probability,
-                scorer.threshold,
-                is_fraud,
-                None if shadow_probability is None or shadow is None else shadow.tag,
-                shadow_probability,
-                state_age_s,
-                degraded,
-                _ms_since(began),
-                features if is_handbook else None,
-                None if is_handbook else dict(zip(scorer.input.names, features, strict=True)),
-            )
-        )
+    def _row(self, answered: Answered) -> Row:
+        """Its row of the log, with what the shadow says."""
+        answered.ask_shadow(self._champion.shadow)
+        return answered.row()
+
+    def _record(self, answered: Answered, *, is_logged: bool = False) -> None:
+        """Count an answer, and log it unless its row was written together with it."""
+        if is_logged:
+            self._log.count_written()
+        else:
+            self._log.add(self._row(answered))
+        self._metrics.probability.observe(answered.probability)
+        if answered.is_fraud:
+            self._metrics.flagged.inc()
+        if answered.shadow_probability is not None:
+            difference = abs(answered.shadow_probability - answered.probability)
+            self._metrics.shadow_difference.observe(difference)
 
 
 def epoch_s(time: datetime) -> int:
@@ -293,7 +271,3 @@ def epoch_s(time: datetime) -> int:
 def _of_model(scorer: FraudScorer, request_id: str) -> dict[str, object]:
     """What stands in each answer."""
     return {"threshold": scorer.threshold, "model": scorer.tag, "request_id": request_id}
-
-
-def _ms_since(began: float) -> float:
-    return round((time.perf_counter() - began) * 1e3, 4)

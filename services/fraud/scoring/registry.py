@@ -1,8 +1,8 @@
-"""Which model answers, which answered before, and which runs in the shadow: one small file.
+"""Which model answers, which answered before, and which runs in the shadow: one small text.
 
-- Every change is one atomic replacement of `registry.json`, so that a service which looks at it
-  at any moment sees the standing before or after.
-- Changes are made under a file lock; none is lost between two processes.
+- It is `registry.json` in a home, or what several homes share in a database. Every change replaces
+  it as a whole, so that a service which looks at any moment sees the standing before or after.
+- Changes are made under a lock; none is lost between two processes, or machines.
 - While promotion is blocked, nothing is promoted without the explicit wish to; going back is
   always possible.
 - Whoever becomes champion or shadow is checked first, under the lock: where that fails, nothing
@@ -14,69 +14,76 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from services.fraud.errors import ModelError, PromotionRefused
+from services.fraud.errors import ModelError, ModelsUnavailable, PromotionRefused
+from services.fraud.model_storage.registry_storage import (
+    BLOCK,
+    STANDING,
+    RegistryFiles,
+    RegistryStorage,
+)
+from services.fraud.model_storage.standing import Standing
 from services.fraud.scoring.card import numbered
 from services.fraud.scoring.model_input import describe
 from services.fraud.transactions.features import FEATURES
-from services.storage.files import write_text
-from services.storage.locks import held
 
 KEPT = 20  # earlier champions
 MEANT = "callers have to send others then: --new-contract says that this is meant"
 _PERHAPS = "; if they are the Handbook's, register it with --features handbook"
 
-
-@dataclass(frozen=True)
-class Standing:
-    """The models by their tags; `previous` are earlier champions, newest first."""
-
-    champion: str | None = None
-    previous: tuple[str, ...] = ()
-    shadow: str | None = None
-    changed_at: str | None = None  # ISO, UTC
-    reason: str = ""
-    new_contract: str | None = None  # how the champion's features differ from those before it
-    own_features: tuple[str, ...] | None = None  # of the champion; None: not its own, or not noted
-
-    def role(self, tag: str) -> str:
-        """What a model is at present: champion, shadow, or a candidate."""
-        if tag == self.champion:
-            return "champion"
-        return "shadow" if tag == self.shadow else "candidate"
-
-
 Check = Callable[[str], Sequence[str] | None]
 
 
 class Registry:
-    """The registry in the home folder; a missing one is empty."""
+    """The registry in a home folder, or in another storage; a missing one is empty."""
 
-    def __init__(self, home: Path, check: Check = lambda tag: None) -> None:
-        """check: the features that the model of a tag reads, where it knows them; raises ModelError
-        where it could not answer."""
-        self.file = home / "fraud" / "registry.json"
-        self._block = home / "fraud" / "promotion_block.json"
-        self._lock = home / "fraud" / "registry.lock"
-        self._check = check
+    def __init__(
+        self,
+        kept_in: Path | RegistryStorage,
+        check: Check = lambda tag: None,
+        offer: Callable[[str], None] = lambda tag: None,
+    ) -> None:
+        """
+        Args:
+            check: the features that the model of a tag reads, where it knows them; raises
+                ModelError where it could not answer.
+            offer: sees to it that whoever reads this registry finds the model of a tag, which is
+                about to get a role.
+        """
+        self.storage = RegistryFiles(kept_in) if isinstance(kept_in, Path) else kept_in
+        self._check, self._offer = check, offer
+
+    @property
+    def place(self) -> str:
+        """What it is called where it is told of: a file, or a database."""
+        return self.storage.place(STANDING)
 
     def read(self) -> Standing:
         """How things stand.
 
-        Raises: ModelError: the file cannot be read or is damaged.
+        Raises:
+            ModelError: it cannot be read, or is damaged.
+            ModelsUnavailable: it lies in a database that does not answer.
         """
         try:
-            return _standing(json.loads(self.file.read_bytes()))
-        except FileNotFoundError:
-            return Standing()
+            text = self.storage.read(STANDING)
         except OSError as error:
-            raise ModelError(f"{self.file} cannot be read: {error.strerror or error}") from error
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise ModelError(f"{self.file} is damaged: {error}; promote a model anew") from error
+            raise ModelError(f"{self.place} cannot be read: {error.strerror or error}") from error
+        try:
+            return Standing() if text is None else Standing.from_text(text)
+        except ValueError as error:
+            raise ModelError(f"{self.place} is damaged: {error}; promote a model anew") from error
+
+    def last_seen(self) -> Standing | None:
+        """How things stood when this home could read it last; None: that is not known."""
+        text = self.storage.last_seen(STANDING)
+        try:
+            return None if text is None else Standing.from_text(text)
+        except ValueError:
+            return None
 
     def promote(
         self, tag: str, reason: str, *, override_block: bool = False, new_contract: bool = False
@@ -88,7 +95,7 @@ class Registry:
                 champion; says why and how to promote all the same.
             ModelError: the model could not answer.
         """
-        with held(self._lock):
+        with self.storage.changes():
             block = self.blocked()
             if block is not None and not override_block:
                 raise PromotionRefused(
@@ -115,7 +122,7 @@ class Registry:
                 the same.
             ModelError: it could not answer; says which of the earlier ones can.
         """
-        with held(self._lock):
+        with self.storage.changes():
             standing = self.read()
             if not standing.previous:
                 raise PromotionRefused("no earlier champion to go back to")
@@ -140,7 +147,7 @@ class Registry:
             PromotionRefused: it is the champion already, or reads other features.
             ModelError: the model could not answer.
         """
-        with held(self._lock):
+        with self.storage.changes():
             standing = self.read()
             if tag is not None and tag == standing.champion:
                 raise PromotionRefused(f"{tag} is the champion: it cannot be its own shadow")
@@ -149,27 +156,30 @@ class Registry:
                 if other := self._other_contract(names, standing):
                     hint = _hint(names, other)
                     raise PromotionRefused(f"{tag} does not become shadow: it {other}{hint}")
+                self._offer(tag)
             return self._write(replace(standing, shadow=tag))
 
     def block(self, reason: str) -> None:
         """Keep any model from being promoted; the last reason counts."""
-        with held(self._lock):
+        with self.storage.changes():
             entry = {"reason": reason, "blocked_at": datetime.now(UTC).isoformat()}
-            write_text(self._block, json.dumps(entry, indent=1) + "\n")
+            self.storage.write(BLOCK, json.dumps(entry, indent=1) + "\n")
 
     def unblock(self) -> None:
         """Allow promotion again; no matter if it was allowed."""
-        with held(self._lock):
-            self._block.unlink(missing_ok=True)
+        with self.storage.changes():
+            self.storage.write(BLOCK, None)
 
     def blocked(self) -> str | None:
-        """Why promotion is blocked; None if it is not. A damaged file blocks."""
+        """Why promotion is blocked; None if it is not. What is damaged blocks.
+
+        Raises: ModelsUnavailable: as `read`.
+        """
         try:
-            return str(json.loads(self._block.read_bytes())["reason"])
-        except FileNotFoundError:
-            return None
+            text = self.storage.read(BLOCK)
+            return None if text is None else str(json.loads(text)["reason"])
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
-            return f"{self._block} is damaged"
+            return f"{self.storage.place(BLOCK)} is damaged"
 
     def _fault(self, tag: str) -> str | None:
         """Why a model could not answer; None if it can."""
@@ -219,9 +229,11 @@ class Registry:
         return f"{standing.champion} stays champion, for {tag} cannot answer: {fault}; {choice}"
 
     def _read_or_empty(self) -> Standing:
-        """For a promotion, which mends a damaged file."""
+        """For a promotion, which mends what is damaged."""
         try:
             return self.read()
+        except ModelsUnavailable:
+            raise
         except ModelError:
             return Standing()
 
@@ -235,6 +247,7 @@ class Registry:
         names: Sequence[str] | None,
     ) -> Standing:
         """names: its features; other: how they differ from those before, whose shadow goes then."""
+        self._offer(tag)
         goes = other or before.shadow == tag or self._reads_others(before.shadow, names)
         shadow = None if goes else before.shadow
         own = None if names is None or tuple(names) == FEATURES else tuple(names)
@@ -252,11 +265,7 @@ class Registry:
 
     def _write(self, standing: Standing) -> Standing:
         standing = replace(standing, changed_at=datetime.now(UTC).isoformat())
-        entries = asdict(standing)
-        for entry in ("new_contract", "own_features"):  # which earlier versions do not know
-            if entries[entry] is None:
-                del entries[entry]
-        write_text(self.file, json.dumps(entries, indent=1) + "\n")
+        self.storage.write(STANDING, standing.text())
         return standing
 
 
@@ -265,23 +274,3 @@ def _hint(names: Sequence[str] | None, other: str) -> str:
     if names is None or tuple(names) != numbered(len(FEATURES)):
         return ""
     return _PERHAPS if other.endswith(describe(FEATURES)) else ""
-
-
-def _standing(entries: Any) -> Standing:
-    """Raises: ValueError, TypeError, KeyError: the entries are of another kind."""
-    if not isinstance(entries, dict):
-        raise ValueError("not a JSON object")
-    own = entries.get("own_features")
-    if not (own is None or (isinstance(own, list) and all(isinstance(name, str) for name in own))):
-        raise ValueError("a feature is not text")
-    standing = Standing(
-        **{
-            **entries,
-            "previous": tuple(entries["previous"]),
-            "own_features": None if own is None else tuple(own),
-        }
-    )
-    tags = (standing.champion, standing.shadow, *standing.previous)
-    if not all(text is None or isinstance(text, str) for text in (*tags, standing.new_contract)):
-        raise ValueError("a tag is not text")
-    return standing

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from services.fraud.errors import ModelError
-from services.storage.files import file_digest
+from services.storage.files import file_digest, sync_folder, write_bytes
+from services.storage.locks import held
 
 MODEL = "fraud_detector"
-FILES = ("model.keras", "model.tflite", "card.json")
+CARD = "card.json"
+FILES = ("model.keras", "model.tflite", CARD)
+ABOUT = "model.yaml"  # BentoML's: labels, the instant of saving, and the digests of the others
 _TAG = re.compile(rf"{MODEL}:[a-z0-9][a-z0-9._-]*")
 
 
@@ -51,8 +54,7 @@ def folder(tag: str, home: Path) -> Path:
     Raises: ModelError: no such model, or a damaged one; names those there are.
     """
     _, store = _open(home)
-    if not _TAG.fullmatch(tag):
-        raise ModelError(f"{tag} is no tag of a fraud model, such as {MODEL}:VERSION")
+    check_tag(tag)
     listed = tags(home)
     if tag not in listed:  # asked of BentoML, the beginning of a version would do
         known = ", ".join(listed[:5]) or "none"
@@ -68,6 +70,43 @@ def folder(tag: str, home: Path) -> Path:
     return found
 
 
+def put(tag: str, home: Path, files: Mapping[str, bytes]) -> None:
+    """Put the files of a model that was saved elsewhere into the store: whole, or not at all.
+
+    What lies there under its tag goes. Of several processes one does it.
+
+    Raises: ModelError: the store cannot be written.
+    """
+    target, aside = place(tag, home), store_folder(home) / "incoming"  # of the same disk
+    try:
+        with held(store_folder(home) / "incoming.lock"):
+            if fault(tag, home) is None:
+                return
+            for folder in (aside, target):
+                shutil.rmtree(folder, ignore_errors=True)
+            for name, content in files.items():
+                write_bytes(aside / name, content)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            aside.rename(target)
+            sync_folder(target.parent)
+    except OSError as error:
+        raise ModelError(
+            f"the model store in {store_folder(home)}: {error.strerror or error}"
+        ) from error
+
+
+def check_tag(tag: str) -> None:
+    """Raises: ModelError: this is no tag of a fraud model."""
+    if not _TAG.fullmatch(tag):
+        raise ModelError(f"{tag} is no tag of a fraud model, such as {MODEL}:VERSION")
+
+
+def content(tag: str, home: Path) -> dict[str, bytes]:
+    """All files of a model that is in the store, for `put` elsewhere. Raises: OSError."""
+    kept = place(tag, home)
+    return {name: (kept / name).read_bytes() for name in (*FILES, ABOUT)}
+
+
 def place(tag: str, home: Path) -> Path:
     """Where the files of a model lie, or would; `folder` looks whether they are whole."""
     return store_folder(home) / "models" / tag.replace(":", "/")
@@ -81,10 +120,10 @@ def fault(tag: str, home: Path) -> str | None:
     if missing := [name for name in FILES if not (kept / name).is_file()]:
         return f"{kept} lacks {', '.join(missing)}"
     try:
-        told = yaml.safe_load((kept / "model.yaml").read_text("utf-8"))
-        saved = told["metadata"]["sha256"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        return f"{kept / 'model.yaml'} is damaged: {str(error).splitlines()[0]}"
+        told = yaml.safe_load((kept / ABOUT).read_text("utf-8"))
+        saved = dict(told["metadata"]["sha256"])
+    except (OSError, yaml.YAMLError, ValueError, KeyError, TypeError, RecursionError) as error:
+        return f"{kept / ABOUT} is damaged: {str(error).splitlines()[0]}"
     others = [name for name, digest in digests(kept).items() if saved.get(name) != digest]
     return f"{', '.join(others)} in {kept} is not what was saved" if others else None
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from services.fraud.transactions.features import DAY_S, DELAY_DAYS, HISTORY_DAYS, WINDOWS_DAYS
 
-SINCE, AS_OF, LABELLED_UNTIL = "since", "as_of", "labelled_until"
 NO_SNAPSHOT = "no_snapshot"
 OLD_SNAPSHOT = "old_snapshot"
 NOT_RECORDED = "not_recorded"
@@ -28,23 +27,6 @@ _REACH_S = {
 }
 WINDOW_REASONS = tuple(_REACH_S)
 REASONS = (NO_SNAPSHOT, OLD_SNAPSHOT, NOT_RECORDED, OLD_LABELS, *WINDOW_REASONS)
-
-# A state of the last version: its snapshot's rows tell from when on they are there.
-SCHEMA = f"""
-INSERT INTO facts SELECT '{SINCE}', max(
-    ifnull((SELECT min(time) FROM transactions WHERE answer IS NULL), value + 1),
-    value - {KEPT_S} + 1
-) FROM facts WHERE name = '{AS_OF}' AND value IS NOT NULL;
-INSERT INTO facts SELECT '{LABELLED_UNTIL}', value FROM facts
-WHERE name = '{AS_OF}' AND value IS NOT NULL;
-CREATE TRIGGER labels_reach AFTER UPDATE OF labelled_at ON transactions
-WHEN NEW.time > ifnull((SELECT value FROM facts WHERE name = '{LABELLED_UNTIL}'), -1)
-BEGIN
-    UPDATE facts SET value = NEW.time WHERE name = '{LABELLED_UNTIL}';
-    INSERT INTO facts SELECT '{LABELLED_UNTIL}', NEW.time
-    WHERE NOT EXISTS (SELECT 1 FROM facts WHERE name = '{LABELLED_UNTIL}');
-END;
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +55,15 @@ class Coverage:
         labelled = [each.labelled_until for each in (first, second)]
         known = max((until for until in labelled if until is not None), default=None)
         return Coverage(max(since, second.as_of - KEPT_S + 1), second.as_of, known)
+
+    def after(self, known: "Coverage | None", labelled_until: int | None) -> "Coverage":
+        """What is covered once this has come to what was known.
+
+        labelled_until: the newest transaction whose label came here. There may be labels where no
+            snapshot has come yet, so that nothing else was covered.
+        """
+        nothing = Coverage(self.as_of + 1, self.as_of, labelled_until)
+        return (known or nothing).then(self)
 
     def faults(self, time: int, tolerance_s: float) -> list[str]:
         """Why the windows of a transaction at a time may be incomplete; see `REASONS`.

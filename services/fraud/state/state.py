@@ -1,52 +1,53 @@
 """The state: recent transactions, from which the windows of the next one are counted.
 
-All workers of a machine share one SQLite file, so each of them sees what another one has just
-answered. A transaction is decided and recorded under one lock: a retry gets the stored answer,
-and two transactions of a customer at the same moment see one another in the order in which
-they are recorded.
+A transaction is decided and recorded as one: a retry gets the stored answer, and two transactions
+of a customer at the same moment see one another in the order in which they are recorded, whoever
+is asked. There are two of it, with the same promises and bit for bit the same windows:
 
-What it costs, with 365,000 transactions (5,000 customers, 10,000 terminals, 38 days): 70 us
-for a call of `once` beside the decision, 0.3 ms in the slowest of a hundred; 35 MB on disk.
-All decisions of a machine come one after another, so it answers at most one transaction per
-call and decision. The call grows with the key's own rows, by 0.2 us for each in the last 37
-days, up to some 500 of them; a busier key is counted from buckets (`busy_keys`), in about the
-same time however many it has.
-
-Several machines cannot share the file: locks and memory maps do not work over a network. They
-need either one machine that holds the state and is asked by the others, or the same methods
-over a database server that keeps transactions of one customer or terminal in order.
+- `in_file`: one SQLite file in the home, which all workers of a machine share;
+- `in_postgres`: tables on a PostgreSQL, which any number of machines share.
 """
 
-import logging
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
 
-from services.fraud.errors import StateBusy, TransactionConflict
+from services.fraud.errors import TransactionConflict
 from services.fraud.state.completeness import Coverage
-from services.fraud.state.history import Label, Loaded, load, read_coverage, write_labels
 from services.fraud.state.snapshot import Pointer
-from services.fraud.state.state_file import LONG_PATIENCE_S, StateFile, WriteBusy
-from services.fraud.state.window_counts import NEW, Transaction, count_windows
 from services.fraud.transactions.features import Windows
 
-logger = logging.getLogger(__name__)
-
+NEW = 2**63 - 1  # place in the order of arrival of what has not yet arrived
 PATIENCE_S = 0.1  # of a request whose transaction others keep from being recorded
 
-_FIND = (
-    "SELECT seq, answer, customer_id, terminal_id, cents, time FROM transactions"
-    " WHERE transaction_id = ?"
-)
-_RECORD = (
-    "INSERT INTO transactions"
-    " (transaction_id, customer_id, terminal_id, cents, time, answer) VALUES (?, ?, ?, ?, ?, ?)"
-)
+Label: TypeAlias = tuple[str, bool, float]  # transaction_id, is_fraud, labelled_at: s since 1970
+Decide: TypeAlias = Callable[[Windows, Coverage | None], bytes]
+LogRow: TypeAlias = Callable[[], bytes]
 
-Decide: TypeAlias = Callable[[Windows], bytes]
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One transaction; time in seconds since 1970, UTC."""
+
+    transaction_id: str
+    customer_id: str
+    terminal_id: str
+    cents: int
+    time: int
+
+    @property
+    def content(self) -> tuple[str, str, int, int]:
+        """What its id stands for."""
+        return self.customer_id, self.terminal_id, self.cents, self.time
+
+    def check(self, known: tuple[str, str, int, int]) -> None:
+        """Raises: TransactionConflict: its id is known with another content than this."""
+        if self.content != known:
+            names = ("customer_id", "terminal_id", "amount", "time")
+            pairs = zip(names, self.content, known, strict=True)
+            other = " and ".join(name for name, new, old in pairs if new != old)
+            raise TransactionConflict(f"this transaction_id is known with another {other}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,93 +57,97 @@ class Outcome:
     Attributes:
         new: it was decided now; otherwise it is the one that was given before.
         recorded: a retry will get it, and later transactions will see this one.
+        logged: its row of the log was written with it.
     """
 
     answer: bytes
     new: bool
     recorded: bool
+    logged: bool = False
 
 
-class State:
-    """The state in a file.
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a load has changed; nothing if the snapshot had been loaded before.
 
-    `once` is for one thread at a time. Everything else may be called from any
-    thread meanwhile: what writes opens the file on its own.
+    Attributes:
+        added: transactions that were not known.
+        labelled: known ones that have turned out to be fraud.
+        removed: those that no window reaches any more.
+        replaced: known ones of earlier snapshots that this one gives otherwise.
     """
 
-    def __init__(self, path: Path, *, patience_s: float = PATIENCE_S) -> None:
-        """Open the state, or make an empty one.
+    added: int = 0
+    labelled: int = 0
+    removed: int = 0
+    replaced: int = 0
 
-        Args: patience_s: how long `once` waits for others before it gives up recording.
 
-        Raises: StateUnavailable: it is damaged; the message says what to do.
-        """
-        self._path = path
-        self._file = StateFile(path, patience_s=patience_s)
-        self._execute = self._file.connection.execute
-        self._writable = True  # as far as is known; a change to False is logged
+class State(ABC):
+    """A state that is open.
 
-    def once(
-        self, transaction: Transaction, decide: Decide, *, asks_again: bool = False
+    `once` is for the thread of one event loop. Everything else may be called from any thread
+    meanwhile.
+    """
+
+    @abstractmethod
+    async def once(
+        self,
+        transaction: Transaction,
+        decide: Decide,
+        *,
+        asks_again: bool = False,
+        log_row: LogRow | None = None,
     ) -> Outcome:
         """Decide on a transaction and record it, or find the answer that it got before.
 
         If it cannot be recorded (a full disk, a lock that others hold for too long), it is
         still decided on, by what can be read.
 
-        Args: asks_again: the caller does, so it is not decided on while others hold the lock.
+        Args:
+            decide: makes the answer of the windows and of what the history covers. It is called
+                again where these have changed before the answer was recorded: the last one counts.
+            asks_again: the caller does, so it may be told that others are writing.
+            log_row: gives what was decided last as a row of the log, in JSON, for a state that
+                writes it together with the answer.
 
         Raises:
-            StateBusy: they do.
+            StateBusy: others are writing; call it again in a moment.
             TransactionConflict: its id is known with other content.
             StateUnavailable: the state cannot even be read.
             Whatever `decide` raises; nothing is recorded then.
         """
-        answer = None
-        try:
-            with self._file.writing():
-                seq, known = self._find(transaction)
-                if known is not None:
-                    return Outcome(known, new=False, recorded=True)
-                answer = decide(count_windows(self._execute, transaction, seq))
-                self._record(transaction, seq, answer)
-        except sqlite3.Error as error:
-            if asks_again and isinstance(error, WriteBusy):
-                raise StateBusy(f"state {self._path}: {error}") from error
-            if self._writable:
-                logger.warning("state %s cannot be written: %s", self._path, error)
-            self._writable = False
-            return self._once_unrecorded(transaction, decide, answer)
-        self._writable = True
-        return Outcome(answer, new=True, recorded=True)
+
+    @property
+    @abstractmethod
+    def coverage(self) -> Coverage | None:
+        """What the history covers, by the snapshots loaded; None without any.
+
+        Raises: StateUnavailable: it cannot be read.
+        """
 
     @property
     def as_of(self) -> int | None:
-        """Up to when the history is complete, by the snapshots loaded; s since 1970, UTC."""
+        """Up to when the history is complete, by the snapshots loaded; s since 1970, UTC.
+
+        Raises: StateUnavailable: it cannot be read.
+        """
         covered = self.coverage
         return None if covered is None else covered.as_of
 
     @property
-    def coverage(self) -> Coverage | None:
-        """What the history covers, by the snapshots loaded; None without any."""
-        with self._file.reading():
-            return read_coverage(self._file.connection)
-
-    @property
+    @abstractmethod
     def snapshot(self) -> str | None:
-        """Digest of the snapshot that was loaded last."""
-        with self._file.reading():
-            row = self._execute("SELECT value FROM facts WHERE name = 'snapshot'").fetchone()
-            return row[0] if row else None
+        """Digest of the snapshot that was loaded last. Raises: as `coverage`."""
 
+    @abstractmethod
     def is_current(self) -> bool:
-        """Whether the file that was opened is still the one at its path; for now and then.
+        """Whether this is what one would open now; for a thread, now and then.
 
-        Once somebody has removed or replaced it, this object goes on with the one it has, alone:
-        processes that start later see other transactions. Close it and open the state anew.
+        Once it is not, as somebody has removed or replaced it, close it and open the state anew.
         """
-        return self._file.is_current()
 
+    @abstractmethod
     def label(self, labels: Iterable[Label]) -> int:
         """Take in labels: transaction_id, is_fraud, and since when that is known (s since 1970).
 
@@ -153,9 +158,8 @@ class State:
 
         Raises: StateUnavailable: they could not be written; some may have been. Repeat it.
         """
-        with self._apart() as file:
-            return write_labels(file, labels)
 
+    @abstractmethod
     def load(self, pointer: Pointer) -> Loaded:
         """Take in a snapshot: what is missing here, and frauds that were not known as such.
 
@@ -165,53 +169,7 @@ class State:
 
         Raises: StateUnavailable: the snapshot or the state is damaged or cannot be used.
         """
-        with self._apart() as file:
-            return load(file, pointer)
 
+    @abstractmethod
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    @contextmanager
-    def _apart(self) -> Iterator[StateFile]:
-        """The file opened once more, for another thread and with more patience."""
-        self._file.check()
-        with closing(StateFile(self._path, patience_s=LONG_PATIENCE_S)) as file:
-            try:
-                yield file
-            except (sqlite3.Error, OSError) as error:
-                raise file.explain(error) from error
-
-    def _once_unrecorded(
-        self, transaction: Transaction, decide: Decide, answer: bytes | None
-    ) -> Outcome:
-        with self._file.reading():
-            seq, known = self._find(transaction)
-            if known is not None:
-                return Outcome(known, new=False, recorded=True)
-            windows = None
-            if answer is None:
-                windows = count_windows(self._execute, transaction, seq)
-        if windows is not None:
-            answer = decide(windows)
-        assert answer is not None
-        return Outcome(answer, new=True, recorded=False)
-
-    def _find(self, transaction: Transaction) -> tuple[int, bytes | None]:
-        """Its place in the order of arrival, and its answer if it has got one."""
-        row = self._execute(_FIND, (transaction.transaction_id,)).fetchone()
-        if row is None:
-            return NEW, None
-        seq, answer, *content = row
-        if transaction.content != tuple(content):
-            names = ("customer_id", "terminal_id", "amount", "time")
-            pairs = zip(names, transaction.content, content, strict=True)
-            other = " and ".join(name for name, new, old in pairs if new != old)
-            raise TransactionConflict(f"this transaction_id is known with another {other}")
-        return seq, answer
-
-    def _record(self, transaction: Transaction, seq: int, answer: bytes) -> None:
-        if seq != NEW:
-            self._execute("UPDATE transactions SET answer = ? WHERE seq = ?", (answer, seq))
-            return
-        self._execute(_RECORD, (transaction.transaction_id, *transaction.content, answer))
+        """Let go of it."""

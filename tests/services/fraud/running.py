@@ -76,24 +76,7 @@ def served(
     """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / log).open("wb") as output:
-        server = subprocess.Popen(
-            [
-                *(*before, sys.executable, "-m", "bentoml", "serve"),
-                *("services.fraud.service:FraudDetector", "--port", str(port)),
-            ],
-            cwd=ROOT,
-            env={
-                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-                "HOME": str(home / "empty"),
-                "TRIPTYCH_HOME": str(home),
-                "BENTOML_DO_NOT_TRACK": "True",
-                **environment,
-            },
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    server = serving(home, port, log=log, before=before, **environment)
     try:
         await_ready(url, server, "/readyz" if ready else "/livez")
         yield url, server
@@ -107,6 +90,40 @@ def served(
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+
+
+def serving(
+    home: Path,
+    port: int,
+    *,
+    log: str = "serve.log",
+    before: Sequence[str] = (),
+    **environment: str,
+) -> subprocess.Popen[bytes]:
+    """BentoML's server as it starts on a port of this machine; see `served`."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / log).open("wb") as output:
+        return subprocess.Popen(
+            [
+                *(*before, sys.executable, "-m", "bentoml", "serve"),
+                *("services.fraud.service:FraudDetector", "--port", str(port)),
+            ],
+            cwd=ROOT,
+            env=environment_of(home, **environment),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def environment_of(home: Path, **settings: str) -> dict[str, str]:
+    """What a process with a home gets: nothing of the settings of whoever starts it."""
+    return {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(home / "empty"),
+        "TRIPTYCH_HOME": str(home),
+        "BENTOML_DO_NOT_TRACK": "True",
+        **settings,
+    }
 
 
 def free_port() -> int:

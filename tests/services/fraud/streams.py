@@ -3,21 +3,19 @@
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from services.fraud.state.history import prune
 from services.fraud.state.snapshot import Pointer, read_pointer, write_snapshot
-from services.fraud.state.state import State
-from services.fraud.state.window_counts import Transaction, count_windows
-from services.fraud.transactions.features import DAY_S, DELAY_DAYS, Windows
+from services.fraud.state.state import Transaction
+from services.fraud.transactions.features import DAY_S, DELAY_DAYS, Windows, assemble
+from tests.services.fraud.driven import PATIENT_S, Driven, InFile
 
 if TYPE_CHECKING:  # a process that only records needs no pandas
     import pandas as pd
 
 START = 1_533_081_600  # 2018-08-01
-PATIENT_S = 30.0  # where a busy machine is no part of what is tested
 
 
 def stream(rows: int, *, days: int = 60, seed: int = 0, keys: tuple[int, int] = (200, 100)):
@@ -59,6 +57,12 @@ def transactions(table: "pd.DataFrame") -> Iterator[Transaction]:
         )
 
 
+def features(table: "pd.DataFrame", windows: list[Windows]) -> "np.ndarray[Any, Any]":
+    """The features of the rows of a table whose windows were seen, shape (n, 15)."""
+    rows = zip(transactions(table), windows, strict=True)
+    return np.array([assemble(row.cents, row.time, seen) for row, seen in rows])
+
+
 def snapshot(table: "pd.DataFrame", as_of: int, home: Path) -> Pointer:
     """Write a snapshot, and follow the pointer to it."""
     write_snapshot(table, as_of, home)
@@ -67,7 +71,7 @@ def snapshot(table: "pd.DataFrame", as_of: int, home: Path) -> Pointer:
     return pointer
 
 
-def replay(state: State, table: "pd.DataFrame", labels: "pd.DataFrame") -> list[Windows]:
+def replay(state: Driven, table: "pd.DataFrame", labels: "pd.DataFrame") -> list[Windows]:
     """Give rows to the state as they come, and each of `labels` once it is old enough."""
     seen: list[Windows] = []
     times = labels["time"].to_numpy()
@@ -91,7 +95,7 @@ def replay(state: State, table: "pd.DataFrame", labels: "pd.DataFrame") -> list[
 
 def write_transactions(path: Path, name: str, count: int) -> None:
     """What a worker does: record transactions of one customer, and say how many it has seen."""
-    state = State(path, patience_s=PATIENT_S)
+    state = InFile(path, patience_s=PATIENT_S)
     for number in range(count):
         outcome = state.once(
             Transaction(f"{name}-{number}", "alice", "till", 100, START),
@@ -99,23 +103,6 @@ def write_transactions(path: Path, name: str, count: int) -> None:
         )
         print(outcome.answer.decode(), int(outcome.recorded), flush=True)
     state.close()
-
-
-def windows_of(state: State, transaction: Transaction) -> Windows:
-    """The windows of a transaction, itself included, recorded or not."""
-    return count_windows(state._execute, transaction, state._find(transaction)[0])
-
-
-def count_rows(state: State) -> int:
-    """How many transactions a state holds."""
-    count: int = state._execute("SELECT count(*) FROM transactions").fetchone()[0]
-    return count
-
-
-def prune_state(state: State, before: int) -> int:
-    """Remove the transactions older than a time, as a load does; how many there were."""
-    with state._apart() as file:
-        return prune(file, before)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from services.fraud.scoring import store
 from services.fraud.scoring.registry import Registry
 from services.fraud.scoring.scorer import FraudScorer
 from services.modelling.keras import open_keras
+from tests.services.fraud.load import Load
 from tests.services.fraud.running import GENUINE, ROOT, promoted, rows, served, wait_until
 
 pytestmark = pytest.mark.slow
@@ -52,40 +52,6 @@ def workers(process):
             if "_bentoml_impl.worker.service" in child.cmdline():
                 found.append(child)
     return found
-
-
-class Load:
-    """Requests without a pause from several connections until told to stop."""
-
-    def __init__(self, url, connections):
-        self._url, self._connections = url, connections
-        self.statuses: Counter[int] = Counter()
-        self.errors: Counter[str] = Counter()
-        self.models: list[str] = []
-        self.stop = False
-
-    async def _one(self):
-        async with httpx.AsyncClient(timeout=10) as client:
-            while not self.stop:
-                try:
-                    answer = await client.post(
-                        f"{self._url}/detect_fraud", json={"transaction_data": GENUINE}
-                    )
-                except httpx.HTTPError as error:
-                    self.errors[type(error).__name__] += 1
-                    continue
-                self.statuses[answer.status_code] += 1
-                if answer.is_success:
-                    self.models.append(answer.json()["model"])
-
-    async def during(self, story):
-        """Ask all the time while a function runs in a thread."""
-        askers = [asyncio.create_task(self._one()) for _ in range(self._connections)]
-        try:
-            await asyncio.to_thread(story)
-        finally:
-            self.stop = True
-            await asyncio.gather(*askers)
 
 
 @dataclass

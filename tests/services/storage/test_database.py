@@ -288,3 +288,10 @@ def test_address_of_another_kind_is_refused(url):
     with pytest.raises(StorageError, match="sqlite:///FILE or postgresql") as caught:
         Database(url)
     assert "s3cret" not in str(caught.value)
+
+
+def test_no_part_of_a_password_with_an_at_sign_is_shown():
+    """What follows it would be taken for a host, and be told as such."""
+    with pytest.raises(StorageError, match="as %40") as caught:
+        Database("postgresql://ann:a@s3cret@host/db")
+    assert "s3cret" not in str(caught.value)

@@ -390,7 +390,7 @@ class TestLiveCamera:
 
     def test_live_leaves_no_thread(self, open_live):
         """A camera that was closed reads no more."""
-        before = threading.active_count()
+        before = set(threading.enumerate())
         captures = []
 
         def opener(_source):
@@ -401,5 +401,5 @@ class TestLiveCamera:
         next_frame(camera)
         camera.close()
 
-        assert wait_for(lambda: threading.active_count() <= before)
+        assert wait_for(lambda: set(threading.enumerate()) <= before)
         assert captures[-1].released

@@ -24,7 +24,7 @@ from tests.edge.device.pipelines import (
 @pytest.mark.parametrize("live", [False, True])
 def test_loop_emits_every_frame_that_it_takes_in_order(live):
     """What was taken comes out, once, in order, and no thread stays."""
-    before = threading.active_count()
+    before = set(threading.enumerate())
     sink = FakeSink()
     samples: list[Any] = []
     pipeline = open_pipeline(
@@ -40,7 +40,7 @@ def test_loop_emits_every_frame_that_it_takes_in_order(live):
     assert pipeline.metrics.frames == 50 and pipeline.metrics.labels() == {"bolt": 50}
     assert set(samples[7][0]) == {"capture", "prepare", "infer", "read", "draw", "total"}
     assert samples[7][1] == ["bolt"]
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
 
 
 @pytest.mark.parametrize("live", [False, True])
@@ -198,7 +198,7 @@ def test_loop_goes_on_without_an_output_that_fails(caplog):
     assert good.indices == list(range(30))
     assert bad.indices == list(range(5)) and bad.closed == 1
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert [record.getMessage() for record in errors] == [
+    assert [record.getMessage() for record in errors if record.name.startswith("edge_")] == [
         "--output a.mp4: the disk is full; going on without it"
     ]
 

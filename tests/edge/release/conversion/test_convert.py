@@ -131,6 +131,7 @@ class TestOpening:
         assert "eval" not in json.dumps(read_description(file))
         assert open_network(file).outputs == ("distances", "scores")
 
+    @pytest.mark.filterwarnings("ignore:The object being serialized includes a `lambda`")
     def test_own_loss_of_a_whole_network_does_not_matter(self, tmp_path):
         """It is for training, and left out here."""
         network = build_network()

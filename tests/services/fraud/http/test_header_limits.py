@@ -8,35 +8,10 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from services.fraud.http.header_limits import HEAD_BYTES, LimitedProtocol
+from tests.services.fraud.http.wire import Wire
 
 LINE = b"GET /livez HTTP/1.1\r\n"
 CHUNKED = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n"
-
-
-class Wire(asyncio.Transport):
-    """A transport that keeps what is written to it."""
-
-    def __init__(self):
-        super().__init__()
-        self.written, self.closed = b"", False
-
-    def write(self, data):
-        self.written += data
-
-    def close(self):
-        self.closed = True
-
-    def is_closing(self):
-        return self.closed
-
-    def get_extra_info(self, name, default=None):
-        return ("127.0.0.1", 3000) if name in ("sockname", "peername") else default
-
-    def pause_reading(self):
-        pass
-
-    def resume_reading(self):
-        pass
 
 
 class Connection:

@@ -14,9 +14,11 @@ from services.fraud.http import web
 from services.fraud.http.arrow_body import STREAM
 from services.fraud.http.request_body import parsed_features
 from services.fraud.log.database import Database
+from services.fraud.model_storage.registry_storage import STANDING
 from services.fraud.scoring import store
 from services.fraud.scoring.card import Card
 from services.fraud.scoring.model_check import checked_registry
+from services.fraud.scoring.models import Models
 from services.fraud.scoring.registry import Registry
 from services.fraud.scoring.schema import DetectAnswer
 from tasks.orchestration.command_line import parse
@@ -193,7 +195,7 @@ def test_swap_to_other_features_has_to_be_meant_and_is_announced(
 ):
     """There and back; the shadow reads what the champion reads; a retry gets its first answer."""
     first, own = promoted(model_folder, tmp_path), store.save(own_folder, tmp_path)
-    again, registry = store.save(model_folder, tmp_path), checked_registry(tmp_path)
+    again, registry = store.save(model_folder, tmp_path), checked_registry(Models(tmp_path))
     registry.shadow(again)
     with InProcess(tmp_path) as service:
 
@@ -202,14 +204,14 @@ def test_swap_to_other_features_has_to_be_meant_and_is_announced(
             return ask(service, "/readyz", method="GET").json()
 
         answered = ask(service, "/score_transaction", RAW)
-        before = registry.file.read_bytes()
+        before = registry.storage.read(STANDING)
         with pytest.raises(
             PromotionRefused, match=r"reads 3 features \(V1, V2, Amount\), and .*15"
         ):
             registry.promote(own, "")
         with pytest.raises(PromotionRefused, match="does not become shadow: it reads 3 features"):
             registry.shadow(own)
-        assert registry.file.read_bytes() == before
+        assert registry.storage.read(STANDING) == before
         assert swapped()["new_contract"] is None
 
         assert registry.promote(own, "", new_contract=True).shadow is None
@@ -227,7 +229,7 @@ def test_swap_to_other_features_has_to_be_meant_and_is_announced(
         assert (ready["contract"], len(ready["features"])) == ("handbook", 15)
         assert detect(service, GENUINE).status_code == 200
     registry.promote(again, "the same features")
-    assert "new_contract" not in json.loads(registry.file.read_text())
+    assert "new_contract" not in json.loads(registry.storage.read(STANDING) or "")
 
 
 def test_request_is_answered_by_the_model_that_it_was_checked_for(

@@ -312,6 +312,7 @@ def test_file_that_holds_no_network_is_told_what_is_needed(tmp_path):
             open_network(tmp_path / name)
 
 
+@pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
 def test_network_that_does_not_know_its_input_is_told_what_to_do(tmp_path):
     """Keras saves such, too."""
     keras = open_keras()

@@ -1,12 +1,20 @@
 """Which model answers, as the registry changes."""
 
+import os
+import shutil
+import signal
 from types import SimpleNamespace
 
 import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
 
+from services.fraud.model_storage import database
+from services.fraud.model_storage.standing import Standing
 from services.fraud.scoring import champion as module
 from services.fraud.scoring import store
-from services.fraud.scoring.champion import AGAIN_AFTER_S, Champion
+from services.fraud.scoring.champion import AGAIN_AFTER_S, SLOW_S, Champion
+from services.fraud.scoring.models import Models
 from services.fraud.scoring.registry import Registry
 from tests.services.fraud.running import promoted
 
@@ -31,6 +39,11 @@ def champion(tmp_path, swaps, time):
         lambda tag: store.folder(tag, tmp_path),
         on_swap=swaps.append,
     )
+
+
+def logged(caplog):
+    """By the champion: other threads of this process may log, too."""
+    return [each.getMessage() for each in caplog.records if each.name == module.__name__]
 
 
 def test_nothing_answers_before_there_is_a_champion(champion):
@@ -95,7 +108,7 @@ def test_damaged_registry_changes_nothing(champion, tmp_path, model_folder, cont
     """Who answers goes on, and the fault is told."""
     first = promoted(model_folder, tmp_path)
     champion.refresh()
-    Registry(tmp_path).file.write_text(content)
+    (tmp_path / "fraud" / "registry.json").write_text(content)
     champion.refresh()
 
     assert champion.scorer.tag == first
@@ -156,7 +169,7 @@ def test_every_change_is_one_line_of_the_log(champion, tmp_path, model_folder, c
         for _ in range(3):
             champion.refresh()
             time[0] += AGAIN_AFTER_S
-        return [record.getMessage() for record in caplog.records]
+        return logged(caplog)
 
     caplog.set_level("INFO", "services.fraud.scoring.champion")
     first = promoted(model_folder, tmp_path)
@@ -177,6 +190,150 @@ def test_every_change_is_one_line_of_the_log(champion, tmp_path, model_folder, c
     assert of_champion.startswith("champion: fraud_detector:none is registered and cannot be")
     assert of_shadow.startswith("shadow: fraud_detector:neither is to score along and cannot be")
 
-    registry.file.write_text("{")
+    (tmp_path / "fraud" / "registry.json").write_text("{")
     [damaged] = refreshed_often()
     assert damaged.startswith("registry: ")
+
+
+@pytest.fixture
+def replica(tmp_path, fresh_postgres_url, time):
+    """Gives the models of a service's home that shares them, and the champion of a process."""
+    opened = []
+
+    def start(name: str = "replica", url: str = fresh_postgres_url) -> tuple[Models, Champion]:
+        models = Models(tmp_path / name, SecretStr(url), serves=True)
+        opened.append(models)
+        return models, Champion(models.registry(), models.folder)
+
+    yield start
+    for models in opened:
+        models.close()
+
+
+@pytest.fixture
+def shared(tmp_path, fresh_postgres_url):
+    """The models of another machine, which trains and promotes."""
+    return Models(tmp_path / "trainer", SecretStr(fresh_postgres_url))
+
+
+def test_champion_of_another_machine_is_taken_up_with_its_files(replica, shared, model_folder):
+    """And its shadow; a rollback needs nothing but the registry."""
+    _, champion = replica()
+    champion.refresh()
+    assert (champion.scorer, champion.fault) == (None, None)
+
+    first, second = (shared.save(model_folder) for _ in range(2))
+    shared.registry().promote(first, "good")
+    shared.registry().shadow(second)
+    champion.refresh()
+    assert (champion.scorer.tag, champion.shadow.tag) == (first, second)
+
+    shared.registry().promote(second, "better")
+    champion.refresh()
+    shared.registry().rollback()
+    champion.refresh()
+    assert (champion.scorer.tag, champion.shadow, champion.fault) == (first, None, None)
+
+
+def test_database_that_is_away_changes_nothing_and_is_told_once(
+    replica, shared, model_folder, postgres_restart, caplog
+):
+    """Whatever the database says of it meanwhile; what was promoted then is taken up after it."""
+    first, second = (shared.save(model_folder) for _ in range(2))
+    shared.registry().promote(first, "good")
+    _, champion = replica()
+    champion.refresh()
+    caplog.clear()
+
+    postgres_restart.stop()
+    for _ in range(3):
+        champion.refresh()
+    assert champion.scorer.tag == first
+    assert champion.fault.endswith(f"; {first} goes on answering")
+    [line] = logged(caplog)
+    assert line.startswith("registry: database postgresql+psycopg://")
+
+    postgres_restart.start()
+    shared.registry().promote(second, "better")
+    champion.refresh()
+    assert (champion.scorer.tag, champion.fault) == (second, None)
+
+
+def test_process_that_starts_without_the_database_goes_by_what_its_home_saw_last(
+    replica, shared, model_folder, postgres_restart
+):
+    """And says so; a home that has never seen it answers nothing."""
+    first, second = (shared.save(model_folder) for _ in range(2))
+    shared.registry().promote(first, "good")
+    replica()[1].refresh()
+    postgres_restart.stop()
+
+    _, champion = replica()
+    for _ in range(2):
+        champion.refresh()
+        assert champion.scorer.tag == champion.registered == first
+        assert f"; {first}, champion when it was read last, is gone by" in champion.lacking
+    _, without = replica("another home")
+    without.refresh()
+    assert without.scorer is None and "database postgresql" in without.lacking
+
+    postgres_restart.start()
+    shared.registry().promote(second, "better")
+    champion.refresh()
+    assert (champion.scorer.tag, champion.fault) == (second, None)
+
+
+def test_what_was_seen_in_another_database_is_not_gone_by(replica, shared, model_folder):
+    """Its champion may never have been one here."""
+    shared.registry().promote(shared.save(model_folder), "good")
+    replica()[1].refresh()
+    _, champion = replica(url="postgresql+psycopg://ann@127.0.0.1:1/other")
+    champion.refresh()
+    assert champion.scorer is None and "127.0.0.1" in champion.lacking
+
+
+def test_files_that_are_gone_are_fetched_again_from_the_database(replica, shared, model_folder):
+    """Before the next process needs them."""
+    shared.registry().promote(tag := shared.save(model_folder), "good")
+    models, champion = replica()
+    champion.refresh()
+    shutil.rmtree(store.place(tag, models.home))
+    champion.refresh()
+    assert champion.fault is None and store.fault(tag, models.home) is None
+
+
+def test_server_that_hangs_is_left_for_another_one(
+    replica, shared, model_folder, fresh_postgres_url, monkeypatch
+):
+    """As that of a machine that stands still, while another one has taken over its address."""
+    monkeypatch.setattr(database, "HANGS_AFTER_S", 0.5)
+    first, second = (shared.save(model_folder) for _ in range(2))
+    shared.registry().promote(first, "good")
+    models, champion = replica()
+    champion.refresh()
+    with models._database.transaction(writes=False) as connection:
+        hung = connection.scalar(sa.text("SELECT pg_backend_pid()"))
+    os.kill(hung, signal.SIGSTOP)
+    try:
+        shared.registry().promote(second, "better")
+        champion.refresh()
+    finally:
+        os.kill(hung, signal.SIGCONT)
+    assert (champion.scorer.tag, champion.fault) == (second, None)
+
+
+def test_registry_that_does_not_answer_is_told_while_it_is_waited_for(replica, time):
+    """A look takes seconds, and whoever asks how things stand has to be told."""
+    _, champion = replica()
+    told = []
+
+    def read():
+        told.append(champion.fault)
+        time[0] += SLOW_S + 1
+        told.append(champion.fault)
+        return Standing()
+
+    champion._registry.read = read
+    champion.refresh()
+    assert told[0] is None and told[1].endswith("does not answer")
+    assert champion.fault is None

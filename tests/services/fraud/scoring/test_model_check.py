@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from services.fraud.errors import ModelError
+from services.fraud.model_storage.standing import Standing
 from services.fraud.scoring import store
 from services.fraud.scoring.model_check import check, checked_registry, faults
-from services.fraud.scoring.registry import Registry, Standing
+from services.fraud.scoring.models import Models
+from services.fraud.scoring.registry import Registry
 from tests.services.fraud.running import promoted
 
 
@@ -31,7 +33,7 @@ def test_model_that_can_answer_is_told_by_its_card(model_folder, tmp_path):
     """The one that it was saved with."""
     tag = store.save(model_folder, tmp_path)
 
-    assert check(tag, tmp_path).threshold > 0
+    assert check(tag, Models(tmp_path)).threshold > 0
 
 
 def test_model_that_cannot_answer_is_told(model_folder, tmp_path, monkeypatch):
@@ -51,18 +53,18 @@ def test_model_that_cannot_answer_is_told(model_folder, tmp_path, monkeypatch):
         "fraud_detector:1": "no model fraud_detector:1",
     }.items():
         with pytest.raises(ModelError, match=message):
-            check(tag, tmp_path)
-    check(known, tmp_path)
+            check(tag, Models(tmp_path))
+    check(known, Models(tmp_path))
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "elsewhere"))
     with pytest.raises(ModelError, match="newest there: none"):
-        check(known, tmp_path)
+        check(known, Models(tmp_path))
 
 
 def test_registry_takes_only_models_that_can_answer(model_folder, tmp_path):
     """In every role; the one that answers stays."""
     before, champion = promoted(model_folder, tmp_path), promoted(model_folder, tmp_path)
     other = store.save(with_another_card(model_folder, tmp_path / "other"), tmp_path)
-    registry = checked_registry(tmp_path)
+    registry = checked_registry(Models(tmp_path))
     remove(before, tmp_path)
 
     for move in (
@@ -80,13 +82,13 @@ def test_registry_takes_only_models_that_can_answer(model_folder, tmp_path):
 def test_faults_name_the_role_of_each_model(model_folder, tmp_path):
     """Of the champion, the shadow, and the one to go back to."""
     tags = [store.save(model_folder, tmp_path) for _ in range(4)]
-    standing = Standing(tags[0], (tags[1], tags[3]), tags[2])
-    assert faults(standing, tmp_path) == faults(Standing(), tmp_path) == []
+    standing, models = Standing(tags[0], (tags[1], tags[3]), tags[2]), Models(tmp_path)
+    assert faults(standing, models) == faults(Standing(), models) == []
     for tag in tags:
         remove(tag, tmp_path)
 
     for told, begin in zip(
-        faults(standing, tmp_path),
+        faults(standing, models),
         ("the champion", "the shadow", "the champion before"),
         strict=True,
     ):

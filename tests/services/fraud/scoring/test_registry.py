@@ -1,40 +1,78 @@
-"""Who is champion, and how it changes."""
+"""Who is champion, and how it changes: alike in the files of a home and in a database."""
 
 import json
 import multiprocessing
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from services.fraud.errors import ModelError, PromotionRefused
+from services.fraud.model_storage.database import ModelDatabase
+from services.fraud.model_storage.registry_rows import RegistryRows
+from services.fraud.model_storage.registry_storage import (
+    BLOCK,
+    STANDING,
+    RegistryCopy,
+    RegistryFiles,
+    RegistryStorage,
+)
+from services.fraud.model_storage.standing import Standing
 from services.fraud.scoring import registry as module
 from services.fraud.scoring.card import numbered
-from services.fraud.scoring.registry import Registry, Standing
+from services.fraud.scoring.registry import Registry
 from services.fraud.transactions.features import FEATURES
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
+Opened = Callable[[], RegistryStorage]
+
+
+@pytest.fixture(params=["files", "rows"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
+    """Opens the storage of a registry, the same one each time, once of each kind."""
+    if request.param == "files":
+        return partial(RegistryFiles, tmp_path)
+    return partial(_rows, request.getfixturevalue("fresh_postgres_url"))
+
+
+def _rows(url: str) -> RegistryStorage:
+    return RegistryRows(ModelDatabase(url))
 
 
 @pytest.fixture
-def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+def registry(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.setattr(module, "datetime", SimpleNamespace(now=lambda zone: NOW))
-    return Registry(tmp_path)
+    return Registry(opened())
 
 
-def test_new_registry_has_no_champion(registry):
-    """And reading it makes no file."""
+def kept(registry: Registry) -> Any:
+    """What the service polls."""
+    return json.loads(registry.storage.read(STANDING) or "null")
+
+
+def keep(registry: Registry, text: str, name: str = STANDING) -> None:
+    """As an accident would."""
+    with registry.storage.changes():
+        registry.storage.write(name, text)
+
+
+def test_new_registry_has_no_champion(registry, tmp_path):
+    """And reading it makes nothing."""
     assert registry.read() == Standing()
-    assert not registry.file.exists()
+    assert registry.blocked() is None
+    assert kept(registry) is None and not list(tmp_path.iterdir())
 
 
 def test_promotion_keeps_the_champion_before(registry):
-    """The file holds what the service polls."""
+    """It is kept as earlier versions kept it."""
     registry.promote("m:1", "first")
     registry.promote("m:2", "better")
 
-    assert json.loads(registry.file.read_text()) == {
+    assert kept(registry) == {
         "champion": "m:2",
         "previous": ["m:1"],
         "shadow": None,
@@ -94,15 +132,33 @@ def test_block_keeps_models_out_but_for_the_explicit_wish(registry):
     assert registry.promote("m:4", "").champion == "m:4"
 
 
-def test_damaged_files_are_told_and_block(registry):
+def test_damage_is_told_and_blocks(registry):
     """A promotion mends the registry; a damaged block blocks."""
     registry.promote("m:1", "")
-    registry.file.write_text('{"champion": ')
-    with pytest.raises(ModelError, match=r"registry\.json is damaged"):
+    keep(registry, '{"champion": ')
+    with pytest.raises(ModelError, match=r"registry(\.json|.* in database .*) is damaged"):
         registry.read()
     assert registry.promote("m:2", "").champion == "m:2"
-    (registry.file.parent / "promotion_block.json").write_text("")
+    keep(registry, "", BLOCK)
     assert "damaged" in str(registry.blocked())
+    registry.unblock()
+    assert registry.blocked() is None
+
+
+def test_copy_is_changed_alone(registry):
+    """What would be refused there is refused, and nothing is kept."""
+    for tag in ("m:1", "m:2"):
+        registry.promote(tag, "")
+    registry.block("average precision fell")
+    before = kept(registry)
+    copy = Registry(RegistryCopy(registry.storage))
+
+    assert copy.rollback() == "m:1"
+    with pytest.raises(PromotionRefused, match="average precision fell"):
+        copy.promote("m:2", "")
+    copy.unblock()
+    assert copy.promote("m:2", "").champion == "m:2"
+    assert kept(registry) == before and registry.blocked()
 
 
 @pytest.fixture
@@ -112,14 +168,14 @@ def unable() -> set[str]:
 
 
 @pytest.fixture
-def checking(tmp_path: Path, unable: set[str]) -> Registry:
+def checking(opened: Opened, unable: set[str]) -> Registry:
     """A registry that checks; m:3 is champion, m:4 the shadow, m:2 and m:1 were champions."""
 
     def check(tag: str) -> None:
         if tag in unable:
             raise ModelError(f"no model {tag} in the store")
 
-    registry = Registry(tmp_path, check)
+    registry = Registry(opened(), check)
     for tag in ("m:1", "m:2", "m:3"):
         registry.promote(tag, "")
     registry.shadow("m:4")
@@ -148,12 +204,12 @@ def checking(tmp_path: Path, unable: set[str]) -> Registry:
 def test_model_that_cannot_answer_gets_no_role(checking, unable, move, message):
     """Nothing moves, whoever asks; one line says why and what there is to choose."""
     unable |= {"m:9", "m:2"}
-    before = checking.file.read_bytes()
+    before = kept(checking)
     with pytest.raises(ModelError, match=message) as caught:
         move(checking)
 
     assert "\n" not in str(caught.value)
-    assert checking.file.read_bytes() == before
+    assert kept(checking) == before
 
 
 def test_rollback_without_any_model_that_can_answer_says_where_to_look(checking, unable):
@@ -176,7 +232,7 @@ OWN = ("V1", "V2")
 
 
 @pytest.fixture
-def reading(tmp_path: Path, unable: set[str]) -> Registry:
+def reading(opened: Opened, unable: set[str]) -> Registry:
     """A registry of models that read the Handbook's features, or their own."""
     kinds = {"own": OWN, "plain": numbered(len(FEATURES))}
 
@@ -185,20 +241,20 @@ def reading(tmp_path: Path, unable: set[str]) -> Registry:
             raise ModelError(f"model {tag} is damaged")
         return kinds.get(tag.partition(":")[0], FEATURES)
 
-    return Registry(tmp_path, check)
+    return Registry(opened(), check)
 
 
 def test_features_of_a_champion_are_known_without_its_files(reading, unable):
     """A model of the same follows it, and one of the Handbook's has to be meant."""
     reading.promote("own:1", "")
-    assert json.loads(reading.file.read_text())["own_features"] == ["V1", "V2"]
+    assert kept(reading)["own_features"] == ["V1", "V2"]
     unable.add("own:1")
     with pytest.raises(PromotionRefused, match=r"reads 15 features .*, and own:1 2 features"):
         reading.promote("m:1", "")
     assert reading.promote("own:2", "").own_features == OWN
 
     assert reading.promote("m:1", "", new_contract=True).own_features is None
-    assert "own_features" not in json.loads(reading.file.read_text())
+    assert "own_features" not in kept(reading)
     assert reading.rollback(new_contract=True) == "own:2"
     assert reading.read().own_features == OWN
 
@@ -206,12 +262,12 @@ def test_features_of_a_champion_are_known_without_its_files(reading, unable):
 def test_champion_of_an_earlier_version_counts_as_the_handbooks_without_its_files(reading, unable):
     """Nothing else is noted of it; what is no list of names is damage."""
     reading.promote("own:1", "")
-    entries = json.loads(reading.file.read_text())
-    reading.file.write_text(json.dumps({**entries, "own_features": "V1"}))
+    entries = kept(reading)
+    keep(reading, json.dumps({**entries, "own_features": "V1"}))
     with pytest.raises(ModelError, match="damaged"):
         reading.read()
     del entries["own_features"]
-    reading.file.write_text(json.dumps(entries))
+    keep(reading, json.dumps(entries))
     unable.add("own:1")
     assert reading.promote("m:1", "").champion == "m:1"
 
@@ -242,15 +298,15 @@ def test_network_of_fifteen_inputs_without_names_may_be_the_handbooks(reading):
     assert "--features" not in str(caught.value)
 
 
-def _promote_many(home: Path, name: str) -> None:
+def _promote_many(opened: Opened, name: str) -> None:
     for number in range(10):
-        Registry(home).promote(f"{name}:{number}", "")
+        Registry(opened()).promote(f"{name}:{number}", "")
 
 
-def test_no_change_is_lost_between_processes(tmp_path):
+def test_no_change_is_lost_between_processes(opened, tmp_path):
     """Two processes promote at once: every model was champion once."""
     workers = [
-        multiprocessing.get_context("fork").Process(target=_promote_many, args=(tmp_path, name))
+        multiprocessing.get_context("fork").Process(target=_promote_many, args=(opened, name))
         for name in "ab"
     ]
     for worker in workers:
@@ -258,7 +314,7 @@ def test_no_change_is_lost_between_processes(tmp_path):
     for worker in workers:
         worker.join()
 
-    standing = Registry(tmp_path).read()
+    standing = Registry(opened()).read()
     everyone = {f"{name}:{number}" for name in "ab" for number in range(10)}
     assert {standing.champion, *standing.previous} == everyone
     assert not list((tmp_path / "fraud").glob("*.new"))

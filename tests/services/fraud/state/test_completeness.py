@@ -1,33 +1,21 @@
 """Which windows the history suffices for, at both of their ends, and that answers say so."""
 
 import json
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from services.fraud.state import state_file
 from services.fraud.state.completeness import KEPT_S, REASONS, WINDOW_REASONS, Coverage
 from services.fraud.state.snapshot import POINTER, folder, read_pointer, write_snapshot
-from services.fraud.state.state import State
-from services.fraud.state.window_counts import Transaction
+from services.fraud.state.state import Transaction
 from services.fraud.transactions.features import DAY_S, HOUR_S
-from tests.services.fraud.streams import START, prune_state, snapshot, stream
+from tests.services.fraud.streams import START, snapshot, stream
 
 DAY_60 = START + 60 * DAY_S
 TOLERANCE_S = 36 * HOUR_S
 FULL = Coverage(DAY_60 - KEPT_S + 1, DAY_60, DAY_60)
 OLD_NAMES = ("file", "as_of", "rows", "digest")
 C1, C7, C30, T1, T7, T30 = WINDOW_REASONS
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[State]:
-    with closing(State(tmp_path / "fraud" / "state.db")) as state:
-        yield state
 
 
 def faults(covered: Coverage | None, time: int) -> list[str]:
@@ -153,9 +141,9 @@ def test_older_snapshot_adds_what_joins(state, tmp_path):
 def test_pruned_history_begins_later(state, tmp_path):
     """What was removed is not claimed."""
     state.load(snapshot(stream(500), DAY_60, tmp_path))
-    prune_state(state, DAY_60 - 5 * DAY_S)
+    state.prune(DAY_60 - 5 * DAY_S)
     assert state.coverage == replace(FULL, since=DAY_60 - 5 * DAY_S)
-    prune_state(state, DAY_60 - 9 * DAY_S)
+    state.prune(DAY_60 - 9 * DAY_S)
     assert state.coverage == replace(FULL, since=DAY_60 - 5 * DAY_S)
 
 
@@ -181,22 +169,6 @@ def test_late_arrival_does_not_stretch_the_history(state, tmp_path):
     state.load(snapshot(stream(500), DAY_60, tmp_path))
     state.once(Transaction("old", "ann", "till", 100, START), lambda _windows: b"")
     assert state.coverage == FULL
-
-
-def test_state_of_the_version_before_tells_by_its_snapshots_rows(tmp_path):
-    """Not by transactions that came late, and not beyond what is kept."""
-    path = tmp_path / "state.db"
-    with closing(sqlite3.connect(path)) as old:
-        steps = "".join(state_file._STEPS[:2])
-        old.executescript(f"{steps} PRAGMA user_version = 2; PRAGMA journal_mode = WAL;")
-        row = "INSERT INTO transactions (transaction_id, customer_id, terminal_id, cents, time,"
-        row = f"{row} answer) VALUES (?, 'a', 't', 1, ?, ?)"
-        old.execute(row, ("late", START, b"answer"))
-        old.execute(row, ("first", DAY_60 - 10 * DAY_S, None))
-        old.execute("INSERT INTO facts VALUES ('as_of', ?)", (DAY_60,))
-        old.commit()
-    with closing(State(path)) as state:
-        assert state.coverage == Coverage(DAY_60 - 10 * DAY_S, DAY_60, DAY_60)
 
 
 def test_snapshot_of_the_version_before_tells_by_its_first_row(state, tmp_path):

@@ -5,21 +5,11 @@ one, the buckets in `busy_keys` are added up. Both give the same whole numbers.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from services.fraud.state.busy_keys import (
-    CUSTOMER,
-    DAY,
-    HOUR,
-    LENGTHS_S,
-    MINUTE,
-    SECOND,
-    TERMINAL,
-)
+from services.fraud.state.buckets import CUSTOMER, TERMINAL, add_up
+from services.fraud.state.state import NEW, Transaction
 from services.fraud.transactions.features import DAY_S, DELAY_DAYS, WINDOWS_DAYS, Windows
-
-NEW = 2**63 - 1  # place in the order of arrival of what has not yet arrived
 
 Execute: TypeAlias = Callable[[str, Sequence[Any]], Any]
 
@@ -54,61 +44,7 @@ _EARLIER = (
 )
 
 
-def _add_up() -> str:
-    """SQL: count and sum per window of a busy key, from its buckets.
-
-    ?1: the key's id. ?2: the second after that in which the windows end, which says where they
-    begin; ?3: up to where they are counted, exclusive.
-
-    What lies before a moment x is what lies in the days before it, and in the hours of its day,
-    the minutes of its hour and the seconds of its minute before it. A window is the difference of
-    two such sums; each part of them is read once, and counts in the windows that it belongs to.
-    """
-    days = sorted(WINDOWS_DAYS, reverse=True)
-    starts = [f"(?2 - {each * DAY_S})" for each in days]
-    ends = [*starts, "?3"]
-    parts = []
-    for place, moment in enumerate(ends):
-        signs = [-(place == window) + (place == len(days)) for window in range(len(days))]
-        for level in (SECOND, MINUTE, HOUR):
-            length, longer = LENGTHS_S[level], LENGTHS_S[level + 1]
-            since = f"{moment} / {longer} * {longer // length}"
-            parts.append(_part(signs, level, since, f"{moment} / {length}"))
-    for place in range(len(days)):
-        signs = [int(window <= place) for window in range(len(days))]
-        day = f"{ends[place]} / {DAY_S}"
-        parts.append(_part(signs, DAY, day, f"{ends[place + 1]} / {DAY_S}"))
-    windows = [f"w{days.index(each)}" for each in WINDOWS_DAYS]
-    sums = ", ".join(f"sum({window} * rows), sum({window} * total)" for window in windows)
-    return f"SELECT {sums} FROM ({' UNION ALL '.join(parts)})"
-
-
-def _part(signs: Sequence[int], level: int, since: str, until: str) -> str:
-    """SQL: what some buckets hold, and the sign with which it counts in each window."""
-    shown = ", ".join(f"{sign} AS w{window}" for window, sign in enumerate(signs))
-    return (
-        f"SELECT {shown}, sum(rows) AS rows, sum(total) AS total FROM bucket_counts"
-        f" WHERE busy_key = ?1 AND level = {level} AND bucket >= {since} AND bucket < {until}"
-    )
-
-
-_ADD_UP = _add_up()
-
-
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """One transaction; time in seconds since 1970, UTC."""
-
-    transaction_id: str
-    customer_id: str
-    terminal_id: str
-    cents: int
-    time: int
-
-    @property
-    def content(self) -> tuple[str, str, int, int]:
-        """What its id stands for."""
-        return self.customer_id, self.terminal_id, self.cents, self.time
+_ADD_UP = add_up("bucket_counts", "?1", "?2", "?3")
 
 
 def count_windows(execute: Execute, asked: Transaction, seq: int) -> Windows:

@@ -5,18 +5,19 @@ most; what a killed process leaves half done is done by repeating it.
 """
 
 import itertools
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from services.fraud.errors import StateUnavailable
-from services.fraud.state.busy_keys import count_again, forget_idle, stop_counting
-from services.fraud.state.completeness import AS_OF, KEPT_S, LABELLED_UNTIL, SINCE, Coverage
+from services.fraud.state.completeness import KEPT_S
+from services.fraud.state.in_file.busy_keys import count_again, forget_idle, stop_counting
+from services.fraud.state.in_file.coverage import KEEP, SINCE, facts, write_coverage
+from services.fraud.state.in_file.state_file import INDICES, LONG_PATIENCE_S, StateFile
 from services.fraud.state.snapshot import Pointer, Row, are_others, coverage_of, read_snapshot
-from services.fraud.state.state_file import INDICES, LONG_PATIENCE_S, StateFile
+from services.fraud.state.state import Label, Loaded
 from services.storage.locks import FileLock
 
 CHUNK_ROWS = 200  # the lock is held for some 2 ms, or 40 where all are of busy keys
@@ -53,28 +54,9 @@ _LABEL_EARLY = (
     " SET is_fraud = excluded.is_fraud, labelled_at = excluded.labelled_at"
     " WHERE excluded.labelled_at >= early_labels.labelled_at"
 )
-_KEEP = "INSERT OR REPLACE INTO facts VALUES (?, ?)"
 _BEGIN_LATER = f"UPDATE facts SET value = max(value, ?) WHERE name = '{SINCE}'"
 
-Label: TypeAlias = tuple[str, bool, float]  # transaction_id, is_fraud, labelled_at: s since 1970
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What a load has changed; nothing if the snapshot had been loaded before.
-
-    Attributes:
-        added: transactions that were not known.
-        labelled: known ones that have turned out to be fraud.
-        removed: those that no window reaches any more.
-        replaced: known ones of earlier snapshots that this one gives otherwise.
-    """
-
-    added: int = 0
-    labelled: int = 0
-    removed: int = 0
-    replaced: int = 0
 
 
 def load(file: StateFile, pointer: Pointer) -> Loaded:
@@ -91,33 +73,25 @@ def load(file: StateFile, pointer: Pointer) -> Loaded:
     with closing(FileLock(file.path.with_name(f"{file.path.name}.loading"))) as lock:
         while not lock.acquire(LONG_PATIENCE_S, LOADED_ASK_EVERY_S):
             pass  # its holder is at work: otherwise the lock would have fallen
-        facts = _facts(file.connection)
-        if facts.get("snapshot") == pointer.digest:
+        known = facts(file.connection)
+        if known.get("snapshot") == pointer.digest:
             return Loaded()
-        if are_others(known := facts.get(SOURCE), pointer.source):
+        if are_others(held := known.get(SOURCE), pointer.source):
             raise StateUnavailable(
-                f"snapshot {pointer.file} is not loaded: the state holds {known} transactions, with"
+                f"snapshot {pointer.file} is not loaded: the state holds {held} transactions, with"
                 f" which {pointer.source} ones are not mixed: stop the service, remove"
                 f" {file.path.name}* in {file.path.parent}, and start again"
             )
         coverage = coverage_of(pointer)
         loaded = _load_at_once(file, pointer) or _load_beside(file, pointer)
         with file.writing() as connection:
-            covered = _write_coverage(connection, coverage)
-            connection.execute(_KEEP, ("snapshot", pointer.digest))
+            covered = write_coverage(connection, coverage)
+            connection.execute(KEEP, ("snapshot", pointer.digest))
             if pointer.source is not None:
-                connection.execute(_KEEP, (SOURCE, pointer.source))
+                connection.execute(KEEP, (SOURCE, pointer.source))
         removed = prune(file, covered.as_of - KEPT_S)
         file.shorten_log()
         return replace(loaded, removed=removed)
-
-
-def read_coverage(connection: sqlite3.Connection) -> Coverage | None:
-    """What the history covers, by the snapshots loaded; None without any."""
-    facts = _facts(connection)
-    if AS_OF not in facts:
-        return None
-    return Coverage(facts[SINCE], facts[AS_OF], facts.get(LABELLED_UNTIL))
 
 
 def write_labels(file: StateFile, labels: Iterable[Label]) -> int:
@@ -151,21 +125,6 @@ def prune(file: StateFile, before: int) -> int:
     with file.writing() as connection:
         forget_idle(connection)
     return removed
-
-
-def _write_coverage(connection: sqlite3.Connection, loaded: Coverage) -> Coverage:
-    """Join what is covered with what a snapshot has brought."""
-    known = _facts(connection)
-    # Without a snapshot until now, nothing was covered, but labels may have come.
-    nothing = Coverage(loaded.as_of + 1, loaded.as_of, known.get(LABELLED_UNTIL))
-    covered = (read_coverage(connection) or nothing).then(loaded)
-    facts = {SINCE: covered.since, AS_OF: covered.as_of, LABELLED_UNTIL: covered.labelled_until}
-    connection.executemany(_KEEP, list(facts.items()))
-    return covered
-
-
-def _facts(connection: sqlite3.Connection) -> dict[str, Any]:
-    return dict(connection.execute("SELECT name, value FROM facts"))
 
 
 def _load_at_once(file: StateFile, pointer: Pointer) -> Loaded | None:

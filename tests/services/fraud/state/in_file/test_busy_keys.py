@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.fraud.state.busy_keys import MOST_ROWS
-from services.fraud.state.history import write_labels
-from services.fraud.state.state import State
-from services.fraud.state.window_counts import Transaction
+from services.fraud.state.buckets import MOST_ROWS
+from services.fraud.state.in_file.history import write_labels
+from services.fraud.state.state import Transaction
 from services.fraud.transactions.features import DAY_S, Windows
+from tests.services.fraud.driven import Driven, InFile
 from tests.services.fraud.streams import START, snapshot, stream
 
 AS_OF = START + 60 * DAY_S
@@ -21,13 +21,13 @@ DELAYED = AS_OF - 8 * DAY_S  # what terminals' windows see of transactions at th
 
 
 @pytest.fixture
-def homes(tmp_path: Path) -> Iterator[Callable[..., State]]:
+def homes(tmp_path: Path) -> Iterator[Callable[..., Driven]]:
     """States with one customer and one terminal, by their number of transactions."""
-    opened: list[State] = []
+    opened: list[Driven] = []
 
-    def make(rows: int, lasts_s: int) -> State:
+    def make(rows: int, lasts_s: int) -> Driven:
         home = tmp_path / str(rows)
-        state = State(home / "state.db")
+        state = InFile(home / "state.db")
         opened.append(state)
         table = stream(rows, keys=(1, 1))
         draw = np.random.default_rng(0)
@@ -40,7 +40,7 @@ def homes(tmp_path: Path) -> Iterator[Callable[..., State]]:
         state.close()
 
 
-def steps(state: State, action: Callable[[], object]) -> int:
+def steps(state: Driven, action: Callable[[], object]) -> int:
     """How much SQLite works for something, in hundreds of its machine's steps."""
     counted = 0
 
@@ -86,7 +86,7 @@ def test_work_for_an_answer_does_not_grow_with_the_keys_transactions(homes, last
 def test_work_for_a_label_does_not_grow_with_the_terminals_transactions(homes):
     """Of the oldest, the newest, and one in the middle; said, and taken back."""
 
-    def label(state: State, number: int, is_fraud: bool) -> int:
+    def label(state: Driven, number: int, is_fraud: bool) -> int:
         return steps(state, lambda: write_labels(state._file, [(str(number), is_fraud, 1.0)]))
 
     small, large = (homes(rows, 28 * DAY_S) for rows in (BUSY, BUSIER))
@@ -99,7 +99,7 @@ def test_work_for_a_label_does_not_grow_with_the_terminals_transactions(homes):
 def test_work_of_pruning_a_transaction_does_not_grow_with_the_keys_others(homes):
     """The oldest are removed, one by one."""
 
-    def remove(state: State, seq: int) -> int:
+    def remove(state: Driven, seq: int) -> int:
         delete = "DELETE FROM transactions WHERE seq = ?"
         return steps(state, lambda: state._execute(delete, (seq,)))
 
@@ -111,7 +111,7 @@ def test_work_of_pruning_a_transaction_does_not_grow_with_the_keys_others(homes)
 def test_key_that_becomes_busy_is_counted_once(tmp_path):
     """Soon after there are more transactions than are read one by one; then it costs less."""
 
-    def ask(state: State, number: int) -> tuple[int, int]:
+    def ask(state: Driven, number: int) -> tuple[int, int]:
         seen: list[int] = []
 
         def decide(windows: Windows) -> bytes:
@@ -120,7 +120,7 @@ def test_key_that_becomes_busy_is_counted_once(tmp_path):
 
         return steps(state, lambda: state.once(sale(str(number), START + number), decide)), seen[0]
 
-    with closing(State(tmp_path / "state.db")) as state:
+    with closing(InFile(tmp_path / "state.db")) as state:
         work, seen = zip(*(ask(state, number) for number in range(MOST_ROWS + 150)), strict=True)
     assert list(seen) == list(range(1, MOST_ROWS + 151))
     assert max(work[MOST_ROWS + 100 :]) < work[MOST_ROWS - 1]

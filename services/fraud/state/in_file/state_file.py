@@ -21,7 +21,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from services.fraud.errors import StateUnavailable
-from services.fraud.state import busy_keys, completeness
+from services.fraud.state.in_file import busy_keys, coverage
 from services.storage.locks import FileLock
 
 IMPATIENCE = 0.1  # of the patience, after having waited in vain
@@ -64,7 +64,7 @@ BEGIN
     DELETE FROM early_labels WHERE transaction_id = NEW.transaction_id;
 END;
 """
-_STEPS = (_FIRST, _LABELLED_AT, busy_keys.schema() + completeness.SCHEMA)
+_STEPS = (_FIRST, _LABELLED_AT, busy_keys.schema() + coverage.SCHEMA)
 VERSION = len(_STEPS)  # of a file: how many of them it has gone
 # The last one: no such table. Our statements are fixed, so a wrong one means a file without them.
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}

@@ -1,10 +1,4 @@
-"""Counts of busy customers and terminals, kept by the state's file itself.
-
-A key is a customer or a terminal. One with more than `MOST_ROWS` transactions is busy, as soon
-as it is looked at: beside its transactions, the file then keeps how many there are, and their
-sum, per second, minute, hour and day. A window is added up from at most 59 seconds, 59 minutes
-and 23 hours at each of its ends and the days between, however many transactions it holds. All
-other keys, which are nearly all, cost a look whether they are busy.
+"""Counts of busy customers and terminals, kept by the state's file itself; see `buckets`.
 
 The counts are kept by triggers, so that whoever writes transactions or labels, in whatever order,
 leaves them right: they are whole numbers, and change in the same SQL transaction.
@@ -13,15 +7,15 @@ leaves them right: they are whole numbers, and change in the same SQL transactio
 import sqlite3
 from dataclasses import dataclass
 
-from services.fraud.transactions.features import DAY_S, HOUR_S
-
-MOST_ROWS = 500  # of a key that is counted by reading them; more cost more than the buckets
-LOOK_EVERY = 16  # transactions, whether a key has become busy: to count its rows takes time
-MOST_IN_SECOND = 64  # of a busy customer's transactions, without a place of their own
-MINUTE_S = 60
-LENGTHS_S = (1, MINUTE_S, HOUR_S, DAY_S)  # of a bucket, by level
-SECOND, MINUTE, HOUR, DAY = range(len(LENGTHS_S))
-CUSTOMER, TERMINAL = range(2)
+from services.fraud.state.buckets import (
+    CUSTOMER,
+    LENGTHS_S,
+    LOOK_EVERY,
+    MOST_IN_SECOND,
+    MOST_ROWS,
+    SECOND,
+    TERMINAL,
+)
 
 _TABLES = """
 CREATE TABLE busy_keys (

@@ -33,7 +33,14 @@ def prune(params: Any) -> None:
     """
     settings = Settings()
     rules = Rules(**{field.name: getattr(params, field.name) for field in fields(Rules)})
-    place = Place(settings.home, settings.warehouse_url, rules, read_holds(settings.home))
+    place = Place(
+        settings.home,
+        settings.warehouse_url,
+        rules,
+        read_holds(settings.home),
+        scores_url=settings.scores_url,
+        fraud_state_url=settings.fraud_state_url,
+    )
     with pruning.alone(place):
         found = pruning.find_old(place)
         gone = [kind.delete() if params.delete else None for kind in found]

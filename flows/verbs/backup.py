@@ -10,7 +10,7 @@ from tasks.orchestration.parameters import FlowParameters
 
 
 class Backup(FlowParameters):
-    """Copy everything under TRIPTYCH_HOME, and a PostgreSQL warehouse, into one tar file.
+    """Copy everything under TRIPTYCH_HOME, and databases of PostgreSQL, into one tar file.
 
     What settings put into other folders goes along, and what cannot be copied is named. The stack
     may go on meanwhile; a run that is at work is waited for by you. The file holds keys and
@@ -19,7 +19,7 @@ class Backup(FlowParameters):
 
     to: Path = Field(description="the file to make, such as /backups/triptych.tar")
     without_postgres: bool = Field(
-        False, description="leave a PostgreSQL warehouse out, which is dumped where it runs"
+        False, description="leave databases of PostgreSQL out, which are dumped where they run"
     )
 
 

@@ -2,9 +2,10 @@
 
 Files first, then the databases: what a database says is there, is, and what is missing in a file
 of a run is done again. SQLite databases are copied by SQLite itself, so that the service and the
-Prefect server may go on meanwhile; a PostgreSQL warehouse by `pg_dump`, into the same file. Files
-and folders that settings put elsewhere lie in `elsewhere/` of the copy, and what cannot be copied
-is named. Runs write files and tables together: while one is at work, nothing is copied.
+Prefect server may go on meanwhile; by `pg_dump`, into the same file, a PostgreSQL warehouse and
+what fraud services on several machines share. Files and folders that settings put elsewhere lie in
+`elsewhere/` of the copy, and what cannot be copied is named. Runs write files and tables together:
+while one is at work, nothing is copied.
 
 The file holds the keys and passwords of the home: only its owner reads it.
 """
@@ -14,19 +15,25 @@ import sqlite3
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from services.storage.files import ASIDE, written_aside
 from services.storage.locks import Held, held
 from services.storage.sqlite_file import DAMAGED, is_sqlite
-from tasks.operations.elsewhere import Place, places_elsewhere
+from tasks.operations.elsewhere import FRAUD_URL, Place, places_elsewhere
 from tasks.settings import Settings
 
-DUMP = "warehouse.dump"
+DUMP, FRAUD_DUMP = "warehouse.dump", "fraud.dump"
 DUMP_THERE = f"docker compose exec -T postgres pg_dump -U triptych -Fc triptych > {DUMP}"
+_NAMES = {
+    DUMP: "the PostgreSQL warehouse",
+    FRAUD_DUMP: f"the database that fraud services share ({FRAUD_URL})",
+}
+_NO_DUMPS: Mapping[str, str] = MappingProxyType({})
 # What a run holds while it writes: nights, promotions, releases.
 _LOCKS = ("sentiment/locks/*.lock", "fraud/registry.lock", "releases/.lock")
 _LOCK_OF_RELEASES = ".lock"
@@ -49,22 +56,21 @@ class Asked(Protocol):
 
     @property
     def without_postgres(self) -> bool:
-        """Whether a PostgreSQL warehouse is left out."""
+        """Whether databases of PostgreSQL are left out."""
 
 
 def run(given: Asked) -> None:
-    """Copy the home of the settings, what belongs to it, and its warehouse.
+    """Copy the home of the settings, what belongs to it, and its databases.
 
     Raises:
         BackupError: a run is at work, the file is there already, or a database cannot be copied.
         OSError: a file cannot be read, or the copy not be written.
     """
     settings = Settings()
-    url = settings.database_url.get_secret_value() if settings.database_url else None
-    postgres = url if url and url.startswith("postgresql") else None
+    postgres = _databases(settings)
     places = places_elsewhere(settings)
     kept = [place for place in places if place.path is not None and place.path.exists()]
-    dumped = None if given.without_postgres else postgres
+    dumped = _NO_DUMPS if given.without_postgres else postgres
     files = back_up(settings.home, given.to.expanduser().absolute(), dumped, kept)
     print(f"copied         {files:,} files of {settings.home} into {given.to}")
     for place in kept:
@@ -73,23 +79,39 @@ def run(given: Asked) -> None:
         if place not in kept:
             why = "is not there" if place.path else "is not of this machine: copy it by its means"
             print(f"left out       {place.given} ({place.setting}) {why}")
-    if postgres and not dumped:
-        print(f"left out       the PostgreSQL warehouse; where its server runs: {DUMP_THERE}")
+    for name in postgres.keys() - dumped.keys():
+        there = DUMP_THERE if name == DUMP else f"pg_dump -Fc > {name}"
+        print(f"left out       {_NAMES[name]}; where its server runs: {there}")
     print(f"to restore     mkdir NEW && tar -xpf {given.to} -C NEW; then set TRIPTYCH_HOME to NEW")
     for place in kept:
         print(f"               and {place.setting_in('NEW')}")
-    if dumped:
+    for name in dumped:
         print(
-            f"               and, into an empty database: pg_restore --no-owner -d URL NEW/{DUMP}"
+            f"               and, into an empty database: pg_restore --no-owner -d URL NEW/{name}"
         )
 
 
+def _databases(settings: Settings) -> dict[str, str]:
+    """Addresses of PostgreSQL by the names of their dumps; one that is both is dumped once."""
+    given = {DUMP: settings.database_url, FRAUD_DUMP: settings.fraud_state_url}
+    urls = {name: url.get_secret_value() for name, url in given.items() if url is not None}
+    found = {name: url for name, url in urls.items() if url.startswith("postgresql")}
+    if len({_without_password(url)[0] for url in found.values()}) < len(found):
+        del found[FRAUD_DUMP]
+    return found
+
+
 def back_up(
-    home: Path, target: Path, warehouse_url: str | None = None, places: Sequence[Place] = ()
+    home: Path,
+    target: Path,
+    dumps: Mapping[str, str] = _NO_DUMPS,
+    places: Sequence[Place] = (),
 ) -> int:
     """Copy a home into a tar file; how many files it holds. Raises as `run`.
 
-    places: what is copied besides, of this machine.
+    Args:
+        dumps: addresses of databases of PostgreSQL, by the names of their dumps in the copy.
+        places: what is copied besides, of this machine.
     """
     if target.exists():
         raise BackupError(f"{target} is there already: name another file")
@@ -101,13 +123,16 @@ def back_up(
         written_aside(target, mode=0o600) as output,
         tarfile.open(fileobj=output, mode="w") as archive,
     ):
-        count = _add(archive, roots, target, warehouse_url)
+        count = _add(archive, roots, target, dumps)
         check_again()  # while there is no copy yet
     return count
 
 
 def _add(
-    archive: tarfile.TarFile, roots: Sequence[tuple[Path, str]], target: Path, url: str | None
+    archive: tarfile.TarFile,
+    roots: Sequence[tuple[Path, str]],
+    target: Path,
+    dumps: Mapping[str, str],
 ) -> int:
     """roots: files or folders, each with its name in the copy."""
     databases, count = [], 0
@@ -131,11 +156,11 @@ def _add(
             _copy_database(database, aside)
             archive.add(aside, name)
             aside.unlink()
-        if url and url.startswith("postgresql"):
+        for dump, url in dumps.items():
             _dump(url, aside)
-            archive.add(aside, DUMP)
-            count += 1
-    return count + len(databases)
+            archive.add(aside, dump)
+            aside.unlink()
+    return count + len(databases) + len(dumps)
 
 
 def _files(home: Path, target: Path) -> list[Path]:
@@ -179,7 +204,7 @@ def _copy_database(database: Path, copy: Path) -> None:
 
 
 def _dump(url: str, copy: Path) -> None:
-    """Let pg_dump write a warehouse; its password is in no argument that others could see."""
+    """Let pg_dump write a database; its password is in no argument that others could see."""
     address, password = _without_password(url)
     try:
         done = subprocess.run(

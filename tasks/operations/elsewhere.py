@@ -12,6 +12,7 @@ from tasks.settings import Settings
 FOLDER = "elsewhere"  # in a copy
 WAREHOUSE, PREFECT = "warehouse.db", "prefect.db"  # in that folder
 WAREHOUSE_URL = "TRIPTYCH_DATABASE_URL"
+FRAUD_URL = "TRIPTYCH_FRAUD_STATE_URL"
 PREFECT_URL = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from services.fraud.scoring.models import Models
 from services.storage.database import Database
 from services.storage.errors import StorageError
 from tasks.operations.lineage.model_records import read_object
@@ -24,6 +25,7 @@ class Records:
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.home = settings, settings.home
+        self.fraud_models = Models(settings.home, settings.fraud_state_url)
         self.faults: list[str] = []
         self._tables: dict[str, list[str]] | None = None
 

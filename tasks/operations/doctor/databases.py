@@ -17,7 +17,14 @@ from services.storage import sqlite_file
 from services.storage.database import Database
 from services.storage.errors import StorageError
 from tasks.operations.doctor.check import Check, absent, fault, ok
-from tasks.operations.elsewhere import FOLDER, PREFECT, PREFECT_URL, WAREHOUSE, WAREHOUSE_URL
+from tasks.operations.elsewhere import (
+    FOLDER,
+    FRAUD_URL,
+    PREFECT,
+    PREFECT_URL,
+    WAREHOUSE,
+    WAREHOUSE_URL,
+)
 from tasks.sentiment.sql import tables as sentiment
 from tasks.settings import Settings
 
@@ -60,6 +67,10 @@ _KNOWN = {
         f"end the service, then {_ASIDE}: it is built again from the snapshot and the log",
     ),
 }
+_MEANING = "results can be neither read nor written"
+_NO_FRAUD = (
+    "fraud services that share it answer with the model that they have, and new models reach none"
+)
 _UNKNOWN = Known("what it holds cannot be read", f"end what runs, then {_ASIDE}, and {_RESTORE}")
 
 
@@ -70,6 +81,9 @@ def check_databases(settings: Settings) -> Iterator[Check]:
     url = settings.warehouse_url
     if settings.database_url is not None:
         yield check_server(url, WAREHOUSE_URL, settings.home)
+    if settings.fraud_state_url is not None:
+        url, lost = settings.fraud_state_url.get_secret_value(), _NO_FRAUD
+        yield check_server(url, FRAUD_URL, settings.home, of_ours=False, meaning=lost)
     if address := os.environ.get(PREFECT_URL):
         yield check_server(_with_our_driver(address), PREFECT_URL, settings.home, of_ours=False)
 
@@ -179,15 +193,17 @@ def _answers(connection: sqlite3.Connection, check: str) -> list[str]:
     return [str(row[0]) for row in connection.execute(f"PRAGMA {check}(3)")]
 
 
-def check_server(url: str, variable: str, home: Path, *, of_ours: bool = True) -> Check:
+def check_server(
+    url: str, variable: str, home: Path, *, of_ours: bool = True, meaning: str = _MEANING
+) -> Check:
     """Whether a database answers, and its tables are those that we write.
 
-    of_ours: it holds our results.
+    of_ours: it holds our results. meaning: what it means that it cannot be used.
     """
     try:
         database = Database(url, patience_s=5)
     except StorageError as error:
-        return fault("database", str(error), _MEANING, f"correct {variable}")
+        return fault("database", str(error), meaning, f"correct {variable}")
     file = sa.make_url(url).database if not database.is_postgres else None
     if file is not None:  # it is looked at as a file, for a connection would change it
         path = Path(file).resolve()
@@ -204,7 +220,7 @@ def check_server(url: str, variable: str, home: Path, *, of_ours: bool = True) -
             others = _other_tables(connection) if of_ours else []
     except StorageError as error:
         cure = f"start the database, or correct {variable}; then triptych doctor"
-        return fault("database", str(error), _MEANING, cure)
+        return fault("database", str(error), meaning, cure)
     finally:
         database.close()
     if others:
@@ -215,9 +231,6 @@ def check_server(url: str, variable: str, home: Path, *, of_ours: bool = True) -
             f"let {variable} name a database of its own",
         )
     return ok("database", f"{database.address} answers")
-
-
-_MEANING = "results can be neither read nor written"
 
 
 def _other_tables(connection: sa.Connection) -> list[str]:

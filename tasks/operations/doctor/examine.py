@@ -83,9 +83,10 @@ def _databases(settings: Settings, now: datetime) -> Iterator[Check]:
 
 
 def _nights(settings: Settings, now: datetime) -> Iterator[Check]:
-    from tasks.operations.doctor.nights import check_nights
+    from tasks.operations.doctor.nights import check_bucket, check_nights
 
     yield from check_nights(settings.home)
+    yield from check_bucket(settings)
 
 
 def _sentiment(settings: Settings, now: datetime) -> Iterator[Check]:
@@ -95,9 +96,10 @@ def _sentiment(settings: Settings, now: datetime) -> Iterator[Check]:
 
 
 def _fraud(settings: Settings, now: datetime) -> Iterator[Check]:
+    from services.fraud.scoring.models import Models
     from tasks.operations.doctor.fraud import check_models, check_snapshot
 
-    yield from check_models(settings.home)
+    yield from check_models(Models(settings.home, settings.fraud_state_url))
     yield from check_snapshot(settings.home)
 
 

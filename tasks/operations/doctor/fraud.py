@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.fraud.errors import FraudError, ModelError
-from services.fraud.scoring import store
-from services.fraud.scoring.registry import Registry
+from services.fraud.errors import FraudError, ModelError, ModelsNotShared, ModelsUnavailable
+from services.fraud.scoring.models import Models
 from services.fraud.state.snapshot import read_pointer
 from services.storage.files import file_digest
 from tasks.operations.doctor.check import Check, absent, fault, ok
@@ -14,37 +13,43 @@ TRAIN = "triptych train-fraud"
 _SERVICE = "the service may answer from memory alone, and a new process finds no model"
 
 
-def check_models(home: Path) -> Iterator[Check]:
+def check_models(models: Models) -> Iterator[Check]:
     """Champion, shadow, and the champion to go back to: their files, cards and known answers."""
     try:
-        standing = Registry(home).read()
+        standing = models.registry().read()
     except ModelError as error:
-        newest = next(iter(store.tags(home)), "TAG")
-        yield fault(
-            "fraud model", str(error), _SERVICE, f"triptych manage-models --promote {newest}"
-        )
+        yield fault("fraud model", str(error), _SERVICE, _cure(error, models))
         return
     if standing.champion is None:
         yield absent("fraud model", f"no champion; type: {TRAIN}")
         return
     roles = {"champion": standing.champion, "shadow": standing.shadow}
     roles["champion before"] = next(iter(standing.previous), None)
-    able = _able(home, standing.previous)
+    able = _able(models, standing.previous)
     for role, tag in roles.items():
         if tag is not None:
-            yield _check_model(role, tag, home, able)
+            yield _check_model(role, tag, models, able)
 
 
-def _able(home: Path, tags: tuple[str, ...]) -> str | None:
+def _cure(error: ModelError, models: Models) -> str:
+    """What helps where the registry cannot be read."""
+    if isinstance(error, ModelsNotShared):
+        return "triptych manage-models --share"
+    if isinstance(error, ModelsUnavailable):
+        return "start the database, or correct TRIPTYCH_FRAUD_STATE_URL; then triptych doctor"
+    return f"triptych manage-models --promote {next(iter(models.tags()), 'TAG')}"
+
+
+def _able(models: Models, tags: tuple[str, ...]) -> str | None:
     """The newest of these models whose files are whole."""
-    return next((tag for tag in tags if store.fault(tag, home) is None), None)
+    return next((tag for tag in tags if models.fault(tag) is None), None)
 
 
-def _check_model(role: str, tag: str, home: Path, able: str | None) -> Check:
-    wrong, answers = _wrong(tag, home)
+def _check_model(role: str, tag: str, models: Models, able: str | None) -> Check:
+    wrong, answers = _wrong(tag, models)
     if wrong is None:
         return ok("fraud model", f"{role} {tag}: its digests, and {answers} known answers")
-    restore = f"bring it back from a back-up: tar -xpf BACKUP.tar -C {home}"
+    restore = f"bring it back from a back-up: tar -xpf BACKUP.tar -C {models.home}"
     if role == "champion":
         other = f"triptych manage-models --promote {able}" if able else TRAIN
         return fault(
@@ -58,17 +63,15 @@ def _check_model(role: str, tag: str, home: Path, able: str | None) -> Check:
     return fault("fraud model", f"the champion before, {tag}: {wrong}", meaning, restore)
 
 
-def _wrong(tag: str, home: Path) -> tuple[str | None, int]:
+def _wrong(tag: str, models: Models) -> tuple[str | None, int]:
     """What is wrong with a model, and how many known answers it gave."""
     from services.modelling.keras import quiet
 
-    if (told := store.fault(tag, home)) is not None:
-        return told, 0
     try:
-        with quiet():  # LiteRT has a logger of its own
+        with models.files_of(tag) as folder, quiet():  # LiteRT has a logger of its own
             from services.fraud.scoring.scorer import FraudScorer
 
-            return None, len(FraudScorer(store.place(tag, home), tag).card.golden)
+            return None, len(FraudScorer(folder, tag).card.golden)
     except FraudError as error:
         return str(error), 0
     except ImportError as error:

@@ -7,10 +7,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from services.reporting.figures import counted
 from tasks.operations.doctor.check import Check, absent, fault, ok
 from tasks.operations.status.night_command import night_command
-from tasks.sentiment.errors import PublicationError
+from tasks.sentiment.errors import DeliveryError, PublicationError
+from tasks.sentiment.run import publication
 from tasks.sentiment.run.publication import MANIFEST, read_manifest
+from tasks.settings import Settings
 
 SCORE = "triptych score-sentiment --help"
 READ_WHOLLY = 30  # newest run dates; of older ones the ends of the files, which tell their rows
@@ -30,6 +33,24 @@ def check_nights(home: Path) -> Iterator[Check]:
     elif not found:
         yield ok("nights", f"{len(days)} published, each file whole and with its rows")
     yield from _check_staging(home)
+
+
+def check_bucket(settings: Settings) -> Iterator[Check]:
+    """Whether the bucket of published nights, if there is one, answers and has followed them."""
+    if settings.scores_url is None:
+        return
+    meaning = f"who reads {settings.scores_url} sees nights as they were, or not at all"
+    try:
+        publication.check_bucket(settings.scores_url)
+    except DeliveryError as error:
+        yield fault("nights", str(error), meaning, "do so; the next night brings what is missing")
+        return
+    if late := publication.undelivered(settings.home):
+        some = ", ".join(map(str, late[:3]))
+        told = f"{settings.scores_url} has not followed {counted(len(late), 'night')} yet: {some}"
+        yield ok("nights", f"{told}; the next run sees to it")
+        return
+    yield ok("nights", f"{settings.scores_url} answers, and has followed them")
 
 
 def _check_night(folder: Path, *, wholly: bool) -> Iterator[Check]:

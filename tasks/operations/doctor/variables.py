@@ -3,8 +3,10 @@
 import difflib
 import os
 from collections.abc import Iterator, Mapping
+from typing import get_args
 
-from pydantic import AliasChoices, ValidationError
+from pydantic import AliasChoices, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from edge.fleet.settings import ServerSettings
@@ -22,17 +24,19 @@ _OTHERS = (  # that the stack, its images and its scripts read
     *DEFAULTS,
     *("TRIPTYCH_CAMERA", "TRIPTYCH_DEVICE_KEY", "TRIPTYCH_SECRETS", "TRIPTYCH_REVIEWS"),
 )
-_FROM_FILES = (
-    *("TRIPTYCH_DATABASE_URL", "TRIPTYCH_SOURCE_DATABASE_URL", "TRIPTYCH_API_KEYS"),
-    *("TRIPTYCH_FLEET_KEYS", "TRIPTYCH_NOTIFY_URLS", "TRIPTYCH_DEVICE_KEY"),
-)
 
 
 def known_variables() -> tuple[str, ...]:
     """All that something reads."""
-    fields = {name for kind in KINDS for name in map(str.upper, _names(kind))}
-    files = {f"{name}_FILE" for name in _FROM_FILES}
+    fields = {name for kind in KINDS for name, _ in _fields(kind)}
+    files = {f"{name}_FILE" for name in (*secret_variables(), "TRIPTYCH_DEVICE_KEY")}
     return tuple(sorted(fields | files | set(_OTHERS)))
+
+
+def secret_variables() -> tuple[str, ...]:
+    """Those settings that hold secrets, addresses with a password in them among these."""
+    found = {name for kind in KINDS for name, field in _fields(kind) if _is_secret(field)}
+    return tuple(sorted(found))
 
 
 def check_variables(environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
@@ -47,11 +51,16 @@ def check_variables(environment: Mapping[str, str] = os.environ) -> Iterator[Che
         yield ok("settings", told)
 
 
-def _names(kind: type[BaseSettings]) -> Iterator[str]:
+def _fields(kind: type[BaseSettings]) -> Iterator[tuple[str, FieldInfo]]:
+    """The variable that each is read from."""
     for name, field in kind.model_fields.items():
         alias = field.validation_alias
         assert not isinstance(alias, AliasChoices)
-        yield str(alias) if alias else f"{PREFIX}{name}"
+        yield (str(alias) if alias else f"{PREFIX}{name}").upper(), field
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return SecretStr in (field.annotation, *get_args(field.annotation))
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> Check:

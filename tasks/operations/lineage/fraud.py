@@ -12,7 +12,6 @@ from services.fraud.log.tables import (
     FRAUD_LABELS,
     FRAUD_PREDICTIONS,
 )
-from services.fraud.scoring.registry import Registry
 from tasks.operations.lineage.models import Model, fraud_models
 from tasks.operations.lineage.node import SHORTEST_PREFIX, Match, Node, fits, unknown
 from tasks.operations.records import Records, Row
@@ -89,7 +88,7 @@ def model_node(records: Records, model: Model) -> Node:
 
 def _role(records: Records, tag: str) -> str:
     try:
-        standing = Registry(records.home).read()
+        standing = records.fraud_models.registry().read()
     except ModelError as error:
         return f"unknown: {error}"
     if tag in standing.previous:

@@ -58,8 +58,16 @@ def recorded(home: Path, kind: Kind) -> Iterator[Mapping[str, Any]]:
 def read_object(file: Path) -> Mapping[str, Any] | None:
     """A JSON object, such as a model's card; None where there is none that can be read."""
     try:
-        content = json.loads(file.read_bytes())
-    except (OSError, ValueError):
+        return object_in(file.read_bytes())
+    except OSError:
+        return None
+
+
+def object_in(text: bytes) -> Mapping[str, Any] | None:
+    """The JSON object that a text is; None: it is none."""
+    try:
+        content = json.loads(text)
+    except ValueError:
         return None
     return content if isinstance(content, dict) else None
 

@@ -4,15 +4,16 @@ Known from the records that `model_records` keeps, and where a home is older tha
 from the cards that lie beside the models.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edge.release.publishing.request import BUNDLED_FOLDER
-from services.fraud.scoring.store import FILES, digests, place, tags
+from services.fraud.errors import ModelsUnavailable
+from services.fraud.scoring import store
 from services.storage.files import file_digest
-from tasks.operations.lineage.model_records import Kind, read_object, recorded
+from tasks.operations.lineage.model_records import Kind, object_in, read_object, recorded
 from tasks.operations.lineage.node import Node, unknown
 from tasks.operations.records import Records
 
@@ -20,6 +21,9 @@ BUNDLED_SENTIMENT = Path(__file__).parents[2] / "sentiment" / "models"
 ELSEWHERE = "it was trained elsewhere, and its folder has no card"
 BUNDLED = "it came with this package, which was built before cards named it"
 EARLIER = "it was made by a version that did not write it down"
+SHARED = "the home of the machine where it was made has it, and not this one"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class Model:
     """A model: what it is called, and what is known of its making.
 
     id: by which answers name it. ids: all by which it is found. card: empty where there is none.
-    record: empty in a home that is older than these.
+    record: empty in a home that is older than these. from_elsewhere: whether it may have been made
+    by another machine, which shares it.
     """
 
     kind: Kind
@@ -37,6 +42,7 @@ class Model:
     card: Mapping[str, Any] = field(default_factory=dict)
     card_file: str | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
+    from_elsewhere: bool = False
 
     @property
     def is_foreign(self) -> bool:
@@ -93,6 +99,8 @@ class Model:
         """Why something about its making is not recorded."""
         if self.is_foreign:
             return ELSEWHERE
+        if self.from_elsewhere:
+            return SHARED
         folders = (str(BUNDLED_SENTIMENT), str(BUNDLED_FOLDER))
         return BUNDLED if str(self.card_file).startswith(folders) else EARLIER
 
@@ -167,24 +175,42 @@ def sentiment_models(records: Records) -> list[Model]:
 
 def fraud_models(records: Records) -> list[Model]:
     """Those of the store, and those that were in it; newest first."""
-    found = {}
+    found, models = {}, records.fraud_models
     for record in recorded(records.home, "fraud"):
-        files = (record.get("sha256") or {}).values()
-        ids = {record["tag"], record["key"], *files, record.get("source_sha256")}
+        ids = {record["tag"], record["key"], record.get("source_sha256")}
+        ids |= set((record.get("sha256") or {}).values())
         ids.add(record.get("run_id"))
         card = record.get("card") or {}
         found[record["tag"]] = _model("fraud", record["tag"], record["tag"], ids, card, record)
-    for tag in tags(records.home):
-        folder = place(tag, records.home)
-        known = found.get(tag)
+    for tag in _told(records, models.tags) or store.tags(records.home):
+        known, file = found.get(tag), store.place(tag, records.home) / store.CARD
         if known is None:
-            files = digests(folder)
+            files = _told(records, models.digests, tag) or {}
             record, ids = {"sha256": files}, {tag, tag.rpartition(":")[2], *files.values()}
         else:
             record, ids = dict(known.record), set(known.ids)
-        card = read_object(folder / FILES[-1]) or (known.card if known else {})
-        found[tag] = _model("fraud", tag, tag, ids, card, record, folder / FILES[-1])
+        card = read_card(records, tag) or (known.card if known else {})
+        model = _model("fraud", tag, tag, ids, card, record, file if file.is_file() else None)
+        found[tag] = replace(model, from_elsewhere=known is None and models.is_shared)
     return sorted(found.values(), key=lambda model: model.id, reverse=True)
+
+
+def read_card(records: Records, tag: str) -> Mapping[str, Any]:
+    """The card of a fraud model; empty where there is none that can be read."""
+    try:
+        return object_in(_told(records, records.fraud_models.read, tag, store.CARD) or b"") or {}
+    except OSError:
+        return {}
+
+
+def _told(records: Records, ask: Callable[..., T | None], *given: str) -> T | None:
+    """What is answered; None: the database that models are shared in is away, which is a fault."""
+    try:
+        return ask(*given)
+    except ModelsUnavailable as error:
+        if str(error) not in records.faults:
+            records.faults.append(str(error))
+        return None
 
 
 def detectors(records: Records) -> list[Model]:

@@ -149,7 +149,7 @@ def _night_node(records: Records, row: Row) -> Node:
     published = _entry(records, row)
     entry = published or remembered_night(records.home, row["run_id"])
     folder = RunFolder(records.home, row["source"], row["run_date"])
-    report = folder.report(row["run_id"])
+    report, url = folder.report(row["run_id"]), records.settings.scores_url
     facts = {
         "flow": "score-sentiment",
         "run date": str(row["run_date"]),
@@ -158,6 +158,7 @@ def _night_node(records: Records, row: Row) -> Node:
         "rows": {name: row[name] for name in ("scored", "reused", "rejected")},
         "precision": row["precision"],
         "Parquet": str(folder.scores) if published else None,
+        "in the bucket": f"{url}/scores/{folder.scores.name}" if published and url else None,
         "report": str(report) if report.exists() else None,
     }
     code = row["code_version"] or entry.get("code_version")

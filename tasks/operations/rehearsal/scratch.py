@@ -9,13 +9,15 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.fraud.errors import ModelError
+from services.fraud.scoring.models import Models
 from services.fraud.scoring.store import store_folder
 from services.storage import sqlite_file
-from services.storage.files import ASIDE
+from services.storage.files import ASIDE, write_text
 from tasks.operations.rehearsal.errors import RehearsalError
 from tasks.settings import Settings
 
@@ -87,9 +89,12 @@ def sources(settings: Settings) -> dict[str, Path]:
 
 def size_of(settings: Settings) -> int:
     """Bytes that the copy takes."""
-    return sum(
-        file.lstat().st_size for folder in sources(settings).values() for file in _copied(folder)
-    )
+    size = 0
+    for folder in sources(settings).values():
+        for file in _copied(folder):
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                size += file.lstat().st_size
+    return size
 
 
 def check_room(size: int, folder: Path) -> None:
@@ -105,6 +110,8 @@ def check_room(size: int, folder: Path) -> None:
 
 def copy_home(settings: Settings, target: Path) -> None:
     """Copy all but logs, what is downloaded, and traces of a server that runs.
+
+    Fraud models that lie in a database, and their roles, are put into the copy as its own.
 
     Raises: RehearsalError: something cannot be read.
     """
@@ -124,6 +131,22 @@ def copy_home(settings: Settings, target: Path) -> None:
     for folder in (target / "keys", target / "prefect"):
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
+    models = Models(settings.home, settings.fraud_state_url)
+    if models.is_shared:
+        try:
+            _bring_models(models, target)
+        except ModelError as error:
+            raise RehearsalError(f"{error}: triptych doctor tells what is wrong") from error
+
+
+def _bring_models(models: Models, target: Path) -> None:
+    standing = models.registry().read()
+    for tag in standing.named:
+        if models.fault(tag) is None:
+            with models.files_of(tag) as files:
+                place = target / "bentoml" / "models" / tag.replace(":", "/")
+                shutil.copytree(files, place, dirs_exist_ok=True)
+    write_text(target / "fraud" / "registry.json", standing.text())
 
 
 def _copy(file: Path, copy: Path, *, as_database: bool) -> None:

@@ -1,14 +1,14 @@
 """Old fraud models that play no role, and old reports."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from services.fraud.errors import ModelError
+from services.fraud.model_storage.model_rows import Kept
 from services.fraud.scoring import store
-from services.fraud.scoring.registry import Registry
-from services.storage.locks import held
+from services.fraud.scoring.models import Models
 from tasks.operations.retention.kind import Found, Gone, Place, size_of
 
 REPORTS = ("sentiment/reports", "fraud/reports", "fleet/reports")
@@ -17,22 +17,21 @@ REPORTS = ("sentiment/reports", "fraud/reports", "fleet/reports")
 def old_models(place: Place) -> Found:
     """Models that are neither champion nor shadow, nor were champion; the newest ones stay.
 
-    Raises: ModelError: the registry is damaged: what plays a role is not known.
+    Raises: ModelError: the registry is damaged, or out of reach: what plays a role is not known.
     """
-    versions = store.store_folder(place.home) / "models" / store.MODEL
-    tags = store.tags(place.home)
+    models = place.models
+    registry = models.registry()
 
     def old(place: Place) -> list[str]:
-        standing = Registry(place.home).read()
-        roles = {standing.champion, standing.shadow, *standing.previous}
-        until = place.before(place.rules.models_days).timestamp()
+        roles, until = registry.read().named, place.before(place.rules.models_days)
+        shared = models.shared()
         return [
             tag
-            for tag in tags[place.rules.models_keep :]
+            for tag in models.tags()[place.rules.models_keep :]
             if tag not in roles
-            and _folder(versions, tag).stat().st_mtime < until
+            and _saved_at(tag, models, shared) < until
             and not place.holds.has_model(tag)
-            and not place.holds.has_digest_in(_texts(_folder(versions, tag)))
+            and not place.holds.has_digest_in(_texts(models, tag))
         ]
 
     aside = store.store_folder(place.home) / "pruned"  # of the same disk, and no model's place
@@ -42,17 +41,22 @@ def old_models(place: Place) -> Found:
             return Gone()
         shutil.rmtree(aside, ignore_errors=True)  # what a killed prune has left
         aside.mkdir(parents=True, exist_ok=True)
-        with held(place.home / "fraud" / "registry.lock"):  # nobody is given a role meanwhile
+        with registry.storage.changes():  # nobody is given a role meanwhile
             gone = old(place.now_held())
+            freed = size(gone)
+            models.delete_shared(gone)
             for tag in gone:
-                _folder(versions, tag).rename(aside / _folder(versions, tag).name)
-        freed = size_of([aside])
+                if _folder(models, tag).exists():
+                    _folder(models, tag).rename(aside / _folder(models, tag).name)
         shutil.rmtree(aside, ignore_errors=True)
         return Gone(len(gone), freed)
 
+    def size(tags: list[str]) -> int:
+        in_database = sum(kept.size for tag, kept in models.shared().items() if tag in tags)
+        return in_database + size_of([_folder(models, tag) for tag in tags])
+
     goes = old(place)
-    freed = size_of([_folder(versions, tag) for tag in goes])
-    return Found("models", len(tags), len(goes), freed, delete)
+    return Found("models", len(models.tags()), len(goes), size(goes), delete)
 
 
 def old_reports(place: Place) -> Found:
@@ -65,7 +69,7 @@ def old_reports(place: Place) -> Found:
         old += [
             file
             for file in files[: -place.rules.reports_keep]
-            if datetime.fromtimestamp(_written(file), UTC) < until and not _is_held(place, file)
+            if _written_at(file) < until and not _is_held(place, file)
         ]
 
     def delete() -> Gone:
@@ -89,14 +93,23 @@ def _written(file: Path) -> float:
     return file.stat().st_mtime
 
 
-def _folder(versions: Path, tag: str) -> Path:
-    return versions / tag.partition(":")[2]
+def _written_at(file: Path) -> datetime:
+    return datetime.fromtimestamp(_written(file), UTC)
 
 
-def _texts(folder: Path) -> Iterator[str]:
+def _saved_at(tag: str, models: Models, shared: Mapping[str, Kept]) -> datetime:
+    return shared[tag].saved_at if tag in shared else _written_at(_folder(models, tag))
+
+
+def _folder(models: Models, tag: str) -> Path:
+    return store.place(tag, models.home)
+
+
+def _texts(models: Models, tag: str) -> Iterator[str]:
     """Where digests of a model and of its data stand; read only if one is asked for."""
     try:
-        for name in ("model.yaml", "card.json"):
-            yield (folder / name).read_text("utf-8")
+        for name in (store.ABOUT, store.CARD):
+            yield models.read(tag, name).decode()
     except (OSError, ValueError) as error:
+        folder = _folder(models, tag)
         raise ModelError(f"{folder} cannot be read, and no model is deleted: {error}") from error

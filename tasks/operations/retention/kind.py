@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
+from pydantic import SecretStr
+
+from services.fraud.scoring.models import Models
 from tasks.operations.retention.holds import Holds, read_holds
 
 
@@ -25,13 +28,21 @@ class Rules:
 
 @dataclass(frozen=True)
 class Place:
-    """Where things lie and what is held. `now` is aware."""
+    """Where things lie and what is held. `now` is aware; `scores_url` is that of the bucket that
+    has what is published, if there is one."""
 
     home: Path
     url: str
     rules: Rules
     holds: Holds
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    scores_url: str | None = None
+    fraud_state_url: SecretStr | None = None  # of the database that several machines share
+
+    @property
+    def models(self) -> Models:
+        """The fraud models, of this home or shared."""
+        return Models(self.home, self.fraud_state_url)
 
     def before(self, days: int) -> datetime:
         """What is older than so many days is from before this."""

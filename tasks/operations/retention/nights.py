@@ -93,7 +93,7 @@ def _delete_night(place: Place, folder: RunFolder) -> int | None:
     with folder.lock():
         delete_in_portions(place.url, REJECTED_REVIEWS, rows)
         size = _size(folder)
-        with changing(folder):
+        with changing(folder, place.scores_url):
             if _is_held(place.now_held(), folder):
                 return None
             if entry := _entry(folder.scores, folder.source):

@@ -1,10 +1,7 @@
 """The fraud model that answers: the champion before becomes champion again."""
 
-import shutil
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
-
+from services.fraud.model_storage.registry_storage import RegistryCopy
+from services.fraud.scoring.models import Models
 from services.fraud.scoring.registry import Registry
 from tasks.settings import Settings
 
@@ -22,7 +19,7 @@ def rollback_model(
     """
     from services.fraud.scoring import model_check, store
 
-    home = settings.home
+    models = Models(settings.home, settings.fraud_state_url)
     tag = None if to is None else to if ":" in to else f"{store.MODEL}:{to}"
 
     def change(registry: Registry) -> str | None:
@@ -37,21 +34,17 @@ def rollback_model(
         )
         return tag
 
-    real = model_check.checked_registry(home)
+    real = model_check.checked_registry(models)
     before = real.read().champion
-    after = _on_a_copy(real.file.parent, home, change) if dry else change(real)
+    after = change(_copy(real, models) if dry else real)
     if after == before:
         return [f"champion: {after}, as before"]
     return [f"champion {'would be' if dry else 'is now'} {after}, instead of {before}"]
 
 
-def _on_a_copy(folder: Path, home: Path, change: Callable[[Registry], str | None]) -> str | None:
-    """The change on a copy of the registry, which refuses what the registry would refuse."""
+def _copy(registry: Registry, models: Models) -> Registry:
+    """A registry in memory, which refuses what the real one would refuse."""
     from services.fraud.scoring import model_check
 
-    with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(scratch) / "fraud"
-        copy.mkdir()
-        for file in folder.glob("*.json"):
-            shutil.copy2(file, copy)
-        return change(Registry(Path(scratch), check=lambda tag: model_check.check(tag, home).names))
+    storage = RegistryCopy(registry.storage)
+    return Registry(storage, check=lambda tag: model_check.check(tag, models).names)

@@ -36,7 +36,8 @@ def rollback_night(
         SentimentError: a run of the source is at work, files are gone or damaged, or the database
             refuses.
     """
-    nights = Nights(settings.home, _only_source(settings, source), settings.warehouse_url)
+    chosen = _only_source(settings, source)
+    nights = Nights(settings.home, chosen, settings.warehouse_url, settings.scores_url)
     name = nights.source
     with nights.held():
         interrupted = nights.unfinished() if dry else nights.finish()

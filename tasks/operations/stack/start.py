@@ -53,7 +53,7 @@ def _hold(settings: Settings, without: Collection[str]) -> None:
         ROOT / "deployments" / "Procfile",
         home,
         ports,
-        train=_lacks_model(home),
+        train=_lacks_model(settings),
         publish=_lacks_release(settings),
         without=without,
     )
@@ -102,12 +102,15 @@ def _telemetry_key(fleet_keys: str) -> dict[str, str]:
     return {"EDGE_DETECTOR_TELEMETRY_KEY": device_key(key, parts.DEVICE)}
 
 
-def _lacks_model(home: Path) -> bool:
-    from services.fraud.errors import ModelError
-    from services.fraud.scoring.registry import Registry
+def _lacks_model(settings: Settings) -> bool:
+    from services.fraud.errors import ModelError, ModelsBusy
+    from services.fraud.scoring.models import Models
 
     try:
-        return Registry(home).read().champion is None
+        models = Models(settings.home, settings.fraud_state_url)
+        return models.registry().read().champion is None
+    except ModelsBusy:  # the service tells it, and takes up a model when that is over
+        return False
     except ModelError as error:
         raise StackError(str(error)) from error
 

@@ -14,9 +14,8 @@ from edge.release.errors import PublisherError
 from edge.release.publishing.request import Place
 from services.fraud.errors import ModelError
 from services.fraud.log.tables import FRAUD_DAILY_METRICS, FRAUD_DRIFT, FRAUD_PREDICTIONS
-from services.fraud.scoring import store
-from services.fraud.scoring.registry import Registry, Standing
-from tasks.operations.lineage.model_records import read_object
+from services.fraud.model_storage.standing import Standing
+from tasks.operations.lineage.models import read_card
 from tasks.operations.records import Records, Row
 from tasks.operations.status.night_command import night_command
 from tasks.operations.status.state import Device, Drift, Edge, Night, Quality, RealTime
@@ -89,10 +88,13 @@ def _command(records: Records, last: Row, finished: list[date]) -> str | None:
 
 def read_real_time(records: Records, now: datetime) -> RealTime:
     """The registry, the champion's files, its last audit, and the log of answers."""
-    registry, fault, standing = Registry(records.home), "", Standing()
+    fault, blocked, standing = "", None, Standing()
     try:
+        registry = records.fraud_models.registry()
+        blocked = registry.blocked()
         standing = registry.read()
-        fault = store.fault(standing.champion, records.home) or "" if standing.champion else ""
+        if standing.champion:
+            fault = records.fraud_models.fault(standing.champion) or ""
     except ModelError as error:
         fault = str(error)
     since = ANSWERS.answered_at > now - timedelta(days=1)
@@ -105,7 +107,7 @@ def read_real_time(records: Records, now: datetime) -> RealTime:
         since=standing.changed_at,
         shadow=standing.shadow,
         fault=fault,
-        blocked=registry.blocked(),
+        blocked=blocked,
         quality=_quality(records, standing.champion),
         answers=answers,
         last_answer=last if isinstance(last, datetime) else None,
@@ -133,8 +135,7 @@ def _quality(records: Records, tag: str | None) -> Quality | None:
     rows = records.rows(FRAUD_DAILY_METRICS, *judged, order=(AUDITS.day.desc(),), limit=1)
     if tag is None or not rows:
         return None
-    folder = store.place(tag, records.home)
-    promised = (read_object(folder / "card.json") or {}).get("metrics") or {}
+    promised = read_card(records, tag).get("metrics") or {}
     row = rows[0]
     return Quality(
         day=str(row["day"]),

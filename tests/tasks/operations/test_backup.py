@@ -21,6 +21,8 @@ from tasks.operations.backup import DUMP, BackupError, back_up
 from tasks.operations.elsewhere import Place
 from tests.edge.releases import make_release
 
+SOMEWHERE = {DUMP: "postgresql+psycopg://a:secret@localhost/x"}
+
 
 def restored(copy: Path, home: Path) -> Path:
     """As the guide says."""
@@ -154,6 +156,33 @@ def test_what_is_not_of_this_machine_is_named_with_what_copies_it(tmp_path, monk
     assert "s3cret" not in said
 
 
+def test_database_that_fraud_services_share_is_dumped_or_named(tmp_path, monkeypatch, capsys):
+    """Once, where results lie in it too; `pg_dump` is played."""
+    (tmp_path / "home").mkdir()
+    program = tmp_path / "pg_dump"
+    program.write_text('#!/bin/sh\necho "$4" > "${3#--file=}"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("TRIPTYCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TRIPTYCH_FRAUD_STATE_URL", "postgresql+psycopg://ann:s3cret@db/fraud")
+
+    backup.run(Backup(to=tmp_path / "copy.tar", without_postgres=True))
+    said = capsys.readouterr().out
+    assert "left out       the database that fraud services share (TRIPTYCH_FRAUD_STATE" in said
+    assert "fraud.dump" in said and "s3cret" not in said
+
+    backup.run(Backup(to=tmp_path / "other.tar"))
+    assert "pg_restore --no-owner -d URL NEW/fraud.dump" in capsys.readouterr().out
+    with tarfile.open(tmp_path / "other.tar") as archive:
+        dump = archive.extractfile("fraud.dump")
+        assert dump is not None and dump.read() == b"--dbname=postgresql://ann@db/fraud\n"
+
+    monkeypatch.setenv("TRIPTYCH_DATABASE_URL", "postgresql://ann:s3cret@db/fraud")
+    backup.run(Backup(to=tmp_path / "third.tar"))
+    with tarfile.open(tmp_path / "third.tar") as archive:
+        assert archive.getnames() == [DUMP]
+
+
 def test_nothing_elsewhere_is_copied_while_it_is_changed(tmp_path):
     (tmp_path / "home").mkdir()
     folder = tmp_path / "releases"
@@ -226,7 +255,8 @@ def test_postgres_warehouse_is_in_the_copy_and_its_password_in_no_argument(
 
     monkeypatch.setattr(subprocess, "run", watched)
     with_password = sa.make_url(fresh_postgres_url).set(password="of-nobody-else")
-    back_up(home, tmp_path / "copy.tar", with_password.render_as_string(hide_password=False))
+    dumps = {DUMP: with_password.render_as_string(hide_password=False)}
+    back_up(home, tmp_path / "copy.tar", dumps)
     assert seen and "of-nobody-else" not in str(seen)
 
     new = restored(tmp_path / "copy.tar", tmp_path / "new")
@@ -243,7 +273,7 @@ def test_postgres_warehouse_is_in_the_copy_and_its_password_in_no_argument(
 def test_missing_pg_dump_is_told_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BackupError, match=r"pg_dump is not there: .* --without-postgres"):
-        back_up(tmp_path, tmp_path / "copy.tar", "postgresql+psycopg://a:secret@localhost/x")
+        back_up(tmp_path, tmp_path / "copy.tar", SOMEWHERE)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +290,7 @@ def test_pg_dump_gets_the_password_where_nobody_else_sees_it(tmp_path, monkeypat
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BackupError) as told:
-        back_up(tmp_path, tmp_path / "copy.tar", url)
+        back_up(tmp_path, tmp_path / "copy.tar", {DUMP: url})
     password, words = str(told.value).removeprefix("pg_dump failed: ").split("|")
     assert password == "s3cret@" and "s3cret" not in words and "***" not in words
     assert words.endswith("--dbname=postgresql://ann@db:6432/reviews?sslmode=require")
@@ -280,7 +310,7 @@ def test_pg_dump_that_is_older_than_the_server_is_told_with_the_cure(tmp_path, m
     with pytest.raises(
         BackupError, match=r"18.4; .* 15.18: install client programs that are as new"
     ):
-        back_up(tmp_path, tmp_path / "copy.tar", "postgresql+psycopg://a:secret@localhost/x")
+        back_up(tmp_path, tmp_path / "copy.tar", SOMEWHERE)
 
 
 def execute(url: str, *statements: str) -> None:

@@ -42,6 +42,7 @@ def _sentiment(stage: Stage) -> str:
 def _fraud(stage: Stage, champion: str) -> None:
     from services.fraud.errors import ModelError
     from services.fraud.scoring.model_check import check
+    from services.fraud.scoring.models import Models
     from services.fraud.scoring.registry import Registry
     from services.fraud.scoring.store import store_folder
 
@@ -57,7 +58,7 @@ def _fraud(stage: Stage, champion: str) -> None:
     if standing.champion != champion:
         raise Broken(f"{standing.champion} has become champion")
     try:
-        check(champion, stage.home)
+        check(champion, Models(stage.home))
     except ModelError as error:
         raise Broken(f"the champion answers no more: {error}") from error
 

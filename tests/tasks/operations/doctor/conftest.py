@@ -15,16 +15,13 @@ __all__ = ["own_folder"]  # a fixture
 
 
 @pytest.fixture
-def home(
-    worked_home: Path, own_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Path:
-    """A copy that a test may change."""
-    copy = shutil.copytree(worked_home, tmp_path / "var")
-    put_model(copy, own_folder, "able")
-    (copy / "fraud" / "registry.json").unlink()  # of a model that has nothing to run
-    Registry(copy).promote("fraud_detector:able", "it can answer")
-    monkeypatch.setenv("TRIPTYCH_HOME", str(copy))
-    return copy
+def home(worked_home: Path, own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home that a test may change."""
+    put_model(worked_home, own_folder, "able")
+    (worked_home / "fraud" / "registry.json").unlink()  # of a model that has nothing to run
+    Registry(worked_home).promote("fraud_detector:able", "it can answer")
+    monkeypatch.setenv("TRIPTYCH_HOME", str(worked_home))
+    return worked_home
 
 
 def put_model(home: Path, folder: Path, version: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from edge_detector.slots.slots import Slots
 
 from services.fraud.scoring import store
+from services.fraud.scoring.models import Models
 from services.fraud.scoring.registry import Registry
 from services.fraud.state.snapshot import folder as snapshot_folder
 from services.storage.files import file_digest
@@ -95,18 +96,18 @@ def test_truncated_fraud_model_is_named_with_the_one_to_promote(home, own_folder
     """The newest earlier one that is whole, or else a new training."""
     file = home / "bentoml" / "models" / "fraud_detector" / "able" / "model.tflite"
     cut(file)
-    fault = the_fault(fraud.check_models(home))
+    fault = the_fault(fraud.check_models(Models(home)))
     assert f"the champion fraud_detector:able: model.tflite in {file.parent} is not" in fault.told
     assert fault.cure.startswith("triptych train-fraud; or bring it back from a back-up")
 
     put_model(home, own_folder, "newer")
     Registry(home).promote("fraud_detector:newer", "a test")
-    fault = the_fault(fraud.check_models(home))
+    fault = the_fault(fraud.check_models(Models(home)))
     assert fault.told.startswith("the champion before, fraud_detector:able: model.tflite in")
     assert fault.meaning == "triptych rollback model would be refused"
 
     Registry(home).promote("fraud_detector:able", "a test")
-    fault = the_fault(fraud.check_models(home))
+    fault = the_fault(fraud.check_models(Models(home)))
     assert fault.cure.startswith("triptych manage-models --promote fraud_detector:newer; or")
 
 
@@ -114,14 +115,14 @@ def test_fraud_model_that_cannot_answer_is_named(home):
     """Also where its digests are right: here one that is no network at all."""
     (fake,) = set(store.tags(home)) - {"fraud_detector:able"}
     Registry(home).shadow(fake)
-    fault = the_fault(fraud.check_models(home))
+    fault = the_fault(fraud.check_models(Models(home)))
     assert f"the shadow {fake}: " in fault.told and "is no model for LiteRT" in fault.told
     assert fault.cure.startswith("triptych manage-models --end-shadow")
 
 
 def test_damaged_registry_is_named_with_what_mends_it(home):
     (home / "fraud" / "registry.json").write_text("{")
-    fault = the_fault(fraud.check_models(home))
+    fault = the_fault(fraud.check_models(Models(home)))
     assert "registry.json is damaged" in fault.told
     assert fault.cure.startswith("triptych manage-models --promote fraud_detector:")
 

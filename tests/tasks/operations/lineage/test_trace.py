@@ -38,14 +38,6 @@ def home(worked_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def own_home(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy that a test may change."""
-    copy = shutil.copytree(home, tmp_path / "var")
-    monkeypatch.setenv("TRIPTYCH_HOME", str(copy))
-    return copy
-
-
-@pytest.fixture
 def find() -> Find:
     return lambda asked, kind=None: search(Records(Settings()), asked, kind)
 
@@ -146,7 +138,7 @@ class TestBack:
 class TestHonesty:
     """What is not recorded is said, with the reason."""
 
-    def test_network_from_elsewhere_has_no_training_data(self, own_home, find):
+    def test_network_from_elsewhere_has_no_training_data(self, home, find):
         """The digest in its card is of the data that it was measured on."""
         card = {"code_version": "0.1.0", "trained_at": None, "data_digest": MEASURED}
         facts: dict[str, Any] = {
@@ -154,7 +146,7 @@ class TestHonesty:
             "card": card,
             "registered_from": "/models/ours.h5",
         }
-        remember(own_home, "fraud", "1", **facts)
+        remember(home, "fraud", "1", **facts)
 
         tree = the_one(find("fraud_detector:1"))
 
@@ -162,9 +154,9 @@ class TestHonesty:
         assert (data.id, "registered from /models/ours.h5" in data.why) == (None, True)
         assert ids(tree, "evaluation data") == [MEASURED]
 
-    def test_model_of_a_hub_is_named_as_such(self, own_home, find):
+    def test_model_of_a_hub_is_named_as_such(self, home, find):
         """A run that used it is found all the same."""
-        database = sqlite3.connect(own_home / "triptych.db")
+        database = sqlite3.connect(home / "triptych.db")
         with database:
             database.execute(f"UPDATE review_sentiment SET model_digest = '{'0a' * 32}'")
         database.close()
@@ -174,18 +166,18 @@ class TestHonesty:
         (data,) = [node for node in tree.walk() if node.kind == "training data"]
         assert data.id is None and "trained elsewhere" in data.why
 
-    def test_model_that_was_cleared_away_is_known_by_its_record(self, own_home, find):
+    def test_model_that_was_cleared_away_is_known_by_its_record(self, home, find):
         """Its answers stay, and so does what it learnt from."""
-        tag = store.tags(own_home)[0]
-        shutil.rmtree(own_home / "bentoml")
+        tag = store.tags(home)[0]
+        shutil.rmtree(home / "bentoml")
 
         assert ids(the_one(find("1121-3")), "training data") == [FRAUD_DATA]
         assert ids(the_one(find("1121-3")), "model") == [tag]
 
-    def test_home_without_records_falls_back_on_cards(self, own_home, find):
+    def test_home_without_records_falls_back_on_cards(self, home, find):
         """A home of the last version: training runs are not recorded, training data is."""
-        shutil.rmtree(own_home / "lineage")
-        database = sqlite3.connect(own_home / "triptych.db")
+        shutil.rmtree(home / "lineage")
+        database = sqlite3.connect(home / "triptych.db")
         with database:
             database.execute("ALTER TABLE sentiment_runs DROP COLUMN code_version")
         database.close()
@@ -218,9 +210,9 @@ class TestCommand:
         assert (data["id"], tree["facts"]["transaction id"]) == (FRAUD_DATA, "1121-3")
         assert code["id"] is None and code["not_recorded"]
 
-    def test_several_matches_are_listed_with_their_commands(self, own_home, capsys):
+    def test_several_matches_are_listed_with_their_commands(self, home, capsys):
         """A transaction may have the id of a review."""
-        database = sqlite3.connect(own_home / "triptych.db")
+        database = sqlite3.connect(home / "triptych.db")
         with database:
             database.execute(
                 "UPDATE review_sentiment SET review_id = '1121-3' WHERE review_id = 'r1'"

@@ -28,12 +28,24 @@ def test_copy_holds_what_counts_and_the_home_is_as_it_was(worked_home, tmp_path,
     scratch.copy_home(settings, tmp_path / "copy")
 
     copied = scratch.survey(tmp_path / "copy")
-    logs = {name for name in before.files if name.endswith("-wal")}  # some other test reads there
-    assert set(copied.files) == set(before.files) - logs
+    assert set(copied.files) == set(before.files)
     assert count(tmp_path / "copy" / "triptych.db", "review_sentiment") == 48
     assert (tmp_path / "copy" / "keys").stat().st_mode & 0o777 == 0o700
     assert before.changed(scratch.survey(worked_home)) == []
     assert scratch.size_of(settings) > 10_000
+
+
+def test_file_that_is_deleted_meanwhile_is_neither_counted_nor_copied(tmp_path, monkeypatch):
+    (tmp_path / "home").mkdir()
+    there = tmp_path / "home" / "there"
+    there.write_text("abc")
+    monkeypatch.setattr(scratch, "_files", lambda folder: iter([there, folder / "gone"]))
+    settings = Settings(home=tmp_path / "home")
+
+    scratch.copy_home(settings, tmp_path / "copy")
+
+    assert scratch.size_of(settings) == 3
+    assert [file.name for file in (tmp_path / "copy").rglob("*") if file.is_file()] == ["there"]
 
 
 def test_what_a_server_leaves_is_not_copied(tmp_path):

@@ -93,6 +93,20 @@ def test_old_nights_go_and_what_is_current_stays(five_nights, place, home):
     assert prune(place()) == {}
 
 
+def test_old_nights_go_from_the_bucket_too(five_nights, place, own_bucket):
+    """As far as they go here."""
+    url = f"s3://{own_bucket.name}"
+    for day in (17, 18, 21):
+        five_nights.again(run_date=date(2026, 11, day), scores_url=url).run()
+    days = {name.split("=")[1][:10] for name in own_bucket.objects("scores/")}
+    assert days == {"2026-11-17", "2026-11-18", "2026-11-21"}
+
+    prune(replace(place(), scores_url=url))
+
+    days = {name.split("=")[1][:10] for name in own_bucket.objects()}
+    assert days == {"2026-11-21"}
+
+
 def test_few_nights_stay_whatever_their_age(five_nights, place):
     """The newest two of the source, after years."""
     much_later = Place(place().home, place().url, RULES, place().holds, NOW + timedelta(days=9_999))
@@ -235,7 +249,7 @@ def test_models_that_play_no_role_go(home, place):
 
     assert prune(place()) == {"models": 2}
     assert set(store.tags(home)) == {*tags[:5], *tags[7:]}
-    registry.file.write_text("{")
+    (home / "fraud" / "registry.json").write_text("{")
     with pytest.raises(Exception, match="is damaged"):
         find_old(place())
 

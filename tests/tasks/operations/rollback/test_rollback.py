@@ -13,6 +13,7 @@ from edge.release.repository.keys import Keys
 from edge.release.repository.repository import Repository
 from edge.release.repository.storage import FolderStorage
 from flows.verbs.rollback import COMMAND
+from services.fraud.model_storage.registry_storage import STANDING
 from services.fraud.scoring import model_check
 from services.fraud.scoring.registry import Registry
 from services.fraud.transactions.features import FEATURES
@@ -196,7 +197,7 @@ def test_model_and_back_again(tmp_path, rollback, monkeypatch):
     """The registry is the same but for its history; a block keeps others out, not the way back."""
 
     able = SimpleNamespace(names=FEATURES)
-    monkeypatch.setattr(model_check, "check", lambda tag, home: able)
+    monkeypatch.setattr(model_check, "check", lambda tag, models: able)
     registry = Registry(tmp_path / "home")
     for tag in ("fraud_detector:1", "fraud_detector:2"):
         registry.promote(tag, "good")
@@ -216,7 +217,7 @@ def test_model_and_back_again(tmp_path, rollback, monkeypatch):
 
 
 def _standing(registry: Registry) -> dict[str, Any]:
-    entries: dict[str, Any] = json.loads(registry.file.read_text())
+    entries: dict[str, Any] = json.loads(registry.storage.read(STANDING) or "")
     return {k: v for k, v in entries.items() if k not in ("changed_at", "reason")}
 
 

@@ -2,14 +2,14 @@
 
 import json
 import os
-import shutil
 import sqlite3
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from edge.fleet.tables import DEVICES
 from services.fraud.log.tables import FRAUD_DRIFT
 from services.fraud.scoring import store
 from services.fraud.scoring.registry import Registry
@@ -26,11 +26,14 @@ def _no_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def home(worked_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy that a test may change."""
-    copy = shutil.copytree(worked_home, tmp_path / "var")
-    monkeypatch.setenv("TRIPTYCH_HOME", str(copy))
-    return copy
+def home(worked_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home whose devices were judged just now, whenever it was made."""
+    database = Database(f"sqlite:///{worked_home / 'triptych.db'}")
+    with database.transaction(writes=True) as connection:
+        connection.execute(sa.update(DEVICES).values(judged_at=datetime.now(UTC)))
+    database.close()
+    monkeypatch.setenv("TRIPTYCH_HOME", str(worked_home))
+    return worked_home
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:

@@ -135,6 +135,7 @@ def _scoring_run(params: Any, settings: Settings, zone: ZoneInfo) -> ScoringRun:
         min_rows=params.min_rows,
         window=Window.until(params.stop_at, zone, scheduled),
         warehouse_url=settings.warehouse_url,
+        scores_url=settings.scores_url,
     )
 
 

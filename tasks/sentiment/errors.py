@@ -13,6 +13,8 @@ SentimentError
 ├── WarehouseError      the database refuses: fix the address, the rights or the tables
 │   └── WarehouseBusy   it is locked, or the connection was refused or lost: try again
 ├── PublicationError    what is to be published is missing or damaged: what was stays
+│   └── DeliveryError   the bucket of published scores refuses: fix the address or the rights
+│       └── DeliveryAway  its server does not answer: try again
 ├── RunConflict         another run of the same run date is at work
 └── CorpusError         the training data cannot be used as it is
 """
@@ -58,6 +60,12 @@ class WarehouseBusy(WarehouseError, StorageBusy): ...
 
 
 class PublicationError(SentimentError): ...
+
+
+class DeliveryError(PublicationError, StorageError): ...
+
+
+class DeliveryAway(DeliveryError, StorageBusy): ...
 
 
 class RunConflict(SentimentError): ...

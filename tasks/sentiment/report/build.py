@@ -74,6 +74,8 @@ def _places(run: ScoringRun, outcome: Outcome) -> dict[str, str]:
     }
     if outcome.status == "finished":
         places["Parquet"] = f"{_short(folder.scores)}/"
+        if run.scores_url is not None:
+            places["in the bucket"] = f"{run.scores_url}/scores/{folder.scores.name}/"
         if outcome.rejected:
             places["rejected rows"] = f"{_short(folder.rejected)}/"
     return places

@@ -7,6 +7,10 @@ folder sees the old state or the new one, never a mixture. What is put in
 place is looked at first: a file that is missing or damaged leaves the published state as it is.
 The replaced state stays beside it, hidden, until the next change, for readers that have begun
 with it.
+
+A bucket may have the same files under the same names. It follows each change, once that is made
+here: the manifest goes before what it names is changed, and comes last. A mark, an empty file in
+`sentiment/undelivered/`, tells of a run date that the bucket has not followed yet.
 """
 
 import json
@@ -14,6 +18,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +26,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from services.reporting.figures import counted
+from services.storage.bucket import Bucket, BucketAway, BucketError, open_bucket
 from services.storage.exchange import exchange
-from services.storage.files import sync_folder
+from services.storage.files import sync_folder, write_bytes
 from services.storage.locks import held
-from tasks.sentiment.errors import PublicationError, first_line
+from services.storage.mirror import mirror
+from tasks.sentiment.errors import (
+    DeliveryAway,
+    DeliveryError,
+    PublicationError,
+    first_line,
+)
 from tasks.sentiment.run.plan import Plan, write_parquet
 from tasks.sentiment.run.run_folder import RunFolder, write_json
 
 MANIFEST = "_manifest.json"
 TEXT_DIGEST = "text_digest"
+UNDELIVERED = "undelivered"
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -69,11 +82,15 @@ def is_whole(folder: Path, entry: Mapping[str, Any]) -> bool:
     return all((folder / name).is_file() for name in entry["files"])
 
 
-def publish(run_folder: RunFolder, plan: Plan, entry: Mapping[str, Any]) -> None:
-    """Publish the finished run: rejected rows first, then scores.
+def publish(
+    run_folder: RunFolder, plan: Plan, entry: Mapping[str, Any], scores_url: str | None = None
+) -> None:
+    """Publish the finished run: rejected rows first, then scores; then in the bucket, if any.
 
     entry: what the manifest says of this source beside its files.
-    Raises: PublicationError: a partition is missing or damaged; nothing has changed.
+    Raises:
+        PublicationError: a partition is missing or damaged; nothing has changed.
+        DeliveryError: only the bucket lacks it.
     """
     _check_partitions(run_folder, "rejected", plan.rejected_parts, plan.rejected)
     _check_partitions(run_folder, "scores", len(plan.parts), plan.accepted)
@@ -81,7 +98,7 @@ def publish(run_folder: RunFolder, plan: Plan, entry: Mapping[str, Any]) -> None
         f"_texts-{run_folder.slug}-{number:05d}": _write_texts(run_folder, number)
         for number in range(len(plan.parts))
     }
-    with changing(run_folder):
+    with changing(run_folder, scores_url):
         for folder, kind, count, others in (
             (run_folder.rejected, "rejected", plan.rejected_parts, {}),
             (run_folder.scores, "scores", len(plan.parts), texts),
@@ -114,10 +131,73 @@ def _write_texts(folder: RunFolder, number: int) -> Path:
 
 
 @contextmanager
-def changing(run_folder: RunFolder) -> Iterator[None]:
-    """Hold the run date's folders, which runs of other sources share."""
+def changing(run_folder: RunFolder, scores_url: str | None = None) -> Iterator[None]:
+    """Hold the run date's folders, which runs of other sources share; then the bucket follows.
+
+    scores_url: the bucket's address; None: there is none.
+    Raises:
+        PublicationError: a manifest is damaged, or a file is gone that it names.
+        DeliveryError: the bucket refuses, or DeliveryAway, is away; what was changed here is so,
+            and the next to publish anything lets the bucket follow.
+    """
     with held(run_folder.home / "sentiment" / "locks" / f"{run_folder.scores.name}.lock"):
+        if scores_url is None:
+            yield
+            return
+        mark = run_folder.home / "sentiment" / UNDELIVERED / run_folder.scores.name
+        write_bytes(mark, b"")
         yield
+        with _our_errors(run_folder):
+            _deliver(run_folder, open_bucket(scores_url))
+        mark.unlink()
+
+
+def deliver(run_folder: RunFolder, scores_url: str | None) -> None:
+    """Let the bucket have what is published of the run date; what it has is looked at only.
+
+    Raises: as `changing`.
+    """
+    if scores_url is not None:
+        with changing(run_folder, scores_url):
+            pass
+
+
+def undelivered(home: Path) -> list[date]:
+    """The run dates that the bucket lacks, or has as they were before."""
+    marks = sorted((home / "sentiment" / UNDELIVERED).glob("run_date=*"))
+    return [date.fromisoformat(mark.name.removeprefix("run_date=")) for mark in marks]
+
+
+def check_bucket(scores_url: str) -> None:
+    """Raises: DeliveryError: it cannot be used; DeliveryAway: its server does not answer."""
+    with _our_errors():
+        open_bucket(scores_url).check()
+
+
+def _deliver(run_folder: RunFolder, bucket: Bucket) -> None:
+    for folder in (run_folder.rejected, run_folder.scores):
+        entries = read_manifest(folder)["sources"].values()
+        files = [folder / name for entry in entries for name in entry["files"]]
+        if missing := [file for file in files if not file.is_file()]:
+            raise PublicationError(
+                f"{missing[0]} is gone, which its manifest names: bring it back from a back-up, or"
+                " run the sources of that run date again"
+            )
+        mirror(bucket, f"{folder.parent.name}/{folder.name}", files, folder / MANIFEST)
+
+
+@contextmanager
+def _our_errors(run_folder: RunFolder | None = None) -> Iterator[None]:
+    try:
+        yield
+    except BucketError as error:
+        kind = DeliveryAway if isinstance(error, BucketAway) else DeliveryError
+        rest = ""
+        if run_folder is not None:
+            rest = (
+                f"; {run_folder.run_date} is as it should be here, and the next run brings it there"
+            )
+        raise kind(f"{error}{rest}") from error
 
 
 def _check_partitions(folder: RunFolder, kind: str, count: int, rows: int) -> None:

@@ -71,6 +71,7 @@ class ScoringRun:
     window: Window
     warehouse_url: str = field(repr=False)  # may hold a password
     clock: Callable[[], datetime] = utc_now
+    scores_url: str | None = None  # of the bucket that has what is published, too
 
     @property
     def database_digest(self) -> str:

@@ -5,7 +5,7 @@
     partition   read, check, and partition the source (partitioner.py)
     score       one partition after another
     load        one finished partition into SQL
-    publish     Parquet, all at once; the run's row says `finished`
+    publish     Parquet, all at once, here and then in the bucket; the run's row says `finished`
     stop, fail  the run's row says so
     clear       delete what staging holds of a published run
 
@@ -20,7 +20,7 @@ from typing import Any
 
 from services.modelling.provenance import code_version
 from services.reporting.figures import counted
-from tasks.sentiment.errors import RunConflict
+from tasks.sentiment.errors import DeliveryAway, DeliveryError, PublicationError, RunConflict
 from tasks.sentiment.reading.origin import refuse_taken_date
 from tasks.sentiment.reading.source import Source
 from tasks.sentiment.run import publication
@@ -48,10 +48,13 @@ def settle(run: ScoringRun, source: Source) -> Outcome | None:
 
     None if there is something to do: another input or request, `rescore`, a published file that
     is gone, or a database that knows nothing of the run.
-    Raises: SourceError: the source's name, or the run date, has another input.
+    Raises:
+        SourceError: the source's name, or the run date, has another input.
+        DeliveryError: the bucket cannot be used; or lacks the results, and does not answer.
     """
     folder, warehouse = run.folder, run.warehouse()
     warehouse.prepare()
+    _catch_up(run)
     warehouse.check_origin(folder.source, run.origin)
     entry = publication.read_manifest(folder.scores)["sources"].get(folder.source)
     if entry is not None:
@@ -65,12 +68,39 @@ def settle(run: ScoringRun, source: Source) -> Outcome | None:
     row = warehouse.run(entry["run_id"])
     if row is None or warehouse.has_unfinished_run_since(row):
         return None  # another run was killed or stopped since, perhaps in the middle of loading
+    publication.deliver(folder, run.scores_url)
     if row.status != "finished":
         warehouse.update_run(row.run_id, **_finished_values(entry))
     discard(folder)
     counts = entry["counts"]
     reused = counts["scored"] + counts["reused"]
     return Outcome("finished", row.run_id, **{**counts, "scored": 0, "reused": reused})
+
+
+def _catch_up(run: ScoringRun) -> None:
+    """Let the bucket have what runs of other dates were killed in, or failed at, and finish their
+    rows in SQL. A server that is away is asked again when this run publishes."""
+    if run.scores_url is None:
+        return
+    with suppress(DeliveryAway):
+        publication.check_bucket(run.scores_url)
+        for run_date in publication.undelivered(run.folder.home):
+            if run_date != run.folder.run_date:
+                _finish_delivery(replace(run.folder, run_date=run_date), run)
+
+
+def _finish_delivery(folder: RunFolder, run: ScoringRun) -> None:
+    try:
+        publication.deliver(folder, run.scores_url)
+        entries = publication.read_manifest(folder.scores)["sources"].values()
+    except DeliveryError:
+        raise
+    except PublicationError:  # of files that are gone or damaged the doctor tells
+        return
+    for entry in entries:
+        row = run.warehouse().run(entry["run_id"])
+        if row is not None and row.status != "finished":
+            run.warehouse().update_run(row.run_id, **_finished_values(entry))
 
 
 def _answers(run: ScoringRun, entry: Mapping[str, Any]) -> bool:
@@ -136,7 +166,10 @@ def load(run: ScoringRun, number: int) -> int:
 
 
 def publish(run: ScoringRun, plan: Plan, precision: str) -> Outcome:
-    """Publish the run, whose partitions are all finished and loaded; readers see it whole."""
+    """Publish the run, whose partitions are all finished and loaded; readers see it whole.
+
+    Raises: DeliveryError: it is published here, and the bucket lacks it.
+    """
     results = finished_partitions(run.folder, plan)
     outcome = Outcome.of("finished", run.run_id, plan, results)
     if outcome.rows_waiting or outcome.rows_read != plan.rows_read:
@@ -161,7 +194,7 @@ def publish(run: ScoringRun, plan: Plan, precision: str) -> Outcome:
         "ended_at": run.clock().isoformat(),
         "code_version": code_version(),
     }
-    publication.publish(folder, plan, entry)
+    publication.publish(folder, plan, entry, run.scores_url)
     warehouse.update_run(run.run_id, **_finished_values(entry))
     return outcome
 

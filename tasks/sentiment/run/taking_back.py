@@ -3,9 +3,9 @@
 What is taken back lies aside, whole, in `sentiment/taken_back/run_date=…/SOURCE.RUN/`: its files,
 what SQL held of it, and `night.json`, which comes last and says how far things are:
 
-    leaving     everything lies aside; SQL first, then Parquet is being changed
+    leaving     everything lies aside; SQL first, then Parquet, then the bucket is being changed
     aside       the night is taken back
-    returning   SQL first, then Parquet is being changed to what it was
+    returning   SQL first, then Parquet, then the bucket is being changed to what it was
 
 Each change may be made twice, so a process that is killed in the middle is followed by one that
 goes on: `finish` does. In SQL each review gets the row of the newest night before that had it. A
@@ -58,7 +58,8 @@ _ID = SCORE_NAMES.index("review_id")
 
 @dataclass(frozen=True)
 class Nights:
-    """The nights of a source. `home` is absolute; `url` is the warehouse's.
+    """The nights of a source. `home` is absolute; `url` is the warehouse's, `scores_url` that of
+    the bucket that follows, if there is one.
 
     Every method raises PublicationError where a file that says how things stand is damaged.
     """
@@ -66,6 +67,7 @@ class Nights:
     home: Path
     source: str
     url: str
+    scores_url: str | None = None
 
     def published(self) -> list[date]:
         """Run dates that are published, the oldest first."""
@@ -228,7 +230,7 @@ class Nights:
         before = read_rows(copy.folder / "sql-before.parquet")
         self._rows(copy.run_date).take_out(copy.runs, before)
         folder = self._folder(copy.run_date)
-        with changing(folder):
+        with changing(folder, self.scores_url):
             for kind in reversed(KINDS):
                 published = _sources(getattr(folder, kind)).get(self.source)
                 if published is not None and published["run_id"] == copy.run_id:
@@ -240,7 +242,7 @@ class Nights:
         scores, rejected = (read_rows(aside / f"sql-{kind}.parquet") for kind in reversed(KINDS))
         self._rows(copy.run_date).put_back(copy.runs, scores, rejected)
         folder = self._folder(copy.run_date)
-        with changing(folder):
+        with changing(folder, self.scores_url):
             for kind in KINDS:
                 there = getattr(folder, kind)
                 if self.source not in _sources(there):

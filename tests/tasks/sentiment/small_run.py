@@ -60,6 +60,7 @@ class Job:
     model_digest: str = "digest-of-the-fake"
     window: Window = field(default_factory=Window)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    scores_url: str | None = None
 
     def scoring_run(self) -> ScoringRun:
         return ScoringRun(
@@ -86,6 +87,7 @@ class Job:
             window=self.window,
             warehouse_url=self.url,
             clock=self.clock,
+            scores_url=self.scores_url,
         )
 
     def open(self) -> Source:

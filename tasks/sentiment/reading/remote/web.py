@@ -163,6 +163,18 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
             raise _Downgrade
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
+    def http_error_302(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any
+    ) -> Any:
+        """As the library's own, which leaves the answer open where it leads nowhere."""
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except (_Downgrade, ValueError):
+            fp.close()
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
 
 class _Downgrade(OSError): ...
 

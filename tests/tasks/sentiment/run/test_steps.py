@@ -459,12 +459,12 @@ def test_run_with_a_damaged_part_leaves_what_is_published(job, monkeypatch, dama
     before = published_rows(job.folder)
     publish = publication.publish
 
-    def publish_damaged(folder, plan, entry):
+    def publish_damaged(folder, plan, entry, url):
         part = folder.staging / "scores-00001.parquet"
         part.unlink()
         if damage is not None:
             part.write_bytes(damage)
-        publish(folder, plan, entry)
+        publish(folder, plan, entry, url)
 
     monkeypatch.setattr(publication, "publish", publish_damaged)
     with pytest.raises(PublicationError, match=r"scores-00001\.parquet cannot be .* delete .* run"):
@@ -493,10 +493,10 @@ def test_part_that_holds_too_few_rows_is_not_published(job, monkeypatch):
     """A whole file of another run is none of this one."""
     publish = publication.publish
 
-    def publish_short(folder, plan, entry):
+    def publish_short(folder, plan, entry, url):
         part = folder.staging / "scores-00001.parquet"
         pq.write_table(pq.read_table(part).slice(1), part)
-        publish(folder, plan, entry)
+        publish(folder, plan, entry, url)
 
     monkeypatch.setattr(publication, "publish", publish_short)
     with pytest.raises(PublicationError, match="hold 191 rows where 192 belong"):

@@ -55,6 +55,7 @@ def test_way_that_fails_is_shown_and_the_others_are_measured(tmp_path, monkeypat
 
     for way in ("_pipeline", "_flow"):
         monkeypatch.setattr(sentiment_ways, way, broken)
+    monkeypatch.setattr(matrix_product, "SECONDS", 0.0)
     model = find_model(str(write_model(tmp_path / "model")), cache=tmp_path)
     sizes = Sizes(8, 8, 8, 8)
 

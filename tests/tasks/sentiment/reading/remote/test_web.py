@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -222,6 +224,17 @@ def test_secrets_go_to_their_own_server_over_tls_and_nowhere_else(tls, web):
     with pytest.raises(SourceError, match="without TLS") as error:
         open_source(f"{tls.address}/down.csv", access=access)
     assert web.requests == [] and "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("leads_to", ["http://127.0.0.1/r.csv", "https://[x"])
+def test_no_connection_is_left_open_where_a_redirect_is_refused(tls, status, leads_to):
+    tls.answers["/moved.csv"] = (status, {"Location": leads_to})
+    with pytest.raises(SourceError) as kept:  # with the frames that knew the connection
+        open_source(f"{tls.address}/moved.csv")
+    port = urlsplit(tls.address).port
+    of_us = psutil.Process().net_connections("tcp")
+    assert kept and not [each for each in of_us if each.raddr and each.raddr.port == port]
 
 
 @pytest.mark.parametrize("secret", ["authorization", "query"])

@@ -23,7 +23,7 @@ def open_task_runner() -> TaskRunner[Any]:
         cluster_kwargs={
             "n_workers": _workers(),
             "threads_per_worker": 1,
-            "dashboard_address": None,
+            "dashboard_address": "127.0.0.1:0",  # None opens 8787, a second cluster warns
         }
     )
 

@@ -17,14 +17,10 @@ from uuid import UUID
 
 import httpx
 from prefect import Flow
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.settings import (
-    PREFECT_API_AUTH_STRING,
-    PREFECT_API_URL,
-    PREFECT_CLIENT_MAX_RETRIES,
-    temporary_settings,
-)
+from prefect.context import SettingsContext, get_settings_context
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES
 
 from services.storage.process import Process
 
@@ -103,8 +99,7 @@ def beating(run_id: UUID) -> Iterator[None]:
     run may have its place.
     """
     over = threading.Event()
-    beats = threading.Thread(target=_beat, args=(run_id, over), name="heartbeat", daemon=True)
-    beats.start()
+    _start_beats(run_id, over, first_after_s=BEAT_S)
     try:
         yield
     finally:
@@ -120,27 +115,28 @@ def beating_while(flow: Callable[..., Any]) -> Iterator[None]:
     if not isinstance(flow, Flow):
         yield
         return
-    over = threading.Event()
-
-    def begin(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
-        # A thread does not inherit them; nor may it get the client that the run itself uses.
-        known = {
-            PREFECT_API_URL: PREFECT_API_URL.value(),
-            PREFECT_API_AUTH_STRING: PREFECT_API_AUTH_STRING.value(),
-        }
-
-        def beat() -> None:
-            with temporary_settings(known):
-                _beat(flow_run.id, over, first_after_s=0.0)
-
-        threading.Thread(target=beat, name="heartbeat", daemon=True).start()
-
+    begin = _BeginBeating()
     flow.on_running(begin)
     try:
         yield
     finally:
-        over.set()
+        begin.over.set()
         flow.on_running_hooks.remove(begin)
+
+
+class _BeginBeating:
+    """What a flow calls when a run of it begins. Dask sends the flow, with this, to its workers,
+    which call it for no run: there it is one that has never begun."""
+
+    def __init__(self) -> None:
+        self.__name__ = "heartbeat"  # for Prefect's log
+        self.over = threading.Event()
+
+    def __reduce__(self) -> tuple[type[Self], tuple[()]]:
+        return type(self), ()
+
+    def __call__(self, flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
+        _start_beats(flow_run.id, self.over, first_after_s=0.0)
 
 
 def end_with_parent() -> None:
@@ -167,22 +163,40 @@ def end_this_process(why: str) -> NoReturn:
     raise AssertionError("not killed")
 
 
-def _beat(run_id: UUID, over: threading.Event, first_after_s: float = BEAT_S) -> None:
+def _start_beats(run_id: UUID, over: threading.Event, first_after_s: float) -> None:
+    # A thread does not inherit settings, and may not read them from an environment that others
+    # change meanwhile; nor may it get the client that the run itself uses.
+    context = get_settings_context()
+    once = context.settings.copy_with_update({PREFECT_CLIENT_MAX_RETRIES: 0})
+
+    def beat() -> None:
+        with SettingsContext(profile=context.profile, settings=once):
+            while not over.is_set():
+                try:
+                    with get_client(sync_client=True) as api:  # once: that costs more than a beat
+                        _beat(api, run_id, over, first_after_s)
+                except Exception as error:  # it cannot be opened now
+                    log.debug("no heartbeat: %s", error)
+                    over.wait(BEAT_S)
+
+    threading.Thread(target=beat, name="heartbeat", daemon=True).start()
+
+
+def _beat(api: SyncPrefectClient, run_id: UUID, over: threading.Event, wait_s: float) -> None:
     from tasks.orchestration.progress import units_done
 
-    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), get_client(sync_client=True) as api:
-        number, process, wait_s = 0, Process.here(), first_after_s
-        while not over.wait(wait_s):
-            number, wait_s = number + 1, BEAT_S
-            beat = Beat(process, number, time.process_time(), units_done())
-            try:
-                api.update_flow_run_labels(run_id, beat.labels())
-                state = api.read_flow_run(run_id).state
-            except Exception as error:  # the API is away: the work goes on
-                log.debug("no heartbeat: %s", error)
-                continue
-            if _is_given_up(state) and not over.wait(BEAT_S):
-                end_this_process(f"somebody has declared it {state.name if state else 'over'}")
+    number, process = 0, Process.here()
+    while not over.wait(wait_s):
+        number, wait_s = number + 1, BEAT_S
+        beat = Beat(process, number, time.process_time(), units_done())
+        try:
+            api.update_flow_run_labels(run_id, beat.labels())
+            state = api.read_flow_run(run_id).state
+        except Exception as error:  # the API is away: the work goes on
+            log.debug("no heartbeat: %s", error)
+            continue
+        if _is_given_up(state) and not over.wait(BEAT_S):
+            end_this_process(f"somebody has declared it {state.name if state else 'over'}")
 
 
 def _is_given_up(state: State[Any] | None) -> bool:

@@ -67,7 +67,7 @@ def monthly(ways: Collection[Way], figures: Figures, demand: Demand, prices: Pri
     """What a month costs of one way, or of several that share the work.
 
     A device that is not alone filters: few requests go on. A service beside a night looks up what
-    was scored at night.
+    was scored at night: raw data travels to the night alone, which alone keeps answers.
     """
     cost = Cost()
     if Way.DEVICE in ways:
@@ -81,9 +81,12 @@ def monthly(ways: Collection[Way], figures: Figures, demand: Demand, prices: Pri
         cost += _night(figures.ways[Way.NIGHT], demand, prices)
     if Way.SERVICE in ways:
         served = figures.ways[Way.SERVICE]
-        if Way.NIGHT in ways:
+        if Way.NIGHT in ways:  # which has had the raw data, and keeps the answers
             served = replace(served, per_s=max(served.per_s, LOOKUPS_PER_S))
-        cost += _service(served, demand, prices)
+            asked = replace(demand, bytes_per_request=None)
+            cost += replace(_service(served, asked, prices), storage=0.0)
+        else:
+            cost += _service(served, demand, prices)
     return cost
 
 

@@ -26,6 +26,7 @@ from tasks.comparison.measuring.doors.server import environment
 from tasks.comparison.measuring.doors.subject import Job, Night, Scores, Told
 from tasks.orchestration.child import ended_with_us
 
+WHERE_MODELS_ARE = ("BENTOML_HOME", "TRIPTYCH_FRAUD_STATE_URL")  # the user's
 BOUND_MS = 10.0  # "within milliseconds", with the network and a queue
 TOLERANCE = 1e-5  # as a card's golden answers are checked
 TOLD = Told(
@@ -110,7 +111,7 @@ def open_fraud(users_home: Path, scratch: Path, seed: int) -> FraudSubject:
     """
     home = scratch / "fraud"
     home.mkdir()
-    store = {name: os.environ[name] for name in ("BENTOML_HOME",) if name in os.environ}
+    store = {name: os.environ[name] for name in WHERE_MODELS_ARE if name in os.environ}
     made = subprocess.run(
         [
             *(sys.executable, "-m", "tasks.comparison.measuring.doors.fraud_home"),

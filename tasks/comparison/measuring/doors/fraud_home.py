@@ -59,15 +59,16 @@ def make_home(users_home: Path, home: Path, seed: int) -> None:
 def users_champion(home: Path) -> tuple[str, Path] | None:
     """Tag and folder of the champion that reads the Handbook's features, if there is one."""
     from services.fraud.errors import FraudError
-    from services.fraud.scoring import store
     from services.fraud.scoring.card import HANDBOOK, Card
-    from services.fraud.scoring.registry import Registry
+    from services.fraud.scoring.models import Models
+    from services.fraud.settings import ServiceSettings
 
+    models = Models(home, ServiceSettings().fraud_state_url)
     try:
-        tag = Registry(home).read().champion
+        tag = models.registry().read().champion
         if tag is None:
             return None
-        folder = store.folder(tag, home)
+        folder = models.folder(tag)
         return (tag, folder) if Card.read(folder).contract == HANDBOOK else None
     except FraudError:
         return None

@@ -109,25 +109,29 @@ class OneByOne(_Client):
     def ask(self, samples: Sequence[Sample], done: Done) -> None:
         """See `Target`."""
         for sample in samples:
-            request = self._requests[sample.row]
+            request, found = self._requests[sample.row], None
             try:
-                self._exchange(sample, request)
+                found = self._exchange(request)
             except (OSError, ValueError) as error:
                 self._connection.close()
                 self._fault(f"row {sample.row}: {error}")
-            done([sample.id])
+            done([sample.id])  # first: looking at the answer is none of the latency
+            if found is not None:
+                self._note(sample, request, *found)
 
-    def _exchange(self, sample: Sample, request: bytes) -> None:
-        connection = self._connection
-        link = connection.opened()
+    def _exchange(self, request: bytes) -> tuple[int, tuple[int, bytes]]:
+        """Bytes that came, with the head; status and body.
+
+        Raises: OSError: the connection broke; ValueError: it is no answer.
+        """
+        link = self._connection.opened()
         link.sendall(request)
-        received = connection.received
-        received.clear()
+        received = b""
         while (answer := answer_in(received)) is None:
             if not (part := link.recv(READ_BYTES)):
                 raise OSError("the door hung up")
             received += part
-        self._note(sample, request, len(received), answer)
+        return len(received), answer
 
     def __enter__(self) -> Self:
         self._connection = _Connection(self._address)

@@ -99,6 +99,16 @@ def test_service_beside_a_night_needs_fewer_replicas():
     assert (alone, both) == pytest.approx((3 * 2 * MONTH_H, 2 * MONTH_H))
 
 
+def test_service_beside_a_night_pays_for_no_raw_data_and_no_answers_again():
+    demand = Demand(per_s=GIB / 1_000 / MONTH_S, bytes_per_request=10_000)
+    given = prices(traffic_gib=1, stored_bytes_per_answer=1_000, months_kept=1, storage_gib_month=1)
+    night = monthly({Way.NIGHT}, figures(), demand, given)
+    both = monthly({Way.NIGHT, Way.SERVICE}, figures(), demand, given)
+    lookups = 1.0  # GiB: of a thousand bytes each, as measured
+    assert (night.network, night.storage) == pytest.approx((10.0, 1.0))
+    assert (both.network, both.storage) == pytest.approx((10.0 + lookups, 1.0))
+
+
 def test_cost_of_a_million_answers():
     demand = Demand(per_s=2e6 / MONTH_S)
     cost = monthly({Way.NIGHT}, figures(), demand, prices(engineer_hour=10, night_hours=1))

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tasks.operations.doctor.variables import known_variables, secret_variables
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -94,9 +96,10 @@ def test_secrets_may_come_from_files(compose):
             assert any(volume.endswith(":/run/secrets:ro") for volume in service["volumes"]), name
 
 
-def with_secrets(**variables):
+def with_secrets(name="TRIPTYCH_API_KEYS", **variables):
+    """What a command finds in the variable of that name."""
     return subprocess.run(
-        [ROOT / "deployments" / "with-secrets", "sh", "-c", 'printf %s "$TRIPTYCH_API_KEYS"'],
+        [ROOT / "deployments" / "with-secrets", "sh", "-c", f'printf %s "${name}"'],
         env={"PATH": os.environ["PATH"], **variables},
         capture_output=True,
         text=True,
@@ -112,6 +115,16 @@ def test_secret_is_read_from_its_file_where_none_is_given(tmp_path):
     assert (found.returncode, found.stdout, found.stderr) == (0, secret, "")
     given = with_secrets(TRIPTYCH_API_KEYS="given", TRIPTYCH_API_KEYS_FILE=str(file))
     assert given.stdout == "given"
+
+
+@pytest.mark.parametrize("name", secret_variables())
+def test_every_setting_that_holds_a_secret_may_come_from_a_file(tmp_path, name):
+    """Addresses too: a password may stand in them."""
+    file = tmp_path / "secret"
+    file.write_text("postgresql+psycopg://user:password@host/database\n")
+    found = with_secrets(name, **{f"{name}_FILE": str(file)})
+    assert found.stdout == file.read_text().rstrip("\n"), found.stderr
+    assert f"{name}_FILE" in known_variables()
 
 
 @pytest.mark.parametrize("content", [None, "", "\n"])
@@ -139,7 +152,8 @@ def test_image_runs_as_an_ordinary_user_on_the_tested_set():
     """Not as root; with the versions of constraints.txt; on the oldest Python that is promised."""
     text = (ROOT / "deployments" / "Dockerfile").read_text()
     assert re.search(r"^FROM python:3\.11-slim$", text, re.M)
-    assert re.findall(r"^USER (\S+)$", text, re.M) == ["triptych"]
+    assert re.findall(r"^USER (\S+)$", text, re.M) == ["10001"]
+    assert "useradd --create-home --uid 10001 triptych" in text
     assert text.count("constraints.txt") >= 3
 
 

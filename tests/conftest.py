@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+from tests.bucket import OwnBucket
 from tests.threads import limit_threads
 
 _numbers = itertools.count(1)
@@ -39,11 +40,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _bare_environment_of_what_tests_share() -> Iterator[None]:
+    """Fixtures of a module or a session are made before those of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        _clear(patch)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings of whoever runs the tests stay out of them, and their databases untouched."""
-    for name in [name for name in os.environ if name.startswith("TRIPTYCH_")]:
-        monkeypatch.delenv(name)
+    _clear(monkeypatch)
+
+
+def _clear(patch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("TRIPTYCH_") or name in ("BENTOML_HOME", "PROMETHEUS_MULTIPROC_DIR"):
+            patch.delenv(name)
 
 
 @pytest.fixture(scope="session")
@@ -148,3 +162,15 @@ def s3_server() -> Iterator[str]:
         yield f"http://{host}:{port}"
     finally:
         server.stop()
+
+
+@pytest.fixture
+def own_bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> OwnBucket:
+    """A new bucket on that server, to which AWS's variables lead."""
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    for name, value in OwnBucket.environment(s3_server).items():
+        monkeypatch.setenv(name, value)
+    return OwnBucket(f"own-{next(_numbers)}")

@@ -9,7 +9,8 @@ from pathlib import Path
 from edge_detector.slots.state import State
 from edge_detector.updates.journal import Journal
 
-from services.fraud.scoring.registry import Registry, Standing
+from services.fraud.model_storage.standing import Standing
+from services.fraud.scoring.registry import Registry
 from services.fraud.state.snapshot import read_pointer
 from tasks.sentiment.run.publication import read_manifest
 from tasks.sentiment.run.scoring_run import Request

@@ -293,6 +293,44 @@ def test_dask_workers_give_the_same_rows_as_threads_also_if_one_is_killed(
     pd.testing.assert_frame_equal(results["dask"], results["threads"])
 
 
+@pytest.mark.parametrize(
+    ("url", "code", "told"),
+    [
+        ("s3://no-such-bucket/x", 1, "error: there is no bucket s3://no-such-bucket/x: make it"),
+        ("https://bucket/x", 2, "error: TRIPTYCH_SCORES_URL: use s3://bucket/prefix"),
+    ],
+)
+def test_bucket_for_scores_that_cannot_be_used_is_told_in_one_line(
+    home, own_bucket, url, code, told, run_here, monkeypatch
+):
+    """Before anything is scored."""
+    monkeypatch.setenv("TRIPTYCH_SCORES_URL", url)
+    asked = ("--source", str(DEMO), "--text-column", "review", "--id-column", "review_id")
+
+    status, output, errors = run_here("score_sentiment", home, *asked)
+
+    assert status == code and told in errors
+    assert "Traceback" not in output + errors
+    assert not (home / "sentiment" / "staging").exists()
+
+
+@pytest.mark.filterwarnings("error:Port")
+def test_clusters_of_one_machine_do_not_meet_in_a_port(home, monkeypatch):
+    """Nor does anything of theirs listen for other machines."""
+    from distributed import LocalCluster
+
+    monkeypatch.setenv("TRIPTYCH_TASK_RUNNER", "dask")
+    runner = open_task_runner()
+    assert isinstance(runner, DaskTaskRunner)
+    asked = {**runner.cluster_kwargs, "n_workers": 0}
+
+    with LocalCluster(**asked) as one, LocalCluster(**asked) as other:
+        servers = [cluster.scheduler.http_server for cluster in (one, other)]
+
+    assert {server.address for server in servers} == {"127.0.0.1"}
+    assert servers[0].port != servers[1].port
+
+
 def test_scheduler_of_another_machine_is_used_as_it_is(home, monkeypatch):
     """Its address is given, and no workers are started here."""
     monkeypatch.setenv("TRIPTYCH_TASK_RUNNER", "tcp://10.0.0.1:8786")

@@ -7,7 +7,7 @@ and import only what lies in rows below. `DRAWINGS` says which rows there have t
 import ast
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -104,16 +104,19 @@ def modules() -> Mapping[str, Path]:
     return found
 
 
-def imported(file: Path, source: str) -> Iterator[str]:
+@cache
+def imported(file: Path, source: str) -> tuple[str, ...]:
     """The full names of all that a file imports, anywhere in it."""
     package = file.relative_to(ROOT).parent.parts
+    found: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else ()
             origin = ".".join((*above, *filter(None, [node.module])))
-            yield from (f"{origin}.{alias.name}" for alias in node.names)
+            found += (f"{origin}.{alias.name}" for alias in node.names)
+    return tuple(found)
 
 
 @cache

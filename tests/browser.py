@@ -16,7 +16,7 @@ from websockets.sync.connection import Connection
 
 CHROMIUM = Path("/usr/bin/chromium")
 START_S, ANSWER_S = 120, 120
-AGAIN_S = 5  # before a click that had no effect is made again
+AGAIN_S = 5  # before a click that had no effect is made again; then twice as long, and so on
 _FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
     *("--hide-scrollbars", "--no-first-run", "--disable-background-networking"),
@@ -108,15 +108,20 @@ class Page:
             )
 
     def click_until(self, selector: str, text: str, expression: str) -> None:
-        """Click until an expression is true: a page shows things before it takes clicks."""
-        deadline = time.monotonic() + ANSWER_S
+        """Click until an expression is true: a page shows things before it takes clicks.
+
+        Each time with more patience: of what a page asks for again, it awaits the last answer
+        alone, so that whoever clicks faster than a busy server answers would never see one.
+        """
+        deadline, patience_s = time.monotonic() + 2 * ANSWER_S, AGAIN_S
         while True:
             if self.evaluate(f"!!({_find(selector, text)})"):  # it may go with what it does
                 self.click(selector, text)
             try:
-                self.await_(expression, seconds=AGAIN_S)
+                self.await_(expression, seconds=patience_s)
             except AssertionError:
                 assert time.monotonic() < deadline, f"{expression}\n{self.text()}"
+                patience_s *= 2
             else:
                 return
 

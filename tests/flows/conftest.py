@@ -8,6 +8,7 @@ import importlib
 import logging
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from services.fraud.training import network
+from services.fraud.training.network import Recipe
 from tests.flows.prefect_server import server_password, server_url, stop_server
 
 RunHere = Callable[..., tuple[int, str, str]]
@@ -91,3 +94,9 @@ def run_here(
         return status, output, errors
 
     return run
+
+
+@pytest.fixture
+def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings in this process make a network of few weights, where its quality is no matter."""
+    monkeypatch.setattr(network, "Recipe", partial(Recipe, widths=(4,), branches=1, max_epochs=3))

@@ -5,7 +5,6 @@ In this process, with a network of few weights; "Ask it" is asked of a service i
 """
 
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,6 @@ import pytest
 from services.fraud.scoring import store
 from services.fraud.scoring.card import Card
 from services.fraud.scoring.registry import Registry
-from services.fraud.training import network
-from services.fraud.training.network import Recipe
 from services.modelling.keras import open_keras
 from tests.flows.conftest import RunHere
 from tests.guides import examples
@@ -30,11 +27,9 @@ BACK = "From one set of features to another"
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The page's files lie where it is worked; networks are small."""
+def home(tmp_path: Path, small_network: None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The page's files lie where it is worked."""
     monkeypatch.chdir(tmp_path)
-    small = partial(Recipe, widths=(4,), branches=1)
-    monkeypatch.setattr(network, "Recipe", small)
     for name, content in TABLES.items():
         Path(name).write_text(content())
     return tmp_path / "var"

@@ -89,7 +89,7 @@ def test_home_that_has_models_is_copied_once_and_any_home_goes_on(
 
 
 def test_model_that_is_trained_on_one_machine_is_champion_on_all(
-    tmp_path, shared, prefect_api, monkeypatch
+    tmp_path, shared, prefect_api, small_network, monkeypatch
 ):
     """With the history, which a replica that never saw that home starts from."""
     monkeypatch.setenv("TRIPTYCH_HOME", str(tmp_path / "a"))

@@ -9,8 +9,10 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import pandas as pd
 import psutil
@@ -27,6 +29,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
+from edge.release import clip
 from tasks.operations.stack.ports import DEFAULTS
 from tasks.orchestration.prefect_access import password
 from tasks.orchestration.running_server import running_server
@@ -34,14 +37,13 @@ from tests.browser import CHROMIUM, chromium
 from tests.deployments.observed import COMPARISON, panel_queries, program, read_alerts, read_records
 from tests.deployments.observer import PROGRAMS, observe
 from tests.deployments.seen import SOURCE, ask_service, write_history
-from tests.flows.command import command
+from tests.flows.small_home import put_small_home
+from tests.threads import threads
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 START_S, RUN_S = 400, 300  # on a machine that does other things too
-SMALL_MODEL = ["--customers", "400", "--terminals", "4000", "--days", "60", "--train-days", "7"]
-ONE_FORM = ["--model", "bundled", "--variant", "float32", "--scenes", "10", "--timing-s", "0.1"]
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One in a home with small models, once it says that it is up; ended as by Ctrl-C."""
     folder = tmp_path_factory.mktemp("stack")
     home, log = folder / "var", folder / "up.log"
-    first = [
-        command("flows.train_fraud", home, *SMALL_MODEL),
-        command("flows.publish_detector", home, *ONE_FORM),
-    ]
-    for process in first:
-        _, errors = process.communicate(timeout=RUN_S)
-        assert process.returncode == 0, errors
+    put_small_home(tmp_path_factory, home, date.today())
+    camera = folder / "camera.mp4"
+    with patch.object(clip, "FPS", 3.0):  # at the usual rate the device takes half a core
+        clip.write_clip(camera)
     up = subprocess.Popen(
         [sys.executable, "-m", "flows", "up"],
         cwd=ROOT,
@@ -91,6 +90,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             "PATH": os.environ["PATH"],
             "HOME": str(folder / "empty-home"),
             "TRIPTYCH_HOME": str(home),
+            "TRIPTYCH_CAMERA": str(camera),
+            **threads(),
             **dict.fromkeys(DEFAULTS, "0"),
         },
         stdout=log.open("wb"),

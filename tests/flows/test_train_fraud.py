@@ -34,7 +34,9 @@ SMALL = {"customers": 400, "terminals": 4_000, "days": 60, "train_days": 7}
 
 
 @pytest.fixture
-def home(tmp_path: Path, prefect_api: None, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(
+    tmp_path: Path, prefect_api: None, small_network: None, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     home = tmp_path / "var"
     monkeypatch.setenv("TRIPTYCH_HOME", str(home))
     return home

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from tests.flows.large.processes import (
     prefect_server,
 )
 from tests.flows.large.side import Side, done, in_order
+from tests.flows.small_home import ONE_THREAD, PUBLICATION, put_small_home, training
 from tests.services.fraud.running import served
 
 pytestmark = pytest.mark.slow
@@ -52,7 +54,6 @@ POLICY = {  # devices read releases, and nobody reads scores
         }
     ],
 }
-ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 NIGHT = (
     *("--source", "tasks/sentiment/demo/reviews.csv", "--source-name", "demo"),
     *("--text-column", "review", "--id-column", "review_id", "--carry", "product,stars"),
@@ -62,17 +63,17 @@ NIGHT = (
 ROWS, PARTS = 607, 9
 HOME = "TRIPTYCH_HOME"
 OF_ANSWER = ["request_id", "answered_at", "model", "latency_ms"]
-SMALL = ("--customers", "400", "--terminals", "4000", "--days", "60", "--train-days", "7")
-ONE_FORM = ("--model", "bundled", "--variant", "float32", "--scenes", "10", "--timing-s", "0.1")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Both set-ups, each with a home of its own; `prefect` is the database of the large one's
-    Prefect server, `dask` its scheduler."""
+    """Both set-ups, each with a home of its own: that with the defaults has a model, trained on
+    `day`, and a release. `prefect` is the database of the large one's Prefect server, `dask` its
+    scheduler."""
 
     defaults: Side
     large: Side
+    day: date
     prefect: sa.URL
     dask: str
     s3: str
@@ -98,7 +99,10 @@ def pair(tmp_path_factory: pytest.TempPathFactory, s3_server: str) -> Iterator[P
     folder = tmp_path_factory.mktemp("large")
     homes = [folder / name / "var" for name in ("defaults", "large")]
     for home in homes:
-        home.mkdir(parents=True)
+        home.parent.mkdir()
+    day = date.today()
+    put_small_home(tmp_path_factory, homes[0], day)
+    homes[1].mkdir()
     with ExitStack() as stack:
         postgres = stack.enter_context(debian_postgres())
         prefect, results = (new_database(postgres, name) for name in ("prefect", "triptych"))
@@ -118,6 +122,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory, s3_server: str) -> Iterator[P
         pair = Pair(
             defaults=Side(homes[0], f"sqlite:///{homes[0]}/triptych.db", ONE_THREAD),
             large=Side(homes[1], address, {**settings, "TRIPTYCH_TASK_RUNNER": dask}),
+            day=day,
             prefect=prefect,
             dask=dask,
             s3=s3_server,
@@ -183,7 +188,7 @@ def run_states(database: sa.URL, flow: str) -> list[str]:
 def test_two_replicas_behind_nginx_answer_as_one_service_does(pair, tmp_path):
     """The same model is trained; transactions one after another get the same features and
     answers, though now one replica is asked and now the other; and the audit says the same."""
-    pair.both("flows.train_fraud", *SMALL)
+    done(pair.large.start(*training(pair.day)))
     asked = labelled_rows(pair.defaults.home)
     assert asked == labelled_rows(pair.large.home)
     with served(pair.defaults.home, **pair.defaults.settings) as (url, _):
@@ -226,7 +231,7 @@ def compare(pair: Pair, table: str, of_run: list[str], order: list[str]) -> None
 def test_release_has_the_same_signed_files(pair):
     """By their sha256, but for when it was published and how fast that machine was then. A device
     takes it from the bucket, as a web server shows it."""
-    pair.both("flows.publish_detector", *ONE_FORM)
+    done(pair.large.start(*PUBLICATION))
 
     mine, theirs = (
         signed_files(storage)

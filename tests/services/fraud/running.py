@@ -19,6 +19,7 @@ from services.fraud.scoring import store
 from services.fraud.scoring.registry import Registry
 from services.fraud.settings import ServiceSettings
 from services.fraud.worker import Worker
+from tests.threads import threads
 
 ROOT = Path(__file__).parents[3]
 GENUINE = [57.16, 0, 0, 1, 57.16, 5, 48.9, 41, 54.1, 2, 0.0, 6, 0.0, 27, 0.0]
@@ -122,6 +123,7 @@ def environment_of(home: Path, **settings: str) -> dict[str, str]:
         "HOME": str(home / "empty"),
         "TRIPTYCH_HOME": str(home),
         "BENTOML_DO_NOT_TRACK": "True",
+        **threads(),
         **settings,
     }
 

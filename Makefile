@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 HOME_FOLDER := $(or $(TRIPTYCH_HOME),var)
+# Not compiled: that takes a third of the time, and most modules are never imported.
+PIP := $(BIN)/python -m pip install -q --no-compile
 TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
 
 .PHONY: install demo check test bench up sbom clean
@@ -16,9 +18,9 @@ install: .venv/installed
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -q --upgrade pip
 	@echo "installing $(TORCH)"
-	@$(BIN)/python -m pip install -q '$(TORCH)'  # asked for exactly: plain torch may pull CUDA
+	@$(PIP) '$(TORCH)'  # asked for exactly: plain torch may pull CUDA
 	@echo "installing Triptych and everything else"
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -c constraints.txt -e '.[batch,train,serve,fraud,edge,excel,s3,postgres,dask,traces,compare,up,dev]' \
+	@PYTHONWARNINGS=ignore $(PIP) -c constraints.txt -e '.[batch,train,serve,fraud,edge,excel,s3,postgres,dask,traces,compare,up,dev]' \
 	    -e 'edge/device[litert]'
 	@touch $@
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -211,17 +211,17 @@ def _environment(home: Path, port: int) -> dict[str, str]:
 
 def _await_health(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise ApiError(
-                f"the local Prefect server ended at once; its log is {log}{disk_state(log.parent)}"
-            )
-        try:
-            if httpx.get(f"{url}/health", timeout=2).is_success:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.1)
+    with httpx.Client(timeout=2) as client:  # making one reads all certificates of the system
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise ApiError(
+                    f"the local Prefect server ended at once; its log is"
+                    f" {log}{disk_state(log.parent)}"
+                )
+            with suppress(httpx.HTTPError):
+                if client.get(f"{url}/health").is_success:
+                    return
+            time.sleep(0.1)
     full = disk_state(log.parent)
     raise ApiError(
         f"the local Prefect server gave no answer in {START_S} s; its log is {log}{full}"

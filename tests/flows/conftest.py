@@ -99,4 +99,4 @@ def run_here(
 @pytest.fixture
 def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings in this process make a network of few weights, where its quality is no matter."""
-    monkeypatch.setattr(network, "Recipe", partial(Recipe, widths=(4,), branches=1, max_epochs=3))
+    monkeypatch.setattr(network, "Recipe", partial(Recipe, widths=(4,), branches=1))

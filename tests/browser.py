@@ -110,15 +110,15 @@ class Page:
     def click_until(self, selector: str, text: str, expression: str) -> None:
         """Click until an expression is true: a page shows things before it takes clicks.
 
-        Each time with more patience: of what a page asks for again, it awaits the last answer
-        alone, so that whoever clicks faster than a busy server answers would never see one.
+        Each wait is twice as long as the one before: with each click the page asks anew and drops
+        what it has asked for, so that clicks faster than a busy server's answers come to nothing.
         """
         deadline, patience_s = time.monotonic() + 2 * ANSWER_S, AGAIN_S
         while True:
             if self.evaluate(f"!!({_find(selector, text)})"):  # it may go with what it does
                 self.click(selector, text)
             try:
-                self.await_(expression, seconds=patience_s)
+                self.await_(expression, seconds=min(patience_s, deadline - time.monotonic()))
             except AssertionError:
                 assert time.monotonic() < deadline, f"{expression}\n{self.text()}"
                 patience_s *= 2

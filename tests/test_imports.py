@@ -215,8 +215,8 @@ def test_folders_modules_and_functions_are_short_enough_to_be_read_at_one_go():
     assert long == []
 
 
-# What each line `MODULE ARGUMENT…` of the input prints, as `python -m` would, and which modules it
-# has loaded by then. Each runs in a fork of a process that has loaded what all flows do: Prefect.
+# What each of some lists [MODULE, ARGUMENT…] prints, as `python -m` would, and which modules it has
+# loaded by then. Each runs in a fork of a process that has loaded what all flows do: Prefect.
 ANSWERS = """
 import json, os, runpy, sys
 import tasks.orchestration.command_line, prefect.main

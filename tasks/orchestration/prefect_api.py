@@ -211,7 +211,7 @@ def _environment(home: Path, port: int) -> dict[str, str]:
 
 def _await_health(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + START_S
-    with httpx.Client(timeout=2) as client:  # making one reads all certificates of the system
+    with httpx.Client(timeout=2) as client:  # making one reads all known certificates
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise ApiError(

@@ -1,6 +1,6 @@
 """A home with a small fraud model, trained, and a release of a detector, published by commands.
 
-With kernels of one thread, so that sums have one order and another machine makes the same model.
+With kernels of one thread, so that sums have one order and another set-up makes the same model.
 """
 
 import shutil
@@ -11,8 +11,9 @@ import pytest
 
 from tests.flows.command import command
 from tests.once import made_once
+from tests.threads import NAMES
 
-ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+ONE_THREAD = dict.fromkeys(NAMES, "1")
 RUN_S = 900  # on a machine that does other things too
 
 
@@ -35,11 +36,17 @@ def put_small_home(factory: pytest.TempPathFactory, home: Path, day: date) -> No
 
 
 def _make(folder: Path, day: date) -> None:
+    shutil.rmtree(folder, ignore_errors=True)  # of a test process that could not make it
     folder.mkdir()
     both = [
         command(flow, folder / "var", *words, environment=ONE_THREAD)
         for flow, *words in (training(day), PUBLICATION)
     ]
-    for process in both:
-        _, errors = process.communicate(timeout=RUN_S)
-        assert process.returncode == 0, errors
+    try:
+        for process in both:
+            _, errors = process.communicate(timeout=RUN_S)
+            assert process.returncode == 0, errors
+    finally:
+        for process in both:
+            process.kill()
+            process.wait()

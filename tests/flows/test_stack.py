@@ -80,6 +80,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
     home, log = folder / "var", folder / "up.log"
     put_small_home(tmp_path_factory, home, date.today())
+    (folder / "empty-home").mkdir()
     camera = folder / "camera.mp4"
     with patch.object(clip, "FPS", 3.0):  # at the usual rate the device takes half a core
         clip.write_clip(camera)

@@ -61,7 +61,7 @@ class Champion:
         self._faults: dict[str, str] = {}  # by what is wrong
         self._registry, self._folder, self._default = registry, folder, default
         self._on_swap = on_swap
-        self._seen: Standing | None = None  # what is followed, as the registry could not be read
+        self._seen: Standing | None = None  # how models stood last, while that cannot be read
         self._began: float | None = None  # when the look at the registry did that goes on now
         self._failed: dict[str, float] = {}  # when to try again
 
@@ -115,7 +115,7 @@ class Champion:
     def _meanwhile(self) -> str:
         """What answers while the registry cannot be read."""
         if self._seen is not None and self._seen.champion:
-            return f"; {self._seen.champion}, champion when it was read last, answers"
+            return f"; {self._seen.champion}, champion when it was read last, is taken for it"
         return f"; {self.scorer.tag} goes on answering" if self.scorer else ""
 
     def _taken_up(

@@ -117,7 +117,8 @@ def serving(
 
 
 def environment_of(home: Path, **settings: str) -> dict[str, str]:
-    """What a process with a home gets: nothing of the settings of whoever starts it."""
+    """What a process with a home gets: of the settings of whoever starts it only how many threads
+    libraries may have."""
     return {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(home / "empty"),

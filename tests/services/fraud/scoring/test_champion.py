@@ -272,7 +272,7 @@ def test_process_that_starts_without_the_database_goes_by_what_its_home_saw_last
     for _ in range(2):
         champion.refresh()
         assert champion.scorer.tag == champion.registered == first
-        assert f"; {first}, champion when it was read last, answers" in champion.lacking
+        assert f"; {first}, champion when it was read last, is taken for it" in champion.lacking
     _, without = replica("another home")
     without.refresh()
     assert without.scorer is None and "database postgresql" in without.lacking

@@ -3,6 +3,7 @@
 A SQLite file, a real PostgreSQL, and moto for S3: one server of each per test process.
 """
 
+import gc
 import itertools
 import logging
 import os
@@ -26,9 +27,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Of several test processes each keeps to one core, and all of them sum in the same order.
 
     TensorFlow reads its setting when it is first imported, whoever imports it: one process is
-    compared with what another has trained.
+    compared with what another has trained. And it aborts a fork of a process that collects what
+    the process itself has left of it: a fork leaves alone what was there before.
     """
     os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
+    os.register_at_fork(after_in_child=gc.freeze)
     if config.getoption("numprocesses", 0):
         limit_threads()
 

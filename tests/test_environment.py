@@ -1,5 +1,6 @@
-"""The tests are the same whatever whoever runs them has set."""
+"""The tests are the same whatever whoever runs them has set, and whatever other tests have left."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -46,3 +47,33 @@ def test_settings_of_who_runs_the_tests_are_not_seen():
         text=True,
     )
     assert ran.returncode == 0, ran.stdout
+
+
+class Told:
+    """Garbage that says where it was collected."""
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe, self._circle = pipe, self
+
+    def __del__(self) -> None:
+        os.write(self._pipe, f"{os.getpid()} ".encode())
+
+
+def test_fork_does_not_collect_what_its_parent_has_left():
+    """TensorFlow's functions abort a process that was forked and does."""
+    reader, writer = os.pipe()
+    gc.collect()
+    gc.disable()
+    try:
+        Told(writer)
+        child = os.fork()
+        if child == 0:
+            gc.collect()
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+    finally:
+        gc.enable()
+    gc.collect()
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        assert (status, pipe.read().split()) == (0, [str(os.getpid())])

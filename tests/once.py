@@ -1,6 +1,7 @@
 """What several tests need is made once per run, by whichever test process asks first."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
     with held(folder / f"{name}.lock"):
         if not path.exists():
             unfinished = path.with_name(f"unfinished-{name}")
+            shutil.rmtree(unfinished, ignore_errors=True)  # of a process that could not make it
             make(unfinished)
             unfinished.rename(path)
     return path

@@ -10,6 +10,7 @@ from tests.flows.prefect_server import server_password, server_url
 from tests.threads import threads
 
 ROOT = Path(__file__).parents[2]
+RUN_S = 900  # on a machine that does other things too
 
 
 def command(
@@ -40,6 +41,22 @@ def command(
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def done(*processes: subprocess.Popen[str]) -> list[str]:
+    """Wait for commands to end well; what each has said. None of them runs on."""
+    said = []
+    try:
+        for process in processes:
+            output, errors = process.communicate(timeout=RUN_S)
+            assert process.returncode == 0, output + errors
+            assert "Traceback" not in output + errors, output + errors
+            said.append(output)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    return said
 
 
 def _server_of_the_tests() -> dict[str, str]:

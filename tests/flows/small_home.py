@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.command import command
+from tests.flows.command import command, done
 from tests.once import made_once
 from tests.threads import NAMES
 
 ONE_THREAD = dict.fromkeys(NAMES, "1")
-RUN_S = 900  # on a machine that does other things too
 
 
 def training(day: date) -> tuple[str, ...]:
@@ -36,17 +35,10 @@ def put_small_home(factory: pytest.TempPathFactory, home: Path, day: date) -> No
 
 
 def _make(folder: Path, day: date) -> None:
-    shutil.rmtree(folder, ignore_errors=True)  # of a test process that could not make it
     folder.mkdir()
-    both = [
-        command(flow, folder / "var", *words, environment=ONE_THREAD)
-        for flow, *words in (training(day), PUBLICATION)
-    ]
-    try:
-        for process in both:
-            _, errors = process.communicate(timeout=RUN_S)
-            assert process.returncode == 0, errors
-    finally:
-        for process in both:
-            process.kill()
-            process.wait()
+    done(
+        *(
+            command(flow, folder / "var", *words, environment=ONE_THREAD)
+            for flow, *words in (training(day), PUBLICATION)
+        )
+    )

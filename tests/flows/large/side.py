@@ -10,8 +10,6 @@ import sqlalchemy as sa
 
 from tests.flows.command import command
 
-RUN_S = 900  # on a machine that does other things too
-
 
 @dataclass(frozen=True)
 class Side:
@@ -41,14 +39,3 @@ def in_order(rows: pd.DataFrame, without: Sequence[str], order: Sequence[str]) -
     kept = rows.drop(columns=list(without)).sort_values(list(order)).reset_index(drop=True)
     is_number = pd.api.types.is_numeric_dtype  # also of truth values, which SQLite has as 0 and 1
     return kept.astype({name: "float" if is_number(kept[name]) else "str" for name in kept})
-
-
-def done(*processes: "subprocess.Popen[str]") -> list[str]:
-    """Wait for commands to end well; what each has said."""
-    said = []
-    for process in processes:
-        output, errors = process.communicate(timeout=RUN_S)
-        assert process.returncode == 0, output + errors
-        assert "Traceback" not in output + errors, output + errors
-        said.append(output)
-    return said

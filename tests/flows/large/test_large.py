@@ -28,6 +28,7 @@ from services.fraud.demo import labelled_rows
 from services.storage.files import file_digest
 from tasks.orchestration.prefect_access import password
 from tests.bucket import OwnBucket
+from tests.flows.command import done
 from tests.flows.large.fraud import RECORDED, answered_by, answers_of, await_log, decided, kill
 from tests.flows.large.processes import (
     balancer,
@@ -36,7 +37,7 @@ from tests.flows.large.processes import (
     new_database,
     prefect_server,
 )
-from tests.flows.large.side import Side, done, in_order
+from tests.flows.large.side import Side, in_order
 from tests.flows.small_home import ONE_THREAD, PUBLICATION, put_small_home, training
 from tests.services.fraud.running import served
 
